@@ -1,0 +1,69 @@
+import type { Access, ServiceContract } from "./contract.ts";
+import { routesOf } from "./contracts.ts";
+
+/** Who asks: a service, or somebody with these permissions who comes through the gateway. */
+export type Subject =
+  | { kind: "service"; name: string }
+  | { kind: "user"; name: string; permissions: readonly string[] }
+  | { kind: "anonymous" };
+
+export interface Decision {
+  allowed: boolean;
+  /** The rule that decides, for a person to read. */
+  rule: string;
+}
+
+type Contracts = ReadonlyMap<string, ServiceContract>;
+
+/** The gateway: what users ask, it asks. */
+const GATEWAY = "api";
+
+/**
+ * The action behind `"posts.create"` or `"POST /api/posts"`.
+ *
+ * @returns its full name and access; undefined: there is none
+ */
+export function findAction(contracts: Contracts, target: string) {
+  const [method, path] = target.split(" ");
+  if (path !== undefined) {
+    const wanted = path.split("/");
+    const route = routesOf(contracts).find((candidate) => {
+      const parts = candidate.path.split("/");
+      return (
+        candidate.method === method?.toUpperCase() &&
+        parts.length === wanted.length &&
+        parts.every((part, at) => part.startsWith(":") || part === wanted[at])
+      );
+    });
+    return route && { name: route.action, access: route.contract as Access };
+  }
+  const [service = "", action = ""] = target.split(".");
+  const actions = contracts.get(service)?.actions ?? {};
+  const access = Object.hasOwn(actions, action) ? actions[action] : undefined;
+  return access && { name: target, access: access as Access };
+}
+
+/** May the subject call an action with this access? The same questions, in the same order, as the middlewares ask. */
+export function decide(subject: Subject, name: string, access: Access): Decision {
+  const { restricted, auth, permissions } = access;
+  const caller = subject.kind === "service" ? subject.name : GATEWAY;
+  const list = restricted?.join(", ");
+  if (restricted && !restricted.includes(caller))
+    return { allowed: false, rule: `${name} is restricted to ${list}` };
+  const open = restricted
+    ? `${name} is restricted to ${list}`
+    : `${name} is open to every caller`;
+  if (subject.kind === "service")
+    return {
+      allowed: true,
+      rule: auth === "required" ? `${open}; it also needs a user${permissions ? ` with ${permissions}` : ""}` : open,
+    };
+  if (auth !== "required") return { allowed: true, rule: `${open}, and needs no user` };
+  if (subject.kind === "anonymous") return { allowed: false, rule: `${name} needs a user` };
+  if (permissions === undefined) return { allowed: true, rule: `${name} needs any signed-in user` };
+  const allowed = subject.permissions.includes(permissions);
+  return {
+    allowed,
+    rule: `${name} needs ${permissions}, which ${subject.name} ${allowed ? "holds" : "lacks"}`,
+  };
+}

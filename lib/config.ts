@@ -1,0 +1,158 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+/** The application's configuration, read once from the environment. Every setting has one place: here. */
+export interface Config {
+  readonly production: boolean;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly namespace: string;
+  readonly nodeID: string | undefined;
+  readonly natsUrl: string | undefined;
+  readonly databaseUrl: string | undefined;
+  /** The `iss` and, with it, the audience of the access tokens that this deployment mints. */
+  readonly issuer: string;
+  readonly tenantId: string;
+  readonly environmentId: string;
+  /** Lifetimes in seconds. */
+  readonly accessTokenTtl: number;
+  readonly refreshTokenTtl: number;
+  readonly callTokenTtl: number;
+  readonly bcryptCost: number;
+  /** Origins other than our own whose pages may connect. */
+  readonly corsOrigins: readonly string[];
+  readonly logLevel: string;
+  /** The services that this process runs. */
+  readonly services: readonly string[];
+  /** A deployment's secret, `secret("users", "auth_token")`, or undefined when there is none. */
+  readonly secret: (service: string, name: string) => string | undefined;
+  readonly admin: { readonly username: string; readonly email: string };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Settings that are wrong or missing: all of them at once, with what to do. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(problems: readonly string[]) {
+    super(
+      `The configuration is not complete:\n${problems.map((p) => `  - ${p}`).join("\n")}\n` +
+        "Set these in the environment or in .env (.env.example lists every setting); " +
+        "'npm run credentials -- <folder>' makes the secrets.",
+    );
+  }
+}
+
+/** The secrets that a service cannot do without, besides its own credential. */
+const SECRETS: Readonly<Record<string, readonly string[]>> = {
+  guard: ["signing_key"],
+  auth: ["signing_key"],
+};
+
+/** The name of a secret's environment variable: `USERS_AUTH_TOKEN`. */
+const variableOf = (service: string, name: string) => `${service}_${name}`.toUpperCase();
+
+/** Is it one of the values that people copy from examples? */
+const isPlaceholder = (value: string) =>
+  /^(change[-_ ]?me|secret|password|placeholder|example|todo|x+)$/i.test(value.trim());
+
+/**
+ * Reads the configuration of a process.
+ *
+ * @param env the environment; any secret `X` may come as `X_FILE`
+ * @param known every service of the application, for `SERVICES`
+ * @throws ConfigError that lists everything wrong or missing
+ */
+export function loadConfig(env: Environment, known: readonly string[]): Config {
+  const problems: string[] = [];
+  const production = env.NODE_ENV === "production";
+  const dataDir = resolve(env.DATA_DIR || ".data");
+
+  const text = (name: string) => {
+    const file = env[`${name}_FILE`];
+    if (!file) return env[name]?.trim() || undefined;
+    try {
+      return readFileSync(file, "utf8").trim() || undefined;
+    } catch {
+      problems.push(`${name}_FILE names a file that cannot be read: ${file}`);
+      return undefined;
+    }
+  };
+
+  const integer = (name: string, fallback: number, min: number, max: number) => {
+    const value = env[name] === undefined || env[name] === "" ? fallback : Number(env[name]);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    problems.push(`${name} must be a whole number from ${min} to ${max}`);
+    return fallback;
+  };
+
+  const list = (name: string) =>
+    (env[name] ?? "")
+      .split(",")
+      .map((item) => item.trim())
+      .filter(Boolean);
+
+  const secret = (service: string, name: string) => {
+    const value = text(variableOf(service, name));
+    if (value || production) return value;
+    const file = join(dataDir, "secrets", service, name);
+    return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
+  };
+
+  const services = list("SERVICES");
+  for (const name of services.filter((service) => !known.includes(service)))
+    problems.push(`SERVICES names '${name}', which is none of ${known.join(", ")}`);
+
+  const natsUrl = text("NATS_URL");
+  const databaseUrl = text("DATABASE_URL");
+  const running = services.length > 0 ? services : known;
+  if (natsUrl && !databaseUrl && running.length < known.length)
+    problems.push(
+      "DATABASE_URL is needed when services run in several processes: the embedded database is one process's own",
+    );
+
+  if (production)
+    for (const service of running)
+      for (const name of ["auth_token", ...(SECRETS[service] ?? [])]) {
+        const value = secret(service, name);
+        const variable = variableOf(service, name);
+        if (!value) problems.push(`${variable} (or ${variable}_FILE) is missing`);
+        else if (isPlaceholder(value)) problems.push(`${variable} is a placeholder`);
+      }
+
+  const port = integer("PORT", 3000, 0, 65_535);
+  const adminPassword = text("ADMIN_PASSWORD");
+  if (production && adminPassword && (isPlaceholder(adminPassword) || adminPassword.length < 12))
+    problems.push("ADMIN_PASSWORD is a placeholder or shorter than 12 characters");
+
+  const config: Config = {
+    production,
+    port,
+    dataDir,
+    namespace: env.NAMESPACE || "citadel",
+    nodeID: env.NODE_ID || undefined,
+    natsUrl,
+    databaseUrl,
+    issuer: env.ISSUER || "http://localhost:3000",
+    tenantId: env.TENANT_ID || "default",
+    environmentId: env.ENVIRONMENT_ID || (production ? "production" : "development"),
+    accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, 86_400),
+    refreshTokenTtl: integer("REFRESH_TOKEN_TTL", 30 * 86_400, 1, 365 * 86_400),
+    callTokenTtl: integer("CALL_TOKEN_TTL", 60, 1, 3_600),
+    bcryptCost: integer("BCRYPT_COST", 12, production ? 10 : 4, 15),
+    corsOrigins: list("CORS_ORIGINS"),
+    logLevel: env.LOG_LEVEL || "info",
+    services: running,
+    secret: (service, name) =>
+      service === "users" && name === "admin_password"
+        ? (adminPassword ?? secret(service, name))
+        : secret(service, name),
+    admin: {
+      username: env.ADMIN_USERNAME || "admin",
+      email: env.ADMIN_EMAIL || "admin@localhost.localdomain",
+    },
+  };
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}

@@ -1,0 +1,79 @@
+/**
+ * Every error that may leave the application, with its HTTP status and what the person who reads it
+ * should do. The types and codes are fixed: clients act on them.
+ */
+const ERRORS = {
+  BadRequest: [400, "The request could not be read. Send valid JSON."],
+  AccessTokenRequired: [401, "Sign in first, and send the token as 'Authorization: Bearer ...'."],
+  AccessTokenExpired: [401, "The access token has expired. Get a new one with your refresh token."],
+  AccessTokenRevoked: [401, "The session of this access token was ended. Sign in again."],
+  AccessTokenVerificationFailed: [401, "The access token is not valid. Sign in again."],
+  SigningKeyNotFound: [401, "The access token was signed with a key that is not known here. Sign in again."],
+  InvalidCredentials: [401, "The username or the password is wrong."],
+  RefreshTokenInvalid: [401, "The refresh token is not valid. Sign in again."],
+  RefreshTokenReused: [401, "The refresh token was used before, so its session was ended. Sign in again."],
+  ServiceTokenRequired: [401, "Only certain services may call this, and the caller has not proved to be one."],
+  ServiceTokenInvalid: [401, "The caller's service token is not valid for this."],
+  UserNotAuthorized: [403, "You lack the permission for this."],
+  ServiceNotAuthorized: [403, "The calling service may not call this."],
+  OriginNotAllowed: [403, "This origin may not connect. The operator lists origins in CORS_ORIGINS."],
+  NotFound: [404, "There is nothing here."],
+  Conflict: [409, "This exists already."],
+  PayloadTooLarge: [413, "The request is too large."],
+  VALIDATION_ERROR: [422, "Some parameters are not valid; data says which."],
+  TooManyRequests: [429, "Too many requests. Wait, and try again."],
+  InternalError: [500, "Something went wrong here. Quote the X-Request-ID if you report it."],
+  JwksError: [503, "The issuer's key set cannot be had at the moment. Try again shortly."],
+  IdentityServiceNotAccessible: [503, "Tokens cannot be checked at the moment. Try again shortly."],
+  GuardNotAccessible: [503, "The guard cannot be reached, so this call was not made. Try again shortly."],
+  DatabaseNotAccessible: [503, "The database cannot be reached at the moment. Try again shortly."],
+  ServiceNotAvailable: [503, "This is not available at the moment. Try again shortly."],
+  RequestTimeout: [504, "This took too long. Try again shortly."],
+} as const satisfies Record<string, readonly [code: number, message: string]>;
+
+export type ErrorType = keyof typeof ERRORS;
+
+/** What an error says beyond its type. Never a submitted value, and nothing of the inside. */
+export interface ErrorDetails {
+  message?: string;
+  data?: unknown;
+  cause?: unknown;
+}
+
+/** What a client sees of an error, over HTTP and sockets alike. */
+export interface PublicError {
+  name: string;
+  message: string;
+  code: number;
+  type: ErrorType;
+  data?: unknown;
+}
+
+/** An error that may be shown outside as it is. Anything else becomes InternalError at the gateway. */
+export class CitadelError extends Error {
+  override readonly name: string;
+  readonly code: number;
+  readonly type: ErrorType;
+  readonly data?: unknown;
+  /** Moleculer's flag: may the same call be made again? */
+  readonly retryable: boolean;
+
+  constructor(type: ErrorType, { message, data, cause }: ErrorDetails = {}) {
+    super(message ?? ERRORS[type][1], cause === undefined ? undefined : { cause });
+    this.name = `${type === "VALIDATION_ERROR" ? "Validation" : type.replace(/Error$/, "")}Error`;
+    this.type = type;
+    this.code = ERRORS[type][0];
+    this.retryable = this.code === 503;
+    if (data !== undefined) this.data = data;
+  }
+
+  /** The object that leaves the application: no stack, no cause. */
+  toJSON(): PublicError {
+    const { name, message, code, type, data } = this;
+    return { name, message, code, type, ...(data !== undefined && { data }) };
+  }
+}
+
+export function isErrorType(type: unknown): type is ErrorType {
+  return typeof type === "string" && Object.hasOwn(ERRORS, type);
+}

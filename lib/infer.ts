@@ -1,0 +1,141 @@
+/**
+ * TypeScript types from fastest-validator schemas, read off the literals themselves, so that a
+ * parameter is described once: in the contract. Only the rules that contracts use are known; any
+ * other rule is a type error where it is written.
+ *
+ * @see https://github.com/icebob/fastest-validator
+ */
+
+interface Scalars {
+  string: string;
+  email: string;
+  uuid: string;
+  url: string;
+  number: number;
+  boolean: boolean;
+  date: Date;
+  any: unknown;
+}
+
+type ScalarName = keyof Scalars;
+
+/** Modifiers that every rule takes. `default` makes a field optional for the caller only. */
+interface Modifiers {
+  readonly optional?: boolean;
+  readonly nullable?: boolean;
+  readonly default?: unknown;
+  readonly convert?: boolean;
+  readonly messages?: Readonly<Record<string, string>>;
+}
+
+interface ScalarRule extends Modifiers {
+  readonly type: ScalarName;
+  readonly min?: number;
+  readonly max?: number;
+  readonly length?: number;
+  readonly integer?: boolean;
+  readonly positive?: boolean;
+  readonly empty?: boolean;
+  readonly trim?: boolean;
+  readonly lowercase?: boolean;
+  readonly normalize?: boolean;
+  readonly pattern?: RegExp;
+}
+
+interface EnumRule extends Modifiers {
+  readonly type: "enum";
+  readonly values: readonly (string | number)[];
+}
+
+interface ArrayRule extends Modifiers {
+  readonly type: "array";
+  readonly items: Rule;
+  readonly min?: number;
+  readonly max?: number;
+  readonly unique?: boolean;
+}
+
+interface ObjectRule extends Modifiers {
+  readonly type: "object";
+  readonly props: Schema;
+  readonly strict?: boolean | "remove";
+}
+
+interface RecordRule extends Modifiers {
+  readonly type: "record";
+  readonly key: Rule;
+  readonly value: Rule;
+}
+
+/** A field with a default may be left out on the way in, and is there on the way out. */
+type Direction = "input" | "output";
+
+type ShorthandRule = ScalarName | `${ScalarName}|${string}` | `${ScalarName}[]`;
+
+/** One field's rule: `"string|min:3"`, `"uuid[]"` or an object with `type`. */
+export type Rule = ShorthandRule | ScalarRule | EnumRule | ArrayRule | ObjectRule | RecordRule;
+
+/** An object's fields and their rules; `$$strict` refuses fields that are not listed. */
+export interface Schema {
+  readonly $$strict?: boolean;
+  readonly [field: string]: Rule | boolean | undefined;
+}
+
+type Shorthand<R extends string> = R extends `${infer N extends ScalarName}[]`
+  ? Scalars[N][]
+  : R extends `${infer N extends ScalarName}|${string}`
+    ? Scalars[N]
+    : R extends ScalarName
+      ? Scalars[R]
+      : never;
+
+type Bare<R, Side extends Direction> = R extends string
+  ? Shorthand<R>
+  : R extends { readonly type: "enum"; readonly values: readonly (infer V)[] }
+    ? V
+    : R extends { readonly type: "array"; readonly items: infer I }
+      ? Value<I, Side>[]
+      : R extends { readonly type: "object"; readonly props: infer P }
+        ? Fields<P, Side>
+        : R extends { readonly type: "record"; readonly value: infer V }
+          ? Record<string, Value<V, Side>>
+          : R extends { readonly type: infer N extends ScalarName }
+            ? Scalars[N]
+            : never;
+
+type Value<R, Side extends Direction> =
+  | Bare<R, Side>
+  | (R extends { readonly nullable: true } ? null : never);
+
+type IsOptional<R, Side extends Direction> = R extends `${string}|optional${string}`
+  ? true
+  : R extends { readonly optional: true }
+    ? true
+    : R extends { readonly default: unknown }
+      ? Side extends "input"
+        ? true
+        : false
+      : false;
+
+type IsField<K, R, Side extends Direction, Optional extends boolean> = K extends `$$${string}`
+  ? never
+  : IsOptional<R, Side> extends Optional
+    ? K
+    : never;
+
+type Simplify<T> = { [K in keyof T]: T[K] };
+
+type Fields<S, Side extends Direction> = Simplify<
+  { -readonly [K in keyof S as IsField<K, S[K], Side, false>]: Value<S[K], Side> } & {
+    -readonly [K in keyof S as IsField<K, S[K], Side, true>]?: Value<S[K], Side> | undefined;
+  }
+>;
+
+/** What a caller passes: fields with a default may be left out. */
+export type Input<S> = Fields<S, "input">;
+
+/** What a handler gets after validation: defaults are filled in. */
+export type Output<S> = Fields<S, "output">;
+
+/** The value that a single rule describes, as for a result. */
+export type ValueOf<R> = Value<R, "output">;

@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { makeSigningKey, readSigningKey } from "./signing-key.ts";
+import { signCredential } from "./service-token.ts";
+
+/**
+ * Writes a secret unless it is there, and returns what is there. Whole or not at all, and the first of
+ * several processes wins: the content is linked into place.
+ */
+export function writeOnce(file: string, make: () => string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  }
+  const draft = `${file}.${randomBytes(6).toString("hex")}`;
+  writeFileSync(draft, make(), { mode: 0o600, flag: "wx" });
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    unlinkSync(draft);
+  }
+  return readFileSync(file, "utf8");
+}
+
+/** A password that is hard to guess and easy to carry: 144 bits, no punctuation. */
+export const makePassword = () => randomBytes(18).toString("base64url").replace(/[-_]/g, "0");
+
+/**
+ * Makes the secrets that the services need, one subfolder for each, and keeps those that are there:
+ * the guard's and auth's signing keys, a credential for every service, the administrator's password.
+ *
+ * @param folder where the subfolders go; files get mode 0600
+ */
+export function makeSecrets(folder: string, services: readonly string[]): void {
+  const guardKey = readSigningKey(
+    writeOnce(join(folder, "guard", "signing_key"), () => makeSigningKey("ES256")),
+  );
+  writeOnce(join(folder, "auth", "signing_key"), () => makeSigningKey("RS256"));
+  writeOnce(join(folder, "users", "admin_password"), makePassword);
+  for (const service of services)
+    writeOnce(join(folder, service, "auth_token"), () => signCredential(guardKey, service));
+}

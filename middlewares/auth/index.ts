@@ -1,0 +1,174 @@
+import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
+import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
+import { attachment } from "../../lib/attachment.ts";
+import { CitadelError } from "../../lib/errors.ts";
+import {
+  type Call,
+  definitionsOf,
+  type Emit,
+  type Endpoint,
+  type Handler,
+  type Options,
+  toMiddleware,
+  toOptions,
+} from "../../lib/hooks.ts";
+import type { Jwks } from "../../lib/key-set.ts";
+import { Revocations } from "../../lib/revocations.ts";
+import { AccessTokenVerifier, type AccessTokenRules } from "./verifier.ts";
+
+const HEADER = "authorization";
+
+const verifiers = attachment<AccessTokenVerifier>("access token verifier");
+
+/** The verifier of a node, for connections that must prove a user before they call anything. */
+export const accessTokenVerifierOf = verifiers.of;
+
+/** What the AuthMiddleware keeps in `ctx.locals`, which never leaves the process. */
+interface Locals {
+  accessToken?: string;
+  user?: AccessTokenClaims;
+}
+
+/**
+ * Hands the user's access token from call to nested call, in `ctx.headers`, and checks it wherever an
+ * action or event handler says so. The verified claims are `ctx.locals.user`; `ctx.meta.user` is set
+ * from them and is otherwise worth nothing. A token in `ctx.meta.token` is taken from there and moved.
+ */
+export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker) => Middleware {
+  return (broker) => {
+    const revocations = new Revocations();
+    const verifier = new AccessTokenVerifier({
+      ...rules,
+      revocations,
+      fetchKeys: () => broker.call<Jwks, object>("auth.jwks", {}),
+    });
+
+    const run = (ctx: Context, next: Handler, user: AccessTokenClaims, { permission }: Need) => {
+      if (permission && !holds(user, permission))
+        throw new CitadelError("UserNotAuthorized", { data: { permission } });
+      (ctx.locals as Locals).user = user;
+      (ctx.meta as Record<string, unknown>).user = user;
+      return next(ctx);
+    };
+
+    const check = (ctx: Context, next: Handler, token: string, need: Need) => {
+      const user = verifier.verify(token);
+      return user instanceof Promise
+        ? user.then((verified) => run(ctx, next, verified, need))
+        : run(ctx, next, user, need);
+    };
+
+    const guarded = (next: Handler, endpoint: Endpoint): Handler => {
+      if (endpoint.visibility === "private" || endpoint.name.startsWith("$")) return next;
+      const need = needOf(endpoint);
+      return (ctx) => {
+        const token = takeToken(ctx);
+        if (need.auth === "none") return next(ctx);
+        try {
+          if (token !== undefined) return check(ctx, next, token, need);
+          if (need.auth === "optional") return next(ctx);
+          throw new CitadelError("AccessTokenRequired");
+        } catch (error) {
+          return Promise.reject(error as Error);
+        }
+      };
+    };
+
+    const emit =
+      (next: Emit): Emit =>
+      (event, payload, options) =>
+        next(event, payload, carry(toOptions(options)));
+
+    return toMiddleware({
+      name: "Auth",
+      created() {
+        verifiers.set(broker, verifier);
+        broker.createService(revocationListener(revocations));
+      },
+      serviceCreating: (_service, schema) => checkDeclarations(schema),
+      call:
+        (next: Call): Call =>
+        (target, params, opts = {}) =>
+          next(target, params, carry(opts)),
+      emit,
+      broadcast: emit,
+      broadcastLocal: emit,
+      localAction: guarded,
+      localEvent: guarded,
+    });
+  };
+}
+
+/** Learns on every node, whatever services it runs, which sessions were ended. */
+const revocationListener = (revocations: Revocations) => ({
+  name: "$revocations",
+  events: {
+    "session.revoked": {
+      restricted: ["auth"],
+      auth: "none",
+      handler(ctx: Context<{ sid: string; until: number }>) {
+        revocations.add(ctx.params.sid, ctx.params.until);
+      },
+    },
+  },
+});
+
+interface Need {
+  auth: "required" | "optional" | "none";
+  permission: string | undefined;
+}
+
+/** What an action or handler asks of the user; what is not declared is asked for. */
+const needOf = ({ auth, permissions }: Endpoint): Need => ({
+  auth: auth === "none" || auth === "optional" ? auth : "required",
+  permission: permissions as string | undefined,
+});
+
+/** Every action and event handler must say whether it needs a user. */
+function checkDeclarations(schema: ServiceSchema): void {
+  const endpoints = [...definitionsOf(schema.actions), ...definitionsOf(schema.events)];
+  for (const [name, { visibility, auth, permissions }] of endpoints) {
+    if (visibility === "private" || name.startsWith("$")) continue;
+    const what = `'${name}' of the service '${schema.name}'`;
+    if (!["required", "optional", "none"].includes(auth as string))
+      throw new Error(`${what} must declare auth: "required", "optional" or "none".`);
+    if (permissions !== undefined && (auth !== "required" || typeof permissions !== "string"))
+      throw new Error(`${what} declares permissions, so it must declare auth: "required".`);
+  }
+}
+
+/** Moves the token on: the caller's own, or the one that somebody left in meta. */
+function carry(opts: Options): Options {
+  const parent = opts.parentCtx ?? (opts.ctx?.options as Options | undefined)?.parentCtx;
+  const { token: given, ...meta } = opts.meta ?? {};
+  const inherited = (opts.ctx?.locals as Locals | undefined)?.accessToken ?? tokenOf(parent);
+  const token = typeof given === "string" ? given : inherited;
+  const result = { ...opts, ...(opts.meta && { meta }) };
+  if (token === undefined) return result;
+  const headers = { ...opts.headers, [HEADER]: `Bearer ${token}` };
+  if (opts.ctx) opts.ctx.headers = { ...opts.ctx.headers, ...headers };
+  return { ...result, headers };
+}
+
+/** The token of the context that makes a call. */
+function tokenOf(ctx: Context | undefined): string | undefined {
+  if (!ctx) return undefined;
+  const locals = ctx.locals as Locals;
+  const meta = ctx.meta as Record<string, unknown>;
+  if (typeof meta.token === "string") {
+    locals.accessToken = meta.token;
+    delete meta.token;
+  }
+  return locals.accessToken;
+}
+
+/** Takes the token out of what arrived, for nested calls only, and throws away what claims to be a user. */
+function takeToken(ctx: Context): string | undefined {
+  const { [HEADER]: header, ...headers } = ctx.headers;
+  const { user: _unproved, token: _stray, ...meta } = ctx.meta as Record<string, unknown>;
+  ctx.headers = headers;
+  ctx.meta = meta;
+  const token = typeof header === "string" ? header.replace(/^Bearer /, "") : undefined;
+  if (token !== undefined) (ctx.locals as Locals).accessToken = token;
+  return token;
+}

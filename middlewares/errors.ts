@@ -1,0 +1,54 @@
+import { Errors, type Middleware } from "moleculer";
+import { CitadelError, type ErrorType, isErrorType } from "../lib/errors.ts";
+import { type Handler, toMiddleware } from "../lib/hooks.ts";
+
+/** PostgreSQL's SQLSTATE codes, or their classes, and what they mean outside. */
+const SQL_STATES: Readonly<Record<string, ErrorType>> = {
+  "23505": "Conflict",
+  "23503": "Conflict",
+  "23514": "VALIDATION_ERROR",
+  "22": "VALIDATION_ERROR",
+  "08": "DatabaseNotAccessible",
+  "40": "DatabaseNotAccessible",
+  "53": "DatabaseNotAccessible",
+  "57": "DatabaseNotAccessible",
+  "58": "DatabaseNotAccessible",
+};
+
+const NETWORK_CODES = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)$/;
+const POOL_MESSAGES = /^(Connection terminated|timeout exceeded when trying to connect)/;
+
+/** What a database error means outside; undefined for anything else. */
+function typeOfDatabaseError(error: Error & { code?: unknown }): ErrorType | undefined {
+  if (POOL_MESSAGES.test(error.message)) return "DatabaseNotAccessible";
+  if (typeof error.code !== "string") return undefined;
+  if (NETWORK_CODES.test(error.code)) return "DatabaseNotAccessible";
+  if (!/^[0-9A-Z]{5}$/.test(error.code)) return undefined;
+  return SQL_STATES[error.code] ?? SQL_STATES[error.code.slice(0, 2)];
+}
+
+/** Turns database errors into the application's own; the original stays as `cause`, for the log. */
+export const errorsMiddleware: Middleware = toMiddleware({
+  name: "Errors",
+  localAction:
+    (next: Handler): Handler =>
+    (ctx) =>
+      next(ctx).catch((error: Error) => {
+        const type = error instanceof CitadelError ? undefined : typeOfDatabaseError(error);
+        throw type ? new CitadelError(type, { cause: error }) : error;
+      }),
+});
+
+/** Makes the application's errors of other nodes into what they were there. Stacks stay where they are. */
+export class ErrorRegenerator extends Errors.Regenerator {
+  override extractPlainError(error: Error): Errors.PlainMoleculerError {
+    const { stack: _stack, ...plain } = super.extractPlainError(error);
+    return plain as Errors.PlainMoleculerError;
+  }
+
+  override restoreCustomError(plain: Errors.PlainMoleculerError, payload: object): Error {
+    if (!isErrorType(plain.type) || plain.name === "ValidationError")
+      return super.restoreCustomError(plain, payload);
+    return new CitadelError(plain.type, { message: plain.message, data: plain.data });
+  }
+}

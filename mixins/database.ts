@@ -1,0 +1,59 @@
+import { promises as fs } from "node:fs";
+import path from "node:path";
+import { FileMigrationProvider, Migrator } from "kysely/migration";
+import type { Service, ServiceSchema } from "moleculer";
+import { configOf } from "../lib/attachment.ts";
+import { type AnyDatabase, openDatabase } from "../lib/database.ts";
+
+export interface DatabaseMixinOptions {
+  /** The service's own PostgreSQL schema; no other service reads or writes it. */
+  schema: string;
+  /** The folder with its migrations, `0001-name.ts`, each with `up(db)`. */
+  migrations: string;
+}
+
+interface WithDatabase extends Service {
+  db?: AnyDatabase;
+  closeDatabase?: () => Promise<void>;
+}
+
+/**
+ * Gives a service `this.db`: kysely in the service's own schema, with its migrations applied. Nodes
+ * that start at once wait for each other on an advisory lock.
+ */
+export function database({ schema, migrations }: DatabaseMixinOptions): Partial<ServiceSchema> {
+  return {
+    async started(this: WithDatabase) {
+      const { databaseUrl, dataDir } = configOf(this.broker);
+      const { db, close } = await openDatabase({
+        databaseUrl,
+        dataDir,
+        onError: (error) => this.logger.warn("A database connection broke.", error.message),
+      });
+      this.db = db.withSchema(schema);
+      this.closeDatabase = close;
+      const applied = await migrate(db.withSchema(schema), schema, migrations);
+      if (applied.length > 0) this.logger.info(`Applied migrations: ${applied.join(", ")}`);
+    },
+
+    async stopped(this: WithDatabase) {
+      await this.closeDatabase?.();
+    },
+  };
+}
+
+async function migrate(db: AnyDatabase, schema: string, migrationFolder: string): Promise<string[]> {
+  const migrator = new Migrator({
+    db,
+    provider: new FileMigrationProvider({ fs, path, migrationFolder }),
+    migrationTableName: "migrations",
+    migrationLockTableName: "migrations_lock",
+    migrationTableSchema: schema,
+  });
+  const { error, results = [] } = await migrator.migrateToLatest();
+  if (error !== undefined)
+    throw new Error(`The migrations of '${schema}' failed; nothing of the failed one was kept.`, {
+      cause: error,
+    });
+  return results.map(({ migrationName }) => migrationName);
+}

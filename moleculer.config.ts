@@ -1,0 +1,109 @@
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { BrokerOptions, ServiceBroker } from "moleculer";
+import { setConfig } from "./lib/attachment.ts";
+import { type Config, loadConfig } from "./lib/config.ts";
+import { serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
+import { loggerOptions } from "./lib/logger.ts";
+import { makeSecrets } from "./lib/secrets.ts";
+import { authMiddleware } from "./middlewares/auth/index.ts";
+import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
+import { serviceGuard } from "./middlewares/service-guard/index.ts";
+import { commands } from "./repl/commands.ts";
+
+/** The broker of one node. */
+export function brokerOptions(config: Config): BrokerOptions {
+  const hotReload = process.argv.includes("--hot");
+  return {
+    namespace: config.namespace,
+    ...(config.nodeID && { nodeID: config.nodeID }),
+    ...(config.natsUrl && { transporter: config.natsUrl }),
+
+    logger: {
+      type: "Pino",
+      options: {
+        level: config.logLevel,
+        pino: { options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false) },
+      },
+    },
+
+    // Moleculer's own ids can be predicted, and a response is matched on the id alone
+    uidGenerator: () => randomUUID(),
+    errorRegenerator: new ErrorRegenerator(),
+    // $node would hand out these options, with the transporter's password
+    internalServices: false,
+
+    requestTimeout: 10_000,
+    maxCallLevel: 20,
+    // off here, on for each action that changes nothing (mixins/contract.ts)
+    retryPolicy: {
+      enabled: false,
+      retries: 2,
+      delay: 100,
+      maxDelay: 1_000,
+      factor: 2,
+      check: (error) => (error as { retryable?: boolean } | undefined)?.retryable ?? false,
+    },
+    circuitBreaker: {
+      enabled: true,
+      threshold: 0.5,
+      minRequestCount: 20,
+      windowTime: 30,
+      halfOpenTime: 5_000,
+      check: (error) => ((error as { code?: unknown } | undefined)?.code as number) >= 500,
+    },
+    bulkhead: { enabled: true, concurrency: 200, maxQueueSize: 2_000 },
+    tracking: { enabled: true, shutdownTimeout: 10_000 },
+    dependencyInterval: 50,
+
+    internalMiddlewares: false,
+    // from the innermost to the outermost: what stands further down runs earlier
+    middlewares: [
+      "ActionHook",
+      errorsMiddleware,
+      "Validator",
+      "Bulkhead",
+      "Cacher",
+      "ContextTracker",
+      "CircuitBreaker",
+      "Timeout",
+      "Retry",
+      "Fallback",
+      "Debounce",
+      "Throttle",
+      // neither a cached answer nor a validation message reaches somebody who may not ask
+      authMiddleware(config) as never,
+      serviceGuard({ services: serviceNames(), credential: (name) => config.secret(name, "auth_token") }) as never,
+      "ErrorHandler",
+      "Tracing",
+      "Metrics",
+      ...(hotReload ? ["HotReload"] : []),
+    ],
+
+    created(broker: ServiceBroker) {
+      const names = broker.middlewares.list.map(({ name }) => name);
+      for (const name of ["ServiceGuard", "Auth"])
+        if (!names.includes(name)) throw new Error(`The middleware ${name} is missing.`);
+      setConfig(broker, config);
+    },
+
+    replOptions: { delimiter: "citadel $", customCommands: commands as never },
+  };
+}
+
+/** The configuration of this process; in development its secrets are made on the first start. */
+export function configure(env: NodeJS.ProcessEnv = process.env): Config {
+  const services = serviceNames();
+  const config = loadConfig(env, services);
+  if (!config.production) makeSecrets(join(config.dataDir, "secrets"), services);
+  return config;
+}
+
+/** What moleculer-runner asks for. */
+export default function options(): BrokerOptions {
+  if (existsSync(".env")) process.loadEnvFile();
+  // where the runner looks for what SERVICES names
+  process.env.SERVICEDIR ??= SERVICES_DIR;
+  return brokerOptions(configure());
+}

@@ -1,0 +1,104 @@
+import { styleText } from "node:util";
+import type { ServiceBroker } from "moleculer";
+import { decide, findAction, type Subject } from "../lib/access.ts";
+import type { ActionName, ResultOf } from "../lib/contract.ts";
+import { loadContracts, permissionsOf } from "../lib/contracts.ts";
+import { permissionsOfRoles, ROLES } from "../services/users/roles.ts";
+import { ownContext } from "../mixins/contract.ts";
+
+// The REPL runs inside the process, for whoever started it: it may sign in as anybody.
+
+interface Arguments {
+  options: Record<string, unknown>;
+  [name: string]: unknown;
+}
+
+interface UsersService {
+  signIn(login: string): Promise<ResultOf<"auth.createSession">>;
+  permissionsOfUser(login: string): Promise<string[] | undefined>;
+}
+
+/** The access tokens of those who are signed in here, by the name they were signed in with. */
+const tokens = new Map<string, string>();
+
+const say = (colour: "green" | "red" | "yellow", text: string) =>
+  console.log(process.stdout.isTTY ? styleText(colour, text) : text);
+
+function serviceHere(broker: ServiceBroker, name: string) {
+  const service = broker.getLocalService(name);
+  if (!service) throw new Error(`The service '${name}' does not run in this process.`);
+  return service;
+}
+
+const usersHere = (broker: ServiceBroker) =>
+  serviceHere(broker, "users") as unknown as UsersService;
+
+async function signIn(broker: ServiceBroker, login: string): Promise<string> {
+  const { access_token } = await usersHere(broker).signIn(login);
+  tokens.set(login, access_token);
+  return access_token;
+}
+
+/** A service, a role, nobody, or a user by name. */
+async function subjectNamed(broker: ServiceBroker, name: string): Promise<Subject | undefined> {
+  const contracts = loadContracts();
+  if (contracts.has(name)) return { kind: "service", name };
+  if (name === "anonymous") return { kind: "anonymous" };
+  if (Object.hasOwn(ROLES, name))
+    return { kind: "user", name, permissions: permissionsOfRoles([name], permissionsOf(contracts)) };
+  const permissions = await usersHere(broker).permissionsOfUser(name);
+  return permissions && { kind: "user", name, permissions };
+}
+
+async function can(broker: ServiceBroker, args: Arguments): Promise<void> {
+  const target = [args.target, args.path].filter((part) => part !== undefined).join(" ");
+  const action = findAction(loadContracts(), target);
+  if (!action) return say("red", `No action or route is called '${target}'.`);
+  const subject = await subjectNamed(broker, String(args.who));
+  if (!subject) return say("red", `Nobody is called '${String(args.who)}'.`);
+  const { allowed, rule } = decide(subject, action.name, action.access);
+  say(allowed ? "green" : "red", `${allowed ? "yes" : "no"}: ${rule}`);
+}
+
+async function callAs(broker: ServiceBroker, args: Arguments): Promise<void> {
+  const { user, action, options } = args as { user: string; action: ActionName } & Arguments;
+  const token = tokens.get(user) ?? (await signIn(broker, user));
+  const context = ownContext(serviceHere(broker, "api"), token);
+  console.log(await context.call(action, options as never));
+}
+
+/** Runs a command; its error is shown as a person reads it. */
+const shown =
+  (run: (broker: ServiceBroker, args: Arguments) => Promise<void>) =>
+  async (broker: ServiceBroker, args: Arguments): Promise<void> => {
+    try {
+      await run(broker, args);
+    } catch (error) {
+      const { type, message } = error as { type?: string; message: string };
+      say("red", `>> ERROR: ${type ? `${type}: ` : ""}${message}`);
+    }
+  };
+
+/** What our REPL has beyond Moleculer's. */
+export const commands = [
+  {
+    command: "can <who> <target> [path]",
+    description: "May a service, role or user call an action or route? can alice POST /api/posts",
+    action: shown(can),
+  },
+  {
+    command: "login <user>",
+    description: "Sign in as a user, for 'as'.",
+    action: shown(async (broker, args) => {
+      const user = String(args.user);
+      await signIn(broker, user);
+      say("green", `Signed in as ${user}. Now: as ${user} users.profile`);
+    }),
+  },
+  {
+    command: "as <user> <action>",
+    description: "Call an action as a user, the way the gateway does: as alice posts.create --title Hi --body There",
+    allowUnknownOptions: true,
+    action: shown(callAs),
+  },
+];

@@ -1,0 +1,39 @@
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
+import type { Context, ServiceSchema } from "moleculer";
+import SocketIOMixin from "moleculer-io";
+import ApiGateway from "moleculer-web";
+import type { Server, Socket } from "socket.io";
+
+// The two gateways with the types that they have, and without what they offer to other services:
+// listing and changing routes, calling any action from a socket, sending to any socket.
+
+const { rest } = ApiGateway.actions as { rest: object };
+
+/** moleculer-web: HTTP. */
+export const httpGateway = {
+  ...ApiGateway,
+  actions: { rest },
+  events: {},
+} as Partial<ServiceSchema>;
+
+/** moleculer-io: Socket.IO on the same server. */
+export const socketGateway = {
+  ...(SocketIOMixin as Partial<ServiceSchema>),
+  actions: {},
+} as Partial<ServiceSchema>;
+
+/** What the gateways put onto the service. */
+export interface Gateways {
+  server: HttpServer;
+  io: Server;
+}
+
+export interface GatewayRequest extends IncomingMessage {
+  $ctx: Context;
+  $startTime?: [number, number];
+  originalUrl?: string;
+}
+
+export type GatewayResponse = ServerResponse;
+
+export type { Socket };

@@ -1,0 +1,99 @@
+import type { Context } from "moleculer";
+import type { ActionContract } from "../../lib/contract.ts";
+import { type Route, routesOf, loadContracts } from "../../lib/contracts.ts";
+import { CitadelError } from "../../lib/errors.ts";
+import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
+import { toPublicError } from "./public-error.ts";
+
+/** The HTTP side of the gateway: moleculer-web's settings, made from the contracts. */
+
+const BODY_LIMIT = "100kb";
+
+/** A JSON body may not reach for prototypes: `Object.assign` would follow it. */
+function refuseProto(key: string, value: unknown): unknown {
+  if (key === "__proto__") throw new CitadelError("BadRequest");
+  return value;
+}
+
+/** The token of `Authorization: Bearer` (RFC 6750, 2.1). */
+export function bearerOf(header: string | undefined): string | undefined {
+  return header && /^Bearer +(.+)$/i.exec(header)?.[1];
+}
+
+/** Answers with an error, in the one shape that all errors have. */
+export function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): void {
+  if (res.headersSent) return void res.end();
+  const shown = toPublicError(error);
+  res.statusCode = shown.code;
+  if (shown.code === 401) res.setHeader("WWW-Authenticate", challenge(req));
+  res.setHeader("Content-Type", "application/json; charset=utf-8");
+  res.setHeader("Cache-Control", "no-store");
+  res.end(JSON.stringify(shown));
+}
+
+/** RFC 6750, 3: the reason is named only to those who sent a token. */
+const challenge = (req: GatewayRequest) =>
+  bearerOf(req.headers.authorization) ? 'Bearer error="invalid_token"' : "Bearer";
+
+type HealthHandler = (req: GatewayRequest, res: GatewayResponse) => void;
+
+export interface HttpOptions {
+  port: number;
+  /** Custom handlers by `"GET /health/live"`. */
+  handlers: Readonly<Record<string, HealthHandler>>;
+}
+
+/** moleculer-web's settings: every route of every contract, and nothing else. */
+export function httpSettings({ port, handlers }: HttpOptions): object {
+  const routes = routesOf(loadContracts());
+  const contracts = new Map(routes.map(({ action, contract }) => [action, contract]));
+  return {
+    port,
+    path: "",
+    routes: [
+      {
+        path: "/",
+        mappingPolicy: "restrict",
+        aliases: { ...handlers, ...Object.fromEntries(routes.map(toAlias)) },
+        pathToRegexpOptions: { sensitive: true },
+        bodyParsers: { json: { limit: BODY_LIMIT, reviver: refuseProto } },
+        mergeParams: true,
+        logging: false,
+        onBeforeCall(ctx: Context, _route: unknown, req: GatewayRequest) {
+          const token = bearerOf(req.headers.authorization);
+          if (token !== undefined) ctx.locals = { accessToken: token };
+        },
+        onAfterCall(
+          ctx: Context,
+          _route: unknown,
+          req: { $action: { name: string } },
+          res: GatewayResponse,
+          data: unknown,
+        ) {
+          const contract = contracts.get(req.$action.name);
+          ctx.meta = contract ? successOf(contract, data) : {};
+          if (!res.hasHeader("Cache-Control")) res.setHeader("Cache-Control", "no-store");
+          return data;
+        },
+      },
+    ],
+    onError: sendError,
+    requestTimeout: 30_000,
+    logRequest: null,
+    logRequestParams: null,
+    logResponse: null,
+    logRouteRegistration: null,
+    log4XXResponses: false,
+  };
+}
+
+const toAlias = ({ method, path, action }: Route) => [`${method} ${path}`, action] as const;
+
+/** The status and Location of success, as the contract states them; a callee has no say. */
+function successOf({ result, status, location }: ActionContract, data: unknown): object {
+  const id = String((data as { id?: unknown } | undefined)?.id);
+  return {
+    $statusCode: status ?? (result === null ? 204 : 200),
+    ...(location && { $location: location.replace(":id", encodeURIComponent(id)) }),
+  };
+}

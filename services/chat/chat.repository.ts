@@ -1,0 +1,126 @@
+import { randomUUID } from "node:crypto";
+import { type Generated, type Kysely, type Selectable, sql } from "kysely";
+import type { ResultOf } from "../../lib/contract.ts";
+import { CitadelError } from "../../lib/errors.ts";
+
+interface ChatDatabase {
+  rooms: { id: string; name: string; private: boolean; seq: Generated<number> };
+  messages: {
+    id: string;
+    room_id: string;
+    seq: number;
+    user_id: string | null;
+    username: string;
+    text: string;
+    client_id: string | null;
+    created_at: Generated<Date>;
+  };
+}
+
+export type Message = ResultOf<"chat.send">;
+
+export interface NewMessage {
+  roomId: string;
+  /** null: the house itself. */
+  userId: string | null;
+  username: string;
+  text: string;
+  /** Made up by the client: the same one again is the same message. */
+  clientId: string | null;
+}
+
+const toMessage = (row: Selectable<ChatDatabase["messages"]>): Message => ({
+  id: row.id,
+  roomId: row.room_id,
+  seq: row.seq,
+  userId: row.user_id,
+  username: row.username,
+  text: row.text,
+  timestamp: row.created_at.toISOString(),
+  clientId: row.client_id,
+});
+
+/** Rooms and their messages. */
+export class ChatRepository {
+  readonly #db: Kysely<ChatDatabase>;
+
+  constructor(db: Kysely<never>) {
+    this.#db = db as unknown as Kysely<ChatDatabase>;
+  }
+
+  async rooms(): Promise<{ id: string; name: string; private: boolean; seq: number }[]> {
+    return this.#db.selectFrom("rooms").selectAll().where("private", "=", false).execute();
+  }
+
+  /** Up to `limit` messages behind `after`, oldest first; undefined: there is no such room. */
+  async messagesAfter(roomId: string, after: number, limit: number): Promise<Message[] | undefined> {
+    const room = await this.#db
+      .selectFrom("rooms")
+      .select("id")
+      .where("id", "=", roomId)
+      .executeTakeFirst();
+    if (!room) return undefined;
+    const rows = await this.#db
+      .selectFrom("messages")
+      .selectAll()
+      .where("room_id", "=", roomId)
+      .where("seq", ">", after)
+      .orderBy("seq")
+      .limit(limit)
+      .execute();
+    return rows.map(toMessage);
+  }
+
+  /**
+   * Stores a message with the room's next seq. The room's row is locked until the commit, so that
+   * messages are committed in the order of their seq, without a gap.
+   *
+   * @returns the stored message, and whether it is new
+   * @throws CitadelError NotFound: there is no such room
+   */
+  async store(message: NewMessage): Promise<{ message: Message; isNew: boolean }> {
+    return this.#db.transaction().execute(async (trx) => {
+      const room = await trx
+        .selectFrom("rooms")
+        .select("seq")
+        .where("id", "=", message.roomId)
+        .forUpdate()
+        .executeTakeFirst();
+      if (!room) throw new CitadelError("NotFound", { message: "There is no such room." });
+      const earlier = await this.#findByClientId(trx, message);
+      if (earlier) return { message: earlier, isNew: false };
+      const seq = room.seq + 1;
+      const row = await trx
+        .insertInto("messages")
+        .values({
+          id: randomUUID(),
+          room_id: message.roomId,
+          seq,
+          user_id: message.userId,
+          username: message.username,
+          text: message.text,
+          client_id: message.clientId,
+          // the clock now, not at the start of the transaction: it may have waited for the lock
+          created_at: sql`clock_timestamp()`,
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      await trx.updateTable("rooms").set({ seq }).where("id", "=", message.roomId).execute();
+      return { message: toMessage(row), isNew: true };
+    });
+  }
+
+  async #findByClientId(
+    trx: Kysely<ChatDatabase>,
+    { userId, clientId }: NewMessage,
+  ): Promise<Message | undefined> {
+    if (userId === null || clientId === null) return undefined;
+    const row = await trx
+      .selectFrom("messages")
+      .selectAll()
+      .where("user_id", "=", userId)
+      .where("client_id", "=", clientId)
+      .executeTakeFirst();
+    return row && toMessage(row);
+  }
+}

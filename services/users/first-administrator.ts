@@ -1,0 +1,31 @@
+import type { Config } from "../../lib/config.ts";
+import type { Passwords } from "../../lib/passwords.ts";
+import type { UsersRepository } from "./users.repository.ts";
+
+/**
+ * Makes the first administrator, if there is none. In development the password is made up, and shown
+ * once; in production it comes from ADMIN_PASSWORD, and without that there is no administrator.
+ */
+export async function ensureAdministrator(
+  { admin, production, secret }: Config,
+  accounts: UsersRepository,
+  passwords: Passwords,
+): Promise<void> {
+  const password = secret("users", "admin_password");
+  if (!password || (await accounts.hasAdministrator())) return;
+  try {
+    await accounts.insert({
+      ...admin,
+      passwordHash: await passwords.hash(password),
+      roles: ["admin"],
+      subjectType: "SuperUserAccount",
+    });
+  } catch (error) {
+    // another node of this service was faster
+    if ((error as { code?: unknown }).code === "23505") return;
+    throw error;
+  }
+  // straight to the terminal: no log keeps it
+  if (!production)
+    process.stdout.write(`\n  The first administrator: ${admin.username} / ${password}\n\n`);
+}
