@@ -18,7 +18,9 @@ export function brokerOptions(config: Config): BrokerOptions {
   return {
     namespace: config.namespace,
     ...(config.nodeID && { nodeID: config.nodeID }),
-    ...(config.natsUrl && { transporter: config.natsUrl }),
+    ...(config.natsUrl && {
+      transporter: { type: "NATS" as const, options: { url: config.natsUrl } },
+    }),
 
     logger: {
       type: "Pino",
@@ -74,7 +76,10 @@ export function brokerOptions(config: Config): BrokerOptions {
       "Throttle",
       // neither a cached answer nor a validation message reaches somebody who may not ask
       authMiddleware(config) as never,
-      serviceGuard({ services: serviceNames(), credential: (name) => config.secret(name, "auth_token") }) as never,
+      serviceGuard({
+        services: serviceNames(),
+        credential: (name) => config.secret(name, "auth_token"),
+      }) as never,
       "ErrorHandler",
       "Tracing",
       "Metrics",

@@ -50,13 +50,14 @@ export function decide(subject: Subject, name: string, access: Access): Decision
   const list = restricted?.join(", ");
   if (restricted && !restricted.includes(caller))
     return { allowed: false, rule: `${name} is restricted to ${list}` };
-  const open = restricted
-    ? `${name} is restricted to ${list}`
-    : `${name} is open to every caller`;
+  const open = restricted ? `${name} is restricted to ${list}` : `${name} is open to every caller`;
   if (subject.kind === "service")
     return {
       allowed: true,
-      rule: auth === "required" ? `${open}; it also needs a user${permissions ? ` with ${permissions}` : ""}` : open,
+      rule:
+        auth === "required"
+          ? `${open}; it also needs a user${permissions ? ` with ${permissions}` : ""}`
+          : open,
     };
   if (auth !== "required") return { allowed: true, rule: `${open}, and needs no user` };
   if (subject.kind === "anonymous") return { allowed: false, rule: `${name} needs a user` };

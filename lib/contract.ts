@@ -24,7 +24,7 @@ export interface ActionContract extends Access {
   readonly rest?: `${Method} /${string}`;
   /** The status of success, where it is not 200 (or 204 without a result). */
   readonly status?: 201 | 202;
-  /** Where HTTP finds what was made, for the Location header; `:id` comes from the result. */
+  /** Where HTTP finds what was made, for the Location header; what has a colon comes from the result. */
   readonly location?: `/${string}`;
 }
 
@@ -101,16 +101,14 @@ interface CallOptions {
   readonly nodeID?: string;
 }
 
-type CallArguments<P> = Record<never, never> extends P
-  ? [params?: P, options?: CallOptions]
-  : [params: P, options?: CallOptions];
+type CallArguments<P> =
+  Record<never, never> extends P
+    ? [params?: P, options?: CallOptions]
+    : [params: P, options?: CallOptions];
 
 /** Moleculer's calls, typed by the contracts: a wrong name, parameter or use of a result is a type error. */
 export interface Caller {
-  call<N extends ActionName>(
-    action: N,
-    ...rest: CallArguments<ParamsOf<N>>
-  ): Promise<ResultOf<N>>;
+  call<N extends ActionName>(action: N, ...rest: CallArguments<ParamsOf<N>>): Promise<ResultOf<N>>;
   emit<N extends EventName>(event: N, payload: PayloadOf<N>): Promise<void>;
   broadcast<N extends EventName>(event: N, payload: PayloadOf<N>): Promise<void>;
 }
@@ -147,6 +145,6 @@ type EventHandlers<E> = {
 };
 
 /** One handler for each action and event of the contract: none may be missing, none be extra. */
-export type Handlers<C extends ServiceContract> = { actions: ActionHandlers<C["actions"]> } & (
-  C extends { events: infer E } ? { events: EventHandlers<E> } : { events?: never }
-);
+export type Handlers<C extends ServiceContract> = {
+  actions: ActionHandlers<C["actions"]>;
+} & (C extends { events: infer E } ? { events: EventHandlers<E> } : { events?: never });

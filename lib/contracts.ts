@@ -13,7 +13,7 @@ export function serviceNames(): string[] {
   return globSync("*/*.contract.ts", { cwd: SERVICES_DIR })
     .filter((file) => basename(file) === `${dirname(file)}.contract.ts`)
     .map((file) => dirname(file))
-    .sort();
+    .toSorted();
 }
 
 /** All contracts, by service. Synchronous, since Moleculer loads its configuration synchronously. */

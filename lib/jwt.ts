@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 
 /** The longest token that is looked at, in characters. */
@@ -49,12 +49,12 @@ export function signJwt(
   claims: Claims & Record<string, unknown>,
   { key, kid, alg, typ }: { key: KeyObject; kid: string; alg: Algorithm; typ: string },
 ): string {
-  return jwt.sign(claims, key, { algorithm: alg, header: { alg, typ, kid }, noTimestamp: true });
+  return jwt.sign(claims, key, { algorithm: alg, header: { alg, typ, kid } });
 }
 
-/** A key's `kid`: its JWK thumbprint (RFC 7638), so that a key can be named before it is known. */
-export function thumbprint(key: KeyObject): string {
-  const { kty, crv, x, y, n, e } = createPublicKey(key as never).export({ format: "jwk" });
+/** A public key's `kid`: its JWK thumbprint (RFC 7638), so that a key can be named before it is known. */
+export function thumbprint(publicKey: KeyObject): string {
+  const { kty, crv, x, y, n, e } = publicKey.export({ format: "jwk" });
   const members = kty === "RSA" ? { e, kty, n } : { crv, kty, x, y };
   return createHash("sha256").update(JSON.stringify(members)).digest("base64url");
 }

@@ -83,10 +83,7 @@ export class KeySet {
     this.#keys = new Map(
       keys
         .filter(({ use, alg }) => use === "sig" && ALGORITHMS.has(alg))
-        .map((jwk) => [
-          jwk.kid,
-          { key: toKeyObject(jwk), alg: jwk.alg as Algorithm },
-        ]),
+        .map((jwk) => [jwk.kid, { key: toKeyObject(jwk), alg: jwk.alg as Algorithm }]),
     );
   }
 }

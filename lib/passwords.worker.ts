@@ -1,9 +1,8 @@
-import bcrypt from "bcryptjs";
+import { compareSync, hashSync } from "bcryptjs";
 
 // Runs in a thread of its own, where it may block.
 
-export const hash = ([password, cost]: [string, number]): string =>
-  bcrypt.hashSync(password, cost);
+export const hash = ([password, cost]: [string, number]): string => hashSync(password, cost);
 
 export const compare = ([password, expected]: [string, string]): boolean =>
-  bcrypt.compareSync(password, expected);
+  compareSync(password, expected);

@@ -34,7 +34,11 @@ interface Request {
   lifetime: number;
 }
 
-function sign(typ: string, { key, kid, alg }: SigningKey, { subject, audience, lifetime }: Request) {
+function sign(
+  typ: string,
+  { key, kid, alg }: SigningKey,
+  { subject, audience, lifetime }: Request,
+) {
   const iat = Math.floor(Date.now() / 1000);
   const claims: Claims = {
     iss: GUARD_ISSUER,

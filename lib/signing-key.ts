@@ -1,10 +1,16 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from "node:crypto";
 import { type Algorithm, thumbprint } from "./jwt.ts";
 import type { Jwk } from "./key-set.ts";
 
 /** A private key with all that signing and publishing it needs. */
 export interface SigningKey {
   key: KeyObject;
+  publicKey: KeyObject;
   kid: string;
   alg: Algorithm;
   jwk: Jwk;
@@ -23,9 +29,10 @@ export function readSigningKey(pem: string): SigningKey {
   if (!isEc && !isRsa)
     throw new Error("A signing key must be EC P-256, or RSA with 2048 bits or more.");
   const alg: Algorithm = isEc ? "ES256" : "RS256";
-  const kid = thumbprint(key);
-  const { kty = "", ...members } = createPublicKey(key as never).export({ format: "jwk" });
-  return { key, kid, alg, jwk: { ...members, kty, kid, alg, use: "sig" } };
+  const publicKey = createPublicKey(pem);
+  const kid = thumbprint(publicKey);
+  const { kty = "", ...members } = publicKey.export({ format: "jwk" });
+  return { key, publicKey, kid, alg, jwk: { ...members, kty, kid, alg, use: "sig" } };
 }
 
 /** Makes a private key, PKCS #8 in PEM. */

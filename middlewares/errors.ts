@@ -43,7 +43,7 @@ export const errorsMiddleware: Middleware = toMiddleware({
 export class ErrorRegenerator extends Errors.Regenerator {
   override extractPlainError(error: Error): Errors.PlainMoleculerError {
     const { stack: _stack, ...plain } = super.extractPlainError(error);
-    return plain as Errors.PlainMoleculerError;
+    return plain;
   }
 
   override restoreCustomError(plain: Errors.PlainMoleculerError, payload: object): Error {

@@ -42,7 +42,11 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
   };
 }
 
-async function migrate(db: AnyDatabase, schema: string, migrationFolder: string): Promise<string[]> {
+async function migrate(
+  db: AnyDatabase,
+  schema: string,
+  migrationFolder: string,
+): Promise<string[]> {
   const migrator = new Migrator({
     db,
     provider: new FileMigrationProvider({ fs, path, migrationFolder }),

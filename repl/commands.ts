@@ -45,17 +45,22 @@ async function subjectNamed(broker: ServiceBroker, name: string): Promise<Subjec
   if (contracts.has(name)) return { kind: "service", name };
   if (name === "anonymous") return { kind: "anonymous" };
   if (Object.hasOwn(ROLES, name))
-    return { kind: "user", name, permissions: permissionsOfRoles([name], permissionsOf(contracts)) };
+    return {
+      kind: "user",
+      name,
+      permissions: permissionsOfRoles([name], permissionsOf(contracts)),
+    };
   const permissions = await usersHere(broker).permissionsOfUser(name);
   return permissions && { kind: "user", name, permissions };
 }
 
 async function can(broker: ServiceBroker, args: Arguments): Promise<void> {
-  const target = [args.target, args.path].filter((part) => part !== undefined).join(" ");
+  const { who, target: first, path } = args as Partial<Record<string, string>>;
+  const target = path === undefined ? String(first) : `${first} ${path}`;
   const action = findAction(loadContracts(), target);
   if (!action) return say("red", `No action or route is called '${target}'.`);
-  const subject = await subjectNamed(broker, String(args.who));
-  if (!subject) return say("red", `Nobody is called '${String(args.who)}'.`);
+  const subject = await subjectNamed(broker, String(who));
+  if (!subject) return say("red", `Nobody is called '${who}'.`);
   const { allowed, rule } = decide(subject, action.name, action.access);
   say(allowed ? "green" : "red", `${allowed ? "yes" : "no"}: ${rule}`);
 }
@@ -64,7 +69,7 @@ async function callAs(broker: ServiceBroker, args: Arguments): Promise<void> {
   const { user, action, options } = args as { user: string; action: ActionName } & Arguments;
   const token = tokens.get(user) ?? (await signIn(broker, user));
   const context = ownContext(serviceHere(broker, "api"), token);
-  console.log(await context.call(action, options as never));
+  console.log(await context.call(action, options));
 }
 
 /** Runs a command; its error is shown as a person reads it. */
@@ -97,7 +102,8 @@ export const commands = [
   },
   {
     command: "as <user> <action>",
-    description: "Call an action as a user, the way the gateway does: as alice posts.create --title Hi --body There",
+    description:
+      "Call an action as a user, the way the gateway does: as alice posts.create --title Hi --body There",
     allowUnknownOptions: true,
     action: shown(callAs),
   },

@@ -69,15 +69,15 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
           if (need.auth === "optional") return next(ctx);
           throw new CitadelError("AccessTokenRequired");
         } catch (error) {
-          return Promise.reject(error as Error);
+          return Promise.reject(error);
         }
       };
     };
 
     const emit =
       (next: Emit): Emit =>
-      (event, payload, options) =>
-        next(event, payload, carry(toOptions(options)));
+      (event, payload, given) =>
+        next(event, payload, carry(toOptions(given)));
 
     return toMiddleware({
       name: "Auth",
@@ -139,7 +139,7 @@ function checkDeclarations(schema: ServiceSchema): void {
 
 /** Moves the token on: the caller's own, or the one that somebody left in meta. */
 function carry(opts: Options): Options {
-  const parent = opts.parentCtx ?? (opts.ctx?.options as Options | undefined)?.parentCtx;
+  const parent = opts.parentCtx ?? opts.ctx?.options?.parentCtx;
   const { token: given, ...meta } = opts.meta ?? {};
   const inherited = (opts.ctx?.locals as Locals | undefined)?.accessToken ?? tokenOf(parent);
   const token = typeof given === "string" ? given : inherited;

@@ -65,7 +65,9 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions) {
   const audienceOf = (target: Target): string | undefined => {
     const name = typeof target === "string" ? target : target.action.name;
     const endpoints = broker.registry.getActionEndpoints(name)?.endpoints ?? [];
-    const guarded = endpoints.find(({ action }) => (action as Partial<Endpoint>).restricted !== null);
+    const guarded = endpoints.find(
+      ({ action }) => (action as Partial<Endpoint>).restricted !== null,
+    );
     return guarded && audienceOfAction(guarded.service.fullName);
   };
 
@@ -90,8 +92,8 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions) {
 
   const emit =
     (next: Emit): Emit =>
-    (event, payload, options) => {
-      const opts = toOptions(options);
+    (event, payload, given) => {
+      const opts = toOptions(given);
       if (isInternal(event)) {
         emittedHere.add(opts);
         return next(event, payload, opts);
@@ -136,7 +138,7 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions) {
 
   const refuse = ({ what }: Entry, error: unknown): Promise<never> => {
     const type = error instanceof CitadelError ? error.type : "InternalError";
-    broker.logger.warn(`Refused: ${what}`, { type });
+    broker.logger.warn(`The guard refused '${what}': ${type}`);
     return Promise.reject(error);
   };
 
@@ -191,7 +193,7 @@ function allowedBy({ restricted }: Endpoint): ReadonlySet<string> | null {
 
 /** The service on whose behalf this call is made: that of the context that makes it. */
 function callerOf(opts: Options): string | undefined {
-  const parent = opts.parentCtx ?? (opts.ctx?.options as Options | undefined)?.parentCtx;
+  const parent = opts.parentCtx ?? opts.ctx?.options?.parentCtx;
   return parent?.service?.fullName;
 }
 

@@ -39,11 +39,7 @@ export class Verifier {
     );
     const { keys } = await this.#options.fetchKeys();
     return {
-      keys: keys.filter(
-        (jwk) =>
-          trusted.has(jwk.kid) &&
-          thumbprint(toKeyObject(jwk)) === jwk.kid,
-      ),
+      keys: keys.filter((jwk) => trusted.has(jwk.kid) && thumbprint(toKeyObject(jwk)) === jwk.kid),
     };
   }
 

@@ -91,9 +91,10 @@ const toAlias = ({ method, path, action }: Route) => [`${method} ${path}`, actio
 
 /** The status and Location of success, as the contract states them; a callee has no say. */
 function successOf({ result, status, location }: ActionContract, data: unknown): object {
-  const id = String((data as { id?: unknown } | undefined)?.id);
+  const fields = (data ?? {}) as Record<string, unknown>;
+  const fill = (_: string, name: string) => encodeURIComponent(String(fields[name]));
   return {
     $statusCode: status ?? (result === null ? 204 : 200),
-    ...(location && { $location: location.replace(":id", encodeURIComponent(id)) }),
+    ...(location && { $location: location.replace(/:(\w+)/g, fill) }),
   };
 }

@@ -9,7 +9,7 @@ interface AnyError {
   data?: unknown;
 }
 
-/** Errors of Moleculer, its gateway and body-parser, by their name or type. */
+/** Errors of Moleculer, by name. */
 const FOREIGN: Readonly<Record<string, ErrorType>> = {
   ServiceNotFoundError: "ServiceNotAvailable",
   ServiceNotAvailableError: "ServiceNotAvailable",
@@ -18,13 +18,17 @@ const FOREIGN: Readonly<Record<string, ErrorType>> = {
   RequestTimeoutError: "RequestTimeout",
   RequestSkippedError: "RequestTimeout",
   QueueIsFullError: "TooManyRequests",
-  NotFoundError: "NotFound",
-  URIError: "BadRequest",
-  "entity.parse.failed": "BadRequest",
-  "encoding.unsupported": "BadRequest",
-  "charset.unsupported": "BadRequest",
-  "request.aborted": "BadRequest",
-  "entity.too.large": "PayloadTooLarge",
+};
+
+/** Errors of the gateway itself, by the status that they ask for. */
+const BY_STATUS: Readonly<Record<number, ErrorType>> = {
+  400: "BadRequest",
+  404: "NotFound",
+  413: "PayloadTooLarge",
+  415: "BadRequest",
+  429: "TooManyRequests",
+  503: "ServiceNotAvailable",
+  504: "RequestTimeout",
 };
 
 /** What of a validator's finding may be shown: where and what is wrong, never what was sent. */
@@ -40,16 +44,18 @@ interface Finding {
  */
 export function toPublicError(error: unknown): PublicError {
   if (error instanceof CitadelError) return error.toJSON();
-  const { name, type, data } = (error ?? {}) as AnyError;
+  const { name, type, data, code, status } = (error ?? {}) as AnyError;
   if (type === "VALIDATION_ERROR" && Array.isArray(data))
     return new CitadelError("VALIDATION_ERROR", { data: data.map(toFinding) }).toJSON();
-  const own = (key: unknown) =>
-    typeof key === "string" && Object.hasOwn(FOREIGN, key) ? FOREIGN[key] : undefined;
-  return new CitadelError(own(name) ?? own(type) ?? "InternalError").toJSON();
+  const byName = typeof name === "string" && Object.hasOwn(FOREIGN, name) && FOREIGN[name];
+  const byStatus = BY_STATUS[(code ?? status) as number];
+  return new CitadelError(byName || (byStatus ?? "InternalError")).toJSON();
 }
 
 function toFinding({ field, type, message }: Finding): Finding {
   // for forbidden fields the message lists what was sent
-  const isShown = message !== undefined && !["objectStrict", "arrayEnum", "arrayUnique"].includes(type);
-  return { field, type, ...(isShown && { message }) };
+  const isShown =
+    message !== undefined && !["objectStrict", "arrayEnum", "arrayUnique"].includes(type);
+  const own = "Unknown or unsuitable fields are not accepted.";
+  return { field, type, message: isShown ? message : own };
 }

@@ -121,7 +121,7 @@ const events = {
     if (typeof respond !== "function") return;
     const calling =
       typeof action === "string" && callable.has(action) && isObject(given)
-        ? callerFor(this.$service, this).call(action as ActionName, given as never)
+        ? callerFor(this.$service, this).call(action as ActionName, given)
         : Promise.reject(new CitadelError("NotFound"));
     calling.then(
       (result: unknown) => respond(null, result),
@@ -131,7 +131,11 @@ const events = {
 };
 
 /** May a page of this origin connect? Our own may, and those that the operator lists. */
-function isAllowed(origin: string | undefined, host: string | undefined, listed: readonly string[]) {
+function isAllowed(
+  origin: string | undefined,
+  host: string | undefined,
+  listed: readonly string[],
+) {
   if (origin === undefined || listed.includes(origin)) return true;
   try {
     return new URL(origin).host === host;

@@ -35,10 +35,7 @@ export class AuthRepository {
   async createSession(userId: string, refreshToken: string, expiresAt: Date): Promise<string> {
     const id = randomUUID();
     await this.#db.transaction().execute(async (trx) => {
-      await trx
-        .insertInto("sessions")
-        .values({ id, user_id: userId, ended_at: null })
-        .execute();
+      await trx.insertInto("sessions").values({ id, user_id: userId, ended_at: null }).execute();
       await this.#store(trx, id, refreshToken, expiresAt);
     });
     return id;

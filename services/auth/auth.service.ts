@@ -2,7 +2,11 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, groupPermissions } from "../../lib/access-token.ts";
+import {
+  ACCESS_TOKEN_TYPE,
+  type AccessTokenClaims,
+  groupPermissions,
+} from "../../lib/access-token.ts";
 import { configOf } from "../../lib/attachment.ts";
 import type { Caller, ResultOf } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
@@ -30,7 +34,9 @@ export default class AuthService extends Service {
 
     /** The access token for a session, with what the users service says of the user now. */
     const mint = async (ctx: Caller, userId: string, sid: string, refreshToken: string) => {
-      const { permissions, subjectType, ...user } = await ctx.call("users.identity", { id: userId });
+      const { permissions, subjectType, ...user } = await ctx.call("users.identity", {
+        id: userId,
+      });
       const iat = Math.floor(Date.now() / 1000);
       const claims: AccessTokenClaims = {
         iss: config.issuer,

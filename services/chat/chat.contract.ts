@@ -58,7 +58,13 @@ export const contract = defineContract({
       permissions: "chat:write",
       rest: "POST /api/chat/rooms/:id/messages",
       status: 201,
-      params: { $$strict: true, id: ROOM_ID, text: TEXT, clientId: "string|optional|min:1|max:100" },
+      location: "/api/chat/rooms/:roomId/messages",
+      params: {
+        $$strict: true,
+        id: ROOM_ID,
+        text: TEXT,
+        clientId: "string|optional|min:1|max:100",
+      },
       result: MESSAGE,
     },
     sendMessageToAll: {

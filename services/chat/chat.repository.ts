@@ -53,7 +53,11 @@ export class ChatRepository {
   }
 
   /** Up to `limit` messages behind `after`, oldest first; undefined: there is no such room. */
-  async messagesAfter(roomId: string, after: number, limit: number): Promise<Message[] | undefined> {
+  async messagesAfter(
+    roomId: string,
+    after: number,
+    limit: number,
+  ): Promise<Message[] | undefined> {
     const room = await this.#db
       .selectFrom("rooms")
       .select("id")

@@ -59,7 +59,13 @@ export default class ChatService extends Service {
           events: {
             "user.created": async (ctx) => {
               const text = `Welcome, ${ctx.params.username}!`;
-              await say(ctx, { roomId: LOBBY, userId: null, username: HOUSE, text, clientId: null });
+              await say(ctx, {
+                roomId: LOBBY,
+                userId: null,
+                username: HOUSE,
+                text,
+                clientId: null,
+              });
             },
           },
         },

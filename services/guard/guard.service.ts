@@ -19,13 +19,14 @@ export default class GuardService extends Service {
     super(broker);
     const { callTokenTtl, production, secret } = configOf(broker);
     const signingKey = readSigningKey(secret("guard", "signing_key") ?? "");
+    const verificationKey = { key: signingKey.publicKey, alg: signingKey.alg };
 
     /** The service whose credential this is. */
     const subjectOf = (credential: unknown): string => {
       try {
         const { kid } = readHeader(credential as string, CREDENTIAL_TYPE);
         if (kid !== signingKey.kid) throw new TokenError("signed by somebody else");
-        return verifyJwt(credential as string, signingKey, CREDENTIAL_RULES).sub;
+        return verifyJwt(credential as string, verificationKey, CREDENTIAL_RULES).sub;
       } catch (cause) {
         throw new CitadelError("ServiceTokenInvalid", { cause });
       }

@@ -17,5 +17,5 @@ export function permissionsOfRoles(roles: readonly string[], all: readonly strin
     const permissions = ROLES[role as Role];
     for (const name of permissions === "all" ? all : permissions) granted.add(name);
   }
-  return [...granted].sort();
+  return [...granted].toSorted();
 }

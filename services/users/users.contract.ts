@@ -5,7 +5,12 @@ import { TOKEN_ANSWER } from "../auth/auth.contract.ts";
 import { POST } from "../posts/posts.contract.ts";
 import { ROLE_NAMES } from "./roles.ts";
 
-const USERNAME = { type: "string", min: 3, max: 32, pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/ } as const;
+const USERNAME = {
+  type: "string",
+  min: 3,
+  max: 32,
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+} as const;
 const EMAIL = { type: "email", max: 254, normalize: true } as const;
 const PASSWORD = { type: "string", min: 8, max: 72 } as const;
 

@@ -62,10 +62,7 @@ export class UsersRepository {
       .selectFrom("accounts")
       .selectAll()
       .where((where) =>
-        where.or([
-          where(sql`lower(username)`, "=", lower),
-          where(sql`lower(email)`, "=", lower),
-        ]),
+        where.or([where(sql`lower(username)`, "=", lower), where(sql`lower(email)`, "=", lower)]),
       )
       .executeTakeFirst();
   }
@@ -110,7 +107,8 @@ export class UsersRepository {
       .orderBy("created_at", "desc")
       .orderBy("id", "desc")
       .limit(limit + 1);
-    if (query) select = select.where(sql<boolean>`starts_with(lower(username), ${query.toLowerCase()})`);
+    if (query)
+      select = select.where(sql<boolean>`starts_with(lower(username), ${query.toLowerCase()})`);
     if (after)
       select = select.where(({ eb, refTuple, tuple }) =>
         eb(refTuple("created_at", "id"), "<", tuple(after.at, after.id)),

@@ -88,8 +88,7 @@ export default class UsersService extends Service {
               return ctx.call("posts.list", { ...page, authorId: id });
             },
 
-            list: (ctx) =>
-              this.accounts.list(ctx.params, ({ id, username }) => ({ id, username })),
+            list: (ctx) => this.accounts.list(ctx.params, ({ id, username }) => ({ id, username })),
 
             identity: async (ctx) => {
               const { id, username, email, roles, subject_type } = found(

@@ -5,7 +5,9 @@ export async function up(db: Kysely<never>): Promise<void> {
     .createTable("sessions")
     .addColumn("id", "uuid", (column) => column.primaryKey())
     .addColumn("user_id", "uuid", (column) => column.notNull())
-    .addColumn("created_at", sql`timestamptz(3)`, (column) => column.notNull().defaultTo(sql`now()`))
+    .addColumn("created_at", sql`timestamptz(3)`, (column) =>
+      column.notNull().defaultTo(sql`now()`),
+    )
     .addColumn("ended_at", sql`timestamptz(3)`)
     .execute();
   await db.schema.createIndex("sessions_user_id").on("sessions").column("user_id").execute();

@@ -19,7 +19,9 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("username", "text", (column) => column.notNull())
     .addColumn("text", "text", (column) => column.notNull())
     .addColumn("client_id", "text")
-    .addColumn("created_at", sql`timestamptz(3)`, (column) => column.notNull().defaultTo(sql`now()`))
+    .addColumn("created_at", sql`timestamptz(3)`, (column) =>
+      column.notNull().defaultTo(sql`now()`),
+    )
     .addUniqueConstraint("messages_seq", ["room_id", "seq"])
     .addUniqueConstraint("messages_client_id", ["user_id", "client_id"])
     .execute();

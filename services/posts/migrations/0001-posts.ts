@@ -7,8 +7,12 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("author_id", "uuid", (column) => column.notNull())
     .addColumn("title", "text", (column) => column.notNull())
     .addColumn("body", "text", (column) => column.notNull())
-    .addColumn("created_at", sql`timestamptz(3)`, (column) => column.notNull().defaultTo(sql`now()`))
-    .addColumn("updated_at", sql`timestamptz(3)`, (column) => column.notNull().defaultTo(sql`now()`))
+    .addColumn("created_at", sql`timestamptz(3)`, (column) =>
+      column.notNull().defaultTo(sql`now()`),
+    )
+    .addColumn("updated_at", sql`timestamptz(3)`, (column) =>
+      column.notNull().defaultTo(sql`now()`),
+    )
     .execute();
   await db.schema
     .createIndex("posts_newest")

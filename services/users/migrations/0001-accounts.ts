@@ -9,7 +9,9 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("password_hash", "text", (column) => column.notNull())
     .addColumn("roles", sql`text[]`, (column) => column.notNull())
     .addColumn("subject_type", "text", (column) => column.notNull())
-    .addColumn("created_at", sql`timestamptz(3)`, (column) => column.notNull().defaultTo(sql`now()`))
+    .addColumn("created_at", sql`timestamptz(3)`, (column) =>
+      column.notNull().defaultTo(sql`now()`),
+    )
     .execute();
   for (const column of ["username", "email"])
     await db.schema
