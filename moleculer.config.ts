@@ -63,8 +63,8 @@ export function brokerOptions(config: Config): BrokerOptions {
     // from the innermost to the outermost: what stands further down runs earlier
     middlewares: [
       "ActionHook",
-      errorsMiddleware,
       "Validator",
+      errorsMiddleware,
       "Bulkhead",
       "Cacher",
       "ContextTracker",
@@ -101,8 +101,11 @@ export function brokerOptions(config: Config): BrokerOptions {
 export function configure(env: NodeJS.ProcessEnv = process.env): Config {
   const services = serviceNames();
   const config = loadConfig(env, services);
-  if (!config.production) makeSecrets(join(config.dataDir, "secrets"), services);
-  return config;
+  if (config.production) return config;
+  makeSecrets(join(config.dataDir, "secrets"), services);
+  if (config.admin.password) return config;
+  const password = config.secret("users", "admin_password");
+  return { ...config, admin: { ...config.admin, password, isMadeUp: true } };
 }
 
 /** What moleculer-runner asks for. */

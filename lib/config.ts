@@ -26,7 +26,14 @@ export interface Config {
   readonly services: readonly string[];
   /** A deployment's secret, `secret("users", "auth_token")`, or undefined when there is none. */
   readonly secret: (service: string, name: string) => string | undefined;
-  readonly admin: { readonly username: string; readonly email: string };
+  /** The first administrator; without a password there is none. */
+  readonly admin: {
+    readonly username: string;
+    readonly email: string;
+    readonly password: string | undefined;
+    /** Nobody chose the password: development made it up, and shows it. */
+    readonly isMadeUp: boolean;
+  };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -144,13 +151,12 @@ export function loadConfig(env: Environment, known: readonly string[]): Config {
     corsOrigins: list("CORS_ORIGINS"),
     logLevel: env.LOG_LEVEL || "info",
     services: running,
-    secret: (service, name) =>
-      service === "users" && name === "admin_password"
-        ? (adminPassword ?? secret(service, name))
-        : secret(service, name),
+    secret,
     admin: {
       username: env.ADMIN_USERNAME || "admin",
       email: env.ADMIN_EMAIL || "admin@localhost.localdomain",
+      password: adminPassword,
+      isMadeUp: false,
     },
   };
   if (problems.length > 0) throw new ConfigError(problems);

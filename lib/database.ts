@@ -3,13 +3,11 @@ import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
 import { lockForProcess } from "./single-process-lock.ts";
 
 /** Tables of any service; each narrows it to its own. */
-// biome-ignore lint: the tables are not known here
 export type AnyDatabase = Kysely<Record<string, never>>;
 
 export interface DatabaseOptions {
   /** PostgreSQL; without it an embedded one in `dataDir`. */
   databaseUrl: string | undefined;
-  /** `memory://` keeps nothing. */
   dataDir: string;
   /** Told of connections that break while nobody uses them. */
   onError: (error: Error) => void;
@@ -75,12 +73,9 @@ async function openPostgres(connectionString: string, onError: (error: Error) =>
 
 async function openEmbedded(dataDir: string) {
   const { PGlite } = await import("@electric-sql/pglite");
-  const inMemory = dataDir.startsWith("memory://");
-  const unlock = inMemory
-    ? () => {}
-    : lockForProcess(join(dataDir, "database.pid"), "The embedded database");
+  const unlock = lockForProcess(join(dataDir, "database.pid"), "The embedded database");
   try {
-    const pglite = await PGlite.create(inMemory ? dataDir : join(dataDir, "database"));
+    const pglite = await PGlite.create(join(dataDir, "database"));
     const db: AnyDatabase = new Kysely({ dialect: new PGliteDialect({ pglite }) });
     return {
       db,

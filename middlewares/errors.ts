@@ -27,15 +27,46 @@ function typeOfDatabaseError(error: Error & { code?: unknown }): ErrorType | und
   return SQL_STATES[error.code] ?? SQL_STATES[error.code.slice(0, 2)];
 }
 
-/** Turns database errors into the application's own; the original stays as `cause`, for the log. */
+/** What a validator found: where and what is wrong. */
+interface Finding {
+  field?: string;
+  type: string;
+  message?: string;
+}
+
+/** Findings whose messages repeat what was sent. */
+const TELLING = new Set(["objectStrict", "arrayEnum", "arrayUnique", "enumValue"]);
+
+/** A finding without what was sent, and without the action and node that Moleculer adds. */
+const toFinding = ({ field, type, message }: Finding): Finding => ({
+  ...(field !== undefined && { field }),
+  type,
+  ...(message !== undefined && {
+    message: TELLING.has(type) ? "Not one of the fields or values that are accepted." : message,
+  }),
+});
+
+function toOwnError(error: Error & { code?: unknown }): Error {
+  if (error instanceof CitadelError) return error;
+  if (error instanceof Errors.ValidationError && Array.isArray(error.data))
+    return new CitadelError("VALIDATION_ERROR", {
+      data: (error.data as Finding[]).map(toFinding),
+    });
+  const type = typeOfDatabaseError(error);
+  return type ? new CitadelError(type, { cause: error }) : error;
+}
+
+/**
+ * Turns the validator's and the database's errors into the application's own, before they leave the
+ * node; the original stays as `cause`, for the log. It stands outside the validator.
+ */
 export const errorsMiddleware: Middleware = toMiddleware({
   name: "Errors",
   localAction:
     (next: Handler): Handler =>
     (ctx) =>
       next(ctx).catch((error: Error) => {
-        const type = error instanceof CitadelError ? undefined : typeOfDatabaseError(error);
-        throw type ? new CitadelError(type, { cause: error }) : error;
+        throw toOwnError(error);
       }),
 });
 
@@ -47,8 +78,7 @@ export class ErrorRegenerator extends Errors.Regenerator {
   }
 
   override restoreCustomError(plain: Errors.PlainMoleculerError, payload: object): Error {
-    if (!isErrorType(plain.type) || plain.name === "ValidationError")
-      return super.restoreCustomError(plain, payload);
+    if (!isErrorType(plain.type)) return super.restoreCustomError(plain, payload);
     return new CitadelError(plain.type, { message: plain.message, data: plain.data });
   }
 }

@@ -5,8 +5,6 @@ interface AnyError {
   name?: unknown;
   code?: unknown;
   status?: unknown;
-  type?: unknown;
-  data?: unknown;
 }
 
 /** Errors of Moleculer, by name. */
@@ -31,31 +29,14 @@ const BY_STATUS: Readonly<Record<number, ErrorType>> = {
   504: "RequestTimeout",
 };
 
-/** What of a validator's finding may be shown: where and what is wrong, never what was sent. */
-interface Finding {
-  field: string;
-  type: string;
-  message?: string;
-}
-
 /**
  * What a client sees of an error: those of the application as they are, everything else as the nearest
  * type, without the inside.
  */
 export function toPublicError(error: unknown): PublicError {
   if (error instanceof CitadelError) return error.toJSON();
-  const { name, type, data, code, status } = (error ?? {}) as AnyError;
-  if (type === "VALIDATION_ERROR" && Array.isArray(data))
-    return new CitadelError("VALIDATION_ERROR", { data: data.map(toFinding) }).toJSON();
+  const { name, code, status } = (error ?? {}) as AnyError;
   const byName = typeof name === "string" && Object.hasOwn(FOREIGN, name) && FOREIGN[name];
   const byStatus = BY_STATUS[(code ?? status) as number];
   return new CitadelError(byName || (byStatus ?? "InternalError")).toJSON();
-}
-
-function toFinding({ field, type, message }: Finding): Finding {
-  // for forbidden fields the message lists what was sent
-  const isShown =
-    message !== undefined && !["objectStrict", "arrayEnum", "arrayUnique"].includes(type);
-  const own = "Unknown or unsuitable fields are not accepted.";
-  return { field, type, message: isShown ? message : own };
 }

@@ -1,3 +1,4 @@
+import { CitadelError } from "../../lib/errors.ts";
 import type { Config } from "../../lib/config.ts";
 import type { Passwords } from "../../lib/passwords.ts";
 import type { UsersRepository } from "./users.repository.ts";
@@ -7,11 +8,10 @@ import type { UsersRepository } from "./users.repository.ts";
  * once; in production it comes from ADMIN_PASSWORD, and without that there is no administrator.
  */
 export async function ensureAdministrator(
-  { admin, production, secret }: Config,
+  { admin: { password, isMadeUp, ...admin } }: Config,
   accounts: UsersRepository,
   passwords: Passwords,
 ): Promise<void> {
-  const password = secret("users", "admin_password");
   if (!password || (await accounts.hasAdministrator())) return;
   try {
     await accounts.insert({
@@ -22,10 +22,10 @@ export async function ensureAdministrator(
     });
   } catch (error) {
     // another node of this service was faster
-    if ((error as { code?: unknown }).code === "23505") return;
+    if (error instanceof CitadelError && error.type === "Conflict") return;
     throw error;
   }
   // straight to the terminal: no log keeps it
-  if (!production)
+  if (isMadeUp)
     process.stdout.write(`\n  The first administrator: ${admin.username} / ${password}\n\n`);
 }

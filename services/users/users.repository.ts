@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
+import { CitadelError } from "../../lib/errors.ts";
 import { type PageRequest, readCursor, toPage } from "../../lib/page.ts";
 import type { SubjectType } from "../../lib/access-token.ts";
 
@@ -30,6 +31,23 @@ export interface Changes {
   roles?: string[] | undefined;
 }
 
+/** The unique indexes, by what somebody else has already. */
+const TAKEN: Readonly<Record<string, string>> = {
+  accounts_username: "username",
+  accounts_email: "email",
+};
+
+/** @throws CitadelError Conflict that names the field, where the database says that one is taken */
+function nameTaken(error: Error & { constraint?: string }): never {
+  const field = TAKEN[error.constraint ?? ""];
+  if (!field) throw error;
+  throw new CitadelError("Conflict", {
+    message: `This ${field} is taken.`,
+    data: [{ field, type: "taken" }],
+    cause: error,
+  });
+}
+
 /** The users service's only table. */
 export class UsersRepository {
   readonly #db: Kysely<{ accounts: Accounts }>;
@@ -48,7 +66,8 @@ export class UsersRepository {
         subject_type: subjectType,
       })
       .returningAll()
-      .executeTakeFirstOrThrow();
+      .executeTakeFirstOrThrow()
+      .catch(nameTaken);
   }
 
   async find(id: string): Promise<Account | undefined> {
@@ -84,7 +103,8 @@ export class UsersRepository {
       .set(values as Partial<Accounts> as object)
       .where("id", "=", id)
       .returningAll()
-      .executeTakeFirst();
+      .executeTakeFirst()
+      .catch(nameTaken);
   }
 
   async remove(id: string): Promise<boolean> {

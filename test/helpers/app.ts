@@ -1,0 +1,139 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cp } from "node:fs/promises";
+import type { Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BrokerOptions, type Service, ServiceBroker } from "moleculer";
+import pg from "pg";
+import { inject } from "vitest";
+import { serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
+import { brokerOptions, configure } from "../../moleculer.config.ts";
+
+export const topology = inject("topology");
+
+/** Why the tests of this form of the application cannot run here, if they cannot. */
+export const isMissing =
+  (topology === "nats" && !inject("natsUrl")) ||
+  (topology === "postgres" && !inject("databaseUrl"));
+
+export interface App {
+  /** `http://127.0.0.1:…` */
+  url: string;
+  /** The environment that another node of this application needs. */
+  env: Record<string, string>;
+  brokers: ServiceBroker[];
+  /** The service, on whichever broker it runs. */
+  service(name: string): Service;
+  /** The broker that runs this service. */
+  brokerOf(name: string): ServiceBroker;
+  /** Another node with services of the test's own, defined by schemas or classes. */
+  addNode(services?: unknown[], options?: BrokerOptions): Promise<ServiceBroker>;
+  stop(): Promise<void>;
+}
+
+/** A database of the test's own, if the tests run on PostgreSQL. */
+async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> } | undefined> {
+  const server = topology === "postgres" ? inject("databaseUrl") : undefined;
+  if (!server) return undefined;
+  const name = `citadel_test_${randomUUID().replaceAll("-", "")}`;
+  const run = async (sql: string) => {
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
+    await client.query(sql);
+    await client.end();
+  };
+  await run(`create database ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { url: url.toString(), drop: () => run(`drop database ${name} with (force)`) };
+}
+
+/** Starts the application in the form that this run tests, with settings of the test's own. */
+export async function startApp(settings: Record<string, string> = {}): Promise<App> {
+  const dataDir = mkdtempSync(join(tmpdir(), "citadel-"));
+  const database = await makeDatabase();
+  if (!database) await cp(inject("emptyDatabase"), join(dataDir, "database"), { recursive: true });
+  const natsUrl = topology === "nats" ? inject("natsUrl") : undefined;
+  const env = {
+    NODE_ENV: "test",
+    DATA_DIR: dataDir,
+    PORT: "0",
+    NAMESPACE: randomUUID(),
+    BCRYPT_COST: "4",
+    LOG_LEVEL: process.env.LOG_LEVEL ?? "silent",
+    ADMIN_PASSWORD: "the first administrator",
+    ...(database && { DATABASE_URL: database.url }),
+    ...(natsUrl && { NATS_URL: natsUrl }),
+    ...settings,
+  };
+  const config = configure(env);
+
+  const makeBroker = (services: unknown[], options: BrokerOptions = {}) => {
+    const broker = new ServiceBroker({
+      ...brokerOptions(config),
+      nodeID: randomUUID(),
+      skipProcessEventRegistration: true,
+      ...options,
+    });
+    for (const service of services)
+      if (typeof service === "string")
+        broker.loadService(join(SERVICES_DIR, service, `${service}.service.ts`));
+      else broker.createService(service as never);
+    return broker;
+  };
+
+  const brokers = natsUrl
+    ? serviceNames().map((name) => makeBroker([name]))
+    : [makeBroker(serviceNames())];
+  await Promise.all(brokers.map((broker) => broker.start()));
+
+  const brokerOf = (name: string) => {
+    const broker = brokers.find((candidate) => candidate.getLocalService(name));
+    if (!broker) throw new Error(`No broker runs '${name}'.`);
+    return broker;
+  };
+  const service = (name: string) => brokerOf(name).getLocalService(name);
+  const { server } = service("api") as unknown as { server: Server };
+  const { port } = server.address() as { port: number };
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady(url);
+
+  return {
+    url,
+    env,
+    brokers,
+    service,
+    brokerOf,
+    async addNode(services = [], options = {}) {
+      if (!natsUrl && brokers[0]) {
+        for (const schema of services) brokers[0].createService(schema as never);
+        return brokers[0];
+      }
+      const broker = makeBroker(services, options);
+      brokers.push(broker);
+      await broker.start();
+      await Promise.all(brokers.map((other) => seen(other, broker)));
+      return broker;
+    },
+    async stop() {
+      await Promise.all(brokers.map((broker) => broker.stop()));
+      await database?.drop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (;;) {
+    const { ok } = await fetch(`${url}/health/ready`);
+    if (ok) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Waits until `other` knows every service of `broker`. */
+async function seen(other: ServiceBroker, broker: ServiceBroker): Promise<void> {
+  const names = broker.services.map(({ name }) => name).filter((name) => !name.startsWith("$"));
+  if (other !== broker && names.length > 0) await other.waitForServices(names, 10_000, 20);
+}

@@ -1,0 +1,79 @@
+import { randomBytes } from "node:crypto";
+import type { App } from "./app.ts";
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: any;
+}
+
+export interface RequestOptions {
+  token?: string | undefined;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** One request to the application: `request(app, "POST /api/posts", { token, body })`. */
+export async function request(
+  app: Pick<App, "url">,
+  route: string,
+  { token, body, headers = {} }: RequestOptions = {},
+): Promise<Answer> {
+  const [method = "GET", path = "/"] = route.split(" ");
+  const response = await fetch(app.url + path, {
+    method,
+    redirect: "manual",
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: isJson && text ? JSON.parse(text) : text,
+  };
+}
+
+export interface Person {
+  id: string;
+  username: string;
+  password: string;
+  token: string;
+  refreshToken: string;
+}
+
+export const PASSWORD = "correct horse battery";
+
+/** Somebody new, signed in. */
+export async function register(app: App, prefix = "user"): Promise<Person> {
+  const username = `${prefix}-${randomBytes(5).toString("hex")}`;
+  const { status, body } = await request(app, "POST /api/auth/register", {
+    body: { username, email: `${username}@example.com`, password: PASSWORD },
+  });
+  if (status !== 201) throw new Error(`Registering failed: ${JSON.stringify(body)}`);
+  return toPerson(body, PASSWORD);
+}
+
+export async function login(app: App, username: string, password: string): Promise<Person> {
+  const { status, body } = await request(app, "POST /api/auth/login", {
+    body: { username, password },
+  });
+  if (status !== 200) throw new Error(`Signing in failed: ${JSON.stringify(body)}`);
+  return toPerson(body, password);
+}
+
+/** The first administrator. */
+export const administrator = (app: App) => login(app, "admin", "the first administrator");
+
+const toPerson = (body: any, password: string): Person => ({
+  id: body.user.id,
+  username: body.user.username,
+  password,
+  token: body.access_token,
+  refreshToken: body.refresh_token,
+});

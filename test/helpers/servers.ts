@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PGlite } from "@electric-sql/pglite";
+import type { TestProject } from "vitest/node";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** One process with the embedded database, a node for each service over NATS, or PostgreSQL. */
+    topology: "process" | "nats" | "postgres";
+    natsUrl: string | undefined;
+    databaseUrl: string | undefined;
+    /** A fresh embedded database, to copy: making one takes seconds. */
+    emptyDatabase: string;
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Starts a nats-server of our own on a free port. @throws Error when there is none on the PATH */
+export async function startNats(port: number): Promise<ChildProcess> {
+  const server = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port)], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.once("exit", (code) => reject(new Error(`nats-server ended with ${code}`)));
+    server.stderr.on("data", (text: Buffer) => {
+      if (text.includes("Server is ready")) resolve();
+    });
+  });
+  return server;
+}
+
+function missing(what: string): void {
+  if (process.env.CI) throw new Error(`${what} With CI set, no suite may be skipped.`);
+  console.log(what);
+}
+
+/** Before all tests: the servers that the suites share, or one line that says which suites are skipped. */
+export default async function setup({ provide }: TestProject): Promise<() => void> {
+  let nats: ChildProcess | undefined;
+  let natsUrl = process.env.NATS_URL;
+  if (!natsUrl) {
+    const port = await freePort();
+    nats = await startNats(port).catch(() => undefined);
+    if (nats) natsUrl = `nats://127.0.0.1:${port}`;
+    else missing("Skipping the NATS suites: no nats-server on the PATH and NATS_URL is not set.");
+  }
+  const databaseUrl = process.env.DATABASE_URL;
+  if (!databaseUrl) missing("Skipping the PostgreSQL suites: DATABASE_URL is not set.");
+  const emptyDatabase = mkdtempSync(join(tmpdir(), "citadel-empty-"));
+  await (await PGlite.create(emptyDatabase)).close();
+  provide("natsUrl", natsUrl);
+  provide("databaseUrl", databaseUrl);
+  provide("emptyDatabase", emptyDatabase);
+  return () => {
+    nats?.kill();
+    rmSync(emptyDatabase, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadContracts, routesOf } from "../../lib/contracts.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type Person, register, request } from "../helpers/http.ts";
+
+describe.skipIf(isMissing)("the gateway", () => {
+  let app: App;
+  let alice: Person;
+
+  beforeAll(async () => {
+    app = await startApp();
+    alice = await register(app, "alice");
+  });
+  afterAll(() => app?.stop());
+
+  it("says that it is alive and ready", async () => {
+    expect((await request(app, "GET /health/live")).body).toEqual({ status: "live" });
+    expect((await request(app, "GET /health/ready")).body).toEqual({ status: "ready" });
+  });
+
+  it("publishes the key that access tokens are signed with, and nothing private of it", async () => {
+    const { body } = await request(app, "GET /.well-known/jwks.json");
+    expect(body.keys).toEqual([
+      {
+        kty: "RSA",
+        n: expect.any(String),
+        e: "AQAB",
+        kid: expect.any(String),
+        alg: "RS256",
+        use: "sig",
+      },
+    ]);
+  });
+
+  const routes = routesOf(loadContracts());
+
+  it.each(routes.filter(({ contract }) => contract.auth === "required"))(
+    "asks for a user at $method $path",
+    async ({ method, path }) => {
+      const route = `${method} ${path.replace(/:\w+/g, "5f6a37f5-8c3f-4f5f-9b2e-000000000000")}`;
+      const { status, headers, body } = await request(app, route);
+      expect(status).toBe(401);
+      expect(headers.get("www-authenticate")).toBe("Bearer");
+      expect(body.type).toBe("AccessTokenRequired");
+    },
+  );
+
+  it.each([
+    "GET /",
+    "GET /api",
+    "GET /apiusers",
+    "GET /api/users/list/all",
+    "GET /api/users.list",
+    "GET /API/posts",
+    "GET /api//posts",
+    "GET /api%2fposts",
+    "GET /api/posts%2f..%2fposts/x",
+    "GET /users/list",
+    "GET /~node/options",
+    "GET /api/~node/options",
+    "GET /api/guard/jwks",
+    "POST /api/list-aliases",
+    "DELETE /api/posts",
+  ])("has nothing at %s", async (route) => {
+    const { status, body } = await request(app, route, { token: alice.token });
+    expect(status).toBe(404);
+    expect(body).toEqual({
+      name: "NotFoundError",
+      message: "There is nothing here.",
+      code: 404,
+      type: "NotFound",
+    });
+  });
+
+  it.each([
+    ["no JSON", '{"title":', 400, "BadRequest"],
+    ["a prototype", '{"title":"Hi","body":"There","__proto__":{"x":1}}', 400, "BadRequest"],
+    ["a nested prototype", '{"title":{"__proto__":{"x":1}},"body":"There"}', 400, "BadRequest"],
+    ["a constructor", '{"title":"Hi","body":"There","constructor":{}}', 422, "VALIDATION_ERROR"],
+    ["no object", '"Hi"', 400, "BadRequest"],
+    ["nul bytes", '{"title":"a\\u0000b","body":"There"}', 422, "VALIDATION_ERROR"],
+    ["too much", JSON.stringify({ title: "x".repeat(200_000) }), 413, "PayloadTooLarge"],
+  ])("refuses a body with %s, and writes nothing", async (_what, body, status, type) => {
+    const before = await request(app, "GET /api/posts");
+    const answer = await request(app, "POST /api/posts", { token: alice.token, body });
+    expect(answer.status).toBe(status);
+    expect(answer.body).toMatchObject({ type, code: status });
+    expect((await request(app, "GET /api/posts")).body).toEqual(before.body);
+  });
+
+  it("refuses a path that is no path", async () => {
+    const { body } = await request(app, "GET /api/users/%zz", { token: alice.token });
+    expect(body.type).toBe("BadRequest");
+  });
+
+  it("answers 503 while a service is away, names nothing of the inside, and mends itself", async () => {
+    const broker = app.brokerOf("posts");
+    const posts = app.service("posts");
+    await broker.destroyService(posts);
+    await expect.poll(async () => (await request(app, "GET /health/ready")).status).toBe(503);
+    const { status, body } = await request(app, "GET /api/posts");
+    expect(status).toBe(503);
+    expect(body.type).toBe("ServiceNotAvailable");
+    expect(JSON.stringify(body)).not.toMatch(/posts|node/i);
+    broker.loadService(new URL("../../services/posts/posts.service.ts", import.meta.url).pathname);
+    await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(200);
+  });
+});
