@@ -56,6 +56,8 @@ export function brokerOptions(config: Config): BrokerOptions {
       check: (error) => ((error as { code?: unknown } | undefined)?.code as number) >= 500,
     },
     bulkhead: { enabled: true, concurrency: 200, maxQueueSize: 2_000 },
+    // how soon other nodes learn of a service that starts or stops, in milliseconds
+    transit: { serviceChangedDebounceTime: 100 } as object,
     tracking: { enabled: true, shutdownTimeout: 10_000 },
     dependencyInterval: 50,
 

@@ -19,6 +19,7 @@ export default defineConfig({
     expect: { poll: { timeout: 10_000, interval: 20 } },
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { extends: true, test: { name: "commands", include: ["test/commands/**/*.test.ts"] } },
       form("process", "process"),
       form("nats", "nats"),
       form("postgres", "postgres"),

@@ -21,7 +21,7 @@ export function bearerOf(header: string | undefined): string | undefined {
 }
 
 /** Answers with an error, in the one shape that all errors have. */
-export function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): void {
+function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): void {
   if (res.headersSent) return void res.end();
   const shown = toPublicError(error);
   res.statusCode = shown.code;

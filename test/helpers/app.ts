@@ -4,8 +4,8 @@ import { cp } from "node:fs/promises";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BrokerOptions, type Service, ServiceBroker } from "moleculer";
-import pg from "pg";
+import { type BrokerOptions, type Service, ServiceBroker, type ServiceSchema } from "moleculer";
+import { Client } from "pg";
 import { inject } from "vitest";
 import { serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";
@@ -27,9 +27,14 @@ export interface App {
   service(name: string): Service;
   /** The broker that runs this service. */
   brokerOf(name: string): ServiceBroker;
-  /** Another node with services of the test's own, defined by schemas or classes. */
-  addNode(services?: unknown[], options?: BrokerOptions): Promise<ServiceBroker>;
   stop(): Promise<void>;
+}
+
+export interface AppOptions {
+  /** Broker options that the test changes. */
+  broker?: BrokerOptions;
+  /** Services of the test's own, each on a node of its own where the others have one. */
+  services?: ServiceSchema[];
 }
 
 /** A database of the test's own, if the tests run on PostgreSQL. */
@@ -38,7 +43,7 @@ async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> 
   if (!server) return undefined;
   const name = `citadel_test_${randomUUID().replaceAll("-", "")}`;
   const run = async (sql: string) => {
-    const client = new pg.Client({ connectionString: server });
+    const client = new Client({ connectionString: server });
     await client.connect();
     await client.query(sql);
     await client.end();
@@ -50,7 +55,10 @@ async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> 
 }
 
 /** Starts the application in the form that this run tests, with settings of the test's own. */
-export async function startApp(settings: Record<string, string> = {}): Promise<App> {
+export async function startApp(
+  settings: Record<string, string> = {},
+  { broker: changed = {}, services: own = [] }: AppOptions = {},
+): Promise<App> {
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-"));
   const database = await makeDatabase();
   if (!database) await cp(inject("emptyDatabase"), join(dataDir, "database"), { recursive: true });
@@ -69,23 +77,22 @@ export async function startApp(settings: Record<string, string> = {}): Promise<A
   };
   const config = configure(env);
 
-  const makeBroker = (services: unknown[], options: BrokerOptions = {}) => {
+  const makeBroker = (services: (string | ServiceSchema)[]) => {
     const broker = new ServiceBroker({
       ...brokerOptions(config),
       nodeID: randomUUID(),
       skipProcessEventRegistration: true,
-      ...options,
+      ...changed,
     });
     for (const service of services)
       if (typeof service === "string")
         broker.loadService(join(SERVICES_DIR, service, `${service}.service.ts`));
-      else broker.createService(service as never);
+      else broker.createService(service);
     return broker;
   };
 
-  const brokers = natsUrl
-    ? serviceNames().map((name) => makeBroker([name]))
-    : [makeBroker(serviceNames())];
+  const services = [...serviceNames(), ...own];
+  const brokers = natsUrl ? services.map((one) => makeBroker([one])) : [makeBroker(services)];
   await Promise.all(brokers.map((broker) => broker.start()));
 
   const brokerOf = (name: string) => {
@@ -98,6 +105,8 @@ export async function startApp(settings: Record<string, string> = {}): Promise<A
   const { port } = server.address() as { port: number };
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url);
+  const names = services.map((one) => (typeof one === "string" ? one : one.name));
+  await Promise.all(brokers.map((broker) => broker.waitForServices(names, 10_000, 20)));
 
   return {
     url,
@@ -105,17 +114,6 @@ export async function startApp(settings: Record<string, string> = {}): Promise<A
     brokers,
     service,
     brokerOf,
-    async addNode(services = [], options = {}) {
-      if (!natsUrl && brokers[0]) {
-        for (const schema of services) brokers[0].createService(schema as never);
-        return brokers[0];
-      }
-      const broker = makeBroker(services, options);
-      brokers.push(broker);
-      await broker.start();
-      await Promise.all(brokers.map((other) => seen(other, broker)));
-      return broker;
-    },
     async stop() {
       await Promise.all(brokers.map((broker) => broker.stop()));
       await database?.drop();
@@ -130,10 +128,4 @@ async function untilReady(url: string): Promise<void> {
     if (ok) return;
     await new Promise((resolve) => setImmediate(resolve));
   }
-}
-
-/** Waits until `other` knows every service of `broker`. */
-async function seen(other: ServiceBroker, broker: ServiceBroker): Promise<void> {
-  const names = broker.services.map(({ name }) => name).filter((name) => !name.startsWith("$"));
-  if (other !== broker && names.length > 0) await other.waitForServices(names, 10_000, 20);
 }

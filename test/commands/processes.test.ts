@@ -1,0 +1,87 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { serviceNames } from "../../lib/contracts.ts";
+import { type Command, run } from "../helpers/command.ts";
+import { register, request } from "../helpers/http.ts";
+import { freePort } from "../helpers/servers.ts";
+import { connect } from "../helpers/socket.ts";
+
+const natsUrl = inject("natsUrl");
+const server = inject("databaseUrl");
+
+describe.skipIf(!natsUrl || !server)("a process for each service", () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "citadel-processes-"));
+  const database = `citadel_test_${randomUUID().replaceAll("-", "")}`;
+  const commands = new Map<string, Command>();
+  let app: any;
+
+  const sql = async (statement: string) => {
+    const client = new Client({ connectionString: server! });
+    await client.connect();
+    await client.query(statement);
+    await client.end();
+  };
+
+  beforeAll(async () => {
+    await sql(`create database ${database}`);
+    const url = new URL(server!);
+    url.pathname = `/${database}`;
+    const port = await freePort();
+    app = { url: `http://127.0.0.1:${port}` };
+    const namespace = randomUUID();
+    for (const name of [...serviceNames(), "users"])
+      commands.set(
+        commands.has(name) ? `${name} again` : name,
+        run("start", {
+          SERVICES: name,
+          NATS_URL: natsUrl!,
+          DATABASE_URL: url.toString(),
+          NAMESPACE: namespace,
+          DATA_DIR: dataDir,
+          PORT: String(port),
+          BCRYPT_COST: "4",
+        }),
+      );
+    await Promise.all([...commands.values()].map((one) => one.shows(/started successfully/)));
+    await vi.waitFor(
+      async () => expect((await request(app, "GET /health/ready")).status).toBe(200),
+      { timeout: 20_000 },
+    );
+  }, 120_000);
+
+  afterAll(async () => {
+    await Promise.all([...commands.values()].map((one) => one.stop()));
+    await sql(`drop database ${database} with (force)`);
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it("answers as the single process does", async () => {
+    const alice = await register(app, "alice");
+    const made = await request(app, "POST /api/posts", {
+      token: alice.token,
+      body: { title: "Hi", body: "There" },
+    });
+    expect(made.status).toBe(201);
+    const posts = await request(app, `GET /api/users/${alice.id}/posts`);
+    expect(posts.body.items).toEqual([made.body]);
+    const socket = await connect(app, alice.token);
+    const ack = await socket.emitWithAck("message", { text: "Hello" });
+    expect(ack).toMatchObject({ ok: true, data: { userId: alice.id, text: "Hello" } });
+    socket.close();
+  });
+
+  it("made one administrator, though two nodes of users started at once", async () => {
+    const shown = [...commands.values()].filter((one) => one.output().includes("The first adm"));
+    expect(shown).toHaveLength(1);
+  });
+
+  it("stops on SIGTERM", async () => {
+    const codes = await Promise.all([...commands.values()].map((one) => one.stop()));
+    expect(codes.every((code) => [0, 143, -1].includes(code))).toBe(true);
+    for (const one of commands.values()) expect(one.output()).toContain("Good bye");
+  });
+});

@@ -1,0 +1,56 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** A running npm script. */
+export interface Command {
+  /** Everything that it wrote until now, without colours. */
+  output(): string;
+  /** Types a line. */
+  type(line: string): void;
+  /** The output from `from` on, once it matches. @throws Error when the process ends before it does */
+  shows(pattern: RegExp, from?: number): Promise<string>;
+  exitCode(): Promise<number>;
+  /** Ends it as an operator does. @returns its exit code */
+  stop(): Promise<number>;
+}
+
+/** Starts `npm run <script>` with this environment, as a user does. */
+export function run(script: string, env: Record<string, string>): Command {
+  const child = spawn("npm", ["run", "--silent", script], {
+    cwd: ROOT,
+    detached: true,
+    env: { PATH: process.env.PATH, HOME: env.DATA_DIR, NODE_NO_WARNINGS: "1", ...env },
+  });
+  let text = "";
+  const waiting = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => {
+      text += stripVTControlCharacters(chunk.toString());
+      for (const wake of waiting) wake();
+      waiting.clear();
+    });
+  const ended = once(child, "close").then(([code]) => (code as number | null) ?? -1);
+
+  return {
+    output: () => text,
+    type: (line) => void child.stdin.write(`${line}\n`),
+    async shows(pattern, from = 0) {
+      while (!pattern.test(text.slice(from))) {
+        const more = new Promise<void>((resolve) => waiting.add(resolve));
+        const code = await Promise.race([more, ended]);
+        if (code !== undefined && !pattern.test(text.slice(from)))
+          throw new Error(`It ended with ${code} and never showed ${pattern}:\n${text}`);
+      }
+      return text.slice(from);
+    },
+    exitCode: () => ended,
+    async stop() {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+      return ended;
+    },
+  };
+}

@@ -1,0 +1,135 @@
+// Type tests: 'npm run check' fails if one of these lines stops being an error, or starts to be one.
+import { type Caller, defineContract, type Handlers } from "../../lib/contract.ts";
+import type { Input, Output, ValueOf } from "../../lib/infer.ts";
+
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(isEqual: Equal<A, B>): boolean => isEqual;
+
+// parameters are read off the schema
+const schema = {
+  $$strict: true,
+  name: "string|min:3",
+  nick: "string|optional|max:9",
+  tags: "string[]",
+  age: { type: "number", optional: true },
+  limit: { type: "number", default: 20 },
+  role: { type: "enum", values: ["user", "admin"] },
+  address: { type: "object", props: { street: "string", zip: { type: "string", nullable: true } } },
+} as const;
+
+interface Common {
+  name: string;
+  tags: string[];
+  role: "user" | "admin";
+  address: { street: string; zip: string | null };
+}
+type WithOptional<T> = { [K in keyof T]: T[K] };
+same<
+  WithOptional<Output<typeof schema>>,
+  WithOptional<Common & { limit: number; nick?: string | undefined; age?: number | undefined }>
+>(true);
+const withoutDefault: Input<typeof schema> = {
+  name: "alice",
+  tags: [],
+  role: "admin",
+  address: { street: "Main", zip: null },
+};
+same<ValueOf<{ type: "array"; items: "uuid" }>, string[]>(true);
+
+// calls are typed by the contracts
+export async function calls(ctx: Caller): Promise<void> {
+  const post = await ctx.call("posts.get", { id: "…" });
+  const title: string = post.title;
+  await ctx.call("users.list");
+  await ctx.emit("user.created", { id: "…", username: title });
+
+  // @ts-expect-error no such action
+  await ctx.call("posts.gett", { id: "…" });
+  // @ts-expect-error a parameter is missing
+  await ctx.call("posts.get");
+  // @ts-expect-error a parameter of another type
+  await ctx.call("posts.get", { id: 1 });
+  // @ts-expect-error an unknown parameter
+  await ctx.call("posts.get", { id: "…", more: true });
+  // @ts-expect-error the result has no such field
+  console.assert(post.author);
+  // @ts-expect-error the result is no text
+  const wrong: string = await ctx.call("posts.get", { id: "…" });
+  // @ts-expect-error no such event
+  await ctx.emit("user.creatd", { id: "…", username: "…" });
+  // @ts-expect-error the event carries something else
+  await ctx.broadcast("user.created", { id: "…" });
+  console.assert(wrong, withoutDefault.name);
+}
+
+// handlers are held to the contract
+const contract = defineContract({
+  name: "probe",
+  actions: {
+    look: {
+      description: "",
+      restricted: ["api"],
+      auth: "required",
+      params: { id: "uuid" },
+      result: "number",
+    },
+    ask: { description: "", restricted: null, auth: "none", params: {}, result: null },
+  },
+  events: { "user.created": { restricted: ["users"], auth: "none" } },
+});
+
+export const good: Handlers<typeof contract> = {
+  actions: {
+    look: async (ctx) => ctx.params.id.length + ctx.locals.user.username.length,
+    ask: async (ctx) => {
+      // @ts-expect-error nobody was asked who they are
+      console.assert(ctx.locals.user.username);
+    },
+  },
+  events: { "user.created": async (ctx) => console.assert(ctx.params.username) },
+};
+
+export const bad: Handlers<typeof contract> = {
+  actions: {
+    // @ts-expect-error the result is no text
+    look: async () => "one",
+    ask: async () => {},
+  },
+  events: {
+    // @ts-expect-error the event carries no such field
+    "user.created": async (ctx) => console.assert(ctx.params.name),
+  },
+};
+
+export const extra: Handlers<typeof contract>["actions"] = {
+  look: async () => 1,
+  ask: async () => {},
+  // @ts-expect-error no such action
+  tell: async () => {},
+};
+
+// @ts-expect-error a handler is missing
+export const missing: Handlers<typeof contract>["actions"] = { ask: async () => {} };
+
+defineContract({
+  name: "open",
+  actions: {
+    // @ts-expect-error who may call it is not said
+    door: { description: "", auth: "none", params: {}, result: null },
+  },
+});
+
+defineContract({
+  name: "typo",
+  actions: {
+    look: {
+      description: "",
+      restricted: null,
+      auth: "none",
+      // @ts-expect-error no such rule
+      params: { id: "uuidd" },
+      result: null,
+    },
+  },
+});

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { decide, findAction, type Subject } from "../../lib/access.ts";
+import { holds } from "../../lib/access-token.ts";
+import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
+import { permissionsOfRoles, ROLE_NAMES } from "../../services/users/roles.ts";
+
+const contracts = loadContracts();
+const everything = permissionsOf(contracts);
+
+const role = (name: string): Subject => ({
+  kind: "user",
+  name,
+  permissions: permissionsOfRoles([name], everything),
+});
+const service = (name: string): Subject => ({ kind: "service", name });
+
+const may = (subject: Subject, target: string) => {
+  const action = findAction(contracts, target);
+  if (!action) throw new Error(`No action ${target}`);
+  return decide(subject, action.name, action.access).allowed;
+};
+
+describe("who may do what", () => {
+  it.each([
+    [service("posts"), "users.create", false],
+    [service("posts"), "users.posts", true],
+    [service("chat"), "users.list", true],
+    [service("api"), "auth.createSession", false],
+    [service("users"), "auth.createSession", true],
+    [{ kind: "anonymous" } as const, "GET /api/posts", true],
+    [{ kind: "anonymous" } as const, "POST /api/posts", false],
+    [{ kind: "anonymous" } as const, "auth.createSession", false],
+    [role("user"), "POST /api/posts", true],
+    [role("user"), "POST /api/users", false],
+    [role("moderator"), "POST /api/users", false],
+    [role("admin"), "PUT /api/users/:id/roles", true],
+    [role("admin"), "auth.createSession", false],
+  ])("%j at %s: %s", (subject, target, allowed) => {
+    expect(may(subject, target)).toBe(allowed);
+  });
+
+  it.each(["users.nothing", "nobody.list", "users.constructor", "GET /api/nowhere", "users"])(
+    "knows no '%s'",
+    (target) => {
+      expect(findAction(contracts, target)).toBeUndefined();
+    },
+  );
+
+  it("grants no role a permission that no contract knows", () => {
+    for (const name of ROLE_NAMES)
+      for (const permission of permissionsOfRoles([name], everything))
+        expect(everything).toContain(permission);
+  });
+
+  it("asks for no permission that no contract knows", () => {
+    for (const { actions } of contracts.values())
+      for (const { permissions } of Object.values(actions))
+        if (permissions !== undefined) expect(everything).toContain(permissions);
+  });
+
+  it.each([
+    "**",
+    "posts:*",
+    "posts:**",
+    "__proto__",
+    "__proto__:write",
+    "posts:__proto__",
+    ":",
+    "",
+  ])("takes '%s' for no permission", (permission) => {
+    expect(holds({ permissions: { posts: ["write"] } }, permission)).toBe(false);
+  });
+});

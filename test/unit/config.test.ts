@@ -1,0 +1,49 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ConfigError, loadConfig } from "../../lib/config.ts";
+
+const SERVICES = ["api", "auth", "guard", "users"];
+
+describe("the configuration", () => {
+  it("needs nothing in development", () => {
+    const config = loadConfig({}, SERVICES);
+    expect(config).toMatchObject({ port: 3000, services: SERVICES, production: false });
+  });
+
+  it("lists every secret that production lacks, in one message", () => {
+    const load = () => loadConfig({ NODE_ENV: "production", SERVICES: "guard,users" }, SERVICES);
+    expect(load).toThrow(ConfigError);
+    for (const name of ["GUARD_AUTH_TOKEN", "GUARD_SIGNING_KEY", "USERS_AUTH_TOKEN"])
+      expect(load).toThrow(new RegExp(`${name} .*is missing`));
+    expect(load).not.toThrow(/API_AUTH_TOKEN|AUTH_SIGNING_KEY/);
+  });
+
+  it.each(["changeme", "secret", "CHANGE-ME", "xxx"])("takes no placeholder '%s'", (value) => {
+    const env = { NODE_ENV: "production", SERVICES: "users", USERS_AUTH_TOKEN: value };
+    expect(() => loadConfig(env, SERVICES)).toThrow(/USERS_AUTH_TOKEN is a placeholder/);
+  });
+
+  it("never repeats a secret in its message", () => {
+    const env = { NODE_ENV: "production", USERS_AUTH_TOKEN: "hush-hush", PORT: "x" };
+    expect(() => loadConfig(env, SERVICES)).not.toThrow(/hush-hush/);
+  });
+
+  it("reads a secret from a file", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "citadel-")), "token");
+    writeFileSync(file, "from a file\n");
+    const config = loadConfig({ USERS_AUTH_TOKEN_FILE: file }, SERVICES);
+    expect(config.secret("users", "auth_token")).toBe("from a file");
+  });
+
+  it.each([
+    [{ PORT: "70000" }, /PORT must be a whole number/],
+    [{ ACCESS_TOKEN_TTL: "0" }, /ACCESS_TOKEN_TTL/],
+    [{ SERVICES: "users,usres" }, /'usres', which is none of api/],
+    [{ USERS_AUTH_TOKEN_FILE: "/nowhere", NODE_ENV: "production" }, /cannot be read/],
+    [{ NATS_URL: "nats://x", SERVICES: "users" }, /DATABASE_URL is needed/],
+  ])("says what is wrong with %j", (env, message) => {
+    expect(() => loadConfig(env, SERVICES)).toThrow(message);
+  });
+});
