@@ -48,10 +48,10 @@ const toFinding = ({ field, type, message }: Finding): Finding => ({
 
 function toOwnError(error: Error & { code?: unknown }): Error {
   if (error instanceof CitadelError) return error;
-  if (error instanceof Errors.ValidationError && Array.isArray(error.data))
-    return new CitadelError("VALIDATION_ERROR", {
-      data: (error.data as Finding[]).map(toFinding),
-    });
+  // by its type, not its class: after a hot reload Moleculer's classes are there twice
+  const { type: kind, data } = error as { type?: unknown; data?: unknown };
+  if (kind === "VALIDATION_ERROR" && Array.isArray(data))
+    return new CitadelError("VALIDATION_ERROR", { data: (data as Finding[]).map(toFinding) });
   const type = typeOfDatabaseError(error);
   return type ? new CitadelError(type, { cause: error }) : error;
 }
