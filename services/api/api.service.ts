@@ -4,7 +4,7 @@ import { implement } from "../../mixins/contract.ts";
 import { contract } from "./api.contract.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./health.ts";
-import { httpSettings } from "./http.ts";
+import { httpMethods, httpSettings, logAnswers } from "./http.ts";
 import { senders, socketMethods, socketSettings } from "./sockets.ts";
 
 /** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
@@ -30,9 +30,10 @@ export default class ApiService extends Service {
           settings: {
             ...httpSettings({ port, handlers: healthHandlers(this) }),
             io: socketSettings(corsOrigins),
-            $secureSettings: ["routes", "io", "use", "onError"],
+            $secureSettings: ["routes", "io"],
           },
-          methods: socketMethods,
+          methods: { ...httpMethods, ...socketMethods },
+          created: () => logAnswers(this as unknown as Service & Gateways),
         },
       ),
     );

@@ -1,8 +1,8 @@
-import type { Context } from "moleculer";
+import type { Context, Service } from "moleculer";
 import type { ActionContract } from "../../lib/contract.ts";
 import { type Route, routesOf, loadContracts } from "../../lib/contracts.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
+import type { GatewayRequest, GatewayResponse, Gateways } from "./gateways.ts";
 import { toPublicError } from "./public-error.ts";
 
 /** The HTTP side of the gateway: moleculer-web's settings, made from the contracts. */
@@ -34,6 +34,29 @@ function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): v
 /** RFC 6750, 3: the reason is named only to those who sent a token. */
 const challenge = (req: GatewayRequest) =>
   bearerOf(req.headers.authorization) ? 'Bearer error="invalid_token"' : "Bearer";
+
+/** moleculer-web's own, replaced: what is not the client's fault is logged whole, and told to nobody. */
+export const httpMethods = {
+  sendError,
+  errorHandler(this: Service, req: GatewayRequest, res: GatewayResponse, error: unknown) {
+    if (toPublicError(error).code >= 500)
+      this.logger.error({ err: error, requestId: req.$ctx?.requestID }, "A request failed.");
+    sendError(req, res, error);
+  },
+};
+
+/** Writes a line for each answer: what was asked for, without its query, and how long it took. */
+export function logAnswers({ server, logger }: Service & Gateways): void {
+  server.on("request", (req, res) => {
+    const started = performance.now();
+    res.once("finish", () => {
+      const path = req.url?.split("?", 1)[0] ?? "";
+      if (path.startsWith("/health/") || path.startsWith("/socket.io/")) return;
+      const ms = Math.round(performance.now() - started);
+      logger.info(`${req.method} ${path} ${res.statusCode} ${ms} ms`);
+    });
+  });
+}
 
 type HealthHandler = (req: GatewayRequest, res: GatewayResponse) => void;
 
@@ -77,7 +100,6 @@ export function httpSettings({ port, handlers }: HttpOptions): object {
         },
       },
     ],
-    onError: sendError,
     requestTimeout: 30_000,
     logRequest: null,
     logRequestParams: null,

@@ -1,0 +1,77 @@
+import { randomUUID } from "node:crypto";
+import { stdin, stdout } from "node:process";
+import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
+import { styleText } from "node:util";
+import { io } from "socket.io-client";
+
+// A terminal in the lobby: `npm run chat -- alice [url]`. The password comes from PASSWORD, or is asked for.
+
+const [username, url = "http://localhost:3000"] = process.argv.slice(2);
+if (!username) {
+  console.error("Usage: npm run chat -- <username> [url]");
+  process.exit(1);
+}
+
+const dim = (text: string) => (stdout.isTTY ? styleText("dim", text) : text);
+
+/** Asks without showing what is typed. */
+async function askPassword(): Promise<string> {
+  stdout.write("Password: ");
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const hidden = createInterface({ input: stdin, output: nowhere, terminal: true });
+  const answer = await hidden.question("");
+  hidden.close();
+  stdout.write("\n");
+  return answer;
+}
+
+async function signIn(): Promise<string> {
+  const password = process.env.PASSWORD ?? (await askPassword());
+  const response = await fetch(`${url}/api/auth/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username, password }),
+  });
+  const body = (await response.json()) as { access_token: string; message: string };
+  if (!response.ok) throw new Error(body.message);
+  return body.access_token;
+}
+
+interface Message {
+  seq: number;
+  username: string;
+  text: string;
+}
+
+async function main(): Promise<void> {
+  const socket = io(url, { auth: { token: await signIn() }, transports: ["websocket"] });
+  const lines = createInterface({ input: stdin });
+
+  socket.on("connect", () => console.log(dim("You are in the lobby. Type, and press Enter.")));
+  socket.on("connect_error", ({ message }) => console.error(message));
+  socket.on("message", ({ seq, username: who, text }: Message) =>
+    console.log(`${dim(`#${seq}`)} ${who}: ${text}`),
+  );
+  socket.on("serverMessage", ({ text }: { text: string }) => console.log(`*** ${text}`));
+  socket.on("session:end", ({ message }: { message: string }) => {
+    console.error(message);
+    process.exit(1);
+  });
+  lines.on("close", () => socket.close());
+
+  for await (const text of lines) {
+    if (text.trim() === "") continue;
+    const ack = (await socket.emitWithAck("message", { text, clientId: randomUUID() })) as {
+      ok: boolean;
+      error?: { message: string };
+    };
+    if (!ack.ok) console.error(ack.error?.message);
+  }
+}
+
+await main().catch((error: Error) => {
+  const isAway = error.message === "fetch failed";
+  console.error(isAway ? `Nothing answers at ${url}. Start it with 'npm run dev'.` : error.message);
+  process.exit(1);
+});
