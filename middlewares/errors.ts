@@ -9,6 +9,8 @@ const SQL_STATES: Readonly<Record<string, ErrorType>> = {
   "23514": "VALIDATION_ERROR",
   "22": "VALIDATION_ERROR",
   "08": "DatabaseNotAccessible",
+  "28": "DatabaseNotAccessible",
+  "3D": "DatabaseNotAccessible",
   "40": "DatabaseNotAccessible",
   "53": "DatabaseNotAccessible",
   "57": "DatabaseNotAccessible",

@@ -32,7 +32,7 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
       });
       this.db = db.withSchema(schema);
       this.closeDatabase = close;
-      const applied = await migrate(db.withSchema(schema), schema, migrations);
+      const applied = await migrate(db, schema, migrations);
       if (applied.length > 0) this.logger.info(`Applied migrations: ${applied.join(", ")}`);
     },
 
@@ -42,13 +42,18 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
   };
 }
 
-async function migrate(
+/**
+ * Applies the migrations of a folder to a schema, which is made if need be.
+ *
+ * @returns the names of those that were applied by this call
+ */
+export async function migrate(
   db: AnyDatabase,
   schema: string,
   migrationFolder: string,
 ): Promise<string[]> {
   const migrator = new Migrator({
-    db,
+    db: db.withSchema(schema),
     provider: new FileMigrationProvider({ fs, path, migrationFolder }),
     migrationTableName: "migrations",
     migrationLockTableName: "migrations_lock",

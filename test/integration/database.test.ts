@@ -1,0 +1,89 @@
+import { randomUUID } from "node:crypto";
+import { Client } from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
+import { type Person, register, request } from "../helpers/http.ts";
+
+describe.skipIf(isMissing)("the database", () => {
+  let app: App;
+  let alice: Person;
+
+  beforeAll(async () => {
+    app = await startApp();
+    alice = await register(app, "alice");
+  });
+  afterAll(() => app?.stop());
+
+  it("has a schema for each service, and nothing of theirs elsewhere", async () => {
+    const db: any = (app.service("users") as any).db;
+    const tables = await db
+      .withoutPlugins()
+      .selectFrom("information_schema.tables")
+      .select(["table_schema", "table_name"])
+      .where("table_schema", "in", ["users", "auth", "posts", "chat", "public"])
+      .where("table_name", "not like", "migrations%")
+      .orderBy("table_schema")
+      .orderBy("table_name")
+      .execute();
+    expect(tables.map((row: any) => `${row.table_schema}.${row.table_name}`)).toEqual([
+      "auth.refresh_tokens",
+      "auth.sessions",
+      "chat.messages",
+      "chat.rooms",
+      "posts.posts",
+      "users.accounts",
+    ]);
+  });
+
+  it("keeps no password and no refresh token as it is", async () => {
+    const { db: users }: any = app.service("users");
+    const account = await users
+      .selectFrom("accounts")
+      .selectAll()
+      .where("id", "=", alice.id)
+      .executeTakeFirst();
+    expect(account.password_hash).toMatch(/^\$2[aby]\$/);
+    const { db: auth }: any = app.service("auth");
+    const hashes = await auth.selectFrom("refresh_tokens").select("hash").execute();
+    expect(hashes.map(({ hash }: any) => hash)).not.toContain(alice.refreshToken);
+  });
+
+  it("lets several nodes migrate at once, and each once", async () => {
+    const { migrate } = await import("../../mixins/database.ts");
+    const { db }: any = app.service("posts");
+    const schema = `copy_${randomUUID().replaceAll("-", "")}`;
+    const folder = new URL("../../services/posts/migrations", import.meta.url).pathname;
+    const applied = await Promise.all(
+      Array.from({ length: 4 }, () => migrate(db.withoutPlugins(), schema, folder)),
+    );
+    expect(applied.flat()).toEqual(["0001-posts"]);
+  });
+
+  it("rolls a failed transaction back whole", async () => {
+    const { db }: any = app.service("chat");
+    const before = await db.selectFrom("rooms").selectAll().execute();
+    const failing = db.transaction().execute(async (trx: any) => {
+      await trx.updateTable("rooms").set({ seq: 1_000 }).execute();
+      throw new Error("half-way");
+    });
+    await expect(failing).rejects.toThrow("half-way");
+    expect(await db.selectFrom("rooms").selectAll().execute()).toEqual(before);
+  });
+
+  const onPostgres = topology === "postgres" ? it : () => {};
+
+  onPostgres("may break its connections: nothing falls, and the next requests go on", async () => {
+    const client = new Client({ connectionString: app.env.DATABASE_URL! });
+    await client.connect();
+    await client.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+    );
+    await client.end();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => request(app, "GET /api/posts")),
+    );
+    for (const { status, body } of answers)
+      if (status !== 200) expect(body).toMatchObject({ code: 503, type: "DatabaseNotAccessible" });
+    expect((await request(app, "GET /api/posts")).status).toBe(200);
+  });
+});
