@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { hasDatabase } from "./contracts.ts";
 
 /** The application's configuration, read once from the environment. Every setting has one place: here. */
 export interface Config {
@@ -114,7 +115,7 @@ export function loadConfig(env: Environment, known: readonly string[]): Config {
   const natsUrl = text("NATS_URL");
   const databaseUrl = text("DATABASE_URL");
   const running = services.length > 0 ? services : known;
-  if (natsUrl && !databaseUrl && running.length < known.length)
+  if (natsUrl && !databaseUrl && running.length < known.length && running.some(hasDatabase))
     problems.push(
       "DATABASE_URL is needed when services run in several processes: the embedded database is one process's own",
     );

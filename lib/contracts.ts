@@ -1,4 +1,4 @@
-import { globSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import type { ActionContract, Method, ServiceContract } from "./contract.ts";
@@ -14,6 +14,11 @@ export function serviceNames(): string[] {
     .filter((file) => basename(file) === `${dirname(file)}.contract.ts`)
     .map((file) => dirname(file))
     .toSorted();
+}
+
+/** Does this service keep data? Then it has migrations. */
+export function hasDatabase(service: string): boolean {
+  return existsSync(join(SERVICES_DIR, service, "migrations"));
 }
 
 /** All contracts, by service. Synchronous, since Moleculer loads its configuration synchronously. */

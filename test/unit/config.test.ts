@@ -37,6 +37,11 @@ describe("the configuration", () => {
     expect(config.secret("users", "auth_token")).toBe("from a file");
   });
 
+  it("asks for a database only where data is kept", () => {
+    const env = { NATS_URL: "nats://x", SERVICES: "api,guard" };
+    expect(loadConfig(env, SERVICES).services).toEqual(["api", "guard"]);
+  });
+
   it.each([
     [{ PORT: "70000" }, /PORT must be a whole number/],
     [{ ACCESS_TOKEN_TTL: "0" }, /ACCESS_TOKEN_TTL/],
