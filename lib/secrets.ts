@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { makeSigningKey, readSigningKey } from "./signing-key.ts";
 import { signCredential } from "./service-token.ts";
@@ -14,8 +14,7 @@ export function writeOnce(file: string, make: () => string): string {
   } catch {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   }
-  const draft = `${file}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(draft, make(), { mode: 0o600, flag: "wx" });
+  const draft = writeDraft(file, make());
   try {
     linkSync(draft, file);
   } catch (error) {
@@ -24,6 +23,18 @@ export function writeOnce(file: string, make: () => string): string {
     unlinkSync(draft);
   }
   return readFileSync(file, "utf8");
+}
+
+/** Writes a file that follows from secrets, over what is there, whole or not at all. */
+export function rewrite(file: string, content: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  renameSync(writeDraft(file, content), file);
+}
+
+function writeDraft(file: string, content: string): string {
+  const draft = `${file}.${randomBytes(6).toString("hex")}`;
+  writeFileSync(draft, content, { mode: 0o600, flag: "wx" });
+  return draft;
 }
 
 /** A password that is hard to guess and easy to carry: 144 bits, no punctuation. */
