@@ -1,0 +1,15 @@
+# One image for every service; SERVICES says which one a container runs.
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /app
+
+# a layer of its own: it changes with the dependencies only
+COPY package.json package-lock.json .npmrc ./
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev
+
+COPY . .
+
+USER node
+EXPOSE 3000
+# node itself, not npm, so that SIGTERM reaches the broker, which then drains
+CMD ["node", "node_modules/moleculer/bin/moleculer-runner.js", "--config", "moleculer.config.ts", "--mask", "**/*.service.ts"]
