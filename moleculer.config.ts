@@ -19,7 +19,10 @@ export function brokerOptions(config: Config): BrokerOptions {
     namespace: config.namespace,
     ...(config.nodeID && { nodeID: config.nodeID }),
     ...(config.natsUrl && {
-      transporter: { type: "NATS" as const, options: { url: config.natsUrl } },
+      transporter: {
+        type: "NATS" as const,
+        options: { url: config.natsUrl, reconnectTimeWait: 250 },
+      },
     }),
 
     logger: {
@@ -37,6 +40,9 @@ export function brokerOptions(config: Config): BrokerOptions {
     internalServices: false,
 
     requestTimeout: 10_000,
+    // a node that was killed is noticed after this many seconds
+    heartbeatInterval: 4,
+    heartbeatTimeout: 12,
     maxCallLevel: 20,
     // off here, on for each action that changes nothing (mixins/contract.ts)
     retryPolicy: {
@@ -45,7 +51,11 @@ export function brokerOptions(config: Config): BrokerOptions {
       delay: 100,
       maxDelay: 1_000,
       factor: 2,
-      check: (error) => (error as { retryable?: boolean } | undefined)?.retryable ?? false,
+      // not after a timeout: the caller has waited long enough
+      check: (error) => {
+        const { retryable, code } = error as { retryable?: boolean; code?: unknown };
+        return retryable === true && code !== 504;
+      },
     },
     circuitBreaker: {
       enabled: true,

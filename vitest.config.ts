@@ -3,9 +3,13 @@ import { defineConfig } from "vitest/config";
 /** The suites that run against every form of the application. */
 const APPLICATION = ["test/integration/**/*.test.ts", "test/attacks/**/*.test.ts"];
 
-const form = (name: string, topology: "process" | "nats" | "postgres") => ({
+const form = (topology: "process" | "nats" | "postgres") => ({
   extends: true as const,
-  test: { name, include: APPLICATION, provide: { topology } },
+  test: {
+    name: topology,
+    include: [...APPLICATION, `test/${topology}/**/*.test.ts`],
+    provide: { topology },
+  },
 });
 
 export default defineConfig({
@@ -20,9 +24,9 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       { extends: true, test: { name: "commands", include: ["test/commands/**/*.test.ts"] } },
-      form("process", "process"),
-      form("nats", "nats"),
-      form("postgres", "postgres"),
+      form("process"),
+      form("nats"),
+      form("postgres"),
     ],
   },
 });

@@ -1,25 +1,39 @@
-import type { Service } from "moleculer";
+import type { Service, ServiceBroker } from "moleculer";
 import { loadContracts } from "../../lib/contracts.ts";
 import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
+
+/** How long the other nodes may take to answer, in milliseconds. */
+const PATIENCE = 1_000;
 
 const answer = (res: GatewayResponse, code: number, body: object) => {
   res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
   res.end(JSON.stringify(body));
 };
 
-/** The health of this node: alive, and ready once every service that has routes can be called. */
-export function healthHandlers(service: Service) {
+/** The nodes that answer now: a registry alone does not notice that the bus between them is away. */
+async function answeringNodes(broker: ServiceBroker): Promise<ReadonlySet<string>> {
+  const pongs = broker.transit ? await broker.ping(undefined as never, PATIENCE) : {};
+  const others = Object.entries(pongs).flatMap(([nodeID, pong]) => (pong ? [nodeID] : []));
+  return new Set([broker.nodeID, ...others]);
+}
+
+/** The health of this node: alive, and ready once some node answers for every action. */
+export function healthHandlers({ broker }: Service) {
   const actions = [...loadContracts().values()].flatMap(({ name, actions: offered }) =>
     Object.keys(offered).map((action) => `${name}.${action}`),
   );
-  const isAvailable = (action: string) =>
-    service.broker.registry.getActionEndpoints(action)?.hasAvailable() ?? false;
+  const isReady = async () => {
+    const nodes = await answeringNodes(broker);
+    const isThere = (action: string) =>
+      broker.registry.getActionEndpoints(action)?.endpoints.some(({ id }) => nodes.has(id));
+    return broker.started && actions.every(isThere);
+  };
   return {
     "GET /health/live": (_req: GatewayRequest, res: GatewayResponse) =>
       answer(res, 200, { status: "live" }),
-    "GET /health/ready": (_req: GatewayRequest, res: GatewayResponse) => {
-      const isReady = service.broker.started && actions.every(isAvailable);
-      answer(res, isReady ? 200 : 503, { status: isReady ? "ready" : "not ready" });
+    "GET /health/ready": async (_req: GatewayRequest, res: GatewayResponse) => {
+      const [code, status] = (await isReady()) ? [200, "ready"] : [503, "not ready"];
+      answer(res, code, { status });
     },
   };
 }

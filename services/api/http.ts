@@ -58,7 +58,7 @@ export function logAnswers({ server, logger }: Service & Gateways): void {
   });
 }
 
-type HealthHandler = (req: GatewayRequest, res: GatewayResponse) => void;
+type HealthHandler = (req: GatewayRequest, res: GatewayResponse) => void | Promise<void>;
 
 export interface HttpOptions {
   port: number;
