@@ -10,6 +10,8 @@ export interface Access {
   readonly auth: "required" | "optional" | "none";
   /** What the user must hold, `"posts:write"`. Only with `auth: "required"`. */
   readonly permissions?: string;
+  /** For actions whose replay would hurt: the caller must prove each single request. */
+  readonly proof?: "request";
 }
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

@@ -33,13 +33,22 @@ export interface Endpoint {
   restricted?: unknown;
   auth?: unknown;
   permissions?: unknown;
+  proof?: unknown;
 }
+
+/** A packet of Moleculer's protocol. */
+export interface Packet {
+  payload: { sender: string };
+}
+
+export type MessageHandler = (command: string, packet: Packet) => Promise<unknown>;
 
 /** The middleware hooks that we use, with the types that they really have. */
 export interface Hooks {
   name: string;
   created?(broker: ServiceBroker): void;
-  stopped?(broker: ServiceBroker): Promise<void>;
+  started?(broker: ServiceBroker): Promise<void>;
+  stopping?(broker: ServiceBroker): Promise<void>;
   serviceCreating?(service: Service, schema: ServiceSchema): void;
   call?(next: Call): Call;
   emit?(next: Emit): Emit;
@@ -47,6 +56,7 @@ export interface Hooks {
   broadcastLocal?(next: Emit): Emit;
   localAction?(next: Handler, action: Endpoint): Handler;
   localEvent?(next: Handler, event: Endpoint): Handler;
+  transitMessageHandler?(next: MessageHandler): MessageHandler;
 }
 
 /** Hands hooks to Moleculer, whose own types for them name the wrong return types. */

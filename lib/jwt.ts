@@ -6,6 +6,7 @@ const MAX_TOKEN_LENGTH = 8192;
 /** How far two clocks may differ, in seconds. */
 const CLOCK_TOLERANCE = 5;
 
+/** The algorithms of keys that are published. */
 export type Algorithm = "ES256" | "RS256";
 
 /** Claims that every token of ours has (RFC 7519). */
@@ -18,10 +19,10 @@ export interface Claims {
   jti: string;
 }
 
-/** A public key by its `kid`. */
+/** A key that tokens are checked with, and the one algorithm that it is for. HS256: a shared secret. */
 export interface VerificationKey {
   key: KeyObject;
-  alg: Algorithm;
+  alg: Algorithm | "HS256";
 }
 
 export interface VerifyOptions {
@@ -47,7 +48,7 @@ export class TokenError extends Error {
 /** Signs a token; `kid` is the key's thumbprint. The claims carry their own times. */
 export function signJwt(
   claims: Claims & Record<string, unknown>,
-  { key, kid, alg, typ }: { key: KeyObject; kid: string; alg: Algorithm; typ: string },
+  { key, kid, alg, typ }: { key: KeyObject; kid: string; alg: Algorithm | "HS256"; typ: string },
 ): string {
   return jwt.sign(claims, key, { algorithm: alg, header: { alg, typ, kid } });
 }

@@ -2,28 +2,25 @@ import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import type { ValueOf } from "./infer.ts";
 import type { Algorithm, VerificationKey } from "./jwt.ts";
 
-/** A set of public keys as it is published (RFC 7517), for the contracts of those who publish one. */
-export const JWKS = {
+/** A public key as it is published (RFC 7517), for the contracts of those who publish some. */
+export const JWK = {
   type: "object",
   props: {
-    keys: {
-      type: "array",
-      items: {
-        type: "object",
-        props: {
-          kty: "string",
-          kid: "string",
-          alg: "string",
-          use: "string",
-          crv: "string|optional",
-          x: "string|optional",
-          y: "string|optional",
-          n: "string|optional",
-          e: "string|optional",
-        },
-      },
-    },
+    kty: "string",
+    kid: "string",
+    alg: "string",
+    use: "string",
+    crv: "string|optional",
+    x: "string|optional",
+    y: "string|optional",
+    n: "string|optional",
+    e: "string|optional",
   },
+} as const;
+
+export const JWKS = {
+  type: "object",
+  props: { keys: { type: "array", items: JWK } },
 } as const;
 
 export type Jwks = ValueOf<typeof JWKS>;
@@ -41,6 +38,8 @@ export interface KeySetOptions {
   now?: () => number;
 }
 
+const isPublished = ({ use, alg }: Jwk) => use === "sig" && ALGORITHMS.has(alg);
+
 const ALGORITHMS: ReadonlySet<string> = new Set<Algorithm>(["ES256", "RS256"]);
 
 /**
@@ -48,7 +47,7 @@ const ALGORITHMS: ReadonlySet<string> = new Set<Algorithm>(["ES256", "RS256"]);
  * unknown `kid` asks once per cool-down, whatever kids arrive.
  */
 export class KeySet {
-  #keys = new Map<string, VerificationKey>();
+  readonly #keys = new Map<string, VerificationKey>();
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
   readonly #options: Required<KeySetOptions>;
@@ -80,10 +79,13 @@ export class KeySet {
   async #refresh() {
     const { keys } = await this.#options.fetch();
     this.#askedAt = this.#options.now();
-    this.#keys = new Map(
-      keys
-        .filter(({ use, alg }) => use === "sig" && ALGORITHMS.has(alg))
-        .map((jwk) => [jwk.kid, { key: toKeyObject(jwk), alg: jwk.alg as Algorithm }]),
-    );
+    this.#keys.clear();
+    this.learn(keys);
+  }
+
+  /** Takes keys that came by another way than asking. */
+  learn(keys: Jwks["keys"]): void {
+    for (const jwk of keys.filter(isPublished))
+      this.#keys.set(jwk.kid, { key: toKeyObject(jwk), alg: jwk.alg as Algorithm });
   }
 }

@@ -35,6 +35,18 @@ export function readSigningKey(pem: string): SigningKey {
   return { key, publicKey, kid, alg, jwk: { ...members, kty, kid, alg, use: "sig" } };
 }
 
+/**
+ * Reads one or more private keys, one PEM block behind the other.
+ *
+ * @throws Error unless there is at least one, and all can be used
+ */
+export function readSigningKeys(pem: string): [SigningKey, ...SigningKey[]] {
+  const blocks = pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
+  const [first, ...others] = blocks.map(readSigningKey);
+  if (!first) throw new Error("There is no signing key in PEM.");
+  return [first, ...others];
+}
+
 /** Makes a private key, PKCS #8 in PEM. */
 export function makeSigningKey(alg: Algorithm): string {
   const { privateKey } =

@@ -1,19 +1,35 @@
+import type { KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { CitadelError } from "../../lib/errors.ts";
-import { type Claims, readHeader, thumbprint, TokenError, verifyJwt } from "../../lib/jwt.ts";
-import { type Jwks, KeySet, toKeyObject } from "../../lib/key-set.ts";
+import { readHeader, TokenError, type VerificationKey, verifyJwt } from "../../lib/jwt.ts";
+import { type EndorsedKeys, trustedKeys } from "../../lib/key-endorsement.ts";
+import { KeySet, toKeyObject } from "../../lib/key-set.ts";
 import {
   CALL_TOKEN_TYPE,
-  CREDENTIAL_TYPE,
+  type CallTokenClaims,
   GUARD_ISSUER,
   MAX_CALL_TOKEN_LIFETIME,
+  readCredential,
 } from "../../lib/service-token.ts";
 
 export interface VerifierOptions {
-  /** The credentials that this process holds. The key that signed them is the one it trusts. */
+  /** The credentials that this process holds. The key that they hang on is the one it trusts. */
   credentials: () => readonly string[];
   /** Gets the guard's published keys. */
-  fetchKeys: () => Promise<Jwks>;
+  fetchKeys: () => Promise<EndorsedKeys>;
+}
+
+/** What a call token proves. */
+export interface Verdict {
+  /** The service that calls. */
+  caller: string;
+  /** The credential that its token was had for. */
+  credential: string;
+  /** The key that must sign each request, if the token is bound to one. */
+  key: KeyObject | undefined;
+  audience: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
 }
 
 /**
@@ -21,36 +37,58 @@ export interface VerifierOptions {
  * verdict until the token ends.
  *
  * Whoever answers for the guard, only a key whose thumbprint (RFC 7638) stands as `kid` in a credential
- * of our own is believed: the credential, which came by a safe way, is the anchor of trust.
+ * of our own is believed, or one that such a key vouches for: the credential, which came by a safe
+ * way, is the anchor of trust.
  */
 export class Verifier {
-  readonly #verdicts = new LRUCache<string, Claims>({ max: 10_000 });
+  readonly #verdicts = new LRUCache<string, Verdict>({ max: 10_000 });
+  readonly #revoked = new LRUCache<string, true>({
+    max: 10_000,
+    ttl: MAX_CALL_TOKEN_LIFETIME * 1e3,
+  });
   readonly #options: VerifierOptions;
   readonly #keys: KeySet;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
-    this.#keys = new KeySet({ fetch: () => this.#fetchTrusted() });
+    this.#keys = new KeySet({
+      fetch: async () => ({ keys: this.#trusted(await options.fetchKeys()) }),
+    });
   }
 
-  async #fetchTrusted() {
-    const trusted = new Set(
-      this.#options.credentials().map((token) => readHeader(token, CREDENTIAL_TYPE).kid),
-    );
-    const { keys } = await this.#options.fetchKeys();
-    return {
-      keys: keys.filter((jwk) => trusted.has(jwk.kid) && thumbprint(toKeyObject(jwk)) === jwk.kid),
-    };
+  #trusted(published: EndorsedKeys) {
+    const anchors = this.#options.credentials().map((own) => readCredential(own).guardKid);
+    return trustedKeys(published, new Set(anchors));
+  }
+
+  /** Takes keys that a node announces, as far as they can be trusted. */
+  learn(published: EndorsedKeys): void {
+    this.#keys.learn(this.#trusted(published));
+  }
+
+  /** Refuses the tokens of a credential from now on. */
+  revoke(credential: string): void {
+    this.#revoked.set(credential, true);
+  }
+
+  /** Is the key of this token here, so that `verify` answers at once? */
+  knowsKeyOf(token: string): boolean {
+    try {
+      return this.#keys.cached(readHeader(token, CALL_TOKEN_TYPE).kid) !== undefined;
+    } catch {
+      return true;
+    }
   }
 
   /**
-   * The service that this token speaks for; at once where the verdict or the key is cached.
+   * What this token proves; at once where the verdict or the key is cached.
    *
    * @throws CitadelError ServiceTokenInvalid or GuardNotAccessible
    */
-  verify(token: string, audience: string): string | Promise<string> {
-    const claims = this.#verdicts.get(token);
-    if (claims && claims.exp * 1000 > Date.now() && claims.aud === audience) return claims.sub;
+  verify(token: string, audience: string): Verdict | Promise<Verdict> {
+    const verdict = this.#verdicts.get(token);
+    if (verdict && verdict.expiresAt > Date.now() && verdict.audience === audience)
+      return this.#unlessRevoked(verdict);
     try {
       const { kid } = readHeader(token, CALL_TOKEN_TYPE);
       const key = this.#keys.cached(kid);
@@ -61,7 +99,7 @@ export class Verifier {
     }
   }
 
-  async #fetchAndCheck(token: string, audience: string, kid: string): Promise<string> {
+  async #fetchAndCheck(token: string, audience: string, kid: string): Promise<Verdict> {
     const key = await this.#keys.get(kid).catch((cause: unknown) => {
       throw new CitadelError("GuardNotAccessible", { cause });
     });
@@ -73,17 +111,30 @@ export class Verifier {
     }
   }
 
-  #check(token: string, audience: string, key: Parameters<typeof verifyJwt>[1]): string {
-    const claims = verifyJwt(token, key, {
+  #check(token: string, audience: string, key: VerificationKey): Verdict {
+    const { sub, cid, cnf, exp } = verifyJwt(token, key, {
       typ: CALL_TOKEN_TYPE,
       issuer: GUARD_ISSUER,
       audience,
       maxLifetime: MAX_CALL_TOKEN_LIFETIME,
-    });
-    this.#verdicts.set(token, claims);
-    return claims.sub;
+    }) as unknown as CallTokenClaims;
+    const verdict = {
+      caller: sub,
+      credential: cid,
+      key: cnf && toKeyObject(cnf.jwk),
+      audience,
+      expiresAt: exp * 1000,
+    };
+    this.#verdicts.set(token, verdict);
+    return this.#unlessRevoked(verdict);
+  }
+
+  #unlessRevoked(verdict: Verdict): Verdict {
+    if (this.#revoked.has(verdict.credential)) throw new CitadelError("ServiceTokenInvalid");
+    return verdict;
   }
 }
 
-const refusal = (error: unknown) =>
+/** A faulty token, as the caller is told of it. */
+export const refusal = (error: unknown) =>
   error instanceof TokenError ? new CitadelError("ServiceTokenInvalid", { cause: error }) : error;

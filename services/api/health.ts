@@ -12,7 +12,7 @@ const answer = (res: GatewayResponse, code: number, body: object) => {
 
 /** The nodes that answer now: a registry alone does not notice that the bus between them is away. */
 async function answeringNodes(broker: ServiceBroker): Promise<ReadonlySet<string>> {
-  const pongs = broker.transit ? await broker.ping(undefined as never, PATIENCE) : {};
+  const pongs = broker.transit ? await broker.ping(undefined, PATIENCE) : {};
   const others = Object.entries(pongs).flatMap(([nodeID, pong]) => (pong ? [nodeID] : []));
   return new Set([broker.nodeID, ...others]);
 }

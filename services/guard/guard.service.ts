@@ -1,62 +1,140 @@
-import { Service, type ServiceBroker } from "moleculer";
+import { join } from "node:path";
+import type { Kysely } from "kysely";
+import { type Context, Service, type ServiceBroker } from "moleculer";
+import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
 import { configOf } from "../../lib/attachment.ts";
+import type { ResultOf } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { readHeader, TokenError, verifyJwt } from "../../lib/jwt.ts";
+import type { Claims } from "../../lib/jwt.ts";
+import { endorse } from "../../lib/key-endorsement.ts";
+import { ProofVerifier } from "../../lib/request-proof.ts";
+import { recallCredential, signCallToken, signCredential } from "../../lib/service-token.ts";
+import { readSigningKeys } from "../../lib/signing-key.ts";
 import {
-  CREDENTIAL_RULES,
-  CREDENTIAL_TYPE,
-  signCallToken,
-  signCredential,
-} from "../../lib/service-token.ts";
-import { readSigningKey } from "../../lib/signing-key.ts";
-import { CREDENTIAL_HEADER } from "../../middlewares/service-guard/index.ts";
+  CREDENTIAL_HEADER,
+  CREDENTIAL_PROOF_HEADER,
+} from "../../middlewares/service-guard/headers.ts";
 import { implement } from "../../mixins/contract.ts";
+import { database } from "../../mixins/database.ts";
 import { contract } from "./guard.contract.ts";
+import { GuardRepository } from "./guard.repository.ts";
 
 /** Gives services the tokens by which they prove themselves to each other. */
 export default class GuardService extends Service {
+  declare db: Kysely<never>;
+  declare credentials: GuardRepository;
+
   constructor(broker: ServiceBroker) {
     super(broker);
     const { callTokenTtl, production, secret } = configOf(broker);
-    const signingKey = readSigningKey(secret("guard", "signing_key") ?? "");
-    const verificationKey = { key: signingKey.publicKey, alg: signingKey.alg };
+    // the first signs; the others are on their way in or out
+    const keys = readSigningKeys(secret("guard", "signing_key") ?? "");
+    const [signingKey] = keys;
+    const proofs = new ProofVerifier();
 
-    /** The service whose credential this is. */
-    const subjectOf = (credential: unknown): string => {
+    /** The credential whose holder makes this very request. */
+    const provedCredential = (params: unknown, headers: Record<string, unknown>): Claims => {
+      const { [CREDENTIAL_HEADER]: name, [CREDENTIAL_PROOF_HEADER]: proof } = headers;
+      if (name === undefined) throw new CitadelError("ServiceTokenRequired");
       try {
-        const { kid } = readHeader(credential as string, CREDENTIAL_TYPE);
-        if (kid !== signingKey.kid) throw new TokenError("signed by somebody else");
-        return verifyJwt(credential as string, verificationKey, CREDENTIAL_RULES).sub;
+        const { claims, secret: key } = recallCredential(keys, name);
+        const action = "guard.exchange";
+        const request = { service: claims.sub, action, nodeID: broker.nodeID, params };
+        proofs.verify(proof, { key, alg: "HS256" }, { ...request, token: name as string });
+        return claims;
       } catch (cause) {
         throw new CitadelError("ServiceTokenInvalid", { cause });
       }
     };
 
+    /** In development the REPL asks for everybody; in production an operator must. */
+    const mustOperate = (user: AccessTokenClaims | undefined) => {
+      if (!production) return;
+      if (!user) throw new CitadelError("AccessTokenRequired");
+      if (!holds(user, "guard:operate")) throw new CitadelError("UserNotAuthorized");
+    };
+
     this.parseServiceSchema(
-      implement<typeof contract>(contract, {
-        actions: {
-          exchange: async (ctx) => {
-            const credential: unknown = ctx.headers[CREDENTIAL_HEADER];
-            if (credential === undefined) throw new CitadelError("ServiceTokenRequired");
-            const token = signCallToken(signingKey, {
-              subject: subjectOf(credential),
-              audience: ctx.params.audience,
-              lifetime: callTokenTtl,
-            });
-            return { token, expiresIn: callTokenTtl };
-          },
-
-          jwks: async () => ({ keys: [signingKey.jwk] }),
-
-          generate: async (ctx) => {
-            if (production)
-              throw new CitadelError("ServiceNotAuthorized", {
-                message: "In production, 'npm run credentials' makes credentials.",
+      implement<typeof contract>(
+        contract,
+        {
+          actions: {
+            exchange: async (ctx) => {
+              const { audience, jwk } = ctx.params;
+              const claims = provedCredential(ctx.params, ctx.headers);
+              if (!(await this.credentials.use(claims)))
+                throw new CitadelError("ServiceTokenInvalid");
+              const token = signCallToken(signingKey, {
+                sub: claims.sub,
+                aud: audience,
+                cid: claims.jti,
+                lifetime: callTokenTtl,
+                ...(jwk && { cnf: { jwk } }),
               });
-            return signCredential(signingKey, ctx.params.service);
+              return { token, expiresIn: callTokenTtl };
+            },
+
+            jwks: async () => ({ keys: keys.map(({ jwk }) => jwk), endorsements: endorse(keys) }),
+
+            generate: async (ctx) => {
+              mustOperate(ctx.locals.user);
+              return signCredential(signingKey, ctx.params.service);
+            },
+
+            denials: async (ctx) => {
+              mustOperate(ctx.locals.user);
+              return this.denialsOfAllNodes(ctx as unknown as Context);
+            },
+
+            credentials: async () => ({ items: await this.credentials.list() }),
+
+            revoke: async (ctx) => {
+              const { id } = ctx.params;
+              const credential = await this.credentials.revoke(id);
+              if (!credential)
+                throw new CitadelError("NotFound", {
+                  message: "No such credential was ever used.",
+                });
+              await ctx.broadcast("credential.revoked", { id });
+              return credential;
+            },
           },
         },
-      }),
+        {
+          mixins: [
+            database({ schema: "guard", migrations: join(import.meta.dirname, "migrations") }),
+          ],
+          started: () => {
+            this.credentials = new GuardRepository(this.db);
+          },
+        },
+      ),
     );
+  }
+
+  /** Every node keeps its own; the middleware has an action for that on each. */
+  private async denialsOfAllNodes(ctx: Context): Promise<ResultOf<"guard.denials">> {
+    const action = "$guard.denials";
+    const endpoints = this.broker.registry.getActionEndpoints(action)?.endpoints ?? [];
+    const answers = await Promise.allSettled(
+      endpoints.map(({ id }) =>
+        ctx.call<ResultOf<"guard.denials">, object>(action, {}, { nodeID: id, timeout: 2_000 }),
+      ),
+    );
+    const lists = answers.flatMap((answer) =>
+      answer.status === "fulfilled" ? [answer.value] : [],
+    );
+    const counts = new Map<string, ResultOf<"guard.denials">["counts"][number]>();
+    for (const { target, type, count } of lists.flatMap((list) => list.counts)) {
+      const id = `${target} ${type}`;
+      counts.set(id, { target, type, count: count + (counts.get(id)?.count ?? 0) });
+    }
+    return {
+      last: lists
+        .flatMap(({ last }) => last)
+        .toSorted((a, b) => b.at.localeCompare(a.at))
+        .slice(0, 100),
+      counts: [...counts.values()].toSorted((a, b) => b.count - a.count),
+    };
   }
 }

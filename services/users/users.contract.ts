@@ -140,6 +140,7 @@ export const contract = defineContract({
       restricted: ["api"],
       auth: "required",
       permissions: "users:grant",
+      proof: "request",
       rest: "PUT /api/users/:id/roles",
       params: {
         $$strict: true,

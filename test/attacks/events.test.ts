@@ -48,8 +48,9 @@ describe.skipIf(isMissing)("events", () => {
 
   const tokenFor = (subject: string, event: string) => ({
     "service-token": signCallToken(stolenKey(app, "guard"), {
-      subject,
-      audience: `event:${event}`,
+      sub: subject,
+      cid: "c",
+      aud: `event:${event}`,
       lifetime: 60,
     }),
   });
@@ -103,8 +104,9 @@ describe.skipIf(isMissing)("events", () => {
   it("with a call token are not heard", async () => {
     const headers = {
       "service-token": signCallToken(stolenKey(app, "guard"), {
-        subject: "posts",
-        audience: "ear",
+        sub: "posts",
+        cid: "c",
+        aud: "ear",
         lifetime: 60,
       }),
     };

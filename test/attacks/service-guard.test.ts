@@ -1,8 +1,9 @@
-import { randomUUID } from "node:crypto";
+import { createSecretKey, randomBytes, randomUUID } from "node:crypto";
 import jwt from "jsonwebtoken";
 import type { Context, ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { signCallToken, signCredential } from "../../lib/service-token.ts";
+import { signProof } from "../../lib/request-proof.ts";
+import { readCredential, signCallToken, signCredential } from "../../lib/service-token.ts";
 import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
 import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import {
@@ -71,10 +72,11 @@ describe.skipIf(isMissing)("the service guard", () => {
 
   const headersOf = (token: string) => ({ headers: { "service-token": token } });
 
-  const callToken = (changes: { subject?: string; audience?: string; lifetime?: number } = {}) =>
+  const callToken = (changes: { sub?: string; aud?: string; lifetime?: number } = {}) =>
     signCallToken(stolenKey(app, "guard"), {
-      subject: "posts",
-      audience: "vault",
+      sub: "posts",
+      cid: "c",
+      aud: "vault",
       lifetime: 60,
       ...changes,
     });
@@ -103,7 +105,7 @@ describe.skipIf(isMissing)("the service guard", () => {
   });
 
   it("refuses a good token of a service that is not listed", async () => {
-    const token = callToken({ subject: "api" });
+    const token = callToken({ sub: "api" });
     await refused(
       attacker.call("vault.open", { code: 1 }, headersOf(token)),
       "ServiceNotAuthorized",
@@ -112,8 +114,8 @@ describe.skipIf(isMissing)("the service guard", () => {
   });
 
   it.each([
-    ["for another service", () => callToken({ audience: "users" })],
-    ["for an event", () => callToken({ audience: "event:vault" })],
+    ["for another service", () => callToken({ aud: "users" })],
+    ["for an event", () => callToken({ aud: "event:vault" })],
     ["that has expired", () => callToken({ lifetime: -10 })],
     ["that lives for a day", () => callToken({ lifetime: 86_400 })],
     ["that is a credential", () => steal(app, "posts", "auth_token")],
@@ -121,8 +123,9 @@ describe.skipIf(isMissing)("the service guard", () => {
       "that is signed with another key",
       () =>
         signCallToken(readSigningKey(makeSigningKey("ES256")), {
-          subject: "posts",
-          audience: "vault",
+          sub: "posts",
+          cid: "c",
+          aud: "vault",
           lifetime: 60,
         }),
     ],
@@ -130,8 +133,9 @@ describe.skipIf(isMissing)("the service guard", () => {
       "that is signed with auth's key",
       () =>
         signCallToken(stolenKey(app, "auth"), {
-          subject: "posts",
-          audience: "vault",
+          sub: "posts",
+          cid: "c",
+          aud: "vault",
           lifetime: 60,
         }),
     ],
@@ -156,7 +160,7 @@ describe.skipIf(isMissing)("the service guard", () => {
     [
       "that was changed",
       () => {
-        const [header, payload, signature] = callToken({ subject: "api" }).split(".");
+        const [header, payload, signature] = callToken({ sub: "api" }).split(".");
         const claims = JSON.parse(Buffer.from(payload!, "base64url").toString());
         const changed = Buffer.from(JSON.stringify({ ...claims, sub: "posts" })).toString(
           "base64url",
@@ -238,20 +242,50 @@ describe.skipIf(isMissing)("the service guard", () => {
   });
 
   it("trades a credential for tokens of its own service, and nothing else for anything", async () => {
-    const exchange = (credential: string | undefined, params: object = { audience: "vault" }) =>
+    const credential = readCredential(steal(app, "posts", "auth_token"));
+    const { nodeID } = app.brokerOf("guard");
+    const request = { service: "posts", action: "guard.exchange", nodeID, token: credential.name };
+    const prove = (changes: object = {}, secret = credential.secret) =>
+      signProof(
+        { key: secret, alg: "HS256", kid: "posts" },
+        { ...request, params: { audience: "vault" }, ...changes },
+      );
+    const exchange = (name: unknown, proof: unknown, params: object = { audience: "vault" }) =>
       attacker.call("guard.exchange", params, {
-        headers: credential === undefined ? {} : { "service-credential": credential },
+        nodeID,
+        headers: { "service-credential": name, "service-credential-proof": proof },
       });
-    const { token } = await exchange(steal(app, "posts", "auth_token"));
+
+    const once = prove();
+    const { token } = await exchange(credential.name, once);
     expect((jwt.decode(token) as jwt.JwtPayload).sub).toBe("posts");
 
-    const posing = { audience: "vault", service: "api", subject: "api", caller: "api" };
-    await refused(exchange(steal(app, "posts", "auth_token"), posing), "VALIDATION_ERROR");
-    await refused(exchange(undefined), "ServiceTokenRequired");
+    const api = readCredential(steal(app, "api", "auth_token"));
+    const stranger = createSecretKey(randomBytes(32));
     const { token: access } = await register(app);
     const forged = signCredential(readSigningKey(makeSigningKey("ES256")), "api");
-    for (const wrong of [access, callToken(), forged, "nonsense", ""])
-      await refused(exchange(wrong), "ServiceTokenInvalid");
+    for (const [name, proof, params] of [
+      [credential.name, once],
+      [credential.name, undefined],
+      [credential.name, prove({}, stranger)],
+      [credential.name, prove({ nodeID: "another" })],
+      [credential.name, prove({ params: { audience: "users" } })],
+      [credential.name, prove(), { audience: "users" }],
+      [credential.name, prove({ action: "guard.jwks" })],
+      [credential.name, prove({ token: "another" })],
+      [credential.name, prove({ service: "api" })],
+      [api.name, prove({ token: api.name, service: "api" })],
+      [steal(app, "posts", "auth_token"), prove()],
+      [access, prove()],
+      [callToken(), prove()],
+      [readCredential(forged).name, prove({}, readCredential(forged).secret)],
+      ["nonsense", prove()],
+      [{}, prove()],
+    ] as [unknown, unknown, object?][])
+      await refused(exchange(name, proof, params), "ServiceTokenInvalid");
+    await refused(exchange(undefined, prove()), "ServiceTokenRequired");
+    const posing = { audience: "vault", service: "api", sub: "api", caller: "api" };
+    await refused(exchange(credential.name, prove({ params: posing }), posing), "VALIDATION_ERROR");
   });
 
   onNats("refuses raw packets on the bus", async () => {
@@ -283,7 +317,7 @@ describe.skipIf(isMissing)("the service guard", () => {
     "$node.options",
   ])("has no %s to call", async (action) => {
     await expect(
-      attacker.call(action, {}, headersOf(callToken({ audience: "api", subject: "api" }))),
+      attacker.call(action, {}, headersOf(callToken({ aud: "api", sub: "api" }))),
     ).rejects.toThrow(/not found/);
   });
 });

@@ -8,6 +8,7 @@ import { type BrokerOptions, type Service, ServiceBroker, type ServiceSchema } f
 import { Client } from "pg";
 import { inject } from "vitest";
 import { serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
+import { makeSecrets } from "../../lib/secrets.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";
 
 export const topology = inject("topology");
@@ -76,22 +77,24 @@ export async function startApp(
     ...settings,
   };
   const config = configure(env);
+  const services = [...serviceNames(), ...own];
+  const names = services.map((one) => (typeof one === "string" ? one : one.name));
+  makeSecrets(join(dataDir, "secrets"), names);
 
-  const makeBroker = (services: (string | ServiceSchema)[]) => {
+  const makeBroker = (run: (string | ServiceSchema)[]) => {
     const broker = new ServiceBroker({
       ...brokerOptions(config),
       nodeID: randomUUID(),
       skipProcessEventRegistration: true,
       ...changed,
     });
-    for (const service of services)
+    for (const service of run)
       if (typeof service === "string")
         broker.loadService(join(SERVICES_DIR, service, `${service}.service.ts`));
       else broker.createService(service);
     return broker;
   };
 
-  const services = [...serviceNames(), ...own];
   const brokers = natsUrl ? services.map((one) => makeBroker([one])) : [makeBroker(services)];
   await Promise.all(brokers.map((broker) => broker.start()));
 
@@ -105,7 +108,6 @@ export async function startApp(
   const { port } = server.address() as { port: number };
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url);
-  const names = services.map((one) => (typeof one === "string" ? one : one.name));
   await Promise.all(brokers.map((broker) => broker.waitForServices(names, 10_000, 20)));
 
   return {

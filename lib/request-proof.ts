@@ -1,0 +1,83 @@
+import { createHash, type KeyObject, randomUUID } from "node:crypto";
+import { signJwt, TokenError, verifyJwt, type VerificationKey } from "./jwt.ts";
+
+/**
+ * A proof that the holder of a key makes this very request: bound to the action, the node that is to
+ * answer, the parameters and the token beside it; for one use, within seconds. The shape of WIMSE's
+ * workload proof token and of DPoP (RFC 9449), with an action and parameters for a method and URL.
+ */
+
+const PROOF_TYPE = "call-proof+jwt";
+/** Seconds. */
+const LIFETIME = 10;
+/** How many proofs are remembered at most; beyond that all are refused. */
+const MAX_REMEMBERED = 200_000;
+
+/** The request that a proof is for. */
+export interface ProvedRequest {
+  service: string;
+  action: string;
+  nodeID: string;
+  params: unknown;
+  /** What the proof goes with: a call token, or a credential's name. */
+  token: string;
+}
+
+const digest = (text: string) => createHash("sha256").update(text).digest("base64url");
+
+/** JSON comes out of the transporter as it went in, so both sides hash the same text. */
+const digestOfParams = (params: unknown) => digest(JSON.stringify(params ?? {}));
+
+const audienceOf = ({ action, nodeID }: ProvedRequest) => `${action}@${nodeID}`;
+
+/** Signs the proof of a request. */
+export function signProof(
+  { key, alg, kid }: { key: KeyObject; alg: "ES256" | "HS256"; kid: string },
+  request: ProvedRequest,
+): string {
+  const iat = Math.floor(Date.now() / 1000);
+  return signJwt(
+    {
+      iss: request.service,
+      sub: request.service,
+      aud: audienceOf(request),
+      iat,
+      exp: iat + LIFETIME,
+      jti: randomUUID(),
+      wth: digest(request.token),
+      pth: digestOfParams(request.params),
+    },
+    { key, alg, kid, typ: PROOF_TYPE },
+  );
+}
+
+/** Checks proofs, and lets each in once. */
+export class ProofVerifier {
+  /** By jti: when the proof has ended, in seconds since the epoch. In the order of their arrival. */
+  readonly #seen = new Map<string, number>();
+
+  /** @throws TokenError unless this proves this request, for the first time */
+  verify(proof: unknown, key: VerificationKey, request: ProvedRequest): void {
+    const claims = verifyJwt(proof as string, key, {
+      typ: PROOF_TYPE,
+      issuer: request.service,
+      audience: audienceOf(request),
+      maxLifetime: LIFETIME,
+    });
+    if (claims.wth !== digest(request.token)) throw new TokenError("of another token");
+    if (claims.pth !== digestOfParams(request.params)) throw new TokenError("of other parameters");
+    this.#use(claims.jti, claims.exp);
+  }
+
+  #use(jti: string, exp: number): void {
+    const now = Date.now() / 1000;
+    for (const [old, end] of this.#seen) {
+      // verifyJwt lets a token in for some seconds longer than it says
+      if (end + LIFETIME > now) break;
+      this.#seen.delete(old);
+    }
+    if (this.#seen.has(jti)) throw new TokenError("used before");
+    if (this.#seen.size >= MAX_REMEMBERED) throw new TokenError("too many proofs at once");
+    this.#seen.set(jti, exp);
+  }
+}

@@ -1,0 +1,148 @@
+import type { ServiceBroker } from "moleculer";
+import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
+import { audienceOfNode } from "../../lib/service-token.ts";
+import type { CallTokens } from "./call-tokens.ts";
+import { isInternal } from "./declarations.ts";
+import type { Verifier } from "./verifier.ts";
+
+/** What a node says of itself (Moleculer's INFO packet), as far as it matters here. */
+interface NodeInfo {
+  sender: string;
+  instanceID: string;
+  services: { name: string; fullName?: string }[];
+  metadata?: { serviceProofs?: Record<string, unknown>; guardKeys?: EndorsedKeys };
+}
+
+export interface AnnouncementsOptions {
+  tokens: CallTokens;
+  verifier: Verifier;
+  /** Gets the guard's keys, where the guard runs on this node. */
+  guardKeys: () => Promise<EndorsedKeys>;
+}
+
+/** How often a node's own proofs are looked after, in milliseconds; it asks the guard only when they age. */
+const CARE_INTERVAL = 5_000;
+/** While a node has not yet proved all its services. */
+const FIRST_INTERVAL = 50;
+
+/**
+ * Callees are checked too. A node puts a proof for each of its services into its metadata: a call token
+ * whose audience is this node in this incarnation. Services that are not proved never get into
+ * the registry of the other nodes, so that they are neither called nor told of events.
+ */
+export class Announcements {
+  readonly #broker: ServiceBroker;
+  readonly #options: AnnouncementsOptions;
+  /** Nodes that have proved themselves, by their id: nobody else may speak for them. */
+  readonly #proved = new Set<string>();
+  /** What nodes said while the guard's keys were not known, by their id. */
+  readonly #held = new Map<string, () => void>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(broker: ServiceBroker, options: AnnouncementsOptions) {
+    this.#broker = broker;
+    this.#options = options;
+  }
+
+  /** Proves this node's services to the others, from now on. */
+  start(): void {
+    if (this.#broker.transit) this.#care(FIRST_INTERVAL);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #care(delay: number): void {
+    const care = async () => {
+      const isWhole = await this.#prove();
+      if (this.#timer) this.#care(isWhole ? CARE_INTERVAL : FIRST_INTERVAL);
+    };
+    this.#timer = setTimeout(() => void care(), delay);
+    this.#timer.unref();
+  }
+
+  /** Brings the metadata up to date. @returns are all services proved? */
+  async #prove(): Promise<boolean> {
+    const broker = this.#broker;
+    const audience = audienceOfNode(broker.nodeID, broker.instanceID);
+    const metadata = broker.metadata as NonNullable<NodeInfo["metadata"]>;
+    const names = broker.services.map(({ name }) => name).filter((name) => !isInternal(name));
+    const proofs: Record<string, string> = {};
+    let isWhole = true;
+    for (const name of names) {
+      try {
+        const token = await this.#options.tokens.get(name, audience);
+        if (token !== undefined) proofs[name] = token;
+      } catch (error) {
+        isWhole = false;
+        broker.logger.debug(`'${name}' could not be proved yet.`, error);
+      }
+    }
+    const before = Object.keys(metadata.serviceProofs ?? {}).length;
+    const isGuard = broker.getLocalService("guard") !== undefined;
+    metadata.serviceProofs = proofs;
+    if (isGuard) metadata.guardKeys = await this.#options.guardKeys();
+    const hasMore = Object.keys(proofs).length !== before;
+    // others that ask get the fresh proofs; that there are more, all must hear
+    broker.registry.regenerateLocalRawInfo(hasMore);
+    if (hasMore) await broker.registry.discoverer.sendLocalNodeInfo();
+    return isWhole;
+  }
+
+  /**
+   * Lets in what a node says of itself, without the services that it does not prove.
+   *
+   * @param accept hands it to Moleculer
+   */
+  receive(info: NodeInfo, accept: (info: NodeInfo) => unknown): void {
+    const { metadata = {}, sender, services } = info;
+    if (metadata.guardKeys) this.#learn(metadata.guardKeys);
+    const tokens = Object.values(metadata.serviceProofs ?? {}).filter(isText);
+    if (tokens.some((token) => !this.#options.verifier.knowsKeyOf(token))) {
+      this.#held.set(sender, () => this.receive(info, accept));
+      return;
+    }
+    const proved = this.#provedServices(info);
+    const isKnown = this.#proved.has(sender);
+    // a name that has been proved is not given away to whoever comes next
+    if (proved.size === 0 && (isKnown || services.length > 0)) {
+      if (tokens.length > 0 || isKnown)
+        this.#broker.logger.warn(`The guard takes no notice of the node '${sender}': no proof.`);
+      return;
+    }
+    if (proved.size > 0) this.#proved.add(sender);
+    const isLetIn = ({ name, fullName = name }: NodeInfo["services"][number]) =>
+      proved.has(fullName) || (isInternal(name) && proved.size > 0);
+    accept({ ...info, services: services.filter(isLetIn) });
+  }
+
+  #learn(keys: EndorsedKeys): void {
+    try {
+      this.#options.verifier.learn(keys);
+    } catch (error) {
+      this.#broker.logger.warn("The guard's keys could not be read.", error);
+      return;
+    }
+    const held = [...this.#held.values()];
+    this.#held.clear();
+    for (const again of held) again();
+  }
+
+  #provedServices({ sender, instanceID, metadata = {} }: NodeInfo): Set<string> {
+    const audience = audienceOfNode(sender, instanceID);
+    const proved = new Set<string>();
+    for (const [name, token] of Object.entries(metadata.serviceProofs ?? {})) {
+      try {
+        const verdict = isText(token) && this.#options.verifier.verify(token, audience);
+        if (verdict && !(verdict instanceof Promise) && verdict.caller === name) proved.add(name);
+      } catch {
+        // not proved
+      }
+    }
+    return proved;
+  }
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";

@@ -1,0 +1,120 @@
+import type { Context, ServiceBroker } from "moleculer";
+import { CitadelError } from "../../lib/errors.ts";
+import type { Endpoint, Handler } from "../../lib/hooks.ts";
+import { ProofVerifier } from "../../lib/request-proof.ts";
+import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
+import { isInternal, isPrivate } from "./declarations.ts";
+import type { Denials } from "./denials.ts";
+import { takeProofs } from "./headers.ts";
+import { refusal, type Verdict, type Verifier } from "./verifier.ts";
+
+/** What a call or event comes to. */
+interface Door {
+  /** The action or event. */
+  name: string;
+  audience: string;
+  /** `null`: everybody. */
+  allowed: ReadonlySet<string> | null;
+  needsProof: boolean;
+}
+
+export interface IncomingOptions {
+  verifier: Verifier;
+  denials: Denials;
+  /** Did this process itself emit the event with these options? */
+  isEmittedHere: (options: object) => boolean;
+}
+
+/** The callee's side of the guard: nothing runs before the caller has proved to be listed. */
+export class Incoming {
+  readonly #broker: ServiceBroker;
+  readonly #options: IncomingOptions;
+  readonly #proofs = new ProofVerifier();
+
+  constructor(broker: ServiceBroker, options: IncomingOptions) {
+    this.#broker = broker;
+    this.#options = options;
+  }
+
+  readonly localAction = (next: Handler, action: Endpoint): Handler => {
+    if (isPrivate(action)) return next;
+    const door: Door = {
+      name: action.name,
+      audience: audienceOfAction(action.service.fullName),
+      allowed: allowedBy(action),
+      needsProof: action.proof === "request",
+    };
+    return (ctx) => this.#admit(ctx, next, door);
+  };
+
+  readonly localEvent = (next: Handler, event: Endpoint): Handler => {
+    const { isEmittedHere, denials } = this.#options;
+    if (isInternal(event.name))
+      return (ctx) => {
+        if (isEmittedHere(ctx.options)) return next(ctx);
+        const error = new CitadelError("ServiceNotAuthorized");
+        denials.add({ target: event.name, type: error.type });
+        return Promise.reject(error);
+      };
+    const allowed = allowedBy(event);
+    return (ctx) => {
+      const name = ctx.eventName ?? event.name;
+      const door = { name, audience: audienceOfEvent(name), allowed, needsProof: false };
+      return this.#admit(ctx, next, door);
+    };
+  };
+
+  /** Runs the handler if the token speaks for a listed service, and nothing of it otherwise. */
+  #admit(ctx: Context, next: Handler, door: Door): Promise<unknown> {
+    const { token, proof } = takeProofs(ctx);
+    if (door.allowed === null) return next(ctx);
+    const refuse = (error: unknown, caller?: string) => this.#refuse(ctx, door, error, caller);
+    const judge = (verdict: Verdict): Promise<unknown> => {
+      const { caller } = verdict;
+      if (!door.allowed?.has(caller))
+        return refuse(new CitadelError("ServiceNotAuthorized"), caller);
+      try {
+        if (door.needsProof) this.#checkProof(ctx, door, verdict, token ?? "", proof);
+      } catch (error) {
+        return refuse(refusal(error), caller);
+      }
+      return next(ctx);
+    };
+    try {
+      if (token === undefined) throw new CitadelError("ServiceTokenRequired");
+      const verdict = this.#options.verifier.verify(token, door.audience);
+      return verdict instanceof Promise ? verdict.then(judge, refuse) : judge(verdict);
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+
+  /** @throws TokenError or CitadelError unless this very request is proved */
+  #checkProof(ctx: Context, { name }: Door, verdict: Verdict, token: string, proof?: string): void {
+    if (!verdict.key || proof === undefined) throw new CitadelError("ServiceTokenInvalid");
+    this.#proofs.verify(
+      proof,
+      { key: verdict.key, alg: "ES256" },
+      {
+        service: verdict.caller,
+        action: name,
+        nodeID: this.#broker.nodeID,
+        params: ctx.params,
+        token,
+      },
+    );
+  }
+
+  #refuse(ctx: Context, { name }: Door, error: unknown, caller?: string): Promise<never> {
+    const type = error instanceof CitadelError ? error.type : "InternalError";
+    this.#options.denials.add({ target: name, type, caller, nodeID: ctx.nodeID ?? undefined });
+    this.#broker.logger.warn(`The guard refused '${name}' to ${caller ?? "somebody"}: ${type}`);
+    return Promise.reject(error);
+  }
+}
+
+/** Who may come in; a declaration that is none lets nobody in. */
+function allowedBy({ restricted }: Endpoint): ReadonlySet<string> | null {
+  if (restricted === null) return null;
+  return new Set(Array.isArray(restricted) ? (restricted as string[]) : []);
+}
