@@ -83,7 +83,10 @@ export class Announcements {
     const before = Object.keys(metadata.serviceProofs ?? {}).length;
     const isGuard = broker.getLocalService("guard") !== undefined;
     metadata.serviceProofs = proofs;
-    if (isGuard) metadata.guardKeys = await this.#options.guardKeys();
+    if (isGuard) {
+      metadata.guardKeys = await this.#options.guardKeys();
+      this.#learn(metadata.guardKeys);
+    }
     const hasMore = Object.keys(proofs).length !== before;
     // others that ask get the fresh proofs; that there are more, all must hear
     broker.registry.regenerateLocalRawInfo(hasMore);
