@@ -41,14 +41,14 @@ export const contract = defineContract({
       },
     },
     generate: {
-      description: "Makes a service's credential, for its authToken. In production for operators.",
+      description: "Makes a service's credential, for its authToken. On a bus for operators only.",
       restricted: null,
       auth: "optional",
       params: { $$strict: true, service: { type: "string", pattern: /^[A-Za-z][\w-]{0,62}$/ } },
       result: "string",
     },
     denials: {
-      description: "The last refusals of all nodes. In production for operators.",
+      description: "The last refusals of all nodes. On a bus for operators only.",
       restricted: null,
       auth: "optional",
       params: { $$strict: true },

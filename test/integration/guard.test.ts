@@ -1,0 +1,152 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readCredential, signCredential } from "../../lib/service-token.ts";
+import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
+import { startAttacker, steal, stolenKey } from "../helpers/attacker.ts";
+import { callFrom } from "../helpers/call.ts";
+import { administrator, type Person, register, request } from "../helpers/http.ts";
+
+const idOf = (credential: string) =>
+  JSON.parse(Buffer.from(credential.split(".")[1]!, "base64url").toString()).jti;
+
+describe.skipIf(isMissing)("the guard service", () => {
+  let app: App;
+  let admin: Person;
+
+  beforeAll(async () => {
+    app = await startApp({ CALL_TOKEN_TTL: "5" });
+    admin = await administrator(app);
+  });
+  afterAll(() => app?.stop());
+
+  const asAdmin = (action: string, params: object = {}) =>
+    callFrom(app, "api", action, params, { token: admin.token });
+
+  it("makes credentials for operators; without a bus, for the REPL too", async () => {
+    const attacker = await startAttacker(app);
+    const alice = await register(app);
+    const generate = (meta: object = {}) =>
+      attacker.call("guard.generate", { service: "myService" }, { meta });
+    if (topology === "nats") {
+      await expect(generate()).rejects.toMatchObject({ type: "AccessTokenRequired" });
+      await expect(
+        callFrom(
+          app,
+          "api",
+          "guard.generate",
+          { service: "x" },
+          {
+            token: alice.token,
+          },
+        ),
+      ).rejects.toMatchObject({ type: "UserNotAuthorized" });
+    } else expect(readCredential(await generate()).name).toBeDefined();
+    const made = await asAdmin("guard.generate", { service: "myService" });
+    expect(readCredential(made).guardKid).toBe(stolenKey(app, "guard").kid);
+    await attacker.stop();
+  });
+
+  it("lists the credentials that were used, to operators alone", async () => {
+    const { items } = await asAdmin("guard.credentials");
+    expect(items).toContainEqual({
+      id: idOf(steal(app, "users", "auth_token")),
+      service: "users",
+      issuedAt: expect.any(String),
+      expiresAt: expect.any(String),
+      lastUsedAt: expect.any(String),
+      revokedAt: null,
+    });
+    const { token } = await register(app);
+    for (const action of ["guard.credentials", "guard.revoke"])
+      await expect(
+        callFrom(app, "api", action, { id: items[0].id }, { token }),
+      ).rejects.toMatchObject({ type: "UserNotAuthorized" });
+  });
+
+  it("tells who was refused what, and how often", async () => {
+    await expect(callFrom(app, "posts", "users.create", {})).rejects.toMatchObject({
+      type: "ServiceNotAuthorized",
+    });
+    const { last, counts } = await asAdmin("guard.denials");
+    expect(last).toContainEqual({
+      target: "users.create",
+      type: "ServiceNotAuthorized",
+      caller: "posts",
+      nodeID: app.brokerOf("posts").nodeID,
+      at: expect.any(String),
+    });
+    expect(counts).toContainEqual({
+      target: "users.create",
+      type: "ServiceNotAuthorized",
+      count: 1,
+    });
+    expect(JSON.stringify({ last, counts })).not.toMatch(/ey[\w-]+\./);
+  });
+
+  it("lets a credential be changed without a failed call, and refuses a revoked one everywhere", async () => {
+    const file = join(app.env.DATA_DIR!, "secrets", "posts", "auth_token");
+    const old = readFileSync(file, "utf8");
+    const call = () => callFrom(app, "posts", "users.posts", {});
+    await call();
+
+    writeFileSync(file, signCredential(stolenKey(app, "guard"), "posts"));
+    // the new one is used from the next renewal on; then nothing hangs on the old one
+    const next = idOf(readFileSync(file, "utf8"));
+    await expect
+      .poll(async () => {
+        await call();
+        const { items } = await asAdmin("guard.credentials");
+        return items.some(({ id }: any) => id === next);
+      })
+      .toBe(true);
+    await asAdmin("guard.revoke", { id: idOf(old) });
+    await call();
+
+    // a revoked one gets nothing any more, and what it had is refused at once
+    const { id, revokedAt } = await asAdmin("guard.revoke", { id: next });
+    expect({ id, revokedAt }).toEqual({ id: next, revokedAt: expect.any(String) });
+    await expect
+      .poll(() =>
+        call().then(
+          () => "ran",
+          ({ type }) => type,
+        ),
+      )
+      .toBe("ServiceTokenInvalid");
+    expect((await request(app, "GET /api/posts")).status).toBe(200);
+  });
+});
+
+describe.skipIf(isMissing)("a new signing key of the guard", () => {
+  it("is believed because the old one vouches for it, and a stranger's is not", async () => {
+    const app = await startApp();
+    try {
+      const file = join(app.env.DATA_DIR!, "secrets", "guard", "signing_key");
+      const old = readFileSync(file, "utf8");
+      const next = makeSigningKey("ES256");
+      const restart = async (pem: string) => {
+        writeFileSync(file, pem);
+        const broker = app.brokerOf("guard");
+        await broker.destroyService(app.service("guard"));
+        broker.loadService(
+          new URL("../../services/guard/guard.service.ts", import.meta.url).pathname,
+        );
+        await broker.waitForServices("guard");
+      };
+      // first known everywhere, then in use
+      await restart(`${old}\n${next}`);
+      await callFrom(app, "posts", "users.posts", {});
+      await restart(`${next}\n${old}`);
+      const answers = ["chat", "users", "posts", "auth"].map((caller) =>
+        callFrom(app, caller, "users.list", {}).then(() => callFrom(app, caller, "guard.jwks", {})),
+      );
+      for (const { keys } of await Promise.all(answers))
+        expect(keys[0].kid).toBe(readSigningKey(next).kid);
+      await register(app);
+    } finally {
+      await app.stop();
+    }
+  });
+});
