@@ -13,10 +13,15 @@ const LIFETIME = 10;
 /** How many proofs are remembered at most; beyond that all are refused. */
 const MAX_REMEMBERED = 200_000;
 
+/** Events go to many nodes: each lets an event's proof in once. */
+export const EVERY_NODE = "*";
+
 /** The request that a proof is for. */
 export interface ProvedRequest {
   service: string;
-  action: string;
+  /** The action or event. */
+  target: string;
+  /** The node that is to answer, or EVERY_NODE. */
   nodeID: string;
   params: unknown;
   /** What the proof goes with: a call token, or a credential's name. */
@@ -28,7 +33,7 @@ const digest = (text: string) => createHash("sha256").update(text).digest("base6
 /** JSON comes out of the transporter as it went in, so both sides hash the same text. */
 const digestOfParams = (params: unknown) => digest(JSON.stringify(params ?? {}));
 
-const audienceOf = ({ action, nodeID }: ProvedRequest) => `${action}@${nodeID}`;
+const audienceOf = ({ target, nodeID }: ProvedRequest) => `${target}@${nodeID}`;
 
 /** Signs the proof of a request. */
 export function signProof(

@@ -24,8 +24,8 @@ export const audienceOfNode = (nodeID: string, instanceID: string) =>
 export interface CallTokenClaims extends Claims {
   /** The credential that it was had for. */
   cid: string;
-  /** The key that only the caller holds (RFC 7800), where its calls need a proof each. */
-  cnf?: { jwk: Jwk };
+  /** The key that only the caller holds (RFC 7800), and proves its requests with. */
+  cnf: { jwk: Jwk };
 }
 
 /** Signs a call token: `sub` may call `aud` for `lifetime` seconds. */

@@ -15,8 +15,8 @@ export interface ExchangeRequest {
   service: string;
   credential: string;
   audience: string;
-  /** The key that the token is to be bound to. */
-  jwk?: Jwk;
+  /** The key that the token is to be bound to: only its holder can use the token over the bus. */
+  jwk: Jwk;
 }
 
 export interface CallTokensOptions {
@@ -55,11 +55,10 @@ export class CallTokens {
    * A token that lets `caller` in at `audience`; at once where one is cached, undefined where the
    * caller has no credential.
    *
-   * @param bound is it to be bound to the caller's key, for calls that need a proof each?
    * @throws CitadelError GuardNotAccessible, or the guard's refusal
    */
-  get(caller: string, audience: string, bound = false): string | Promise<string> | undefined {
-    const id = `${caller} ${audience}${bound ? " bound" : ""}`;
+  get(caller: string, audience: string): string | Promise<string> | undefined {
+    const id = `${caller} ${audience}`;
     const entry = this.#entries.get(id);
     const now = Date.now();
     if (entry?.token && now < entry.renewAt) return entry.token;
@@ -69,7 +68,7 @@ export class CallTokens {
       service: caller,
       credential,
       audience,
-      ...(bound && { jwk: this.keyOf(caller).jwk }),
+      jwk: this.keyOf(caller).jwk,
     });
     if (!entry?.token || now >= entry.expiresAt) return renewal;
     renewal.catch(() => {}); // the old one lives; the next call tries again

@@ -1,11 +1,12 @@
 import type { Context, ServiceBroker } from "moleculer";
 import { CitadelError } from "../../lib/errors.ts";
 import type { Endpoint, Handler } from "../../lib/hooks.ts";
-import { ProofVerifier } from "../../lib/request-proof.ts";
+import { EVERY_NODE, ProofVerifier } from "../../lib/request-proof.ts";
 import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
 import { isInternal, isPrivate } from "./declarations.ts";
 import type { Denials } from "./denials.ts";
 import { takeProofs } from "./headers.ts";
+import { isMadeHere } from "./outgoing.ts";
 import { refusal, type Verdict, type Verifier } from "./verifier.ts";
 
 /** What a call or event comes to. */
@@ -15,14 +16,15 @@ interface Door {
   audience: string;
   /** `null`: everybody. */
   allowed: ReadonlySet<string> | null;
+  /** Must each request be proved, also one of this process? */
   needsProof: boolean;
+  /** The node that a proof must name. */
+  nodeID: string;
 }
 
 export interface IncomingOptions {
   verifier: Verifier;
   denials: Denials;
-  /** Did this process itself emit the event with these options? */
-  isEmittedHere: (options: object) => boolean;
 }
 
 /** The callee's side of the guard: nothing runs before the caller has proved to be listed. */
@@ -43,15 +45,16 @@ export class Incoming {
       audience: audienceOfAction(action.service.fullName),
       allowed: allowedBy(action),
       needsProof: action.proof === "request",
+      nodeID: this.#broker.nodeID,
     };
     return (ctx) => this.#admit(ctx, next, door);
   };
 
   readonly localEvent = (next: Handler, event: Endpoint): Handler => {
-    const { isEmittedHere, denials } = this.#options;
+    const { denials } = this.#options;
     if (isInternal(event.name))
       return (ctx) => {
-        if (isEmittedHere(ctx.options)) return next(ctx);
+        if (isMadeHere(ctx.options)) return next(ctx);
         const error = new CitadelError("ServiceNotAuthorized");
         denials.add({ target: event.name, type: error.type });
         return Promise.reject(error);
@@ -59,7 +62,8 @@ export class Incoming {
     const allowed = allowedBy(event);
     return (ctx) => {
       const name = ctx.eventName ?? event.name;
-      const door = { name, audience: audienceOfEvent(name), allowed, needsProof: false };
+      const audience = audienceOfEvent(name);
+      const door = { name, audience, allowed, needsProof: false, nodeID: EVERY_NODE };
       return this.#admit(ctx, next, door);
     };
   };
@@ -74,7 +78,9 @@ export class Incoming {
       if (!door.allowed?.has(caller))
         return refuse(new CitadelError("ServiceNotAuthorized"), caller);
       try {
-        if (door.needsProof) this.#checkProof(ctx, door, verdict, token ?? "", proof);
+        // what came over the bus, others may have read and send again
+        if (door.needsProof || !isMadeHere(ctx.options))
+          this.#checkProof(ctx, door, verdict, token ?? "", proof);
       } catch (error) {
         return refuse(refusal(error), caller);
       }
@@ -90,15 +96,15 @@ export class Incoming {
   }
 
   /** @throws TokenError or CitadelError unless this very request is proved */
-  #checkProof(ctx: Context, { name }: Door, verdict: Verdict, token: string, proof?: string): void {
-    if (!verdict.key || proof === undefined) throw new CitadelError("ServiceTokenInvalid");
+  #checkProof(ctx: Context, door: Door, verdict: Verdict, token: string, proof?: string): void {
+    if (proof === undefined) throw new CitadelError("ServiceTokenInvalid");
     this.#proofs.verify(
       proof,
       { key: verdict.key, alg: "ES256" },
       {
         service: verdict.caller,
-        action: name,
-        nodeID: this.#broker.nodeID,
+        target: door.name,
+        nodeID: door.nodeID,
         params: ctx.params,
         token,
       },

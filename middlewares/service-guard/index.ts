@@ -48,7 +48,6 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks
   const incoming = new Incoming(broker, {
     verifier,
     denials,
-    isEmittedHere: (given) => outgoing.isEmittedHere(given),
   });
 
   return {
@@ -88,10 +87,10 @@ async function exchange(
   const action = "guard.exchange";
   const endpoint = broker.findNextActionEndpoint(action, {}, undefined as never);
   if (endpoint instanceof Error) throw endpoint;
-  const params = { audience, ...(jwk && { jwk }) };
+  const params = { audience, jwk };
   const proof = signProof(
     { key: secret, alg: "HS256", kid: service },
-    { service, action, nodeID: endpoint.id, params, token: name },
+    { service, target: action, nodeID: endpoint.id, params, token: name },
   );
   const headers = { [CREDENTIAL_HEADER]: name, [CREDENTIAL_PROOF_HEADER]: proof };
   const calling = { nodeID: endpoint.id, headers } as object;

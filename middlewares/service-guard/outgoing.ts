@@ -9,19 +9,31 @@ import {
   type Target,
   toOptions,
 } from "../../lib/hooks.ts";
-import { signProof } from "../../lib/request-proof.ts";
+import { EVERY_NODE, type ProvedRequest, signProof } from "../../lib/request-proof.ts";
 import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
 import type { CallTokens } from "./call-tokens.ts";
 import { isInternal } from "./declarations.ts";
 import { PROOF_HEADER, TOKEN_HEADER, withHeaders } from "./headers.ts";
 
-/** The caller's side of the guard: puts proofs on what leaves a service. */
+/**
+ * Marks the options of calls and events that this process makes itself. A symbol: no packet from outside
+ * has it, and other middlewares that copy the options copy it too.
+ */
+const MADE_HERE = Symbol("made here");
+
+const madeHere = (options: Options) => ({ ...options, [MADE_HERE]: true }) as Options;
+
+/** Did this process itself make the call or event with these options? */
+export const isMadeHere = (options: object): boolean => MADE_HERE in options;
+
+/**
+ * The caller's side of the guard: puts proofs on what leaves a service. A call token lets the caller in;
+ * what goes over the bus, where others may read it, also proves this one request.
+ */
 export class Outgoing {
   readonly #broker: ServiceBroker;
   readonly #tokens: CallTokens;
   readonly #responseMeta: readonly string[];
-  /** Options of events that this process emits to itself; no packet from outside has such. */
-  readonly #emittedHere = new WeakSet<object>();
 
   constructor(broker: ServiceBroker, tokens: CallTokens, responseMeta: readonly string[]) {
     this.#broker = broker;
@@ -29,23 +41,17 @@ export class Outgoing {
     this.#responseMeta = responseMeta;
   }
 
-  isEmittedHere(options: object): boolean {
-    return this.#emittedHere.has(options);
-  }
-
   readonly call =
     (next: Call): Call =>
     (target, params, opts = {}) => {
-      const send = (to: Target, options: Options) =>
-        reduceMeta(next(to, params, options), this.#responseMeta);
+      const send = (to: Target, options: Options) => {
+        return reduceMeta(next(to, params, madeHere(options)), this.#responseMeta);
+      };
       const caller = callerOf(opts);
       const guarded = caller === undefined ? undefined : this.#guarded(target);
-      if (!caller || !guarded) return send(target, opts);
-      const { audience, needsProof } = guarded;
-      const token = this.#tokens.get(caller, audience, needsProof);
-      if (token === undefined) return send(target, opts);
+      const token = caller && guarded && this.#tokens.get(caller, guarded.audience);
+      if (!caller || !guarded || !token) return send(target, opts);
       const sendWith = (own: string) => {
-        if (!needsProof) return send(target, withHeaders(opts, { [TOKEN_HEADER]: own }));
         // the proof names the node, so that is settled here
         const endpoint = this.#broker.findNextActionEndpoint(
           target as string,
@@ -53,12 +59,14 @@ export class Outgoing {
           opts.parentCtx,
         );
         if (endpoint instanceof Error) return send(target, opts);
-        const request = { service: caller, action: endpoint.action.name ?? "", params, token: own };
-        const proof = signProof(
-          { ...this.#tokens.keyOf(caller), alg: "ES256" },
-          { ...request, nodeID: endpoint.id },
-        );
-        const headers = { [TOKEN_HEADER]: own, [PROOF_HEADER]: proof };
+        const headers: Record<string, string> = { [TOKEN_HEADER]: own };
+        if (guarded.needsProof || !endpoint.local)
+          headers[PROOF_HEADER] = this.#prove(caller, {
+            target: endpoint.action.name ?? "",
+            nodeID: endpoint.id,
+            params,
+            token: own,
+          });
         return send(endpoint as unknown as Target, withHeaders(opts, headers));
       };
       return typeof token === "string" ? sendWith(token) : callAfter(token, sendWith);
@@ -68,23 +76,33 @@ export class Outgoing {
     (next: Emit): Emit =>
     (event, payload, given) => {
       const opts = toOptions(given);
-      if (isInternal(event)) {
-        this.#emittedHere.add(opts);
-        return next(event, payload, opts);
-      }
+      const send = (options: Options) => next(event, payload, madeHere(options));
       const caller = callerOf(opts);
-      if (!caller || opts.headers?.[TOKEN_HEADER] || !this.#isGuardedEvent(event))
-        return next(event, payload, opts);
-      const send = (token: string) =>
-        next(event, payload, withHeaders(opts, { [TOKEN_HEADER]: token }));
-      const token = this.#tokens.get(caller, audienceOfEvent(event));
-      if (token === undefined) return next(event, payload, opts);
-      if (typeof token === "string") return send(token);
-      return token.then(send, (error: unknown) => {
+      if (!caller || isInternal(event) || opts.headers?.[TOKEN_HEADER]) return send(opts);
+      const subscribers = this.#guardedSubscribers(event);
+      const token = subscribers.length > 0 && this.#tokens.get(caller, audienceOfEvent(event));
+      if (!token) return send(opts);
+      const sendWith = (own: string) => {
+        const headers: Record<string, string> = { [TOKEN_HEADER]: own };
+        if (subscribers.some(({ local }) => !local))
+          headers[PROOF_HEADER] = this.#prove(caller, {
+            target: event,
+            nodeID: EVERY_NODE,
+            params: payload,
+            token: own,
+          });
+        return send(withHeaders(opts, headers));
+      };
+      if (typeof token === "string") return sendWith(token);
+      return token.then(sendWith, (error: unknown) => {
         this.#broker.logger.error(`The event '${event}' of '${caller}' was not emitted.`, error);
         if (opts.throwError) throw error;
       });
     };
+
+  #prove(service: string, request: Omit<ProvedRequest, "service">): string {
+    return signProof({ ...this.#tokens.keyOf(service), alg: "ES256" }, { ...request, service });
+  }
 
   /** What must be proved for this action; undefined where everybody may come in. */
   #guarded(target: Target): { audience: string; needsProof: boolean } | undefined {
@@ -98,10 +116,10 @@ export class Outgoing {
     return undefined;
   }
 
-  #isGuardedEvent(event: string): boolean {
+  #guardedSubscribers(event: string) {
     return this.#broker.registry.events
       .getAllEndpoints(event, null as never)
-      .some((endpoint) => (endpoint.event as Partial<Endpoint>).restricted !== null);
+      .filter((endpoint) => (endpoint.event as Partial<Endpoint>).restricted !== null);
   }
 }
 

@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import { CitadelError } from "../../lib/errors.ts";
 import { readHeader, TokenError, type VerificationKey, verifyJwt } from "../../lib/jwt.ts";
 import { type EndorsedKeys, trustedKeys } from "../../lib/key-endorsement.ts";
-import { KeySet, toKeyObject } from "../../lib/key-set.ts";
+import { type Jwk, KeySet, toKeyObject } from "../../lib/key-set.ts";
 import {
   CALL_TOKEN_TYPE,
   type CallTokenClaims,
@@ -25,8 +25,8 @@ export interface Verdict {
   caller: string;
   /** The credential that its token was had for. */
   credential: string;
-  /** The key that must sign each request, if the token is bound to one. */
-  key: KeyObject | undefined;
+  /** The key that the caller proves its requests with. */
+  key: KeyObject;
   audience: string;
   /** Milliseconds since the epoch. */
   expiresAt: number;
@@ -121,7 +121,7 @@ export class Verifier {
     const verdict = {
       caller: sub,
       credential: cid,
-      key: cnf && toKeyObject(cnf.jwk),
+      key: keyOf(cnf),
       audience,
       expiresAt: exp * 1000,
     };
@@ -132,6 +132,16 @@ export class Verifier {
   #unlessRevoked(verdict: Verdict): Verdict {
     if (this.#revoked.has(verdict.credential)) throw new CitadelError("ServiceTokenInvalid");
     return verdict;
+  }
+}
+
+/** @throws TokenError unless the token is bound to a key */
+function keyOf(cnf: { jwk?: Jwk } | undefined): KeyObject {
+  if (cnf?.jwk?.crv !== "P-256") throw new TokenError("bound to no key");
+  try {
+    return toKeyObject(cnf.jwk);
+  } catch {
+    throw new TokenError("bound to no key");
   }
 }
 

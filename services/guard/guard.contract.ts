@@ -25,8 +25,8 @@ export const contract = defineContract({
       params: {
         $$strict: true,
         audience: "string|min:1|max:200",
-        /** Binds the token to the caller's key (RFC 7800), for actions that ask for proofs. */
-        jwk: { ...JWK, optional: true },
+        /** Binds the token to the caller's key (RFC 7800). */
+        jwk: JWK,
       },
       result: { type: "object", props: { token: "string", expiresIn: "number" } },
     },

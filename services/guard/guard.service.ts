@@ -38,8 +38,8 @@ export default class GuardService extends Service {
       if (name === undefined) throw new CitadelError("ServiceTokenRequired");
       try {
         const { claims, secret: key } = recallCredential(keys, name);
-        const action = "guard.exchange";
-        const request = { service: claims.sub, action, nodeID: broker.nodeID, params };
+        const target = "guard.exchange";
+        const request = { service: claims.sub, target, nodeID: broker.nodeID, params };
         proofs.verify(proof, { key, alg: "HS256" }, { ...request, token: name as string });
         return claims;
       } catch (cause) {
@@ -69,7 +69,7 @@ export default class GuardService extends Service {
                 aud: audience,
                 cid: claims.jti,
                 lifetime: callTokenTtl,
-                ...(jwk && { cnf: { jwk } }),
+                cnf: { jwk },
               });
               return { token, expiresIn: callTokenTtl };
             },

@@ -1,8 +1,14 @@
 import type { Context, ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { signCallToken } from "../../lib/service-token.ts";
 import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
-import { type Attacker, publishEvent, startAttacker, stolenKey } from "../helpers/attacker.ts";
+import {
+  type Attacker,
+  forgeToken,
+  proved,
+  publishEvent,
+  readBus,
+  startAttacker,
+} from "../helpers/attacker.ts";
 import { register } from "../helpers/http.ts";
 
 const heard: string[] = [];
@@ -46,14 +52,13 @@ describe.skipIf(isMissing)("events", () => {
     heard.length = 0;
   });
 
-  const tokenFor = (subject: string, event: string) => ({
-    "service-token": signCallToken(stolenKey(app, "guard"), {
-      sub: subject,
-      cid: "c",
-      aud: `event:${event}`,
-      lifetime: 60,
-    }),
-  });
+  const tokenFor = (service: string, event: string, said = event) =>
+    proved(forgeToken(app, { sub: service, aud: `event:${event}` }), {
+      service,
+      target: said,
+      nodeID: "*",
+      params: {},
+    });
 
   /** What is heard until something that everybody may say comes through behind it. */
   const heardAfter = async (saying: () => Promise<unknown>) => {
@@ -97,19 +102,16 @@ describe.skipIf(isMissing)("events", () => {
   });
 
   it("with another event's token are not heard", async () => {
-    const other = tokenFor("posts", "vault.closed");
+    const other = tokenFor("posts", "vault.closed", "vault.opened");
     expect(await heardAfter(() => attacker.emit("vault.opened", {}, other))).toEqual([]);
   });
 
   it("with a call token are not heard", async () => {
-    const headers = {
-      "service-token": signCallToken(stolenKey(app, "guard"), {
-        sub: "posts",
-        cid: "c",
-        aud: "ear",
-        lifetime: 60,
-      }),
-    };
+    const headers = proved(forgeToken(app, { sub: "posts", aud: "ear" }), {
+      target: "vault.opened",
+      nodeID: "*",
+      params: {},
+    });
     expect(await heardAfter(() => attacker.emit("vault.opened", {}, headers))).toEqual([]);
   });
 
@@ -118,10 +120,31 @@ describe.skipIf(isMissing)("events", () => {
     expect(await heardAfter(() => attacker.broadcast("vault.emptied", {}, service))).toEqual([]);
     heard.length = 0;
     const { token } = await register(app);
-    const both = { ...service, authorization: `Bearer ${token}` };
+    const both = { ...tokenFor("posts", "vault.emptied"), authorization: `Bearer ${token}` };
     expect(await heardAfter(() => attacker.broadcast("vault.emptied", {}, both))).toEqual([
       "vault.emptied of vault.emptied",
     ]);
+  });
+
+  onNats("read off the bus are not heard again, nor with something else in them", async () => {
+    const reader = await readBus(app, "EVENT");
+    const posts = app.service("posts");
+    const ctx = new posts.broker.ContextFactory(posts.broker);
+    ctx.service = posts;
+    await ctx.broadcast("vault.opened", { by: "posts" });
+    const [packet] = await reader.packets((one) => one.payload.event === "vault.opened");
+    await expect.poll(() => heard).toContain("vault.opened of vault.opened");
+    heard.length = 0;
+    const again = async () => {
+      await reader.publish(packet!.subject, { ...packet!.payload, id: "another" });
+      await reader.publish(packet!.subject, {
+        ...packet!.payload,
+        id: "more",
+        data: { by: "evil" },
+      });
+    };
+    expect(await heardAfter(again)).toEqual([]);
+    await reader.close();
   });
 
   onNats("as raw packets are not heard, Moleculer's own included", async () => {

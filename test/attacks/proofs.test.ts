@@ -51,7 +51,7 @@ describe.skipIf(isMissing)('an action with proof: "request"', () => {
 
   const request = (token: string, changes: object = {}) => ({
     service: "posts",
-    action: "mint.coin",
+    target: "mint.coin",
     nodeID: app.brokerOf("mint").nodeID,
     params: { value: 1 },
     token,
@@ -102,7 +102,7 @@ describe.skipIf(isMissing)('an action with proof: "request"', () => {
           aud: "mint",
           cid: "c",
           lifetime: 60,
-        });
+        } as never);
         return coin(token, prove(token));
       },
     ],

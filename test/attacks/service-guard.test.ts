@@ -3,16 +3,21 @@ import jwt from "jsonwebtoken";
 import type { Context, ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { signProof } from "../../lib/request-proof.ts";
-import { readCredential, signCallToken, signCredential } from "../../lib/service-token.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { readCredential, signCredential } from "../../lib/service-token.ts";
+import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
 import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import {
   type Attacker,
+  type Forgery,
+  forgeToken,
+  proved,
   publishRequest,
+  readBus,
   startAttacker,
   steal,
   stolenKey,
 } from "../helpers/attacker.ts";
+import { callFrom } from "../helpers/call.ts";
 import { register } from "../helpers/http.ts";
 
 /** What ran behind the guard, and what it saw. */
@@ -70,16 +75,13 @@ describe.skipIf(isMissing)("the service guard", () => {
     runs.length = 0;
   });
 
-  const headersOf = (token: string) => ({ headers: { "service-token": token } });
+  /** With the proof that goes with the token, so that the token alone is what is wrong. */
+  const headersOf = (token: string, target = "vault.open", params: object = { code: 1 }) => ({
+    headers: proved(token, { target, params, nodeID: app.brokerOf("vault").nodeID }),
+  });
 
-  const callToken = (changes: { sub?: string; aud?: string; lifetime?: number } = {}) =>
-    signCallToken(stolenKey(app, "guard"), {
-      sub: "posts",
-      cid: "c",
-      aud: "vault",
-      lifetime: 60,
-      ...changes,
-    });
+  const callToken = (changes: Partial<Forgery> = {}, key?: SigningKey) =>
+    forgeToken(app, { sub: "posts", aud: "vault", ...changes }, key);
 
   const refused = async (calling: Promise<unknown>, type: string) => {
     const error: any = await calling.then(
@@ -121,24 +123,9 @@ describe.skipIf(isMissing)("the service guard", () => {
     ["that is a credential", () => steal(app, "posts", "auth_token")],
     [
       "that is signed with another key",
-      () =>
-        signCallToken(readSigningKey(makeSigningKey("ES256")), {
-          sub: "posts",
-          cid: "c",
-          aud: "vault",
-          lifetime: 60,
-        }),
+      () => callToken({}, readSigningKey(makeSigningKey("ES256"))),
     ],
-    [
-      "that is signed with auth's key",
-      () =>
-        signCallToken(stolenKey(app, "auth"), {
-          sub: "posts",
-          cid: "c",
-          aud: "vault",
-          lifetime: 60,
-        }),
-    ],
+    ["that is signed with auth's key", () => callToken({}, stolenKey(app, "auth"))],
     [
       "that is not signed",
       () => {
@@ -190,8 +177,8 @@ describe.skipIf(isMissing)("the service guard", () => {
   });
 
   it("answers before the cacher does", async () => {
-    await attacker.call("vault.cached", {}, headersOf(callToken()));
-    await attacker.call("vault.cached", {}, headersOf(callToken()));
+    await attacker.call("vault.cached", {}, headersOf(callToken(), "vault.cached", {}));
+    await attacker.call("vault.cached", {}, headersOf(callToken(), "vault.cached", {}));
     expect(runs).toHaveLength(1);
     runs.length = 0;
     await refused(attacker.call("vault.cached"), "ServiceTokenRequired");
@@ -224,7 +211,11 @@ describe.skipIf(isMissing)("the service guard", () => {
       "vault.open",
       { code: 1 },
       {
-        headers: { "service-token": callToken(), authorization: `Bearer ${token}`, other: "kept" },
+        headers: {
+          ...headersOf(callToken()).headers,
+          authorization: `Bearer ${token}`,
+          other: "kept",
+        },
         meta: { user: { sub: "evil", roles: ["admin"] }, other: "kept" },
       },
     );
@@ -244,13 +235,15 @@ describe.skipIf(isMissing)("the service guard", () => {
   it("trades a credential for tokens of its own service, and nothing else for anything", async () => {
     const credential = readCredential(steal(app, "posts", "auth_token"));
     const { nodeID } = app.brokerOf("guard");
-    const request = { service: "posts", action: "guard.exchange", nodeID, token: credential.name };
+    const { jwk } = readSigningKey(makeSigningKey("ES256"));
+    const asked = (audience: string, more: object = {}) => ({ audience, jwk, ...more });
+    const request = { service: "posts", target: "guard.exchange", nodeID, token: credential.name };
     const prove = (changes: object = {}, secret = credential.secret) =>
       signProof(
         { key: secret, alg: "HS256", kid: "posts" },
-        { ...request, params: { audience: "vault" }, ...changes },
+        { ...request, params: asked("vault"), ...changes },
       );
-    const exchange = (name: unknown, proof: unknown, params: object = { audience: "vault" }) =>
+    const exchange = (name: unknown, proof: unknown, params: object = asked("vault")) =>
       attacker.call("guard.exchange", params, {
         nodeID,
         headers: { "service-credential": name, "service-credential-proof": proof },
@@ -269,9 +262,9 @@ describe.skipIf(isMissing)("the service guard", () => {
       [credential.name, undefined],
       [credential.name, prove({}, stranger)],
       [credential.name, prove({ nodeID: "another" })],
-      [credential.name, prove({ params: { audience: "users" } })],
-      [credential.name, prove(), { audience: "users" }],
-      [credential.name, prove({ action: "guard.jwks" })],
+      [credential.name, prove({ params: asked("users") })],
+      [credential.name, prove(), asked("users")],
+      [credential.name, prove({ target: "guard.jwks" })],
       [credential.name, prove({ token: "another" })],
       [credential.name, prove({ service: "api" })],
       [api.name, prove({ token: api.name, service: "api" })],
@@ -284,8 +277,32 @@ describe.skipIf(isMissing)("the service guard", () => {
     ] as [unknown, unknown, object?][])
       await refused(exchange(name, proof, params), "ServiceTokenInvalid");
     await refused(exchange(undefined, prove()), "ServiceTokenRequired");
-    const posing = { audience: "vault", service: "api", sub: "api", caller: "api" };
+    const posing = asked("vault", { service: "api", sub: "api", caller: "api" });
     await refused(exchange(credential.name, prove({ params: posing }), posing), "VALIDATION_ERROR");
+  });
+
+  onNats("refuses what was read off the bus, as it was and with other parameters", async () => {
+    const reader = await readBus(app, "REQ");
+    await callFrom(app, "posts", "vault.open", { code: 7 });
+    const [packet] = await reader.packets(({ payload }) => payload.action === "vault.open");
+    expect(packet!.payload.headers).toHaveProperty("service-token");
+    expect(runs).toHaveLength(1);
+    runs.length = 0;
+    const replay = (changes: object) => publishRequest(app, { ...packet!.payload, ...changes });
+    const { nodeID } = app.brokerOf("vault");
+    const other = app.brokerOf("users").nodeID;
+    const sender = packet!.payload.sender;
+    for (const changes of [
+      { nodeID },
+      { nodeID, params: { code: 8 } },
+      { nodeID, action: "vault.cached" },
+      { nodeID, headers: { "service-token": packet!.payload.headers["service-token"] } },
+      { nodeID: other, action: "users.list2" },
+    ])
+      expect((await replay({ ...changes, sender: undefined })).success).toBe(false);
+    expect(sender).toBe(app.brokerOf("posts").nodeID);
+    expect(runs).toEqual([]);
+    await reader.close();
   });
 
   onNats("refuses raw packets on the bus", async () => {

@@ -3,7 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ServiceBroker } from "moleculer";
 import { connect } from "nats";
-import { readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
+import { signProof } from "../../lib/request-proof.ts";
+import { signCallToken } from "../../lib/service-token.ts";
+import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
+import { vi } from "vitest";
 import type { App } from "./app.ts";
 
 /** Somebody on the same bus, or in the same process, who holds no credential of the application. */
@@ -49,6 +52,32 @@ export const steal = (app: App, service: string, name: string): string =>
 export const stolenKey = (app: App, service: "guard" | "auth"): SigningKey =>
   readSigningKey(steal(app, service, "signing_key"));
 
+const thief = readSigningKey(makeSigningKey("ES256"));
+
+export interface Forgery {
+  sub: string;
+  aud: string;
+  lifetime?: number;
+}
+
+/** A call token that a thief of the guard's own key makes, bound to a key of the thief's. */
+export const forgeToken = (app: App, { lifetime = 60, ...claims }: Forgery, key?: SigningKey) =>
+  signCallToken(key ?? stolenKey(app, "guard"), {
+    ...claims,
+    cid: "stolen",
+    lifetime,
+    cnf: { jwk: thief.jwk },
+  });
+
+/** The headers with this token, and the proof that goes with it. */
+export const proved = (
+  token: string,
+  request: { service?: string; target: string; nodeID: string; params: unknown },
+) => ({
+  "service-token": token,
+  "service-proof": signProof({ ...thief, alg: "ES256" }, { service: "posts", ...request, token }),
+});
+
 /** Publishes one packet to the bus, past every broker, and returns what is answered to it. */
 export async function publishRequest(
   app: App,
@@ -67,7 +96,10 @@ export async function publishRequest(
     headers: {},
     level: 1,
   };
-  nats.publish(`${prefix}.REQ.${nodeID}`, JSON.stringify({ ...payload, ...packet }));
+  nats.publish(
+    `${prefix}.REQ.${nodeID}`,
+    JSON.stringify({ ...payload, ...packet, sender, id: payload.id }),
+  );
   for await (const message of answers) {
     await nats.close();
     return JSON.parse(message.string());
@@ -87,4 +119,43 @@ export async function publishEvent(
     JSON.stringify({ ...payload, ...packet }),
   );
   await nats.drain();
+}
+
+export interface BusReader {
+  /** The first packets that are like this. */
+  packets(isWanted: (packet: BusPacket) => boolean, count?: number): Promise<BusPacket[]>;
+  publish(subject: string, payload: object): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface BusPacket {
+  subject: string;
+  payload: any;
+}
+
+/** Reads every packet of a kind off the bus, whoever it is for. */
+export async function readBus(app: App, kind: string): Promise<BusReader> {
+  const nats = await connect({ servers: app.env.NATS_URL!.replace("nats://", "") });
+  const seen: BusPacket[] = [];
+  nats.subscribe(`MOL-${app.env.NAMESPACE}.${kind}.>`, {
+    callback: (_error, message) =>
+      seen.push({ subject: message.subject, payload: JSON.parse(message.string()) }),
+  });
+  await nats.flush();
+  return {
+    packets: (isWanted, count = 1) =>
+      vi.waitFor(
+        () => {
+          const wanted = seen.filter(isWanted);
+          if (wanted.length < count) throw new Error("not yet");
+          return wanted;
+        },
+        { timeout: 10_000, interval: 20 },
+      ),
+    async publish(subject, payload) {
+      nats.publish(subject, JSON.stringify(payload));
+      await nats.flush();
+    },
+    close: () => nats.close(),
+  };
 }
