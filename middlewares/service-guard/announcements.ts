@@ -73,8 +73,8 @@ export class Announcements {
     let isWhole = true;
     for (const name of names) {
       try {
-        const token = await this.#options.tokens.get(name, audience);
-        if (token !== undefined) proofs[name] = token;
+        const grant = await this.#options.tokens.get(name, audience);
+        if (grant) proofs[name] = grant.token;
       } catch (error) {
         isWhole = false;
         broker.logger.debug(`'${name}' could not be proved yet.`, error);

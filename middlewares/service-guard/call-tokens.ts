@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { CitadelError } from "../../lib/errors.ts";
 import type { Jwk } from "../../lib/key-set.ts";
 import { readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
+import type { Grant } from "./made-here.ts";
 
 /** What the guard answers when a credential is traded. */
 export interface Exchanged {
@@ -26,11 +26,11 @@ export interface CallTokensOptions {
 }
 
 interface Entry {
-  token?: string;
+  grant?: Grant;
   /** Milliseconds since the epoch. */
   renewAt: number;
   expiresAt: number;
-  pending?: Promise<string> | undefined;
+  pending?: Promise<Grant> | undefined;
 }
 
 /** Call tokens die this much earlier here, so that none expires on its way, in milliseconds. */
@@ -43,7 +43,8 @@ const MARGIN = 2_000;
  */
 export class CallTokens {
   readonly #options: CallTokensOptions;
-  readonly #entries = new LRUCache<string, Entry>({ max: 10_000 });
+  /** By caller, then by audience; there are as many as services and events that know each other. */
+  readonly #entries = new Map<string, Map<string, Entry>>();
   /** By service: the key that signs its requests. It is this process's own and dies with it. */
   readonly #keys = new Map<string, SigningKey>();
 
@@ -57,22 +58,17 @@ export class CallTokens {
    *
    * @throws CitadelError GuardNotAccessible, or the guard's refusal
    */
-  get(caller: string, audience: string): string | Promise<string> | undefined {
-    const id = `${caller} ${audience}`;
-    const entry = this.#entries.get(id);
+  get(caller: string, audience: string): Grant | Promise<Grant> | undefined {
+    const entry = this.#entries.get(caller)?.get(audience);
     const now = Date.now();
-    if (entry?.token && now < entry.renewAt) return entry.token;
+    if (entry?.grant && now < entry.renewAt) return entry.grant;
     const credential = this.#options.credential(caller);
     if (!credential) return undefined;
-    const renewal = this.#renew(id, {
-      service: caller,
-      credential,
-      audience,
-      jwk: this.keyOf(caller).jwk,
-    });
-    if (!entry?.token || now >= entry.expiresAt) return renewal;
+    const { jwk } = this.keyOf(caller);
+    const renewal = this.#renew({ service: caller, credential, audience, jwk });
+    if (!entry?.grant || now >= entry.expiresAt) return renewal;
     renewal.catch(() => {}); // the old one lives; the next call tries again
-    return entry.token;
+    return entry.grant;
   }
 
   /** The key that signs the proofs of a service in this process. */
@@ -85,17 +81,21 @@ export class CallTokens {
     return key;
   }
 
-  #renew(id: string, request: ExchangeRequest): Promise<string> {
-    const entry = this.#entries.get(id) ?? { renewAt: 0, expiresAt: 0 };
+  #renew(request: ExchangeRequest): Promise<Grant> {
+    const { service, audience } = request;
+    const entries = this.#entries.get(service) ?? new Map<string, Entry>();
+    const entry = entries.get(audience) ?? { renewAt: 0, expiresAt: 0 };
+    this.#entries.set(service, entries.set(audience, entry));
     entry.pending ??= this.#exchange(request)
       .then(({ token, expiresIn }) => {
         const now = Date.now();
         const life = Math.max(expiresIn * 1000 - MARGIN, 0);
-        Object.assign(entry, { token, renewAt: now + (life * 2) / 3, expiresAt: now + life });
-        return token;
+        entry.grant = { token };
+        entry.renewAt = now + (life * 2) / 3;
+        entry.expiresAt = now + life;
+        return entry.grant;
       })
       .finally(() => (entry.pending = undefined));
-    this.#entries.set(id, entry);
     return entry.pending;
   }
 

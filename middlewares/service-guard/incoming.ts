@@ -6,7 +6,7 @@ import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
 import { isInternal, isPrivate } from "./declarations.ts";
 import type { Denials } from "./denials.ts";
 import { takeProofs } from "./headers.ts";
-import { isMadeHere } from "./outgoing.ts";
+import { type Grant, grantOf } from "./made-here.ts";
 import { refusal, type Verdict, type Verifier } from "./verifier.ts";
 
 /** What a call or event comes to. */
@@ -54,7 +54,7 @@ export class Incoming {
     const { denials } = this.#options;
     if (isInternal(event.name))
       return (ctx) => {
-        if (isMadeHere(ctx.options)) return next(ctx);
+        if (grantOf(ctx.options) !== undefined) return next(ctx);
         const error = new CitadelError("ServiceNotAuthorized");
         denials.add({ target: event.name, type: error.type });
         return Promise.reject(error);
@@ -68,31 +68,69 @@ export class Incoming {
     };
   };
 
-  /** Runs the handler if the token speaks for a listed service, and nothing of it otherwise. */
+  /** Runs the handler if the caller proves to be listed, and nothing of it otherwise. */
   #admit(ctx: Context, next: Handler, door: Door): Promise<unknown> {
-    const { token, proof } = takeProofs(ctx);
+    const grant = grantOf(ctx.options);
+    if (grant && !door.needsProof) return this.#admitGrant(ctx, next, door, grant);
+    const proofs = takeProofs(ctx);
     if (door.allowed === null) return next(ctx);
-    const refuse = (error: unknown, caller?: string) => this.#refuse(ctx, door, error, caller);
-    const judge = (verdict: Verdict): Promise<unknown> => {
-      const { caller } = verdict;
-      if (!door.allowed?.has(caller))
-        return refuse(new CitadelError("ServiceNotAuthorized"), caller);
+    if (proofs.token === undefined)
+      return this.#refuse(ctx, door, new CitadelError("ServiceTokenRequired"));
+    return this.#admitToken(ctx, next, door, proofs as { token: string; proof?: string });
+  }
+
+  /** What this process asks of itself needs no more proof than the token; its verdict is kept at hand. */
+  #admitGrant(ctx: Context, next: Handler, door: Door, grant: Grant): Promise<unknown> {
+    const { verifier } = this.#options;
+    if (door.allowed === null) return next(ctx);
+    const known = grant.verdict;
+    if (known && known.audience === door.audience && verifier.isLiving(known))
+      return door.allowed.has(known.caller)
+        ? next(ctx)
+        : this.#refuse(ctx, door, new CitadelError("ServiceNotAuthorized"), known.caller);
+    return this.#judge(ctx, door, grant.token, (verdict) => {
+      grant.verdict = verdict;
+      return next(ctx);
+    });
+  }
+
+  /** What came over the bus, others may have read and send again: each request is proved. */
+  #admitToken(
+    ctx: Context,
+    next: Handler,
+    door: Door,
+    { token, proof }: { token: string; proof?: string },
+  ): Promise<unknown> {
+    return this.#judge(ctx, door, token, (verdict) => {
       try {
-        // what came over the bus, others may have read and send again
-        if (door.needsProof || !isMadeHere(ctx.options))
-          this.#checkProof(ctx, door, verdict, token ?? "", proof);
+        this.#checkProof(ctx, door, verdict, token, proof);
       } catch (error) {
-        return refuse(refusal(error), caller);
+        return this.#refuse(ctx, door, refusal(error), verdict.caller);
       }
       return next(ctx);
-    };
+    });
+  }
+
+  /** Goes on if the token speaks for a listed service. */
+  #judge(
+    ctx: Context,
+    door: Door,
+    token: string,
+    proceed: (verdict: Verdict) => Promise<unknown>,
+  ): Promise<unknown> {
+    const decide = (verdict: Verdict) =>
+      door.allowed?.has(verdict.caller)
+        ? proceed(verdict)
+        : this.#refuse(ctx, door, new CitadelError("ServiceNotAuthorized"), verdict.caller);
+    let verdict: Verdict | Promise<Verdict>;
     try {
-      if (token === undefined) throw new CitadelError("ServiceTokenRequired");
-      const verdict = this.#options.verifier.verify(token, door.audience);
-      return verdict instanceof Promise ? verdict.then(judge, refuse) : judge(verdict);
+      verdict = this.#options.verifier.verify(token, door.audience);
     } catch (error) {
-      return refuse(error);
+      return this.#refuse(ctx, door, error);
     }
+    return verdict instanceof Promise
+      ? verdict.then(decide, (error: unknown) => this.#refuse(ctx, door, error))
+      : decide(verdict);
   }
 
   /** @throws TokenError or CitadelError unless this very request is proved */

@@ -1,4 +1,4 @@
-import type { ServiceBroker } from "moleculer";
+import type { Context, ServiceBroker } from "moleculer";
 import {
   type Call,
   callAfter,
@@ -14,17 +14,7 @@ import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
 import type { CallTokens } from "./call-tokens.ts";
 import { isInternal } from "./declarations.ts";
 import { PROOF_HEADER, TOKEN_HEADER, withHeaders } from "./headers.ts";
-
-/**
- * Marks the options of calls and events that this process makes itself. A symbol: no packet from outside
- * has it, and other middlewares that copy the options copy it too.
- */
-const MADE_HERE = Symbol("made here");
-
-const madeHere = (options: Options) => ({ ...options, [MADE_HERE]: true }) as Options;
-
-/** Did this process itself make the call or event with these options? */
-export const isMadeHere = (options: object): boolean => MADE_HERE in options;
+import { type Grant, grantOf, markMadeHere } from "./made-here.ts";
 
 /**
  * The caller's side of the guard: puts proofs on what leaves a service. A call token lets the caller in;
@@ -44,57 +34,52 @@ export class Outgoing {
   readonly call =
     (next: Call): Call =>
     (target, params, opts = {}) => {
-      const send = (to: Target, options: Options) => {
-        return reduceMeta(next(to, params, madeHere(options)), this.#responseMeta);
-      };
       const caller = callerOf(opts);
       const guarded = caller === undefined ? undefined : this.#guarded(target);
-      const token = caller && guarded && this.#tokens.get(caller, guarded.audience);
-      if (!caller || !guarded || !token) return send(target, opts);
-      const sendWith = (own: string) => {
+      const grant = guarded && this.#tokens.get(caller as string, guarded.audience);
+      if (!grant) return this.#seal(next(target, params, opts));
+      const send = (own: Grant) => {
         // the proof names the node, so that is settled here
         const endpoint = this.#broker.findNextActionEndpoint(
           target as string,
           opts,
           opts.parentCtx,
         );
-        if (endpoint instanceof Error) return send(target, opts);
-        const headers: Record<string, string> = { [TOKEN_HEADER]: own };
-        if (guarded.needsProof || !endpoint.local)
-          headers[PROOF_HEADER] = this.#prove(caller, {
-            target: endpoint.action.name ?? "",
-            nodeID: endpoint.id,
-            params,
-            token: own,
-          });
-        return send(endpoint as unknown as Target, withHeaders(opts, headers));
+        if (endpoint instanceof Error) return next(target, params, opts);
+        const to = endpoint as unknown as Target;
+        if (endpoint.local && !guarded.needsProof)
+          return this.#seal(next(to, params, markMadeHere(opts, own)));
+        const { token } = own;
+        const request = { target: endpoint.action.name ?? "", nodeID: endpoint.id, params, token };
+        const proof = this.#prove(caller as string, request);
+        const headers = { [TOKEN_HEADER]: token, [PROOF_HEADER]: proof };
+        return this.#seal(next(to, params, withHeaders(opts, headers)));
       };
-      return typeof token === "string" ? sendWith(token) : callAfter(token, sendWith);
+      return grant instanceof Promise ? callAfter(grant, send) : send(grant);
     };
 
   readonly emit =
     (next: Emit): Emit =>
     (event, payload, given) => {
       const opts = toOptions(given);
-      const send = (options: Options) => next(event, payload, madeHere(options));
       const caller = callerOf(opts);
-      if (!caller || isInternal(event) || opts.headers?.[TOKEN_HEADER]) return send(opts);
+      const send = (grant: Grant | null, headers?: Record<string, string>) =>
+        next(event, payload, markMadeHere(headers ? withHeaders(opts, headers) : opts, grant));
+      // broadcast calls broadcastLocal with what it was given here
+      if (!caller || isInternal(event)) return send(null);
+      if (grantOf(opts)) return next(event, payload, opts);
       const subscribers = this.#guardedSubscribers(event);
-      const token = subscribers.length > 0 && this.#tokens.get(caller, audienceOfEvent(event));
-      if (!token) return send(opts);
-      const sendWith = (own: string) => {
-        const headers: Record<string, string> = { [TOKEN_HEADER]: own };
-        if (subscribers.some(({ local }) => !local))
-          headers[PROOF_HEADER] = this.#prove(caller, {
-            target: event,
-            nodeID: EVERY_NODE,
-            params: payload,
-            token: own,
-          });
-        return send(withHeaders(opts, headers));
+      const grant = subscribers.length > 0 && this.#tokens.get(caller, audienceOfEvent(event));
+      if (!grant) return send(null);
+      const sendWith = (own: Grant) => {
+        if (subscribers.every(({ local }) => local)) return send(own);
+        const { token } = own;
+        const request = { target: event, nodeID: EVERY_NODE, params: payload, token };
+        const proof = this.#prove(caller, request);
+        return send(own, { [TOKEN_HEADER]: token, [PROOF_HEADER]: proof });
       };
-      if (typeof token === "string") return sendWith(token);
-      return token.then(sendWith, (error: unknown) => {
+      if (!(grant instanceof Promise)) return sendWith(grant);
+      return grant.then(sendWith, (error: unknown) => {
         this.#broker.logger.error(`The event '${event}' of '${caller}' was not emitted.`, error);
         if (opts.throwError) throw error;
       });
@@ -102,6 +87,18 @@ export class Outgoing {
 
   #prove(service: string, request: Omit<ProvedRequest, "service">): string {
     return signProof({ ...this.#tokens.keyOf(service), alg: "ES256" }, { ...request, service });
+  }
+
+  /**
+   * Keeps a callee from writing into its caller's meta: Moleculer merges that of the context which it
+   * finds on the promise.
+   */
+  #seal(promise: CallPromise): CallPromise {
+    const { ctx } = promise;
+    if (!ctx) return promise;
+    const allowed = this.#responseMeta;
+    promise.ctx = (allowed.length === 0 ? NO_META : new ReducedMeta(ctx, allowed)) as Context;
+    return promise;
   }
 
   /** What must be proved for this action; undefined where everybody may come in. */
@@ -129,16 +126,21 @@ function callerOf(opts: Options): string | undefined {
   return parent?.service?.fullName;
 }
 
-/** Keeps a callee from writing into its caller's meta, which Moleculer merges when the call ends. */
-function reduceMeta(promise: CallPromise, allowed: readonly string[]): CallPromise {
-  const reduce = () => {
-    const { ctx } = promise;
-    if (!ctx) return;
-    const meta = ctx.meta as Record<string, unknown>;
-    ctx.meta = Object.fromEntries(
-      allowed.filter((key) => Object.hasOwn(meta, key)).map((key) => [key, meta[key]]),
-    );
-  };
-  promise.then(reduce, reduce);
-  return promise;
+const NO_META: { readonly meta: object } = Object.freeze({ meta: Object.freeze({}) });
+
+/** Of a callee's meta what its caller may see. */
+class ReducedMeta {
+  readonly #ctx: Context;
+  readonly #allowed: readonly string[];
+
+  constructor(ctx: Context, allowed: readonly string[]) {
+    this.#ctx = ctx;
+    this.#allowed = allowed;
+  }
+
+  get meta(): object {
+    const meta = this.#ctx.meta as Record<string, unknown>;
+    const shown = this.#allowed.filter((key) => Object.hasOwn(meta, key));
+    return Object.fromEntries(shown.map((key) => [key, meta[key]]));
+  }
 }

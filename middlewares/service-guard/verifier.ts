@@ -129,6 +129,11 @@ export class Verifier {
     return this.#unlessRevoked(verdict);
   }
 
+  /** Is a verdict of before still good? */
+  isLiving({ expiresAt, credential }: Verdict): boolean {
+    return expiresAt > Date.now() && !(this.#revoked.size > 0 && this.#revoked.has(credential));
+  }
+
   #unlessRevoked(verdict: Verdict): Verdict {
     if (this.#revoked.has(verdict.credential)) throw new CitadelError("ServiceTokenInvalid");
     return verdict;
