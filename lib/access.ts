@@ -16,7 +16,7 @@ export interface Decision {
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /** The gateway: what users ask, it asks. */
-const GATEWAY = "api";
+export const GATEWAY = "api";
 
 /**
  * The action behind `"posts.create"` or `"POST /api/posts"`.

@@ -1,6 +1,7 @@
 import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
 import { attachment } from "../../lib/attachment.ts";
+import { NODE_EVENTS } from "../../lib/endpoints.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import {
   type Call,
@@ -104,8 +105,7 @@ const revocationListener = (revocations: Revocations) => ({
   name: "$revocations",
   events: {
     "session.revoked": {
-      restricted: ["auth"],
-      auth: "none",
+      ...NODE_EVENTS["session.revoked"],
       handler(ctx: Context<{ sid: string; until: number }>) {
         revocations.add(ctx.params.sid, ctx.params.until);
       },

@@ -19,3 +19,8 @@ export function permissionsOfRoles(roles: readonly string[], all: readonly strin
   }
   return [...granted].toSorted();
 }
+
+/** What each role may do, spelled out. @param all every permission there is */
+export function permissionsByRole(all: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  return new Map(ROLE_NAMES.map((name) => [name, permissionsOfRoles([name], all)]));
+}

@@ -1,0 +1,65 @@
+import { decide, type Subject } from "./access.ts";
+import type { Roles } from "./access-report.ts";
+import type { ServiceContract } from "./contract.ts";
+import { type DeclaredAction, declaredActions, declaredHandlers } from "./endpoints.ts";
+
+type Contracts = ReadonlyMap<string, ServiceContract>;
+
+/**
+ * `user`: the service may call, on behalf of a user. `inside`: people may ask, but no route leads there,
+ * so somebody inside has to do it for them, as in the REPL.
+ */
+export type Cell = "yes" | "no" | "user" | "inside";
+
+export interface Row {
+  /** `posts.create`, `event user.created -> chat`. */
+  name: string;
+  /** The service that answers, or "event". */
+  group: string;
+  /** One for each column. */
+  cells: Cell[];
+  /** What it asks of the user: a permission, "a user", or nothing. */
+  needs: string;
+}
+
+export interface Matrix {
+  columns: string[];
+  rows: Row[];
+}
+
+/** Who may do what: each action and event handler, for nobody, each role and each service. */
+export function accessMatrix(contracts: Contracts, roles: Roles): Matrix {
+  const subjects: [string, Subject][] = [
+    ["anonymous", { kind: "anonymous" }],
+    ...[...roles].map(([name, permissions]): [string, Subject] => [
+      name,
+      { kind: "user", name, permissions },
+    ]),
+    ...[...contracts.keys()].map((name): [string, Subject] => [name, { kind: "service", name }]),
+  ];
+  const byName = (a: DeclaredAction, b: DeclaredAction) => (a.name < b.name ? -1 : 1);
+  const actions = declaredActions(contracts).toSorted(byName);
+  const handlers = declaredHandlers(contracts).toSorted(byName);
+  const rowOf = (group: string, declared: DeclaredAction): Row => ({
+    name: declared.name,
+    group,
+    cells: subjects.map(([, subject]) => cellOf(subject, declared)),
+    needs: needsOf(declared),
+  });
+  return {
+    columns: subjects.map(([name]) => name),
+    rows: [
+      ...actions.map((action) => rowOf(action.service, action)),
+      ...handlers.map((handler) => rowOf("event", handler)),
+    ],
+  };
+}
+
+function cellOf(subject: Subject, { name, access, route }: DeclaredAction): Cell {
+  if (!decide(subject, name, access).allowed) return "no";
+  if (subject.kind === "service") return access.auth === "required" ? "user" : "yes";
+  return route === undefined ? "inside" : "yes";
+}
+
+const needsOf = ({ access: { auth, permissions } }: DeclaredAction) =>
+  permissions ?? (auth === "required" ? "a user" : "");

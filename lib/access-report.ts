@@ -1,0 +1,101 @@
+import type { Access, ServiceContract } from "./contract.ts";
+import { type DeclaredAction, declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
+
+type Contracts = ReadonlyMap<string, ServiceContract>;
+/** The permissions that each role holds. */
+export type Roles = ReadonlyMap<string, readonly string[]>;
+
+/** Who may come in, as a reviewer reads it. */
+interface AccessFacts {
+  restricted: readonly string[] | null;
+  auth: Access["auth"];
+  permissions?: string;
+  proof?: Access["proof"];
+  route?: string;
+}
+
+interface EventFacts {
+  emittedBy: readonly string[];
+  handledBy: Record<string, AccessFacts>;
+}
+
+/** Everything that is declared about who may do what; the content of `access.json`. */
+export interface AccessReport {
+  roles: Record<string, readonly string[]>;
+  /** What each permission allows. */
+  permissions: Record<string, string>;
+  actions: Record<string, AccessFacts>;
+  events: Record<string, EventFacts>;
+}
+
+/** Gathers what the contracts and the roles declare, sorted, so that the same code gives the same text. */
+export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
+  const emitters = emittersOf(contracts);
+  const handlers = Map.groupBy(declaredHandlers(contracts), ({ event }) => event);
+  return {
+    roles: sorted([...roles].map(([role, held]) => [role, held.toSorted()])),
+    permissions: sorted(
+      [...contracts.values()].flatMap(({ name, permissions = {} }) =>
+        Object.entries(permissions).map(([key, text]) => [`${name}:${key}`, text]),
+      ),
+    ),
+    actions: sorted(declaredActions(contracts).map((action) => [action.name, factsOf(action)])),
+    events: sorted(
+      [...new Set([...emitters.keys(), ...handlers.keys()])].map((event) => [
+        event,
+        {
+          emittedBy: (emitters.get(event) ?? []).toSorted(),
+          handledBy: sorted(
+            (handlers.get(event) ?? []).map((handler) => [handler.service, factsOf(handler)]),
+          ),
+        },
+      ]),
+    ),
+  };
+}
+
+function factsOf({ access, route }: DeclaredAction): AccessFacts {
+  const { restricted, auth, permissions, proof } = access;
+  return {
+    restricted: restricted && restricted.toSorted(),
+    auth,
+    ...(permissions !== undefined && { permissions }),
+    ...(proof !== undefined && { proof }),
+    ...(route !== undefined && { route }),
+  };
+}
+
+const sorted = <T>(entries: [string, T][]): Record<string, T> =>
+  Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+
+/** The report as JSON, one fact a line: each line that a diff shows can be read by itself. */
+export function toJson(report: AccessReport): string {
+  const parts = Object.entries(report).map(([part, facts]: [string, object]) => {
+    const lines = Object.entries(facts).map(
+      ([name, fact]) => `    ${JSON.stringify(name)}: ${onOneLine(fact)}`,
+    );
+    return `  ${JSON.stringify(part)}: {\n${lines.join(",\n")}\n  }`;
+  });
+  return `{\n${parts.join(",\n")}\n}\n`;
+}
+
+/** JSON with spaces, for a person. */
+function onOneLine(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(onOneLine).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const items = Object.entries(value).map(
+    ([key, item]) => `${JSON.stringify(key)}: ${onOneLine(item)}`,
+  );
+  return items.length > 0 ? `{ ${items.join(", ")} }` : "{}";
+}
+
+/** The facts that only one of two reports has: those of the first marked "-", of the second "+". */
+export function differingLines(before: string, after: string): string[] {
+  // what follows a line is no part of its fact: neither a comma nor a checkout's line end
+  const facts = (text: string) => text.split("\n").map((line) => line.trim().replace(/,$/, ""));
+  const [old, current] = [facts(before), facts(after)];
+  return [
+    ...old.filter((fact) => !current.includes(fact)).map((fact) => `- ${fact}`),
+    ...current.filter((fact) => !old.includes(fact)).map((fact) => `+ ${fact}`),
+  ];
+}

@@ -1,0 +1,76 @@
+import type { Access, ServiceContract } from "./contract.ts";
+
+type Contracts = ReadonlyMap<string, ServiceContract>;
+
+/** What every node offers, whatever services it runs; the middlewares do it. */
+const NODE_ACTIONS = {
+  "$guard.denials": { restricted: ["guard"], auth: "none" },
+} as const satisfies Record<string, Access>;
+
+export const NODE_EVENTS = {
+  "credential.revoked": { restricted: ["guard"], auth: "none" },
+  "session.revoked": { restricted: ["auth"], auth: "none" },
+} as const satisfies Record<string, Access>;
+
+/** Stands in a service's place for what every node offers. */
+export const EVERY_NODE = "all nodes";
+
+/** An action or an event handler, and who may come in. */
+interface Declared {
+  /** `posts.create`, or for a handler `event user.created -> chat`. */
+  name: string;
+  /** The service that answers, or EVERY_NODE. */
+  service: string;
+  access: Access;
+}
+
+export interface DeclaredAction extends Declared {
+  /** `GET /api/posts`. */
+  route?: string;
+}
+
+export interface DeclaredHandler extends Declared {
+  event: string;
+}
+
+/** Every action in the application. */
+export function declaredActions(contracts: Contracts): DeclaredAction[] {
+  const ofServices = [...contracts.values()].flatMap(({ name: service, actions }) =>
+    Object.entries(actions).map(([key, action]) => ({
+      name: `${service}.${key}`,
+      service,
+      access: action as Access,
+      ...(action.rest !== undefined && { route: action.rest }),
+    })),
+  );
+  const ofNodes = Object.entries(NODE_ACTIONS).map(([name, access]) => ({
+    name,
+    service: EVERY_NODE,
+    access,
+  }));
+  return [...ofServices, ...ofNodes];
+}
+
+/** Every event handler in the application. */
+export function declaredHandlers(contracts: Contracts): DeclaredHandler[] {
+  const handlersIn = (service: string, events: Readonly<Record<string, Access>>) =>
+    Object.entries(events).map(([event, access]) => ({
+      name: `event ${event} -> ${service}`,
+      service,
+      access,
+      event,
+    }));
+  return [
+    ...[...contracts.values()].flatMap(({ name, events = {} }) => handlersIn(name, events)),
+    ...handlersIn(EVERY_NODE, NODE_EVENTS),
+  ];
+}
+
+/** Every event that some contract emits, and the services that do. */
+export function emittersOf(contracts: Contracts): ReadonlyMap<string, readonly string[]> {
+  const emitters = new Map<string, string[]>();
+  for (const { name, emits = {} } of contracts.values())
+    for (const event of Object.keys(emits))
+      emitters.set(event, [...(emitters.get(event) ?? []), name]);
+  return emitters;
+}

@@ -1,0 +1,90 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stderr, stdout } from "node:process";
+import { styleText } from "node:util";
+import { accessMatrix, type Cell, type Matrix } from "../lib/access-matrix.ts";
+import { accessReport, differingLines, toJson } from "../lib/access-report.ts";
+import { accessWarnings } from "../lib/access-warnings.ts";
+import { loadContracts, permissionsOf } from "../lib/contracts.ts";
+import { permissionsByRole } from "../services/users/roles.ts";
+
+const FILE = join(import.meta.dirname, "..", "access.json");
+
+const USAGE = `Usage: npm run access [-- --check]
+
+Writes access.json and prints who may do what. With --check it writes nothing, and fails if
+access.json says something else than the code.
+`;
+
+type Style = Parameters<typeof styleText>[0];
+
+const CELLS: Record<Cell, { text: string; style: Style; meaning: string }> = {
+  yes: { text: "yes", style: "green", meaning: "allowed" },
+  user: {
+    text: "user",
+    style: "cyan",
+    meaning: "allowed with a user, who needs what the last column says",
+  },
+  inside: {
+    text: "in",
+    style: "yellow",
+    meaning: "allowed, but no route leads there: only from inside, as in the REPL",
+  },
+  no: { text: "·", style: "dim", meaning: "refused" },
+};
+
+function main(args: readonly string[]): void {
+  const isCheck = args[0] === "--check";
+  if (args.length > (isCheck ? 1 : 0)) fail(USAGE);
+  const contracts = loadContracts();
+  const roles = permissionsByRole(permissionsOf(contracts));
+  const current = toJson(accessReport(contracts, roles));
+  for (const warning of accessWarnings(contracts, roles))
+    stderr.write(`${styleText("yellow", "warning:", { stream: stderr })} ${warning}\n`);
+  if (isCheck) return check(current);
+  printMatrix(accessMatrix(contracts, roles));
+  writeFileSync(FILE, current);
+  stdout.write(
+    "\nThis is in access.json now. Commit it: its diff shows who may do what from now on.\n",
+  );
+}
+
+function check(current: string): void {
+  const committed = existsSync(FILE) ? readFileSync(FILE, "utf8") : "";
+  if (committed.replaceAll("\r\n", "\n") === current) return;
+  const lines = differingLines(committed, current).map((line) => `${line}\n`);
+  fail(`access.json is stale: run 'npm run access' and commit it\n${lines.join("")}`);
+}
+
+function printMatrix({ columns, rows }: Matrix): void {
+  const label = Math.max(...rows.map(({ name }) => name.length));
+  const widths = columns.map((name) => Math.max(name.length, 4));
+  const print = (name: string, cells: readonly (readonly [Style, string])[], last: string) => {
+    const shown = cells.map(([style, text], at) => styleText(style, text.padEnd(widths[at] ?? 0)));
+    stdout.write(`${[name.padEnd(label), ...shown, last].join(" ").trimEnd()}\n`);
+  };
+
+  print(
+    "",
+    columns.map((name) => ["bold", name]),
+    styleText("bold", "user needs"),
+  );
+  for (const [at, { name, group, cells, needs }] of rows.entries()) {
+    if (group !== rows[at - 1]?.group) stdout.write("\n");
+    print(
+      name,
+      cells.map((cell) => [CELLS[cell].style, CELLS[cell].text]),
+      needs,
+    );
+  }
+  stdout.write("\n");
+  for (const { text, style, meaning } of Object.values(CELLS))
+    stdout.write(`${styleText(style, text.padEnd(4))} ${meaning}\n`);
+}
+
+function fail(message: string): never {
+  stderr.write(message);
+  process.exit(1);
+}
+
+main(process.argv.slice(2));

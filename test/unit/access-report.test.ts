@@ -1,0 +1,152 @@
+import { describe, expect, it } from "vitest";
+import { accessMatrix } from "../../lib/access-matrix.ts";
+import { accessReport, differingLines, toJson } from "../../lib/access-report.ts";
+import { accessWarnings } from "../../lib/access-warnings.ts";
+import type { ActionContract, ServiceContract } from "../../lib/contract.ts";
+import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
+import { permissionsByRole } from "../../services/users/roles.ts";
+
+const contracts = loadContracts();
+const roles = permissionsByRole(permissionsOf(contracts));
+
+const action = (changes: Partial<ActionContract>): ActionContract => ({
+  description: "",
+  restricted: null,
+  auth: "none",
+  params: {},
+  result: null,
+  ...changes,
+});
+
+const made = (...services: ServiceContract[]) =>
+  new Map(services.map((service) => [service.name, service]));
+
+describe("access.json", () => {
+  it("does not depend on the order of the declarations", () => {
+    const reversed = new Map(
+      [...contracts].toReversed().map(([name, contract]) => [
+        name,
+        {
+          ...contract,
+          actions: Object.fromEntries(Object.entries(contract.actions).toReversed()),
+        },
+      ]),
+    );
+    const others = new Map(
+      [...roles].toReversed().map(([name, held]) => [name, held.toReversed()]),
+    );
+    expect(toJson(accessReport(reversed, others))).toBe(toJson(accessReport(contracts, roles)));
+  });
+
+  it("is JSON and says of each action who may call it", () => {
+    const report = accessReport(contracts, roles);
+    expect(JSON.parse(toJson(report))).toEqual(report);
+    expect(report.actions["users.create"]).toMatchObject({
+      restricted: ["api"],
+      auth: "required",
+      permissions: "users:write",
+      route: "POST /api/users",
+    });
+    expect(report.events["user.created"]).toEqual({
+      emittedBy: ["users"],
+      handledBy: { chat: { restricted: ["users"], auth: "none" } },
+    });
+    expect(report.roles.moderator).toContain("posts:moderate");
+  });
+
+  it("differs by one readable line where one declaration differs", () => {
+    const users = contracts.get("users")!;
+    const opened = new Map(contracts).set("users", {
+      ...users,
+      actions: { ...users.actions, identity: { ...users.actions.identity!, restricted: null } },
+    });
+    const [before, after] = [contracts, opened].map((one) => toJson(accessReport(one, roles)));
+    expect(differingLines(before!, after!)).toEqual([
+      '- "users.identity": { "restricted": ["auth"], "auth": "none" }',
+      '+ "users.identity": { "restricted": null, "auth": "none" }',
+    ]);
+    expect(differingLines(before!, before!)).toEqual([]);
+  });
+});
+
+describe("the matrix", () => {
+  const { columns, rows } = accessMatrix(contracts, roles);
+  const cell = (row: string, column: string) =>
+    rows.find(({ name }) => name === row)!.cells[columns.indexOf(column)];
+
+  it.each([
+    ["users.create", "anonymous", "no"],
+    ["users.create", "admin", "yes"],
+    ["users.create", "user", "no"],
+    ["users.create", "api", "user"],
+    ["users.create", "posts", "no"],
+    ["users.posts", "anonymous", "yes"],
+    ["users.posts", "posts", "yes"],
+    ["users.list", "anonymous", "inside"],
+    ["users.list", "chat", "yes"],
+    ["auth.createSession", "admin", "no"],
+    ["event user.created -> chat", "users", "yes"],
+    ["event user.created -> chat", "api", "no"],
+    ["event user.created -> chat", "admin", "no"],
+  ])("%s for %s: %s", (row, column, expected) => {
+    expect(cell(row, column)).toBe(expected);
+  });
+
+  it("does not say that people reach what has no route", () => {
+    const inner = made({
+      name: "api",
+      actions: { inner: action({ restricted: ["api"] }) },
+    });
+    const { rows: found } = accessMatrix(inner, new Map());
+    expect(found.find(({ name }) => name === "api.inner")!.cells).toEqual(["inside", "yes"]);
+  });
+});
+
+describe("declarations that match nothing", () => {
+  it("are none in this application", () => {
+    expect(accessWarnings(contracts, roles)).toEqual([]);
+  });
+
+  it("are each named", () => {
+    const wrong = made(
+      { name: "auth", actions: {}, emits: { "session.revoked": { description: "", params: {} } } },
+      {
+        name: "guard",
+        actions: {},
+        emits: { "credential.revoked": { description: "", params: {} } },
+      },
+      {
+        name: "a",
+        permissions: { used: "", unused: "", held: "" },
+        actions: {
+          shut: action({ restricted: ["a"], rest: "GET /shut" }),
+          strange: action({ restricted: ["nobody"] }),
+          unknown: action({ auth: "required", permissions: "a:unknown" }),
+          fine: action({ auth: "required", permissions: "a:used" }),
+        },
+        emits: {
+          "a.told": { description: "", params: {} },
+          unheard: { description: "", params: {} },
+        },
+        events: {
+          silent: { restricted: null, auth: "none" },
+          "a.told": { restricted: ["auth"], auth: "none" },
+        },
+      },
+    );
+    const given = new Map([
+      ["all", permissionsOf(wrong)],
+      ["some", ["a:held", "a:gone"]],
+    ]);
+    expect(accessWarnings(wrong, given)).toEqual([
+      "a.shut has the route GET /shut, but refuses api",
+      "a.strange is restricted to nobody, which is no service",
+      "a.unknown needs a:unknown, which no contract knows",
+      "event a.told -> a: a emits it and is refused",
+      "event a.told -> a: auth is listed and does not emit it",
+      "event silent -> a: nobody emits it",
+      "permission a:unused: no action needs it and no role has it by name",
+      "role some has a:gone, which no contract knows",
+    ]);
+  });
+});
