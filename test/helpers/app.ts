@@ -32,8 +32,8 @@ export interface App {
 }
 
 export interface AppOptions {
-  /** Broker options that the test changes. */
-  broker?: BrokerOptions;
+  /** Broker options that the test changes, from those of the node that runs these services. */
+  broker?: BrokerOptions | ((own: BrokerOptions, services: string[]) => BrokerOptions);
   /** Services of the test's own, each on a node of its own where the others have one. */
   services?: ServiceSchema[];
 }
@@ -78,15 +78,18 @@ export async function startApp(
   };
   const config = configure(env);
   const services = [...serviceNames(), ...own];
-  const names = services.map((one) => (typeof one === "string" ? one : one.name));
+  const names = services.map(nameOf);
   makeSecrets(join(dataDir, "secrets"), names);
 
   const makeBroker = (run: (string | ServiceSchema)[]) => {
-    const broker = new ServiceBroker({
+    const options = {
       ...brokerOptions(config),
       nodeID: randomUUID(),
       skipProcessEventRegistration: true,
-      ...changed,
+    };
+    const broker = new ServiceBroker({
+      ...options,
+      ...(typeof changed === "function" ? changed(options, run.map(nameOf)) : changed),
     });
     for (const service of run)
       if (typeof service === "string")
@@ -123,6 +126,9 @@ export async function startApp(
     },
   };
 }
+
+const nameOf = (service: string | ServiceSchema) =>
+  typeof service === "string" ? service : service.name;
 
 async function untilReady(url: string): Promise<void> {
   for (;;) {

@@ -17,7 +17,7 @@ export interface Attacker {
     options?: { headers?: object; meta?: object; [option: string]: unknown },
   ): Promise<any>;
   emit(event: string, payload: unknown, headers?: object): Promise<unknown>;
-  broadcast(event: string, payload: unknown, headers?: object): Promise<unknown>;
+  broadcast(event: string, payload: unknown, headers?: object, meta?: object): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -40,7 +40,8 @@ export async function startAttacker(app: App): Promise<Attacker> {
     call: (action, params = {}, options = {}) =>
       broker.call(action, params as object, options as object),
     emit: (event, payload, headers = {}) => broker.emit(event, payload, { headers }),
-    broadcast: (event, payload, headers = {}) => broker.broadcast(event, payload, { headers }),
+    broadcast: (event, payload, headers = {}, meta = {}) =>
+      broker.broadcast(event, payload, { headers, meta }),
     stop: async () => own?.stop(),
   };
 }

@@ -1,0 +1,152 @@
+import type { BrokerOptions, Context } from "moleculer";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { decide } from "../../lib/access.ts";
+import type { Access } from "../../lib/contract.ts";
+import { loadContracts } from "../../lib/contracts.ts";
+import { declaredActions, declaredHandlers, EVERY_NODE } from "../../lib/endpoints.ts";
+import { type Endpoint, type Handler, toMiddleware } from "../../lib/hooks.ts";
+import { ownContext } from "../../mixins/contract.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type Attacker, startAttacker } from "../helpers/attacker.ts";
+
+/** Each pair of a caller and what it calls, made from the contracts: no list to keep by hand. */
+const contracts = loadContracts();
+const actions = Map.groupBy(declaredActions(contracts), ({ service }) => service);
+const events = Map.groupBy(declaredHandlers(contracts), ({ event }) => event);
+
+const NOBODY = "nobody";
+const callers = [NOBODY, ...contracts.keys()];
+
+const pairsWith = (targets: readonly string[]) =>
+  callers.flatMap((caller) => targets.map((target): [string, string] => [caller, target]));
+
+/** What must come of it: the handler runs, or the guard's error. */
+function expected(caller: string, access: Access): string {
+  if (caller === NOBODY) return access.restricted === null ? "ran" : "ServiceTokenRequired";
+  return decide({ kind: "service", name: caller }, "", access).allowed
+    ? "ran"
+    : "ServiceNotAuthorized";
+}
+
+/** What the guard let through and what it refused, in the order in which it did. */
+const outcomes: { id: string; name: string; outcome: string }[] = [];
+
+const idOf = (ctx: Context) => (ctx.meta as { probe?: string }).probe;
+
+/** Stands where the handlers are, right behind the guard, and answers probes in their place. */
+const behindTheGuard = toMiddleware({
+  name: "BehindTheGuard",
+  localAction: (next: Handler) => stub(next),
+  localEvent: (next: Handler) => stub(next),
+});
+
+const stub =
+  (next: Handler): Handler =>
+  (ctx) =>
+    idOf(ctx) === undefined ? next(ctx) : Promise.resolve("ran");
+
+/** Stands before the guard, and writes down what came of each probe. */
+const beforeTheGuard = toMiddleware({
+  name: "BeforeTheGuard",
+  localAction: (next: Handler, { name }: Endpoint) => watch(next, name),
+  localEvent: (next: Handler, { name, service }: Endpoint) => {
+    const { fullName } = service;
+    const handler = contracts.has(fullName) ? fullName : EVERY_NODE;
+    return watch(next, `event ${name} -> ${handler}`);
+  },
+});
+
+const watch =
+  (next: Handler, name: string): Handler =>
+  async (ctx) => {
+    const id = idOf(ctx);
+    if (id === undefined) return next(ctx);
+    try {
+      const outcome = (await next(ctx)) as string;
+      outcomes.push({ id, name, outcome });
+      return outcome;
+    } catch (error) {
+      outcomes.push({ id, name, outcome: (error as { type: string }).type });
+      throw error;
+    }
+  };
+
+/** The application's middlewares from the innermost to the outermost, with ours around the guard. */
+function probed({ middlewares = [] }: BrokerOptions): BrokerOptions {
+  const guard = middlewares.indexOf("ErrorHandler") - 1;
+  return {
+    middlewares: [
+      ...middlewares.slice(0, guard),
+      behindTheGuard,
+      ...middlewares.slice(guard, guard + 1),
+      beforeTheGuard,
+      ...middlewares.slice(guard + 1),
+    ],
+  };
+}
+
+describe.skipIf(isMissing)("who may do what, as declared", () => {
+  let app: App;
+  let attacker: Attacker;
+
+  beforeAll(async () => {
+    app = await startApp({}, { broker: probed });
+    attacker = await startAttacker(app);
+  });
+  afterAll(async () => {
+    await attacker?.stop();
+    await app?.stop();
+  });
+
+  const outcomesOf = (id: string) => outcomes.filter((one) => one.id === id);
+  const contextOf = (caller: string) => ownContext(app.service(caller)) as any;
+
+  it.each(pairsWith([...actions.keys()]))("%s calls the actions of %s", async (caller, service) => {
+    const targets = actions.get(service)!;
+    const id = `${caller} calls ${service}`;
+    const meta = { probe: id };
+    const answers: Record<string, string> = {};
+    for (const { name } of targets)
+      answers[name] = await (
+        caller === NOBODY
+          ? attacker.call(name, {}, { meta })
+          : contextOf(caller).call(name, {}, { meta })
+      ).catch((error: any) => error.type);
+
+    const wanted = targets.map(({ name, access }) => [name, expected(caller, access)]);
+    expect(answers).toEqual(Object.fromEntries(wanted));
+    // and what the caller was told is what happened at the callee
+    expect(outcomesOf(id)).toEqual(
+      targets.map(({ name }) => ({ id, name, outcome: answers[name] })),
+    );
+  });
+
+  it.each(pairsWith([...events.keys()]))("%s emits %s", async (caller, event) => {
+    const id = `${caller} emits ${event}`;
+    const meta = { probe: id };
+    if (caller === NOBODY) await attacker.broadcast(event, {}, {}, meta);
+    else await contextOf(caller).broadcast(event, {}, { meta });
+
+    const wanted = events.get(event)!.flatMap(({ name, service, access }) => {
+      const handlers = service === EVERY_NODE ? app.brokers : [service];
+      return handlers.map(() => ({ id, name, outcome: expected(caller, access) }));
+    });
+    await expect.poll(() => outcomesOf(id).length).toBe(wanted.length);
+    const sorted = (list: typeof outcomes) => list.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    expect(sorted(outcomesOf(id))).toEqual(sorted(wanted));
+  });
+
+  it("leaves out nothing that runs: no action and no event handler is there but the declared", () => {
+    const all = { onlyLocal: true };
+    const running = (list: (registry: any) => { name: string }[]) =>
+      new Set(app.brokers.flatMap(({ registry }) => list(registry).map(({ name }) => name)));
+    expect(running((registry) => registry.getActionList(all))).toEqual(
+      new Set(declaredActions(contracts).map(({ name }) => name)),
+    );
+    const handled = running((registry) => registry.getEventList(all));
+    // Moleculer's own, $node.connected, never come from outside
+    expect([...handled].filter((event) => !event.startsWith("$")).toSorted()).toEqual(
+      [...events.keys()].toSorted(),
+    );
+  });
+});
