@@ -27,9 +27,14 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a nats-server of our own on a free port. @throws Error when there is none on the PATH */
-export async function startNats(port: number): Promise<ChildProcess> {
-  const server = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port)], {
+/**
+ * Starts a nats-server of our own on a free port.
+ *
+ * @param options more of the command line
+ * @throws Error when there is none on the PATH
+ */
+export async function startNats(port: number, options: string[] = []): Promise<ChildProcess> {
+  const server = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port), ...options], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   await new Promise<void>((resolve, reject) => {
