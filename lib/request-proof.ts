@@ -58,11 +58,14 @@ export function signProof(
 
 /** Checks proofs, and lets each in once. */
 export class ProofVerifier {
-  /** By jti: when the proof has ended, in seconds since the epoch. In the order of their arrival. */
+  /** By jti and handler: when the proof has ended, in seconds since the epoch. In the order of their arrival. */
   readonly #seen = new Map<string, number>();
 
-  /** @throws TokenError unless this proves this request, for the first time */
-  verify(proof: unknown, key: VerificationKey, request: ProvedRequest): void {
+  /**
+   * @param handler who is to act on it: an event has several on one node, and each lets it in once
+   * @throws TokenError unless this proves this request, for the first time
+   */
+  verify(proof: unknown, key: VerificationKey, request: ProvedRequest, handler: string): void {
     const claims = verifyJwt(proof as string, key, {
       typ: PROOF_TYPE,
       issuer: request.service,
@@ -71,18 +74,18 @@ export class ProofVerifier {
     });
     if (claims.wth !== digest(request.token)) throw new TokenError("of another token");
     if (claims.pth !== digestOfParams(request.params)) throw new TokenError("of other parameters");
-    this.#use(claims.jti, claims.exp);
+    this.#use(`${claims.jti} ${handler}`, claims.exp);
   }
 
-  #use(jti: string, exp: number): void {
+  #use(use: string, exp: number): void {
     const now = Date.now() / 1000;
     for (const [old, end] of this.#seen) {
       // verifyJwt lets a token in for some seconds longer than it says
       if (end + LIFETIME > now) break;
       this.#seen.delete(old);
     }
-    if (this.#seen.has(jti)) throw new TokenError("used before");
+    if (this.#seen.has(use)) throw new TokenError("used before");
     if (this.#seen.size >= MAX_REMEMBERED) throw new TokenError("too many proofs at once");
-    this.#seen.set(jti, exp);
+    this.#seen.set(use, exp);
   }
 }

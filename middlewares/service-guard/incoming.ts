@@ -13,6 +13,8 @@ import { refusal, type Verdict, type Verifier } from "./verifier.ts";
 interface Door {
   /** The action or event. */
   name: string;
+  /** Who acts on it: the service, and the name under which it listens. */
+  handler: string;
   audience: string;
   /** `null`: everybody. */
   allowed: ReadonlySet<string> | null;
@@ -42,6 +44,7 @@ export class Incoming {
     if (isPrivate(action)) return next;
     const door: Door = {
       name: action.name,
+      handler: action.name,
       audience: audienceOfAction(action.service.fullName),
       allowed: allowedBy(action),
       needsProof: action.proof === "request",
@@ -60,10 +63,11 @@ export class Incoming {
         return Promise.reject(error);
       };
     const allowed = allowedBy(event);
+    const handler = `${event.service.fullName} ${event.name}`;
     return (ctx) => {
       const name = ctx.eventName ?? event.name;
       const audience = audienceOfEvent(name);
-      const door = { name, audience, allowed, needsProof: false, nodeID: EVERY_NODE };
+      const door = { name, handler, audience, allowed, needsProof: false, nodeID: EVERY_NODE };
       return this.#admit(ctx, next, door);
     };
   };
@@ -146,6 +150,7 @@ export class Incoming {
         params: ctx.params,
         token,
       },
+      door.handler,
     );
   }
 

@@ -40,7 +40,7 @@ export default class GuardService extends Service {
         const { claims, secret: key } = recallCredential(keys, name);
         const target = "guard.exchange";
         const request = { service: claims.sub, target, nodeID: broker.nodeID, params };
-        proofs.verify(proof, { key, alg: "HS256" }, { ...request, token: name as string });
+        proofs.verify(proof, { key, alg: "HS256" }, { ...request, token: name as string }, target);
         return claims;
       } catch (cause) {
         throw new CitadelError("ServiceTokenInvalid", { cause });
