@@ -1,4 +1,5 @@
 import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
+import { CitadelError } from "../../lib/errors.ts";
 import { type Hooks, toMiddleware } from "../../lib/hooks.ts";
 import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
 import { signProof } from "../../lib/request-proof.ts";
@@ -85,8 +86,10 @@ async function exchange(
 ): Promise<Exchanged> {
   const { name, secret } = readCredential(credential);
   const action = "guard.exchange";
-  const endpoint = broker.findNextActionEndpoint(action, {}, undefined as never);
-  if (endpoint instanceof Error) throw endpoint;
+  // asked first, since Moleculer warns of each look in vain
+  const isThere = broker.registry.getActionEndpoints(action)?.hasAvailable() ?? false;
+  const endpoint = isThere && broker.findNextActionEndpoint(action, {}, undefined as never);
+  if (!endpoint || endpoint instanceof Error) throw new CitadelError("GuardNotAccessible");
   const params = { audience, jwk };
   const proof = signProof(
     { key: secret, alg: "HS256", kid: service },
