@@ -58,7 +58,7 @@ describe("the secrets of a deployment", () => {
     expect(username).toBe("posts");
     expect(read("postgres/init.sql")).toContain(`ALTER ROLE "posts" LOGIN PASSWORD '${password}'`);
     expect(globSync("*/database_url", { cwd: folder }).toSorted()).toEqual(
-      ["auth", "chat", "posts", "users"].map((name) => `${name}/database_url`),
+      ["auth", "chat", "guard", "posts", "users"].map((name) => `${name}/database_url`),
     );
   });
 });
