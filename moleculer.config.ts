@@ -7,6 +7,7 @@ import { type Config, loadConfig } from "./lib/config.ts";
 import { serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
 import { loggerOptions } from "./lib/logger.ts";
 import { makeSecrets } from "./lib/secrets.ts";
+import { validatorOptions } from "./lib/validator.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
 import { serviceGuard } from "./middlewares/service-guard/index.ts";
@@ -32,6 +33,9 @@ export function brokerOptions(config: Config): BrokerOptions {
         pino: { options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false) },
       },
     },
+
+    // Moleculer's types do not know the form with options
+    validator: { type: "Fastest", options: validatorOptions() } as object,
 
     // Moleculer's own ids can be predicted, and a response is matched on the id alone
     uidGenerator: () => randomUUID(),

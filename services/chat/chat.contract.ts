@@ -46,7 +46,14 @@ export const contract = defineContract({
       params: {
         $$strict: true,
         id: ROOM_ID,
-        after: { type: "number", integer: true, min: 0, default: 0, convert: true },
+        after: {
+          type: "number",
+          integer: true,
+          min: 0,
+          max: 2_147_483_647,
+          default: 0,
+          convert: true,
+        },
         limit: { type: "number", integer: true, min: 1, max: 100, default: 50, convert: true },
       },
       result: pageOf(MESSAGE),

@@ -11,7 +11,7 @@ const USERNAME = {
   max: 32,
   pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
 } as const;
-const EMAIL = { type: "email", max: 254, normalize: true } as const;
+const EMAIL = { type: "email", mode: "precise", max: 254, normalize: true } as const;
 const PASSWORD = { type: "string", min: 8, max: 72 } as const;
 
 const ACCOUNT = { $$strict: true, username: USERNAME, email: EMAIL, password: PASSWORD } as const;

@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { PASSWORD, type Person, register, request } from "../helpers/http.ts";
+
+describe.skipIf(isMissing)("parameters", () => {
+  let app: App;
+  let alice: Person;
+
+  beforeAll(async () => {
+    app = await startApp();
+    alice = await register(app, "alice");
+  });
+  afterAll(() => app?.stop());
+
+  const fieldsOf = ({ data }: { data: { field: string }[] }) => data.map(({ field }) => field);
+
+  it.each([
+    `${"@.".repeat(47_000)} x`,
+    `${"a".repeat(90_000)}@`,
+    `"${'"'.repeat(45_000)}`,
+    `a@${"a.".repeat(45_000)}`,
+  ])("that are long and nearly e-mail addresses are refused at once", async (email) => {
+    const { status, body } = await request(app, "POST /api/auth/register", {
+      body: { username: "slow", email, password: PASSWORD },
+    });
+    expect(status).toBe(422);
+    expect(fieldsOf(body)).toContain("email");
+  });
+
+  it.each([
+    ["PATCH /api/users/me", { username: null }, "username"],
+    ["PATCH /api/users/me", { email: null }, "email"],
+    ["POST /api/posts", { title: null, body: "There" }, "title"],
+    ["POST /api/chat/rooms/lobby/messages", { text: "Hi", clientId: null }, "clientId"],
+  ])("of %s are not null: %j", async (route, sent, field) => {
+    const { status, body } = await request(app, route, { token: alice.token, body: sent });
+    expect(status).toBe(422);
+    expect(fieldsOf(body)).toEqual([field]);
+  });
+
+  it.each([
+    ["POST /api/posts", { title: "a\0b", body: "There" }, "title"],
+    ["POST /api/posts", { title: "Hi", body: "a\0b" }, "body"],
+    ["PATCH /api/users/me", { email: "a\0b@example.com" }, "email"],
+    ["POST /api/chat/rooms/lobby/messages", { text: "a\0b" }, "text"],
+    ["POST /api/chat/rooms/a%00b/messages", { text: "Hi" }, "id"],
+    ["GET /api/users?query=a%00b", undefined, "query"],
+  ])("of %s have no NUL: %j", async (route, sent, field) => {
+    const { status, body } = await request(app, route, { token: alice.token, body: sent });
+    expect(status).toBe(422);
+    expect(fieldsOf(body)).toEqual([field]);
+  });
+
+  it.each([
+    "limit=true",
+    "limit[]=1",
+    "limit[]=1&limit[]=2",
+    "limit[a]=1",
+    "limit=0x10",
+    "limit=1e1",
+    "limit=%201",
+    "limit=",
+    "limit=101",
+    "limit=1.5",
+  ])("that are numbers are numerals, not %s", async (query) => {
+    const { status, body } = await request(app, `GET /api/posts?${query}`);
+    expect(status).toBe(422);
+    expect(fieldsOf(body)).toEqual(["limit"]);
+  });
+
+  it.each(["2147483648", "-1", "1e3"])("of a room's messages have no 'after' %s", async (after) => {
+    const route = `GET /api/chat/rooms/lobby/messages?after=${after}`;
+    const { status, body } = await request(app, route, { token: alice.token });
+    expect(status).toBe(422);
+    expect(fieldsOf(body)).toEqual(["after"]);
+  });
+});
