@@ -80,7 +80,7 @@ export function brokerOptions(config: Config): BrokerOptions {
     middlewares: [
       "ActionHook",
       "Validator",
-      errorsMiddleware,
+      errorsMiddleware as never,
       "Bulkhead",
       "Cacher",
       "ContextTracker",

@@ -24,10 +24,32 @@ const redact = SECRETS.flatMap((name) =>
   ),
 );
 
+/** How deep a chain of causes is written. */
+const MAX_CAUSES = 5;
+
+/**
+ * An error as it is logged. Of a database's error that leaves out what holds whole rows: `detail`,
+ * `query`, `params`, `where` and their like.
+ */
+function serializeError(error: unknown, depth = 0): unknown {
+  if (typeof error !== "object" || error === null) return error;
+  const { name, message, code, type, stack, cause } = error as Record<string, unknown>;
+  const isDeeper = cause !== undefined && depth < MAX_CAUSES;
+  return {
+    name,
+    message,
+    code,
+    type,
+    stack,
+    ...(isDeeper && { cause: serializeError(cause, depth + 1) }),
+  };
+}
+
 /** pino's options: one JSON object a line, or coloured lines for a person at a terminal. */
 export function loggerOptions(level: string, isTerminal: boolean): LoggerOptions {
   return {
     level,
+    serializers: { err: (error: unknown) => serializeError(error) },
     redact: { paths: redact, censor: "[redacted]" },
     ...(isTerminal && {
       transport: {

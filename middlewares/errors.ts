@@ -1,12 +1,13 @@
-import { Errors, type Middleware } from "moleculer";
+import { Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { CitadelError, type ErrorType, isErrorType } from "../lib/errors.ts";
-import { type Handler, toMiddleware } from "../lib/hooks.ts";
+import { type Endpoint, type Handler, toMiddleware } from "../lib/hooks.ts";
+import { toPublicError } from "../lib/public-error.ts";
 
 /** PostgreSQL's SQLSTATE codes, or their classes, and what they mean outside. */
 const SQL_STATES: Readonly<Record<string, ErrorType>> = {
-  "23505": "Conflict",
-  "23503": "Conflict",
+  "23502": "VALIDATION_ERROR",
   "23514": "VALIDATION_ERROR",
+  "23": "Conflict",
   "22": "VALIDATION_ERROR",
   "08": "DatabaseNotAccessible",
   "28": "DatabaseNotAccessible",
@@ -54,23 +55,38 @@ function toOwnError(error: Error & { code?: unknown }): Error {
   const { type: kind, data } = error as { type?: unknown; data?: unknown };
   if (kind === "VALIDATION_ERROR" && Array.isArray(data))
     return new CitadelError("VALIDATION_ERROR", { data: (data as Finding[]).map(toFinding) });
-  const type = typeOfDatabaseError(error);
-  return type ? new CitadelError(type, { cause: error }) : error;
+  const ofDatabase = typeOfDatabaseError(error);
+  // Moleculer's own errors stay: its retries and circuit breaker know them
+  if (!ofDatabase && toPublicError(error).type !== "InternalError") return error;
+  return new CitadelError(ofDatabase ?? "InternalError", { cause: error });
 }
 
 /**
- * Turns the validator's and the database's errors into the application's own, before they leave the
- * node; the original stays as `cause`, for the log. It stands outside the validator.
+ * Turns the validator's and the database's errors, and those that nobody expected, into the
+ * application's own, before they leave the node; the original stays as `cause`. Only here is its stack,
+ * so what is not the caller's fault is logged here. It stands outside the validator.
  */
-export const errorsMiddleware: Middleware = toMiddleware({
-  name: "Errors",
-  localAction:
-    (next: Handler): Handler =>
-    (ctx) =>
-      next(ctx).catch((error: Error) => {
-        throw toOwnError(error);
-      }),
-});
+export const errorsMiddleware = (broker: ServiceBroker): Middleware =>
+  toMiddleware({
+    name: "Errors",
+    localAction: (next: Handler, { name, visibility }: Endpoint): Handler =>
+      // the gateway's own actions: it answers their errors itself
+      visibility === "private"
+        ? next
+        : async (ctx) => {
+            try {
+              return await next(ctx);
+            } catch (error) {
+              const own = toOwnError(error as Error);
+              if (own !== error && own instanceof CitadelError && own.code >= 500)
+                broker.logger.error(
+                  { err: error, action: name, requestID: ctx.requestID },
+                  "An action failed.",
+                );
+              throw own;
+            }
+          },
+  });
 
 /** Makes the application's errors of other nodes into what they were there. Stacks stay where they are. */
 export class ErrorRegenerator extends Errors.Regenerator {

@@ -32,6 +32,8 @@ export interface GatewayRequest extends IncomingMessage {
   $ctx: Context;
   $startTime?: [number, number];
   originalUrl?: string;
+  /** There once the body is read. */
+  $params?: Record<string, unknown>;
 }
 
 export type GatewayResponse = ServerResponse;

@@ -2,11 +2,11 @@ import type { Service } from "moleculer";
 import type { ActionName, Caller } from "../../lib/contract.ts";
 import { loadContracts, routesOf } from "../../lib/contracts.ts";
 import { CitadelError, type PublicError } from "../../lib/errors.ts";
+import { toPublicError } from "../../lib/public-error.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import { ownContext } from "../../mixins/contract.ts";
 import type { Gateways, Socket } from "./gateways.ts";
 import { bearerOf } from "./http.ts";
-import { toPublicError } from "./public-error.ts";
 
 /** The Socket.IO side of the gateway: moleculer-io's settings. */
 

@@ -1,4 +1,4 @@
-import { CitadelError, type ErrorType, type PublicError } from "../../lib/errors.ts";
+import { CitadelError, type ErrorType, type PublicError } from "./errors.ts";
 
 /** What an error may look like before anybody has looked at it. */
 interface AnyError {
@@ -37,6 +37,16 @@ export function toPublicError(error: unknown): PublicError {
   if (error instanceof CitadelError) return error.toJSON();
   const { name, code, status } = (error ?? {}) as AnyError;
   const byName = typeof name === "string" && Object.hasOwn(FOREIGN, name) && FOREIGN[name];
-  const byStatus = BY_STATUS[(code ?? status) as number];
+  // Node's own errors have a word for a code: zlib's is "Z_DATA_ERROR"
+  const byStatus = BY_STATUS[(typeof code === "number" ? code : status) as number];
   return new CitadelError(byName || (byStatus ?? "InternalError")).toJSON();
+}
+
+/** What was logged where it happened, with its stack, and comes here without. */
+const LOGGED_BEFORE: ReadonlySet<ErrorType> = new Set(["InternalError", "DatabaseNotAccessible"]);
+
+/** Is this error for the gateway to log? It is nobody's fault outside, and nobody has logged it. */
+export function isUnlogged(error: unknown): boolean {
+  const wasLogged = error instanceof CitadelError && LOGGED_BEFORE.has(error.type);
+  return !wasLogged && toPublicError(error).code >= 500;
 }
