@@ -5,6 +5,8 @@ import { hasDatabase } from "./contracts.ts";
 /** The application's configuration, read once from the environment. Every setting has one place: here. */
 export interface Config {
   readonly production: boolean;
+  /** Where HTTP and sockets listen. */
+  readonly host: string;
   readonly port: number;
   readonly dataDir: string;
   readonly namespace: string;
@@ -20,7 +22,7 @@ export interface Config {
   readonly refreshTokenTtl: number;
   readonly callTokenTtl: number;
   readonly bcryptCost: number;
-  /** Origins other than our own whose pages may connect. */
+  /** Origins other than our own whose pages may connect, and read answers. */
   readonly corsOrigins: readonly string[];
   readonly logLevel: string;
   /** The services that this process runs. */
@@ -136,6 +138,7 @@ export function loadConfig(env: Environment, known: readonly string[]): Config {
 
   const config: Config = {
     production,
+    host: env.HOST || (production ? "0.0.0.0" : "127.0.0.1"),
     port,
     dataDir,
     namespace: env.NAMESPACE || "citadel",

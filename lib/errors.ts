@@ -30,6 +30,7 @@ const ERRORS = {
     "This origin may not connect. The operator lists origins in CORS_ORIGINS.",
   ],
   NotFound: [404, "There is nothing here."],
+  MethodNotAllowed: [405, "This cannot be done here; Allow says what can."],
   Conflict: [409, "This exists already."],
   PayloadTooLarge: [413, "The request is too large."],
   VALIDATION_ERROR: [422, "Some parameters are not valid; data says which."],

@@ -5,13 +5,14 @@ import { contract } from "./api.contract.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./health.ts";
 import { httpMethods, httpSettings, logAnswers } from "./http.ts";
+import { requestMethods } from "./methods.ts";
 import { senders, socketMethods, socketSettings } from "./sockets.ts";
 
 /** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
 export default class ApiService extends Service {
   constructor(broker: ServiceBroker) {
     super(broker);
-    const { port, corsOrigins } = configOf(broker);
+    const { host, port, corsOrigins } = configOf(broker);
     const { toRoom, toAll, endSession } = senders(() => this as unknown as Gateways);
 
     this.parseServiceSchema(
@@ -28,11 +29,11 @@ export default class ApiService extends Service {
         {
           mixins: [httpGateway, socketGateway],
           settings: {
-            ...httpSettings({ port, handlers: healthHandlers(this) }),
+            ...httpSettings({ host, port, handlers: healthHandlers(this) }),
             io: socketSettings(corsOrigins),
             $secureSettings: ["routes", "io"],
           },
-          methods: { ...httpMethods, ...socketMethods },
+          methods: { ...httpMethods, ...requestMethods(corsOrigins), ...socketMethods },
           created: () => logAnswers(this as unknown as Service & Gateways),
         },
       ),

@@ -25,6 +25,8 @@ function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): v
   if (res.headersSent) return void res.end();
   const shown = toPublicError(error);
   res.statusCode = shown.code;
+  const { allowed } = (shown.data ?? {}) as { allowed?: string };
+  if (shown.type === "MethodNotAllowed") res.setHeader("Allow", allowed ?? "");
   if (shown.code === 401) res.setHeader("WWW-Authenticate", challenge(req));
   res.setHeader("Content-Type", "application/json; charset=utf-8");
   res.setHeader("Cache-Control", "no-store");
@@ -71,16 +73,18 @@ export function logAnswers({ server, logger }: Service & Gateways): void {
 type HealthHandler = (req: GatewayRequest, res: GatewayResponse) => void | Promise<void>;
 
 export interface HttpOptions {
+  host: string;
   port: number;
   /** Custom handlers by `"GET /health/live"`. */
   handlers: Readonly<Record<string, HealthHandler>>;
 }
 
 /** moleculer-web's settings: every route of every contract, and nothing else. */
-export function httpSettings({ port, handlers }: HttpOptions): object {
+export function httpSettings({ host, port, handlers }: HttpOptions): object {
   const routes = routesOf(loadContracts());
   const contracts = new Map(routes.map(({ action, contract }) => [action, contract]));
   return {
+    ip: host,
     port,
     path: "",
     routes: [
@@ -90,11 +94,12 @@ export function httpSettings({ port, handlers }: HttpOptions): object {
         aliases: { ...handlers, ...Object.fromEntries(routes.map(toAlias)) },
         pathToRegexpOptions: { sensitive: true },
         bodyParsers: { json: { limit: BODY_LIMIT, reviver: refuseProto } },
-        mergeParams: true,
+        mergeParams: false,
         logging: false,
         onBeforeCall(ctx: Context, _route: unknown, req: GatewayRequest) {
           const token = bearerOf(req.headers.authorization);
           if (token !== undefined) ctx.locals = { accessToken: token };
+          req.$params = paramsOf(req);
         },
         onAfterCall(
           ctx: Context,
@@ -117,6 +122,15 @@ export function httpSettings({ port, handlers }: HttpOptions): object {
     logRouteRegistration: null,
     log4XXResponses: false,
   };
+}
+
+/** The methods whose parameters are in the query; a body means nothing there (RFC 9110, 9.3.1). */
+const BODYLESS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "DELETE"]);
+
+/** What goes to the action: the path's parameters, over the query's or the body's, never both. */
+function paramsOf({ method, $params = {} }: GatewayRequest): Record<string, unknown> {
+  const { params, query, body } = $params as Record<string, Record<string, unknown> | undefined>;
+  return { ...(BODYLESS.has(method) ? query : body), ...params };
 }
 
 const toAlias = ({ method, path, action }: Route) => [`${method} ${path}`, action] as const;

@@ -60,7 +60,7 @@ describe.skipIf(isMissing)("the gateway", () => {
     "GET /api/~node/options",
     "GET /api/guard/jwks",
     "POST /api/list-aliases",
-    "DELETE /api/posts",
+    "OPTIONS /api/nothing",
   ])("has nothing at %s", async (route) => {
     const { status, body } = await request(app, route, { token: alice.token });
     expect(status).toBe(404);
@@ -87,6 +87,31 @@ describe.skipIf(isMissing)("the gateway", () => {
     expect(answer.body).toMatchObject({ type, code: status });
     expect((await request(app, "GET /api/posts")).body).toEqual(before.body);
   });
+
+  it.each([
+    ["DELETE /api/posts", "GET, HEAD, OPTIONS, POST"],
+    ["POST /api/users/me", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"],
+    ["GET /api/auth/login", "OPTIONS, POST"],
+    ["PUT /health/live", "GET, HEAD, OPTIONS"],
+  ])("says what is allowed where %s is not", async (route, allowed) => {
+    const { status, headers, body } = await request(app, route, { token: alice.token });
+    expect(status).toBe(405);
+    expect(body).toMatchObject({ name: "MethodNotAllowedError", type: "MethodNotAllowed" });
+    expect(headers.get("allow")?.split(", ").toSorted().join(", ")).toBe(allowed);
+    const options = await request(app, route.replace(/^\w+/, "OPTIONS"));
+    expect(options.status).toBe(204);
+    expect(options.headers.get("allow")).toBe(headers.get("allow"));
+  });
+
+  it.each(["/api/posts?limit=1", "/health/live", "/.well-known/jwks.json", "/api/users/me"])(
+    "answers HEAD %s as GET, without a body",
+    async (path) => {
+      const [get, head] = [await request(app, `GET ${path}`), await request(app, `HEAD ${path}`)];
+      expect(head.status).toBe(get.status);
+      expect(head.headers.get("content-type")).toBe(get.headers.get("content-type"));
+      expect(head.body).toBe("");
+    },
+  );
 
   it("refuses a path that is no path", async () => {
     const { body } = await request(app, "GET /api/users/%zz", { token: alice.token });

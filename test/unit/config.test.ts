@@ -12,6 +12,13 @@ describe("the configuration", () => {
     expect(config).toMatchObject({ port: 3000, services: SERVICES, production: false });
   });
 
+  it("listens on this machine only in development, everywhere in production, or where it is told", () => {
+    const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
+    expect(loadConfig({}, SERVICES).host).toBe("127.0.0.1");
+    expect(loadConfig(production, SERVICES).host).toBe("0.0.0.0");
+    expect(loadConfig({ ...production, HOST: "::1" }, SERVICES).host).toBe("::1");
+  });
+
   it("lists every secret that production lacks, in one message", () => {
     const load = () => loadConfig({ NODE_ENV: "production", SERVICES: "guard,users" }, SERVICES);
     expect(load).toThrow(ConfigError);

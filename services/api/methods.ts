@@ -1,0 +1,87 @@
+import type { IncomingMessage } from "node:http";
+import type { Service } from "moleculer";
+import { CitadelError } from "../../lib/errors.ts";
+import { type GatewayRequest, type GatewayResponse, httpGateway } from "./gateways.ts";
+
+/** Which method of HTTP may ask what, before any route runs (RFC 9110, 9.3; the Fetch standard's CORS). */
+
+/** moleculer-web's form of a route. */
+interface Alias {
+  method: string;
+  isMethod(method: string): boolean;
+  /** The path's parameters; false where the path is another. */
+  match(path: string): Record<string, string> | false;
+}
+
+type Gateway = Service & {
+  aliases: Alias[];
+  errorHandler(req: GatewayRequest, res: GatewayResponse, error: unknown): void;
+};
+
+/** The ids of requests that are believed: they get into the log, and into every nested call. */
+const REQUEST_ID = /^[\w-]{1,64}$/;
+
+/** moleculer-web's `httpHandler`, for what is no matter of methods. */
+const { httpHandler: handle } = httpGateway.methods as {
+  httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void>;
+};
+
+/** The path without query and trailing slash, as moleculer-web matches it. */
+const pathOf = ({ url = "/" }: IncomingMessage) => {
+  const [path = "/"] = url.split("?", 1);
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+};
+
+/** What `Allow` says of a path; undefined: there is nothing. */
+function allowedAt(aliases: readonly Alias[], path: string): string | undefined {
+  const methods = aliases.filter((alias) => alias.match(path)).map(({ method }) => method);
+  if (methods.length === 0) return undefined;
+  const heads = methods.includes("GET") ? ["HEAD"] : [];
+  return [...new Set([...methods, ...heads, "OPTIONS"])].join(", ");
+}
+
+/** Answers OPTIONS. It runs nothing, whatever the request claims that will follow. */
+function answerOptions(gateway: Gateway, req: GatewayRequest, res: GatewayResponse): void {
+  try {
+    const allowed = allowedAt(gateway.aliases, pathOf(req));
+    if (!allowed) throw new CitadelError("NotFound");
+    res.setHeader("Allow", allowed);
+    if (res.hasHeader("Access-Control-Allow-Origin")) {
+      res.setHeader("Access-Control-Allow-Methods", allowed);
+      res.setHeader("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-ID");
+      res.setHeader("Access-Control-Max-Age", "600");
+    }
+    res.writeHead(204).end();
+  } catch (error) {
+    gateway.errorHandler(req, res, error);
+  }
+}
+
+/** moleculer-web's own, replaced. @param origins those whose pages may read our answers */
+export const requestMethods = (origins: readonly string[]) => ({
+  async httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void> {
+    for (const name of ["x-request-id", "x-correlation-id"])
+      if (!REQUEST_ID.test(String(req.headers[name]))) delete req.headers[name];
+    const { origin } = req.headers;
+    if (origins.length > 0) res.setHeader("Vary", "Origin");
+    if (origin !== undefined && origins.includes(origin)) {
+      res.setHeader("Access-Control-Allow-Origin", origin);
+      res.setHeader("Access-Control-Expose-Headers", "Location, Retry-After, X-Request-ID");
+    }
+    // moleculer-web would run the action of the method that OPTIONS asks about
+    if (req.method === "OPTIONS") return answerOptions(this, req, res);
+    return handle.call(this, req, res);
+  },
+
+  /** HEAD is GET, without a body; a path that is there says what it allows. */
+  resolveAlias(this: Gateway, path: string, method: string) {
+    const wanted = method === "HEAD" ? "GET" : method;
+    for (const alias of this.aliases) {
+      const params = alias.isMethod(wanted) && alias.match(path);
+      if (params) return { alias, params };
+    }
+    const allowed = allowedAt(this.aliases, path);
+    if (allowed) throw new CitadelError("MethodNotAllowed", { data: { allowed } });
+    return false;
+  },
+});

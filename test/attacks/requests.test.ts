@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type Person, register, request } from "../helpers/http.ts";
+
+const OURS = "https://app.example";
+
+describe.skipIf(isMissing)("requests", () => {
+  let app: App;
+  let alice: Person;
+  let path: string;
+
+  beforeAll(async () => {
+    app = await startApp({ CORS_ORIGINS: OURS });
+    alice = await register(app, "alice");
+    const body = { title: "Mine", body: "There" };
+    const made = await request(app, "POST /api/posts", { token: alice.token, body });
+    path = `/api/posts/${made.body.id}`;
+  });
+  afterAll(() => app?.stop());
+
+  it("with OPTIONS run nothing, whatever they claim to ask for", async () => {
+    for (const headers of [{}, { origin: OURS }, { origin: "https://evil.example" }]) {
+      const { status } = await request(app, `OPTIONS ${path}`, {
+        token: alice.token,
+        headers: { "access-control-request-method": "DELETE", ...headers },
+      });
+      expect(status).toBe(204);
+    }
+    const { body } = await request(app, `GET ${path}`);
+    expect(body.title).toBe("Mine");
+  });
+
+  it("cannot put into the query what the body does not say", async () => {
+    const title = randomUUID();
+    const changed = await request(app, `PUT ${path}?title=Other&body=Other`, {
+      token: alice.token,
+      body: { title },
+    });
+    expect(changed.body).toMatchObject({ title, body: "There" });
+    const login = await request(app, `POST /api/auth/login?password=${alice.password}`, {
+      body: { username: alice.username },
+    });
+    expect(login.status).toBe(422);
+  });
+
+  it("cannot put another id into the query or the body than into the path", async () => {
+    for (const [route, body] of [
+      [`GET ${path}?id=${randomUUID()}`, undefined],
+      [`PUT ${path}?id=${randomUUID()}`, { title: "Mine", id: randomUUID() }],
+    ] as const) {
+      const answer = await request(app, route, { token: alice.token, body });
+      expect(path).toContain(answer.body.id);
+    }
+  });
+
+  it("with GET have no parameters in a body", async () => {
+    // fetch sends no such request
+    const { connect } = await import("node:net");
+    const { port } = new URL(app.url);
+    const body = '{"limit":{"toString":1,"valueOf":1}}';
+    const answer = await new Promise<string>((resolve, reject) => {
+      let text = "";
+      const socket = connect(Number(port), "127.0.0.1", () => {
+        socket.end(
+          `GET /api/posts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        );
+      });
+      socket.on("data", (data) => (text += data.toString()));
+      socket.on("end", () => resolve(text));
+      socket.on("error", reject);
+    });
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each(["x".repeat(65), "a b", "<script>"])("are not known by the id '%s'", async (id) => {
+    for (const name of ["x-request-id", "x-correlation-id"]) {
+      const { headers } = await request(app, "GET /api/posts", { headers: { [name]: id } });
+      expect(headers.get("x-request-id")).toMatch(/^[\w-]{1,64}$/);
+    }
+  });
+
+  it("are known by the id that they bring", async () => {
+    const id = randomUUID();
+    const { headers } = await request(app, "GET /api/posts", { headers: { "x-request-id": id } });
+    expect(headers.get("x-request-id")).toBe(id);
+  });
+
+  it("of pages elsewhere get an answer that only listed pages may read", async () => {
+    const preflight = (origin: string) =>
+      request(app, "OPTIONS /api/posts", {
+        headers: { origin, "access-control-request-method": "POST" },
+      });
+    const ours = await preflight(OURS);
+    expect(ours.headers.get("access-control-allow-origin")).toBe(OURS);
+    expect(ours.headers.get("access-control-allow-methods")).toContain("POST");
+    expect(ours.headers.get("access-control-allow-headers")).toContain("Authorization");
+    const read = await request(app, "GET /api/posts", { headers: { origin: OURS } });
+    expect(read.headers.get("access-control-allow-origin")).toBe(OURS);
+    expect(read.headers.get("vary")).toContain("Origin");
+    for (const origin of ["https://evil.example", `${OURS}.evil.example`, "null"])
+      for (const { headers } of [
+        await preflight(origin),
+        await request(app, "GET /api/posts", { headers: { origin } }),
+      ])
+        expect([...headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
+  });
+});
