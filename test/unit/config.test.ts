@@ -45,8 +45,8 @@ describe("the configuration", () => {
   });
 
   it("asks for a database only where data is kept", () => {
-    const env = { NATS_URL: "nats://x", SERVICES: "api,guard" };
-    expect(loadConfig(env, SERVICES).services).toEqual(["api", "guard"]);
+    const env = { NATS_URL: "nats://x", SERVICES: "api" };
+    expect(loadConfig(env, SERVICES).services).toEqual(["api"]);
   });
 
   it.each([
