@@ -103,6 +103,11 @@ interface CallOptions {
   readonly nodeID?: string;
 }
 
+interface EmitOptions {
+  /** Fail if it cannot be sent; otherwise it is only logged. */
+  readonly throwError?: boolean;
+}
+
 type CallArguments<P> =
   Record<never, never> extends P
     ? [params?: P, options?: CallOptions]
@@ -112,7 +117,11 @@ type CallArguments<P> =
 export interface Caller {
   call<N extends ActionName>(action: N, ...rest: CallArguments<ParamsOf<N>>): Promise<ResultOf<N>>;
   emit<N extends EventName>(event: N, payload: PayloadOf<N>): Promise<void>;
-  broadcast<N extends EventName>(event: N, payload: PayloadOf<N>): Promise<void>;
+  broadcast<N extends EventName>(
+    event: N,
+    payload: PayloadOf<N>,
+    options?: EmitOptions,
+  ): Promise<void>;
 }
 
 type User<A> = A extends "required"

@@ -13,11 +13,17 @@ import {
   toMiddleware,
   toOptions,
 } from "../../lib/hooks.ts";
+import type { ValueOf } from "../../lib/infer.ts";
 import type { Jwks } from "../../lib/key-set.ts";
-import { Revocations } from "../../lib/revocations.ts";
+import { type REVOCATIONS, Revocations } from "../../lib/revocations.ts";
 import { AccessTokenVerifier, type AccessTokenRules } from "./verifier.ts";
 
 const HEADER = "authorization";
+
+const revocationsAt = attachment<Revocations>("revocations");
+
+/** The revocations that a node knows of, for auth, which makes them. */
+export const revocationsOf = revocationsAt.of;
 
 const verifiers = attachment<AccessTokenVerifier>("access token verifier");
 
@@ -37,7 +43,9 @@ interface Locals {
  */
 export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker) => Middleware {
   return (broker) => {
-    const revocations = new Revocations();
+    const revocations = new Revocations({
+      fetch: () => broker.call<ValueOf<typeof REVOCATIONS>, object>("auth.revocations", {}),
+    });
     const verifier = new AccessTokenVerifier({
       ...rules,
       revocations,
@@ -84,8 +92,10 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
       name: "Auth",
       created() {
         verifiers.set(broker, verifier);
+        revocationsAt.set(broker, revocations);
         broker.createService(revocationListener(revocations));
       },
+      stopping: async () => revocations.stop(),
       serviceCreating: (_service, schema) => checkDeclarations(schema),
       call:
         (next: Call): Call =>
@@ -100,7 +110,10 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
   };
 }
 
-/** Learns on every node, whatever services it runs, which sessions were ended. */
+/**
+ * Learns on every node, whatever services it runs, which sessions were ended; and notices that it may
+ * not have been told.
+ */
 const revocationListener = (revocations: Revocations) => ({
   name: "$revocations",
   events: {
@@ -110,6 +123,7 @@ const revocationListener = (revocations: Revocations) => ({
         revocations.add(ctx.params.sid, ctx.params.until);
       },
     },
+    "$transporter.connected": () => revocations.distrust(),
   },
 });
 

@@ -3,7 +3,7 @@ import { ACCESS_TOKEN_TYPE, type AccessTokenClaims } from "../../lib/access-toke
 import { CitadelError } from "../../lib/errors.ts";
 import { readHeader, TokenError, type VerificationKey, verifyJwt } from "../../lib/jwt.ts";
 import { type Jwks, KeySet } from "../../lib/key-set.ts";
-import type { Revocations } from "../../lib/revocations.ts";
+import { hashOfSession, type Revocations } from "../../lib/revocations.ts";
 
 export interface AccessTokenRules {
   /** The only issuer and audience. */
@@ -21,11 +21,17 @@ export interface VerifierOptions extends AccessTokenRules {
 /** The longest life of an access token that is believed, in seconds. */
 const MAX_LIFETIME = 86_400;
 
+/** What a token proves, and its session as revocations name it. */
+interface Verdict {
+  claims: AccessTokenClaims;
+  session: string;
+}
+
 /** Verifies users' access tokens against auth's keys, and remembers each verdict until `exp`. */
 export class AccessTokenVerifier {
   readonly #options: VerifierOptions;
   readonly #keys: KeySet;
-  readonly #verdicts = new LRUCache<string, AccessTokenClaims>({ max: 10_000 });
+  readonly #verdicts = new LRUCache<string, Verdict>({ max: 10_000 });
 
   constructor(options: VerifierOptions) {
     this.#options = options;
@@ -49,10 +55,19 @@ export class AccessTokenVerifier {
     }
   }
 
-  #living(claims: AccessTokenClaims): AccessTokenClaims {
+  #living(verdict: Verdict): AccessTokenClaims | Promise<AccessTokenClaims> {
+    const { revocations } = this.#options;
+    const { claims, session } = verdict;
     if (claims.exp * 1000 <= Date.now()) throw new CitadelError("AccessTokenExpired");
-    if (this.#options.revocations.has(claims.sid)) throw new CitadelError("AccessTokenRevoked");
-    return claims;
+    if (revocations.has(session)) throw new CitadelError("AccessTokenRevoked");
+    return revocations.isCurrent ? claims : this.#learnAndJudge(verdict);
+  }
+
+  async #learnAndJudge(verdict: Verdict): Promise<AccessTokenClaims> {
+    await this.#options.revocations.learn().catch((cause: unknown) => {
+      throw new CitadelError("IdentityServiceNotAccessible", { cause });
+    });
+    return this.#living(verdict);
   }
 
   async #fetchAndCheck(token: string, kid: string): Promise<AccessTokenClaims> {
@@ -61,13 +76,13 @@ export class AccessTokenVerifier {
     });
     if (!key) throw new CitadelError("SigningKeyNotFound");
     try {
-      return this.#check(token, key);
+      return await this.#check(token, key);
     } catch (error) {
       throw refusal(error);
     }
   }
 
-  #check(token: string, key: VerificationKey): AccessTokenClaims {
+  #check(token: string, key: VerificationKey): AccessTokenClaims | Promise<AccessTokenClaims> {
     const { issuer } = this.#options;
     const claims = verifyJwt(token, key, {
       typ: ACCESS_TOKEN_TYPE,
@@ -76,8 +91,9 @@ export class AccessTokenVerifier {
       maxLifetime: MAX_LIFETIME,
     });
     if (!this.#isOurs(claims)) throw new TokenError("not an access token of this deployment");
-    this.#verdicts.set(token, claims);
-    return this.#living(claims);
+    const verdict = { claims, session: hashOfSession(claims.sid) };
+    this.#verdicts.set(token, verdict);
+    return this.#living(verdict);
   }
 
   #isOurs(claims: Record<string, unknown>): claims is Record<string, unknown> & AccessTokenClaims {

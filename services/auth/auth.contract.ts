@@ -1,5 +1,6 @@
 import { defineContract } from "../../lib/contract.ts";
 import { JWKS } from "../../lib/key-set.ts";
+import { REVOCATIONS } from "../../lib/revocations.ts";
 
 /** What a sign-in answers, with OAuth's names (RFC 6749, 5.1). */
 export const TOKEN_ANSWER = {
@@ -51,6 +52,21 @@ export const contract = defineContract({
       rest: "POST /api/auth/logout-all",
       params: { $$strict: true },
       result: null,
+    },
+    endSessions: {
+      description: "Ends all sessions of somebody whose password is another now.",
+      restricted: ["users"],
+      auth: "none",
+      params: { $$strict: true, userId: "uuid" },
+      result: null,
+    },
+    revocations: {
+      description:
+        "The sessions that ended lately, hashed; every node refuses their access tokens.",
+      restricted: null,
+      auth: "none",
+      params: { $$strict: true },
+      result: REVOCATIONS,
     },
     whoami: {
       description: "Says who the access token speaks for.",

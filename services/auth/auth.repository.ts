@@ -18,7 +18,7 @@ interface AuthDatabase {
 
 /** What became of a refresh token: its session goes on, or it was no good, or it was used before. */
 export type Rotation =
-  | { outcome: "rotated"; sessionId: string; userId: string }
+  | { outcome: "rotated"; sessionId: string }
   | { outcome: "invalid" }
   | { outcome: "reused"; sessionId: string };
 
@@ -55,13 +55,13 @@ export class AuthRepository {
       if (!used) return this.#whyNot(trx, token);
       const session = await trx
         .selectFrom("sessions")
-        .select(["id", "user_id"])
+        .select("id")
         .where("id", "=", used.session_id)
         .where("ended_at", "is", null)
         .executeTakeFirst();
       if (!session) return { outcome: "invalid" };
       await this.#store(trx, session.id, next, expiresAt);
-      return { outcome: "rotated", sessionId: session.id, userId: session.user_id };
+      return { outcome: "rotated", sessionId: session.id };
     });
   }
 
@@ -81,15 +81,48 @@ export class AuthRepository {
       .execute();
   }
 
-  /** Ends a session, or all of a user's. @returns the sessions that were living until now */
-  async endSessions(which: { id: string } | { userId: string }): Promise<string[]> {
-    const rows = await this.#db
+  /** Whose session this refresh token would continue; undefined: nobody's. Nothing is used up. */
+  async userOf(refreshToken: string): Promise<string | undefined> {
+    const row = await this.#db
+      .selectFrom("refresh_tokens")
+      .innerJoin("sessions", "sessions.id", "refresh_tokens.session_id")
+      .select("sessions.user_id")
+      .where("hash", "=", hashOf(refreshToken))
+      .where("used_at", "is", null)
+      .where("expires_at", ">", sql<Date>`now()`)
+      .where("ended_at", "is", null)
+      .executeTakeFirst();
+    return row?.user_id;
+  }
+
+  /**
+   * Ends a session, or all of a user's.
+   *
+   * @returns those that were living until now, or ended in the last `seconds`
+   */
+  async endSessions(which: { id: string } | { userId: string }, seconds: number) {
+    const [column, value] =
+      "id" in which ? (["id", which.id] as const) : (["user_id", which.userId] as const);
+    await this.#db
       .updateTable("sessions")
       .set({ ended_at: sql`now()` })
       .where("ended_at", "is", null)
-      .where("id" in which ? "id" : "user_id", "=", "id" in which ? which.id : which.userId)
-      .returning("id")
+      .where(column, "=", value)
       .execute();
-    return rows.map(({ id }) => id);
+    const sessions = await this.#endedIn(seconds).where(column, "=", value).execute();
+    return sessions.map(({ id }) => id);
+  }
+
+  /** The sessions that ended in the last `seconds`, and when. */
+  async endedSessions(seconds: number): Promise<{ id: string; endedAt: Date }[]> {
+    const rows = await this.#endedIn(seconds).execute();
+    return rows.flatMap(({ id, ended_at }) => (ended_at ? [{ id, endedAt: ended_at }] : []));
+  }
+
+  #endedIn(seconds: number) {
+    return this.#db
+      .selectFrom("sessions")
+      .select(["id", "ended_at"])
+      .where("ended_at", ">", sql<Date>`now() - make_interval(secs => ${seconds})`);
   }
 }

@@ -11,7 +11,9 @@ import { configOf } from "../../lib/attachment.ts";
 import type { Caller, ResultOf } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { signJwt } from "../../lib/jwt.ts";
+import { hashOfSession } from "../../lib/revocations.ts";
 import { readSigningKey } from "../../lib/signing-key.ts";
+import { revocationsOf } from "../../middlewares/auth/index.ts";
 import { implement } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./auth.contract.ts";
@@ -32,16 +34,14 @@ export default class AuthService extends Service {
       expiresAt: new Date(Date.now() + config.refreshTokenTtl * 1000),
     });
 
-    /** The access token for a session, with what the users service says of the user now. */
-    const mint = async (ctx: Caller, userId: string, sid: string, refreshToken: string) => {
-      const { permissions, subjectType, ...user } = await ctx.call("users.identity", {
-        id: userId,
-      });
+    /** The tokens of a session, with what the users service says of the user now. */
+    const mint = (identity: ResultOf<"users.identity">, sid: string, refreshToken: string) => {
+      const { permissions, subjectType, ...user } = identity;
       const iat = Math.floor(Date.now() / 1000);
       const claims: AccessTokenClaims = {
         iss: config.issuer,
         aud: config.issuer,
-        sub: userId,
+        sub: user.id,
         iat,
         exp: iat + config.accessTokenTtl,
         jti: randomUUID(),
@@ -62,11 +62,19 @@ export default class AuthService extends Service {
       } satisfies ResultOf<"auth.createSession">;
     };
 
-    /** Ends sessions and tells every node, which then refuses what is left of their access tokens. */
+    /** For how long an ended session has to be remembered, in seconds; clocks differ a little. */
+    const memory = config.accessTokenTtl + 60;
+
+    /**
+     * Ends sessions and tells every node, which then refuses what is left of their access tokens. Fails
+     * where nobody can be told; to do it again tells of those that have ended as well.
+     */
     const end = async (ctx: Caller, which: { id: string } | { userId: string }) => {
-      const until = Math.ceil(Date.now() / 1000) + config.accessTokenTtl;
-      for (const sid of await this.sessions.endSessions(which))
-        await ctx.broadcast("session.revoked", { sid, until });
+      const until = Math.ceil(Date.now() / 1000) + memory;
+      const ended = await this.sessions.endSessions(which, memory);
+      for (const sid of ended) revocationsOf(broker).add(sid, until);
+      for (const sid of ended)
+        await ctx.broadcast("session.revoked", { sid, until }, { throwError: true });
     };
 
     this.parseServiceSchema(
@@ -77,28 +85,41 @@ export default class AuthService extends Service {
             createSession: async (ctx) => {
               const { refreshToken, expiresAt } = makeRefreshToken();
               const { userId } = ctx.params;
+              const identity = await ctx.call("users.identity", { id: userId });
               const sid = await this.sessions.createSession(userId, refreshToken, expiresAt);
-              return mint(ctx, userId, sid, refreshToken);
+              return mint(identity, sid, refreshToken);
             },
 
             refresh: async (ctx) => {
+              const { refresh_token } = ctx.params;
               const { refreshToken, expiresAt } = makeRefreshToken();
-              const rotation = await this.sessions.rotate(
-                ctx.params.refresh_token,
-                refreshToken,
-                expiresAt,
-              );
+              // asked first: while users is away, the token is not used up
+              const userId = await this.sessions.userOf(refresh_token);
+              const identity = userId && (await ctx.call("users.identity", { id: userId }));
+              const rotation = await this.sessions.rotate(refresh_token, refreshToken, expiresAt);
               if (rotation.outcome === "reused") {
                 await end(ctx, { id: rotation.sessionId });
                 throw new CitadelError("RefreshTokenReused");
               }
-              if (rotation.outcome === "invalid") throw new CitadelError("RefreshTokenInvalid");
-              return mint(ctx, rotation.userId, rotation.sessionId, refreshToken);
+              if (rotation.outcome === "invalid" || !identity)
+                throw new CitadelError("RefreshTokenInvalid");
+              return mint(identity, rotation.sessionId, refreshToken);
             },
 
             logout: (ctx) => end(ctx, { id: ctx.locals.user.sid }),
 
             logoutAll: (ctx) => end(ctx, { userId: ctx.locals.user.sub }),
+
+            endSessions: (ctx) => end(ctx, { userId: ctx.params.userId }),
+
+            revocations: async () => {
+              const ended = await this.sessions.endedSessions(memory);
+              const sessions = ended.map(({ id, endedAt }) => ({
+                hash: hashOfSession(id),
+                until: Math.ceil(endedAt.getTime() / 1000) + memory,
+              }));
+              return { sessions };
+            },
 
             whoami: async (ctx) => ({ message: "Access granted", user: { ...ctx.locals.user } }),
 

@@ -67,8 +67,10 @@ export default class UsersService extends Service {
             update: async (ctx) => {
               const { id, password, ...changes } = ctx.params;
               const passwordHash = password && (await this.passwords.hash(password));
-              const account = await this.accounts.update(id, { ...changes, passwordHash });
-              return toUser(found(account), ctx.locals.user);
+              const account = found(await this.accounts.update(id, { ...changes, passwordHash }));
+              // whoever knew the old one may be signed in
+              if (passwordHash) await ctx.call("auth.endSessions", { userId: id });
+              return toUser(account, ctx.locals.user);
             },
 
             remove: async (ctx) => {

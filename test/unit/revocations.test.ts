@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { hashOfSession, Revocations } from "../../lib/revocations.ts";
+
+const LATER = Date.now() / 1000 + 600;
+
+/** auth, as it can be had or not. */
+function makeAuth() {
+  const auth = {
+    isAway: false,
+    asked: 0,
+    sessions: [] as { hash: string; until: number }[],
+    fetch: async () => {
+      auth.asked += 1;
+      if (auth.isAway) throw new Error("away");
+      return { sessions: auth.sessions };
+    },
+  };
+  return auth;
+}
+
+describe("the revocations that a node knows of", () => {
+  it("are asked for once, before the first token, and again after the bus was away", async () => {
+    const auth = makeAuth();
+    auth.sessions = [{ hash: hashOfSession("one"), until: LATER }];
+    const revocations = new Revocations(auth);
+    expect(revocations.isCurrent).toBe(false);
+    await Promise.all([revocations.learn(), revocations.learn()]);
+    expect(revocations.isCurrent).toBe(true);
+    expect(revocations.has(hashOfSession("one"))).toBe(true);
+    expect(auth.asked).toBe(1);
+
+    auth.sessions = [{ hash: hashOfSession("two"), until: LATER }];
+    revocations.distrust();
+    expect(revocations.isCurrent).toBe(false);
+    await revocations.learn();
+    expect(revocations.has(hashOfSession("two"))).toBe(true);
+    expect(revocations.has(hashOfSession("one"))).toBe(true);
+    revocations.stop();
+  });
+
+  it("are asked for in the background, so that a lost broadcast is made up for", async () => {
+    const auth = makeAuth();
+    const revocations = new Revocations({ ...auth, fetch: auth.fetch, interval: 5 });
+    await revocations.learn();
+    auth.sessions = [{ hash: hashOfSession("lost"), until: LATER }];
+    await expect.poll(() => revocations.has(hashOfSession("lost"))).toBe(true);
+    revocations.stop();
+  });
+
+  it("cannot be done without: while auth was never asked, asking fails", async () => {
+    const auth = makeAuth();
+    auth.isAway = true;
+    const revocations = new Revocations(auth);
+    await expect(revocations.learn()).rejects.toThrow("away");
+    expect(revocations.isCurrent).toBe(false);
+  });
+
+  it("go on while auth is away, and are asked for until it is back", async () => {
+    const auth = makeAuth();
+    const revocations = new Revocations({ ...auth, fetch: auth.fetch, retryInterval: 5 });
+    revocations.add("told", LATER);
+    await revocations.learn();
+    auth.isAway = true;
+    revocations.distrust();
+    await revocations.learn();
+    expect(revocations.isCurrent).toBe(true);
+    expect(revocations.has(hashOfSession("told"))).toBe(true);
+    auth.sessions = [{ hash: hashOfSession("meanwhile"), until: LATER }];
+    auth.isAway = false;
+    await expect.poll(() => revocations.has(hashOfSession("meanwhile"))).toBe(true);
+    revocations.stop();
+  });
+
+  it("are forgotten when no access token of theirs can live", async () => {
+    const revocations = new Revocations(makeAuth());
+    revocations.add("old", Date.now() / 1000 - 1);
+    await revocations.learn();
+    expect(revocations.has(hashOfSession("old"))).toBe(false);
+    revocations.stop();
+  });
+});
