@@ -16,6 +16,7 @@ import {
 import type { ValueOf } from "../../lib/infer.ts";
 import type { Jwks } from "../../lib/key-set.ts";
 import { type REVOCATIONS, Revocations } from "../../lib/revocations.ts";
+import { isInternal, isPrivate } from "../service-guard/declarations.ts";
 import { AccessTokenVerifier, type AccessTokenRules } from "./verifier.ts";
 
 const HEADER = "authorization";
@@ -68,7 +69,6 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
     };
 
     const guarded = (next: Handler, endpoint: Endpoint): Handler => {
-      if (endpoint.visibility === "private" || endpoint.name.startsWith("$")) return next;
       const need = needOf(endpoint);
       return (ctx) => {
         const token = takeToken(ctx);
@@ -83,10 +83,17 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
       };
     };
 
+    /** Does some handler look at the user? To all others the token would only be lost. */
+    const needsUser = (event: string) =>
+      !isInternal(event) &&
+      broker.registry.events
+        .getAllEndpoints(event, null as never)
+        .some((endpoint) => (endpoint.event as Partial<Endpoint>).auth !== "none");
+
     const emit =
       (next: Emit): Emit =>
       (event, payload, given) =>
-        next(event, payload, carry(toOptions(given)));
+        next(event, payload, carry(toOptions(given), needsUser(event)));
 
     return toMiddleware({
       name: "Auth",
@@ -100,12 +107,12 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
       call:
         (next: Call): Call =>
         (target, params, opts = {}) =>
-          next(target, params, carry(opts)),
+          next(target, params, carry(opts, true)),
       emit,
       broadcast: emit,
       broadcastLocal: emit,
-      localAction: guarded,
-      localEvent: guarded,
+      localAction: (next, action) => (isPrivate(action) ? next : guarded(next, action)),
+      localEvent: (next, event) => (isInternal(event.name) ? next : guarded(next, event)),
     });
   };
 }
@@ -140,9 +147,9 @@ const needOf = ({ auth, permissions }: Endpoint): Need => ({
 
 /** Every action and event handler must say whether it needs a user. */
 function checkDeclarations(schema: ServiceSchema): void {
-  const endpoints = [...definitionsOf(schema.actions), ...definitionsOf(schema.events)];
-  for (const [name, { visibility, auth, permissions }] of endpoints) {
-    if (visibility === "private" || name.startsWith("$")) continue;
+  const actions = definitionsOf(schema.actions).filter(([, action]) => !isPrivate(action));
+  const events = definitionsOf(schema.events).filter(([event]) => !isInternal(event));
+  for (const [name, { auth, permissions }] of [...actions, ...events]) {
     const what = `'${name}' of the service '${schema.name}'`;
     if (!["required", "optional", "none"].includes(auth as string))
       throw new Error(`${what} must declare auth: "required", "optional" or "none".`);
@@ -151,14 +158,14 @@ function checkDeclarations(schema: ServiceSchema): void {
   }
 }
 
-/** Moves the token on: the caller's own, or the one that somebody left in meta. */
-function carry(opts: Options): Options {
+/** Moves the token on, if it is needed: the caller's own, or the one that somebody left in meta. */
+function carry(opts: Options, isNeeded: boolean): Options {
   const parent = opts.parentCtx ?? opts.ctx?.options?.parentCtx;
   const { token: given, ...meta } = opts.meta ?? {};
   const inherited = (opts.ctx?.locals as Locals | undefined)?.accessToken ?? tokenOf(parent);
   const token = typeof given === "string" ? given : inherited;
   const result = { ...opts, ...(opts.meta && { meta }) };
-  if (token === undefined) return result;
+  if (token === undefined || !isNeeded) return result;
   const headers = { ...opts.headers, [HEADER]: `Bearer ${token}` };
   if (opts.ctx) opts.ctx.headers = { ...opts.ctx.headers, ...headers };
   return { ...result, headers };
