@@ -17,16 +17,24 @@ async function answeringNodes(broker: ServiceBroker): Promise<ReadonlySet<string
   return new Set([broker.nodeID, ...others]);
 }
 
-/** The health of this node: alive, and ready once some node answers for every action. */
+/**
+ * The health of this node: alive; and ready from when every action was there for the first time until
+ * the node stops, or no other node answers any more. One service that is away is not its fault: the
+ * routes of all others go on.
+ */
 export function healthHandlers({ broker }: Service) {
   const actions = [...loadContracts().values()].flatMap(({ name, actions: offered }) =>
     Object.keys(offered).map((action) => `${name}.${action}`),
   );
+  let wasComplete = false;
   const isReady = async () => {
+    if (!broker.started || broker.stopping) return false;
     const nodes = await answeringNodes(broker);
     const isThere = (action: string) =>
       broker.registry.getActionEndpoints(action)?.endpoints.some(({ id }) => nodes.has(id));
-    return broker.started && actions.every(isThere);
+    const isComplete = actions.every(isThere);
+    wasComplete ||= isComplete;
+    return isComplete || (wasComplete && (nodes.size > 1 || !broker.transit));
   };
   return {
     "GET /health/live": (_req: GatewayRequest, res: GatewayResponse) =>

@@ -122,7 +122,8 @@ describe.skipIf(isMissing)("the gateway", () => {
     const broker = app.brokerOf("posts");
     const posts = app.service("posts");
     await broker.destroyService(posts);
-    await expect.poll(async () => (await request(app, "GET /health/ready")).status).toBe(503);
+    // the routes of all others go on
+    expect((await request(app, "GET /health/ready")).status).toBe(200);
     const { status, body } = await request(app, "GET /api/posts");
     expect(status).toBe(503);
     expect(body.type).toBe("ServiceNotAvailable");
