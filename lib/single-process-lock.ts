@@ -59,7 +59,7 @@ export function lockForProcess(file: string, what: string): () => void {
  */
 function removeStale(file: string, what: string): void {
   const turn = `${file}.turn`;
-  if (!attempt(() => mkdirSync(turn), "EEXIST")) return void awaitTurn(turn);
+  if (!attempt(() => mkdirSync(turn), "EEXIST")) return awaitTurn(turn);
   try {
     let content = "";
     if (!attempt(() => (content = readFileSync(file, "utf8")), "ENOENT")) return;

@@ -82,7 +82,7 @@ describe.skipIf(isMissing)("sessions", () => {
           handler: (ctx: { params: { sid: string } }) => void told.push(ctx.params.sid),
         },
       },
-    } as never) as Service;
+    } as never);
     const { sid } = JSON.parse(Buffer.from(phone.token.split(".")[1]!, "base64url").toString());
     await request(app, "POST /api/auth/logout-all", { token });
     await expect.poll(() => told).toContain(sid);
