@@ -6,7 +6,7 @@ import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./health.ts";
 import { httpMethods, httpSettings, logAnswers } from "./http.ts";
 import { requestMethods } from "./methods.ts";
-import { senders, socketMethods, socketSettings } from "./sockets.ts";
+import { confirm, senders, socketMethods, socketSettings } from "./sockets.ts";
 
 /** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
 export default class ApiService extends Service {
@@ -33,8 +33,16 @@ export default class ApiService extends Service {
             io: socketSettings(corsOrigins),
             $secureSettings: ["routes", "io"],
           },
-          methods: { ...httpMethods, ...requestMethods(corsOrigins), ...socketMethods },
+          methods: {
+            ...httpMethods,
+            ...requestMethods(corsOrigins),
+            ...socketMethods(corsOrigins),
+          },
           created: () => logAnswers(this as unknown as Service & Gateways),
+          started: () => {
+            const { io } = this as unknown as Gateways;
+            io.of("/").on("connection", (socket) => void confirm(this, socket));
+          },
         },
       ),
     );

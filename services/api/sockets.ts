@@ -2,7 +2,7 @@ import type { Service } from "moleculer";
 import type { ActionName, Caller } from "../../lib/contract.ts";
 import { loadContracts, routesOf } from "../../lib/contracts.ts";
 import { CitadelError, type PublicError } from "../../lib/errors.ts";
-import { toPublicError } from "../../lib/public-error.ts";
+import { isUnlogged, toPublicError } from "../../lib/public-error.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import { ownContext } from "../../mixins/contract.ts";
 import type { Gateways, Socket } from "./gateways.ts";
@@ -26,8 +26,8 @@ const roomOf = (roomId: string) => `room:${roomId}`;
 const roomOfSession = (sid: string) => `session:${sid}`;
 
 /** Ends a connection with the reason, which the client gets to see. */
-function end(socket: Socket, error: CitadelError): void {
-  socket.emit("session:end", error.toJSON());
+function end(socket: Socket, error: unknown): void {
+  socket.emit("session:end", toPublicError(error));
   socket.disconnect(true);
 }
 
@@ -37,17 +37,32 @@ async function identify(service: Service, socket: Socket, token: string): Promis
   const known = identities.get(socket);
   if (known && known.userId !== claims.sub)
     throw new CitadelError("UserNotAuthorized", { message: "This token is somebody else's." });
+  // nothing waits from here on: of two refreshes at once, the second finds what the first has left
   if (known) {
     clearTimeout(known.expiry);
-    await socket.leave(roomOfSession(known.sid));
+    void socket.leave(roomOfSession(known.sid));
   }
   const expiry = setTimeout(
     () => end(socket, new CitadelError("AccessTokenExpired")),
     claims.exp * 1000 - Date.now(),
   );
   identities.set(socket, { userId: claims.sub, sid: claims.sid, token, expiry });
-  await socket.join(roomOfSession(claims.sid));
+  void socket.join(roomOfSession(claims.sid));
+  // it may have gone while the token was looked at, and then nothing else ends the timer
+  if (socket.conn.readyState !== "open") forget(socket);
   return claims.exp;
+}
+
+/** Ends what waits for the end of a socket's token. */
+const forget = (socket: Socket) => clearTimeout(identities.get(socket)?.expiry);
+
+/** Looks at the token once more: its session may have ended between the handshake and now. */
+export async function confirm(service: Service, socket: Socket): Promise<void> {
+  try {
+    await accessTokenVerifierOf(service.broker).verify(identities.get(socket)?.token ?? "");
+  } catch (error) {
+    end(socket, error);
+  }
 }
 
 /** The handshake's token: `auth.token`, `Authorization: Bearer` or `?token=`. */
@@ -59,13 +74,24 @@ function tokenOf({ handshake }: Socket): unknown {
   );
 }
 
-async function authorize(service: Service, socket: Socket): Promise<void> {
+/** A token that somebody sent. @throws CitadelError AccessTokenRequired where there is none */
+function mustBeToken(token: unknown): string {
+  if (typeof token !== "string" || token === "") throw new CitadelError("AccessTokenRequired");
+  return token;
+}
+
+async function authorize(
+  service: Service,
+  socket: Socket,
+  origins: readonly string[],
+): Promise<void> {
   try {
-    const token = tokenOf(socket);
-    if (typeof token !== "string" || token === "") throw new CitadelError("AccessTokenRequired");
-    await identify(service, socket, token);
+    const { origin, host } = socket.handshake.headers;
+    if (!isAllowed(origin, host, origins)) throw new CitadelError("OriginNotAllowed");
+    socket.once("disconnect", () => forget(socket));
+    socket.conn.once("close", () => forget(socket));
+    await identify(service, socket, mustBeToken(tokenOf(socket)));
     await socket.join(roomOf("lobby"));
-    socket.once("disconnect", () => clearTimeout(identities.get(socket)?.expiry));
   } catch (error) {
     const shown = toPublicError(error);
     throw Object.assign(new Error(shown.message), { data: shown });
@@ -85,16 +111,27 @@ function callerFor(service: Service, socket: Socket): Caller {
   return ownContext(service, identities.get(socket)?.token);
 }
 
+/** An error as the client sees it; what is not the client's fault is logged, unless it was already. */
+function failure({ logger }: Service, error: unknown): PublicError {
+  if (isUnlogged(error)) logger.error({ err: error }, "A socket's event failed.");
+  return toPublicError(error);
+}
+
 /** A client event whose answer is one object. */
 function answered(
   handle: (service: Service, socket: Socket, data: Record<string, unknown>) => Promise<unknown>,
 ) {
-  return function (this: Socket & { $service: Service }, data: unknown, ack?: Ack) {
-    const respond: Ack = typeof ack === "function" ? ack : () => {};
-    handle(this.$service, this, isObject(data) ? data : {}).then(
-      (result) => respond({ ok: true, data: result }),
-      (error: unknown) => respond({ ok: false, error: toPublicError(error) }),
-    );
+  return async function (this: Socket & { $service: Service }, ...sent: unknown[]) {
+    const [data] = sent;
+    // what stands last: a client that has nothing to say sends no data
+    const ack = sent.at(-1);
+    const respond = typeof ack === "function" ? (ack as Ack) : () => {};
+    try {
+      const result = await handle(this.$service, this, isObject(data) ? data : {});
+      respond({ ok: true, data: result });
+    } catch (error) {
+      respond({ ok: false, error: failure(this.$service, error) });
+    }
   };
 }
 
@@ -108,7 +145,7 @@ const events = {
   ),
 
   "auth:refresh": answered(async (service, socket, { token }) => ({
-    exp: await identify(service, socket, String(token)),
+    exp: await identify(service, socket, mustBeToken(token)),
   })),
 
   call(
@@ -125,7 +162,7 @@ const events = {
         : Promise.reject(new CitadelError("NotFound"));
     calling.then(
       (result: unknown) => respond(null, result),
-      (error: unknown) => respond(toPublicError(error)),
+      (error: unknown) => respond(failure(this.$service, error)),
     );
   },
 };
@@ -151,26 +188,20 @@ export function socketSettings(origins: readonly string[]): object {
       serveClient: false,
       maxHttpBufferSize: 100_000,
       cors: { origin: [...origins] },
-      allowRequest(
-        { headers }: { headers: Record<string, string | undefined> },
-        decide: (error: string | null, allowed: boolean) => void,
-      ) {
-        decide(null, isAllowed(headers.origin, headers.host, origins));
-      },
     },
     namespaces: { "/": { authorization: true, events } },
   };
 }
 
-/** What the service does with its sockets. */
-export const socketMethods = {
+/** What the service does with its sockets. @param origins the pages, besides our own, that may connect */
+export const socketMethods = (origins: readonly string[]) => ({
   socketAuthorize(this: Service, socket: Socket) {
-    return authorize(this, socket);
+    return authorize(this, socket, origins);
   },
   // a callee's meta never changes who a socket is
   socketSaveMeta() {},
   socketSaveUser() {},
-};
+});
 
 /** Sends to the sockets of this node. */
 export function senders(gateways: () => Gateways) {

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { io as client } from "socket.io-client";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
 import { connect, next, refusal } from "../helpers/socket.ts";
+import type { Gateways } from "../../services/api/gateways.ts";
+import { revocationsOf } from "../../middlewares/auth/index.ts";
 
 describe.skipIf(isMissing)("a socket", () => {
   let app: App;
@@ -43,7 +46,10 @@ describe.skipIf(isMissing)("a socket", () => {
 
   it("is refused from a page of somebody else's", async () => {
     const options = { extraHeaders: { origin: "https://evil.example" } };
-    await expect(refusal(app, alice.token, options)).resolves.toBeDefined();
+    expect(await refusal(app, alice.token, options)).toMatchObject({
+      type: "OriginNotAllowed",
+      code: 403,
+    });
     const own = await connect(app, alice.token, { extraHeaders: { origin: app.url } });
     own.close();
   });
@@ -89,6 +95,35 @@ describe.skipIf(isMissing)("a socket", () => {
     socket.close();
   });
 
+  it.each([[], [{}], ["nonsense"], [{ token: 5 }], [{ token: {} }]])(
+    "is told that a token is missing when it refreshes with %j",
+    async (...sent) => {
+      const socket = await connect(app, alice.token);
+      const answer = await socket.timeout(5_000).emitWithAck("auth:refresh", ...sent);
+      expect(answer).toMatchObject({ ok: false, error: { type: "AccessTokenRequired" } });
+      socket.close();
+    },
+  );
+
+  it("is closed when its session ended between the handshake and the connection", async () => {
+    const bob = await register(app, "bob");
+    const { sid } = JSON.parse(Buffer.from(bob.token.split(".")[1]!, "base64url").toString());
+    const { io } = app.service("api") as unknown as Gateways;
+    // it stands behind the authorization, and sees only bob's socket
+    io.of("/").use((_socket, proceed) => {
+      revocationsOf(app.brokerOf("api")).add(sid, Date.now() / 1000 + 600);
+      proceed();
+    });
+    const socket = client(app.url, {
+      transports: ["websocket"],
+      forceNew: true,
+      reconnection: false,
+      auth: { token: bob.token },
+    });
+    expect(await next(socket, "session:end")).toMatchObject({ type: "AccessTokenRevoked" });
+    socket.close();
+  });
+
   it("is closed when its session ends, and told why", async () => {
     const bob = await register(app, "bob");
     const socket = await connect(app, bob.token);
@@ -114,5 +149,21 @@ describe.skipIf(isMissing)("a socket whose token ends", () => {
     const socket = await connect(app, token);
     const reason = next(socket, "session:end");
     expect(await reason).toMatchObject({ type: "AccessTokenExpired" });
+  });
+
+  it("lives on with the last of two tokens that it sends at once", async () => {
+    const { username, token } = await register(app);
+    const socket = await connect(app, token);
+    // expiry is counted in whole seconds
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const later = await login(app, username, PASSWORD);
+    const [first, second] = await Promise.all(
+      [token, later.token].map((one) => socket.emitWithAck("auth:refresh", { token: one })),
+    );
+    expect([first.ok, second.ok]).toEqual([true, true]);
+    await new Promise((resolve) => setTimeout(resolve, first.data.exp * 1000 + 200 - Date.now()));
+    expect(socket.connected).toBe(true);
+    expect(await next(socket, "session:end")).toMatchObject({ type: "AccessTokenExpired" });
+    expect(Date.now() / 1000).toBeGreaterThanOrEqual(second.data.exp);
   });
 });
