@@ -68,6 +68,8 @@ describe("npm run dev", () => {
     ["login nobody", /NotFound: There is no such user/],
     ["as alice posts.create --title Hi --body There", /title: 'Hi'/],
     ["as alice users.create --username x", /UserNotAuthorized/],
+    ["as alice auth.logout", /undefined|null/],
+    ["as alice users.profile", /username: 'alice'/],
     ["call posts.userPosts", /title: 'Hi'/],
   ])("answers '%s' in the REPL", async (line, answer) => {
     await ask(line, answer);
