@@ -11,6 +11,7 @@ export async function ensureAdministrator(
   { admin: { password, isMadeUp, ...admin } }: Config,
   accounts: UsersRepository,
   passwords: Passwords,
+  warn: (message: string) => void,
 ): Promise<void> {
   if (!password || (await accounts.hasAdministrator())) return;
   try {
@@ -21,9 +22,13 @@ export async function ensureAdministrator(
       subjectType: "SuperUserAccount",
     });
   } catch (error) {
-    // another node of this service was faster
-    if (error instanceof CitadelError && error.type === "Conflict") return;
-    throw error;
+    if (!(error instanceof CitadelError && error.type === "Conflict")) throw error;
+    // another node of this service may have been faster
+    if (await accounts.hasAdministrator()) return;
+    return warn(
+      "There is no administrator: an account that is none has the name in ADMIN_USERNAME or the " +
+        "address in ADMIN_EMAIL. Set others, and start again.",
+    );
   }
   // straight to the terminal: no log keeps it
   if (isMadeUp)

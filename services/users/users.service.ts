@@ -109,7 +109,9 @@ export default class UsersService extends Service {
           started: async () => {
             this.accounts = new UsersRepository(this.db);
             this.passwords = new Passwords(config.bcryptCost);
-            await ensureAdministrator(config, this.accounts, this.passwords);
+            await ensureAdministrator(config, this.accounts, this.passwords, (message) =>
+              this.logger.warn(message),
+            );
           },
           stopped: () => this.passwords?.close(),
         },

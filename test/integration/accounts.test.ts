@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { configOf } from "../../lib/attachment.ts";
+import { ensureAdministrator } from "../../services/users/first-administrator.ts";
+import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { administrator, login, PASSWORD, register, request } from "../helpers/http.ts";
 
@@ -249,6 +252,25 @@ describe.skipIf(isMissing)("accounts", () => {
     const { token } = await administrator(app);
     const found = await request(app, "GET /api/users?query=mallory", { token });
     expect(found.body.items).toEqual([]);
+  });
+
+  it("says so if the first administrator cannot be made, since somebody has the name", async () => {
+    const { accounts, passwords } = app.service("users") as unknown as UsersService;
+    const account = await accounts.findByLogin("admin");
+    const warnings: string[] = [];
+    const ensure = () =>
+      ensureAdministrator(configOf(app.brokerOf("users")), accounts, passwords, (message) =>
+        warnings.push(message),
+      );
+    await ensure();
+    expect(warnings).toEqual([]);
+    await accounts.update(account!.id, { roles: ["user"] });
+    try {
+      await ensure();
+      expect(warnings).toEqual([expect.stringMatching(/no administrator: .*ADMIN_USERNAME/)]);
+    } finally {
+      await accounts.update(account!.id, { roles: ["admin"] });
+    }
   });
 
   it("refuses passwords over 72 bytes, of which bcrypt would ignore the rest", async () => {
