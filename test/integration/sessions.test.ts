@@ -1,4 +1,3 @@
-import type { Service } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { administrator, login, PASSWORD, register, request } from "../helpers/http.ts";
