@@ -1,13 +1,20 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-/** The suites that run against every form of the application. */
-const APPLICATION = ["test/integration/**/*.test.ts", "test/attacks/**/*.test.ts"];
+/** What runs against every form of the application. */
+const INTEGRATION = ["test/integration/**/*.test.ts"];
+/** What also runs in process and over NATS; the database makes no difference to it. */
+const ATTACKS = ["test/attacks/**/*.test.ts"];
 
 const form = (topology: "process" | "nats" | "postgres") => ({
   extends: true as const,
   test: {
     name: topology,
-    include: [...APPLICATION, `test/${topology}/**/*.test.ts`],
+    include: [
+      ...INTEGRATION,
+      ...(topology === "postgres" ? [] : ATTACKS),
+      `test/${topology}/**/*.test.ts`,
+    ],
     provide: { topology },
   },
 });
@@ -18,6 +25,8 @@ export default defineConfig({
     experimental: { viteModuleRunner: false },
     globalSetup: "test/helpers/servers.ts",
     pool: "forks",
+    // each waits more than it works
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     testTimeout: 20_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000, interval: 20 } },

@@ -77,7 +77,7 @@ export class Announcements {
         if (grant) proofs[name] = grant.token;
       } catch (error) {
         isWhole = false;
-        broker.logger.debug(`'${name}' could not be proved yet.`, error);
+        broker.logger.debug({ err: error }, `'${name}' could not be proved yet.`);
       }
     }
     const before = Object.keys(metadata.serviceProofs ?? {}).length;
@@ -125,7 +125,7 @@ export class Announcements {
     try {
       this.#options.verifier.learn(keys);
     } catch (error) {
-      this.#broker.logger.warn("The guard's keys could not be read.", error);
+      this.#broker.logger.warn({ err: error }, "The guard's keys could not be read.");
       return;
     }
     const held = [...this.#held.values()];

@@ -80,7 +80,10 @@ export class Outgoing {
       };
       if (!(grant instanceof Promise)) return sendWith(grant);
       return grant.then(sendWith, (error: unknown) => {
-        this.#broker.logger.error(`The event '${event}' of '${caller}' was not emitted.`, error);
+        this.#broker.logger.error(
+          { err: error },
+          `The event '${event}' of '${caller}' was not emitted.`,
+        );
         if (opts.throwError) throw error;
       });
     };

@@ -111,7 +111,7 @@ export async function startApp(
   const { port } = server.address() as { port: number };
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url);
-  await Promise.all(brokers.map((broker) => broker.waitForServices(names, 10_000, 20)));
+  await Promise.all(brokers.map((broker) => broker.waitForServices(names, 30_000, 20)));
 
   return {
     url,
