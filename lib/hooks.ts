@@ -77,6 +77,12 @@ export function callAfter<T>(ready: Promise<T>, call: (value: T) => CallPromise)
   return Object.defineProperty(promise, "ctx", { get: () => inner?.ctx, set: () => {} });
 }
 
+/** An action that only its own service can reach, through `this.actions`: nobody has to prove anything. */
+export const isPrivate = ({ visibility }: Partial<Endpoint>) => visibility === "private";
+
+/** Moleculer's own events, `$node.connected`: they never leave the node. */
+export const isInternal = (event: string) => event.startsWith("$");
+
 /** The actions or events of a schema, without those that a service has switched off. */
 export function definitionsOf(part: unknown): [name: string, definition: Partial<Endpoint>][] {
   return Object.entries((part ?? {}) as Record<string, false | Partial<Endpoint>>).flatMap(

@@ -12,11 +12,12 @@ import {
   type Options,
   toMiddleware,
   toOptions,
+  isInternal,
+  isPrivate,
 } from "../../lib/hooks.ts";
 import type { ValueOf } from "../../lib/infer.ts";
 import type { Jwks } from "../../lib/key-set.ts";
 import { type REVOCATIONS, Revocations } from "../../lib/revocations.ts";
-import { isInternal, isPrivate } from "../service-guard/declarations.ts";
 import { AccessTokenVerifier, type AccessTokenRules } from "./verifier.ts";
 
 const HEADER = "authorization";

@@ -1,8 +1,8 @@
+import { isInternal } from "../../lib/hooks.ts";
 import type { ServiceBroker } from "moleculer";
 import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
 import { audienceOfNode } from "../../lib/service-token.ts";
 import type { CallTokens } from "./call-tokens.ts";
-import { isInternal } from "./declarations.ts";
 import type { Verifier } from "./verifier.ts";
 
 /** What a node says of itself (Moleculer's INFO packet), as far as it matters here. */

@@ -99,11 +99,17 @@ export class CallTokens {
     return entry.pending;
   }
 
+  /** Asks twice: the first guard node may have gone, and there may be another. */
   async #exchange(request: ExchangeRequest): Promise<Exchanged> {
+    const ask = () => this.#options.exchange(request);
+    const isRefusal = (error: unknown) => error instanceof CitadelError && error.code < 500;
     try {
-      return await this.#options.exchange(request);
+      return await ask().catch((error: unknown) => {
+        if (isRefusal(error)) throw error;
+        return ask();
+      });
     } catch (error) {
-      if (error instanceof CitadelError && error.code < 500) throw error;
+      if (isRefusal(error)) throw error;
       throw new CitadelError("GuardNotAccessible", { cause: error });
     }
   }

@@ -1,11 +1,5 @@
 import type { ServiceSchema } from "moleculer";
-import { definitionsOf, type Endpoint } from "../../lib/hooks.ts";
-
-/** An action that only its own service can reach, through `this.actions`: nobody has to prove anything. */
-export const isPrivate = ({ visibility }: Partial<Endpoint>) => visibility === "private";
-
-/** Moleculer's own events, `$node.connected`: they never leave the node. */
-export const isInternal = (event: string) => event.startsWith("$");
+import { definitionsOf, isInternal, isPrivate } from "../../lib/hooks.ts";
 
 /**
  * Holds every action and event handler of a service to its declaration.

@@ -1,9 +1,8 @@
 import type { Context, ServiceBroker } from "moleculer";
 import { CitadelError } from "../../lib/errors.ts";
-import type { Endpoint, Handler } from "../../lib/hooks.ts";
+import { type Endpoint, type Handler, isInternal, isPrivate } from "../../lib/hooks.ts";
 import { EVERY_NODE, ProofVerifier } from "../../lib/request-proof.ts";
 import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
-import { isInternal, isPrivate } from "./declarations.ts";
 import type { Denials } from "./denials.ts";
 import { takeProofs } from "./headers.ts";
 import { type Grant, grantOf } from "./made-here.ts";

@@ -79,6 +79,9 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks
   };
 }
 
+/** How long one guard node may take, in milliseconds. */
+const EXCHANGE_TIMEOUT = 3_000;
+
 /** Trades a credential for a call token. Only its name goes to the guard, with a proof by its secret. */
 async function exchange(
   broker: ServiceBroker,
@@ -96,6 +99,6 @@ async function exchange(
     { service, target: action, nodeID: endpoint.id, params, token: name },
   );
   const headers = { [CREDENTIAL_HEADER]: name, [CREDENTIAL_PROOF_HEADER]: proof };
-  const calling = { nodeID: endpoint.id, headers } as object;
+  const calling = { nodeID: endpoint.id, headers, timeout: EXCHANGE_TIMEOUT } as object;
   return broker.call<Exchanged, object>(action, params, calling);
 }

@@ -33,7 +33,7 @@ describe.skipIf(!natsUrl || !server)("a process for each service", () => {
     const port = await freePort();
     app = { url: `http://127.0.0.1:${port}` };
     const namespace = randomUUID();
-    for (const name of [...serviceNames(), "users"])
+    for (const name of [...serviceNames(), "users", "guard"])
       commands.set(
         commands.has(name) ? `${name} again` : name,
         run("start", {
