@@ -1,4 +1,5 @@
 import { isInternal } from "../../lib/hooks.ts";
+import { LRUCache } from "lru-cache";
 import type { ServiceBroker } from "moleculer";
 import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
 import { audienceOfNode } from "../../lib/service-token.ts";
@@ -34,9 +35,9 @@ export class Announcements {
   readonly #broker: ServiceBroker;
   readonly #options: AnnouncementsOptions;
   /** Nodes that have proved themselves, by their id: nobody else may speak for them. */
-  readonly #proved = new Set<string>();
+  readonly #proved = new LRUCache<string, true>({ max: 10_000 });
   /** What nodes said while the guard's keys were not known, by their id. */
-  readonly #held = new Map<string, () => void>();
+  readonly #held = new LRUCache<string, () => void>({ max: 1_000 });
   #timer: NodeJS.Timeout | undefined;
 
   constructor(broker: ServiceBroker, options: AnnouncementsOptions) {
@@ -100,7 +101,8 @@ export class Announcements {
    * @param accept hands it to Moleculer
    */
   receive(info: NodeInfo, accept: (info: NodeInfo) => unknown): void {
-    const { metadata = {}, sender, services } = info;
+    const { metadata, sender, services } = info;
+    if (!isInfo(info) || !metadata) return;
     if (metadata.guardKeys) this.#learn(metadata.guardKeys);
     const tokens = Object.values(metadata.serviceProofs ?? {}).filter(isText);
     if (tokens.some((token) => !this.#options.verifier.knowsKeyOf(token))) {
@@ -115,7 +117,7 @@ export class Announcements {
         this.#broker.logger.warn(`The guard takes no notice of the node '${sender}': no proof.`);
       return;
     }
-    if (proved.size > 0) this.#proved.add(sender);
+    if (proved.size > 0) this.#proved.set(sender, true);
     const isLetIn = ({ name, fullName = name }: NodeInfo["services"][number]) =>
       proved.has(fullName) || (isInternal(name) && proved.size > 0);
     accept({ ...info, services: services.filter(isLetIn) });
@@ -147,5 +149,14 @@ export class Announcements {
     return proved;
   }
 }
+
+/** Packets are whatever somebody has written to the bus. */
+const isInfo = ({ metadata, sender, services }: NodeInfo) =>
+  isText(sender) &&
+  typeof metadata === "object" &&
+  metadata !== null &&
+  typeof (metadata.serviceProofs ?? {}) === "object" &&
+  Array.isArray(services) &&
+  services.every((service) => isText((service as { name?: unknown } | null)?.name));
 
 const isText = (value: unknown): value is string => typeof value === "string";

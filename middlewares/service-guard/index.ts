@@ -69,10 +69,14 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks
     transitMessageHandler(next) {
       return (command, packet) => {
         const { payload } = packet;
-        if (command !== "INFO" || payload.sender === broker.nodeID) return next(command, packet);
-        announcements.receive(payload as never, (info) =>
-          next(command, { ...packet, payload: info }),
-        );
+        if (command !== "INFO" || payload?.sender === broker.nodeID) return next(command, packet);
+        try {
+          announcements.receive(payload as never, (info) =>
+            next(command, { ...packet, payload: info }),
+          );
+        } catch (error) {
+          broker.logger.warn({ err: error }, "A node's announcement could not be read.");
+        }
         return Promise.resolve(true);
       };
     },

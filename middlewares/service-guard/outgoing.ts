@@ -16,6 +16,16 @@ import type { CallTokens } from "./call-tokens.ts";
 import { PROOF_HEADER, TOKEN_HEADER, withHeaders } from "./headers.ts";
 import { type Grant, grantOf, markMadeHere } from "./made-here.ts";
 
+/** An action that asks for a proof. */
+interface Guarded {
+  endpoint: object;
+  audience: string;
+  needsProof: boolean;
+}
+
+const isGuarded = ({ action }: { action: object }) =>
+  (action as Partial<Endpoint>).restricted !== null;
+
 /**
  * The caller's side of the guard: puts proofs on what leaves a service. A call token lets the caller in;
  * what goes over the bus, where others may read it, also proves this one request.
@@ -24,6 +34,8 @@ export class Outgoing {
   readonly #broker: ServiceBroker;
   readonly #tokens: CallTokens;
   readonly #responseMeta: readonly string[];
+  /** By action: what was found of it last. */
+  readonly #known = new Map<string, Guarded>();
 
   constructor(broker: ServiceBroker, tokens: CallTokens, responseMeta: readonly string[]) {
     this.#broker = broker;
@@ -38,25 +50,30 @@ export class Outgoing {
       const guarded = caller === undefined ? undefined : this.#guarded(target);
       const grant = guarded && this.#tokens.get(caller as string, guarded.audience);
       if (!grant) return this.#seal(next(target, params, opts));
-      const send = (own: Grant) => {
-        // the proof names the node, so that is settled here
-        const endpoint = this.#broker.findNextActionEndpoint(
-          target as string,
-          opts,
-          opts.parentCtx,
-        );
-        if (endpoint instanceof Error) return next(target, params, opts);
-        const to = endpoint as unknown as Target;
-        if (endpoint.local && !guarded.needsProof)
-          return this.#seal(next(to, params, markMadeHere(opts, own)));
-        const { token } = own;
-        const request = { target: endpoint.action.name ?? "", nodeID: endpoint.id, params, token };
-        const proof = this.#prove(caller as string, request);
-        const headers = { [TOKEN_HEADER]: token, [PROOF_HEADER]: proof };
-        return this.#seal(next(to, params, withHeaders(opts, headers)));
-      };
-      return grant instanceof Promise ? callAfter(grant, send) : send(grant);
+      const from = caller as string;
+      return grant instanceof Promise
+        ? callAfter(grant, (own) => this.#send(next, target, params, opts, { from, guarded, own }))
+        : this.#send(next, target, params, opts, { from, guarded, own: grant });
     };
+
+  #send(
+    next: Call,
+    target: Target,
+    params: unknown,
+    opts: Options,
+    { from, guarded, own }: { from: string; guarded: Guarded; own: Grant },
+  ): CallPromise {
+    // the proof names the node, so that is settled here
+    const endpoint = this.#broker.findNextActionEndpoint(target as string, opts, opts.parentCtx);
+    if (endpoint instanceof Error) return next(target, params, opts);
+    const to = endpoint as unknown as Target;
+    if (endpoint.local && !guarded.needsProof)
+      return this.#seal(next(to, params, markMadeHere(opts, own)));
+    const { token } = own;
+    const request = { target: endpoint.action.name ?? "", nodeID: endpoint.id, params, token };
+    const headers = { [TOKEN_HEADER]: token, [PROOF_HEADER]: this.#prove(from, request) };
+    return this.#seal(next(to, params, withHeaders(opts, headers)));
+  }
 
   readonly emit =
     (next: Emit): Emit =>
@@ -105,15 +122,20 @@ export class Outgoing {
   }
 
   /** What must be proved for this action; undefined where everybody may come in. */
-  #guarded(target: Target): { audience: string; needsProof: boolean } | undefined {
+  #guarded(target: Target): Guarded | undefined {
     const name = typeof target === "string" ? target : target.action.name;
-    const endpoints = this.#broker.registry.getActionEndpoints(name)?.endpoints ?? [];
-    for (const { action, service } of endpoints) {
-      const { restricted, proof } = action as Partial<Endpoint>;
-      if (restricted !== null)
-        return { audience: audienceOfAction(service.fullName), needsProof: proof === "request" };
-    }
-    return undefined;
+    const list = this.#broker.registry.getActionEndpoints(name);
+    const endpoint = list?.endpoints.find(isGuarded);
+    if (!endpoint) return undefined;
+    const known = this.#known.get(name);
+    if (known?.endpoint === endpoint) return known;
+    const guarded = {
+      endpoint,
+      audience: audienceOfAction(endpoint.service.fullName),
+      needsProof: (endpoint.action as Partial<Endpoint>).proof === "request",
+    };
+    this.#known.set(name, guarded);
+    return guarded;
   }
 
   #guardedSubscribers(event: string) {

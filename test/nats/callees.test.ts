@@ -103,6 +103,32 @@ describe.skipIf(isMissing)("a node that proves nothing", () => {
     await thief.stop();
   });
 
+  it("does no harm with announcements that are none", async () => {
+    const sender = `odd-${randomUUID()}`;
+    const info = { ver: "5", sender, instanceID: "x", seq: 1, metadata: {}, services: [] };
+    const keys = [
+      null,
+      {},
+      { keys: null },
+      { keys: [null, {}, { kid: 1 }], endorsements: [1, "x"] },
+    ];
+    for (const odd of [
+      { metadata: null },
+      { metadata: 1 },
+      { services: null },
+      { services: "users" },
+      { services: [null, 1, {}, { name: 1 }] },
+      { metadata: { serviceProofs: null } },
+      { metadata: { serviceProofs: "x" } },
+      { metadata: { serviceProofs: { users: 1, guard: "x", posts: "a.b.c" } } },
+      ...keys.map((guardKeys) => ({ metadata: { guardKeys } })),
+    ])
+      nats.publish(`MOL-${app.env.NAMESPACE}.INFO`, JSON.stringify({ ...info, ...odd }));
+    await nats.flush();
+    for (let at = 0; at < 5; at++) expect((await request(app, "GET /api/posts")).status).toBe(200);
+    expect((await request(app, "GET /health/ready")).status).toBe(200);
+  });
+
   it("cannot speak for a node that has proved itself", async () => {
     const { nodeID } = app.brokerOf("posts");
     const info = {
