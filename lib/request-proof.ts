@@ -11,7 +11,9 @@ const PROOF_TYPE = "call-proof+jwt";
 /** Seconds. */
 const LIFETIME = 10;
 /** How many proofs are remembered at most; beyond that all are refused. */
-const MAX_REMEMBERED = 200_000;
+const MAX_REMEMBERED = 500_000;
+/** How much longer than it says a token is let in (lib/jwt.ts), and a second more. */
+const GRACE = 6;
 
 /** Events go to many nodes: each lets an event's proof in once. */
 export const EVERY_NODE = "*";
@@ -80,8 +82,7 @@ export class ProofVerifier {
   #use(use: string, exp: number): void {
     const now = Date.now() / 1000;
     for (const [old, end] of this.#seen) {
-      // verifyJwt lets a token in for some seconds longer than it says
-      if (end + LIFETIME > now) break;
+      if (end + GRACE > now) break;
       this.#seen.delete(old);
     }
     if (this.#seen.has(use)) throw new TokenError("used before");

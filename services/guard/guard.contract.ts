@@ -26,7 +26,7 @@ export const contract = defineContract({
         $$strict: true,
         audience: "string|min:1|max:200",
         /** Binds the token to the caller's key (RFC 7800). */
-        jwk: JWK,
+        jwk: { ...JWK, strict: true },
       },
       result: { type: "object", props: { token: "string", expiresIn: "number" } },
     },
