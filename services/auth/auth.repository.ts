@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { type Generated, type Kysely, sql } from "kysely";
 
-interface AuthDatabase {
+export interface AuthDatabase {
   sessions: {
     id: string;
     user_id: string;
@@ -28,8 +28,8 @@ const hashOf = (token: string) => createHash("sha256").update(token).digest("bas
 export class AuthRepository {
   readonly #db: Kysely<AuthDatabase>;
 
-  constructor(db: Kysely<never>) {
-    this.#db = db as unknown as Kysely<AuthDatabase>;
+  constructor(db: Kysely<AuthDatabase>) {
+    this.#db = db;
   }
 
   async createSession(userId: string, refreshToken: string, expiresAt: Date): Promise<string> {

@@ -17,11 +17,11 @@ import { revocationsOf } from "../../middlewares/auth/index.ts";
 import { implement } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./auth.contract.ts";
-import { AuthRepository } from "./auth.repository.ts";
+import { AuthRepository, type AuthDatabase } from "./auth.repository.ts";
 
 /** Sessions and the tokens that prove them. Who the users are, the users service knows. */
 export default class AuthService extends Service {
-  declare db: Kysely<never>;
+  declare db: Kysely<AuthDatabase>;
   declare sessions: AuthRepository;
 
   constructor(broker: ServiceBroker) {

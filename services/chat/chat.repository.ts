@@ -3,7 +3,7 @@ import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 
-interface ChatDatabase {
+export interface ChatDatabase {
   rooms: { id: string; name: string; private: boolean; seq: Generated<number> };
   messages: {
     id: string;
@@ -44,8 +44,8 @@ const toMessage = (row: Selectable<ChatDatabase["messages"]>): Message => ({
 export class ChatRepository {
   readonly #db: Kysely<ChatDatabase>;
 
-  constructor(db: Kysely<never>) {
-    this.#db = db as unknown as Kysely<ChatDatabase>;
+  constructor(db: Kysely<ChatDatabase>) {
+    this.#db = db;
   }
 
   async rooms(): Promise<{ id: string; name: string; private: boolean; seq: number }[]> {

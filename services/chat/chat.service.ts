@@ -6,7 +6,12 @@ import { CitadelError } from "../../lib/errors.ts";
 import { implement } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./chat.contract.ts";
-import { ChatRepository, type Message, type NewMessage } from "./chat.repository.ts";
+import {
+  ChatRepository,
+  type Message,
+  type NewMessage,
+  type ChatDatabase,
+} from "./chat.repository.ts";
 
 const LOBBY = "lobby";
 /** The name under which the house itself speaks; no account can have it. */
@@ -14,7 +19,7 @@ const HOUSE = "~citadel";
 
 /** Rooms and messages. Whoever is connected, the api nodes know. */
 export default class ChatService extends Service {
-  declare db: Kysely<never>;
+  declare db: Kysely<ChatDatabase>;
   declare chat: ChatRepository;
 
   constructor(broker: ServiceBroker) {

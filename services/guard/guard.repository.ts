@@ -22,12 +22,16 @@ const toCredential = (row: Selectable<Credentials>): Credential => ({
   revokedAt: row.revoked_at?.toISOString() ?? null,
 });
 
+export interface GuardDatabase {
+  credentials: Credentials;
+}
+
 /** What the guard knows of credentials: when they were used, and which are revoked. */
 export class GuardRepository {
-  readonly #db: Kysely<{ credentials: Credentials }>;
+  readonly #db: Kysely<GuardDatabase>;
 
-  constructor(db: Kysely<never>) {
-    this.#db = db as unknown as Kysely<{ credentials: Credentials }>;
+  constructor(db: Kysely<GuardDatabase>) {
+    this.#db = db;
   }
 
   /** Notes that a credential is used. @returns is it still good? */

@@ -17,11 +17,11 @@ import {
 import { implement } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./guard.contract.ts";
-import { GuardRepository } from "./guard.repository.ts";
+import { GuardRepository, type GuardDatabase } from "./guard.repository.ts";
 
 /** Gives services the tokens by which they prove themselves to each other. */
 export default class GuardService extends Service {
-  declare db: Kysely<never>;
+  declare db: Kysely<GuardDatabase>;
   declare credentials: GuardRepository;
 
   constructor(broker: ServiceBroker) {

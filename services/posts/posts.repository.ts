@@ -23,12 +23,16 @@ const toPost = (row: Selectable<Posts>): Post => ({
   updatedAt: row.updated_at.toISOString(),
 });
 
+export interface PostsDatabase {
+  posts: Posts;
+}
+
 /** The posts service's only table. */
 export class PostsRepository {
-  readonly #db: Kysely<{ posts: Posts }>;
+  readonly #db: Kysely<PostsDatabase>;
 
-  constructor(db: Kysely<never>) {
-    this.#db = db as unknown as Kysely<{ posts: Posts }>;
+  constructor(db: Kysely<PostsDatabase>) {
+    this.#db = db;
   }
 
   async insert(authorId: string, post: { title: string; body: string }): Promise<Post> {

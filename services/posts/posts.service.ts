@@ -8,11 +8,11 @@ import { CitadelError } from "../../lib/errors.ts";
 import { implement } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./posts.contract.ts";
-import { PostsRepository } from "./posts.repository.ts";
+import { PostsRepository, type PostsDatabase } from "./posts.repository.ts";
 
 /** Posts, which everybody reads and their authors write. */
 export default class PostsService extends Service {
-  declare db: Kysely<never>;
+  declare db: Kysely<PostsDatabase>;
   declare posts: PostsRepository;
 
   constructor(broker: ServiceBroker) {

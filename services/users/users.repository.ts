@@ -48,12 +48,16 @@ function nameTaken(error: Error & { constraint?: string }): never {
   });
 }
 
+export interface UsersDatabase {
+  accounts: Accounts;
+}
+
 /** The users service's only table. */
 export class UsersRepository {
-  readonly #db: Kysely<{ accounts: Accounts }>;
+  readonly #db: Kysely<UsersDatabase>;
 
-  constructor(db: Kysely<never>) {
-    this.#db = db as unknown as Kysely<{ accounts: Accounts }>;
+  constructor(db: Kysely<UsersDatabase>) {
+    this.#db = db;
   }
 
   async insert({ passwordHash, subjectType, ...account }: NewAccount): Promise<Account> {

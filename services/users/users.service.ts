@@ -12,11 +12,11 @@ import { database } from "../../mixins/database.ts";
 import { ensureAdministrator } from "./first-administrator.ts";
 import { permissionsOfRoles } from "./roles.ts";
 import { contract } from "./users.contract.ts";
-import { type Account, UsersRepository } from "./users.repository.ts";
+import { type Account, UsersRepository, type UsersDatabase } from "./users.repository.ts";
 
 /** Accounts, passwords and roles. */
 export default class UsersService extends Service {
-  declare db: Kysely<never>;
+  declare db: Kysely<UsersDatabase>;
   declare accounts: UsersRepository;
   declare passwords: Passwords;
 

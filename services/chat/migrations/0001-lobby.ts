@@ -1,6 +1,10 @@
 import { type Kysely, sql } from "kysely";
 
-export async function up(db: Kysely<never>): Promise<void> {
+interface Rooms {
+  rooms: { id: string; name: string; private: boolean };
+}
+
+export async function up(db: Kysely<Rooms>): Promise<void> {
   await db.schema
     .createTable("rooms")
     .addColumn("id", "text", (column) => column.primaryKey())
@@ -26,8 +30,5 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addUniqueConstraint("messages_client_id", ["user_id", "client_id"])
     .execute();
 
-  await (db as unknown as Kysely<{ rooms: { id: string; name: string; private: boolean } }>)
-    .insertInto("rooms")
-    .values({ id: "lobby", name: "Lobby", private: false })
-    .execute();
+  await db.insertInto("rooms").values({ id: "lobby", name: "Lobby", private: false }).execute();
 }
