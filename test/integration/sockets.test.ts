@@ -140,7 +140,7 @@ describe.skipIf(isMissing)("a socket whose token ends", () => {
   let app: App;
 
   beforeAll(async () => {
-    app = await startApp({ ACCESS_TOKEN_TTL: "2" });
+    app = await startApp({ ACCESS_TOKEN_TTL: "4" });
   });
   afterAll(() => app?.stop());
 
