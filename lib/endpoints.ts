@@ -3,7 +3,7 @@ import type { Access, ServiceContract } from "./contract.ts";
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /** What every node offers, whatever services it runs; the middlewares do it. */
-const NODE_ACTIONS = {
+export const NODE_ACTIONS = {
   "$guard.denials": { restricted: ["guard"], auth: "none" },
 } as const satisfies Record<string, Access>;
 

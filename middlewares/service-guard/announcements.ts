@@ -101,12 +101,16 @@ export class Announcements {
    * @param accept hands it to Moleculer
    */
   receive(info: NodeInfo, accept: (info: NodeInfo) => unknown): void {
-    const { metadata, sender, services } = info;
-    if (!isInfo(info) || !metadata) return;
-    if (metadata.guardKeys) this.#learn(metadata.guardKeys);
+    if (!isInfo(info)) return;
+    if (info.metadata?.guardKeys) this.#learn(info.metadata.guardKeys);
+    this.#consider(info, accept);
+  }
+
+  #consider(info: NodeInfo, accept: (info: NodeInfo) => unknown): void {
+    const { metadata = {}, sender, services } = info;
     const tokens = Object.values(metadata.serviceProofs ?? {}).filter(isText);
     if (tokens.some((token) => !this.#options.verifier.knowsKeyOf(token))) {
-      this.#held.set(sender, () => this.receive(info, accept));
+      this.#held.set(sender, () => this.#consider(info, accept));
       return;
     }
     const proved = this.#provedServices(info);
@@ -123,9 +127,10 @@ export class Announcements {
     accept({ ...info, services: services.filter(isLetIn) });
   }
 
+  /** Looks again at what was held, if there is anything new to look at it with. */
   #learn(keys: EndorsedKeys): void {
     try {
-      this.#options.verifier.learn(keys);
+      if (!this.#options.verifier.learn(keys)) return;
     } catch (error) {
       this.#broker.logger.warn({ err: error }, "The guard's keys could not be read.");
       return;

@@ -4,7 +4,7 @@ import { type Endpoint, type Handler, isInternal, isPrivate } from "../../lib/ho
 import { EVERY_NODE, ProofVerifier } from "../../lib/request-proof.ts";
 import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
 import type { Denials } from "./denials.ts";
-import { takeProofs } from "./headers.ts";
+import { takeProofs, TOKEN_HEADER } from "./headers.ts";
 import { type Grant, grantOf } from "./made-here.ts";
 import { refusal, type Verdict, type Verifier } from "./verifier.ts";
 
@@ -85,6 +85,8 @@ export class Incoming {
   /** What this process asks of itself needs no more proof than the token; its verdict is kept at hand. */
   #admitGrant(ctx: Context, next: Handler, door: Door, grant: Grant): Promise<unknown> {
     const { verifier } = this.#options;
+    // an event that also goes to other nodes has them
+    if (TOKEN_HEADER in ctx.headers) takeProofs(ctx);
     if (door.allowed === null) return next(ctx);
     const known = grant.verdict;
     if (known && known.audience === door.audience && verifier.isLiving(known))

@@ -1,4 +1,5 @@
 import type { Context } from "moleculer";
+import { NODE_ACTIONS, NODE_EVENTS } from "../../lib/endpoints.ts";
 import type { Denials } from "./denials.ts";
 import type { Verifier } from "./verifier.ts";
 
@@ -7,15 +8,13 @@ export const nodeService = (denials: Denials, verifier: Verifier) => ({
   name: "$guard",
   actions: {
     denials: {
-      restricted: ["guard"],
-      auth: "none",
+      ...NODE_ACTIONS["$guard.denials"],
       handler: () => denials.list(),
     },
   },
   events: {
     "credential.revoked": {
-      restricted: ["guard"],
-      auth: "none",
+      ...NODE_EVENTS["credential.revoked"],
       handler(ctx: Context<{ id: string }>) {
         verifier.revoke(ctx.params.id);
       },

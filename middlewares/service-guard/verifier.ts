@@ -61,9 +61,11 @@ export class Verifier {
     return trustedKeys(published, new Set(anchors));
   }
 
-  /** Takes keys that a node announces, as far as they can be trusted. */
-  learn(published: EndorsedKeys): void {
-    this.#keys.learn(this.#trusted(published));
+  /** Takes keys that a node announces, as far as they can be trusted. @returns were any of them new? */
+  learn(published: EndorsedKeys): boolean {
+    const unknown = this.#trusted(published).filter(({ kid }) => !this.#keys.cached(kid));
+    this.#keys.learn(unknown);
+    return unknown.length > 0;
   }
 
   /** Refuses the tokens of a credential from now on. */

@@ -129,6 +129,27 @@ describe.skipIf(isMissing)("a node that proves nothing", () => {
     expect((await request(app, "GET /health/ready")).status).toBe(200);
   });
 
+  it("does no harm with many announcements that cannot be judged", async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const token = `${part({ alg: "ES256", typ: "call-token+jwt", kid: "unknown" })}.${part({})}.AAAA`;
+    const metadata = { serviceProofs: { users: token }, guardKeys: { keys: [], endorsements: [] } };
+    for (let at = 0; at < 60; at++)
+      nats.publish(
+        `MOL-${app.env.NAMESPACE}.INFO`,
+        JSON.stringify({
+          ver: "5",
+          sender: `odd-${at}`,
+          instanceID: "x",
+          seq: 1,
+          metadata,
+          services: [{ name: "users" }],
+        }),
+      );
+    await nats.flush();
+    expect((await request(app, "GET /api/posts")).status).toBe(200);
+    expect(known("users").join()).not.toContain("odd");
+  });
+
   it("cannot speak for a node that has proved itself", async () => {
     const { nodeID } = app.brokerOf("posts");
     const info = {
