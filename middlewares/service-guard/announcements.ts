@@ -1,6 +1,6 @@
-import { isInternal } from "../../lib/hooks.ts";
 import { LRUCache } from "lru-cache";
 import type { ServiceBroker } from "moleculer";
+import { isInternal } from "../../lib/hooks.ts";
 import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
 import { audienceOfNode } from "../../lib/service-token.ts";
 import type { CallTokens } from "./call-tokens.ts";
