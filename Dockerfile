@@ -9,6 +9,9 @@ RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev
 
 COPY . .
 
+# where mail lies without a server for it; the volume takes its owner and mode from here
+RUN install -d -o node -g node -m 700 /data/mail
+
 USER node
 EXPOSE 3000
 # node itself, not npm, so that SIGTERM reaches the broker, which then drains

@@ -4,17 +4,36 @@ import { join } from "node:path";
 import type { BrokerOptions, ServiceBroker } from "moleculer";
 import { setConfig } from "./lib/attachment.ts";
 import { type Config, loadConfig } from "./lib/config.ts";
-import { serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
+import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
+import type { CitadelError, ErrorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
+import { mustBeRoutable } from "./lib/route-problems.ts";
 import { makeSecrets } from "./lib/secrets.ts";
 import { validatorOptions } from "./lib/validator.ts";
+import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
 import { serviceGuard } from "./middlewares/service-guard/index.ts";
+import { transporterStatus } from "./middlewares/transporter-status.ts";
 import { commands } from "./repl/commands.ts";
+import { permissionsOfRoles, ROLE_NAMES } from "./services/users/roles.ts";
 
-/** The broker of one node. */
+/**
+ * What a token brings about that could not be checked: it says nothing about the callee, and whoever
+ * sends such tokens must not be able to shut an action for everybody.
+ */
+const OF_TOKENS: ReadonlySet<unknown> = new Set<ErrorType>([
+  "JwksError",
+  "IdentityServiceNotAccessible",
+]);
+
+/**
+ * The broker of one node.
+ *
+ * @throws Error that names each route which cannot be
+ */
 export function brokerOptions(config: Config): BrokerOptions {
+  mustBeRoutable(loadContracts());
   const hotReload = process.argv.includes("--hot");
   return {
     namespace: config.namespace,
@@ -55,10 +74,10 @@ export function brokerOptions(config: Config): BrokerOptions {
       delay: 100,
       maxDelay: 1_000,
       factor: 2,
-      // not after a timeout: the caller has waited long enough
+      // not after a timeout: the caller has waited long enough; nor while an issuer is left alone
       check: (error) => {
-        const { retryable, code } = error as { retryable?: boolean; code?: unknown };
-        return retryable === true && code !== 504;
+        const { retryable, code, type } = error as Partial<CitadelError>;
+        return retryable === true && code !== 504 && type !== "JwksError";
       },
     },
     circuitBreaker: {
@@ -67,7 +86,10 @@ export function brokerOptions(config: Config): BrokerOptions {
       minRequestCount: 20,
       windowTime: 30,
       halfOpenTime: 5_000,
-      check: (error) => ((error as { code?: unknown } | undefined)?.code as number) >= 500,
+      check: (error) => {
+        const { code = 0, type } = (error as Partial<CitadelError> | undefined) ?? {};
+        return code >= 500 && !OF_TOKENS.has(type);
+      },
     },
     bulkhead: { enabled: true, concurrency: 200, maxQueueSize: 2_000 },
     // how soon other nodes learn of a service that starts or stops, in milliseconds
@@ -91,10 +113,17 @@ export function brokerOptions(config: Config): BrokerOptions {
       "Debounce",
       "Throttle",
       // neither a cached answer nor a validation message reaches somebody who may not ask
-      authMiddleware(config) as never,
+      authMiddleware({
+        ...config,
+        permissionsOf: (roles) => permissionsOfRoles(roles, permissionsOf(loadContracts())),
+      }) as never,
+      auditMiddleware(serviceNames()) as never,
+      transporterStatus as never,
       serviceGuard({
         services: serviceNames(),
         credential: (name) => config.secret(name, "auth_token"),
+        onRefusal: (ctx, { target, error, caller }) =>
+          auditRefusal(ctx, "service.refused", target, error, caller),
       }) as never,
       "ErrorHandler",
       "Tracing",
@@ -104,7 +133,7 @@ export function brokerOptions(config: Config): BrokerOptions {
 
     created(broker: ServiceBroker) {
       const names = broker.middlewares.list.map(({ name }) => name);
-      for (const name of ["ServiceGuard", "Auth"])
+      for (const name of ["ServiceGuard", "Audit", "Auth"])
         if (!names.includes(name)) throw new Error(`The middleware ${name} is missing.`);
       setConfig(broker, config);
     },
@@ -116,7 +145,7 @@ export function brokerOptions(config: Config): BrokerOptions {
 /** The configuration of this process; in development its secrets are made on the first start. */
 export function configure(env: NodeJS.ProcessEnv = process.env): Config {
   const services = serviceNames();
-  const config = loadConfig(env, services);
+  const config = loadConfig(env, services, ROLE_NAMES);
   if (config.production) return config;
   makeSecrets(join(config.dataDir, "secrets"), services);
   if (config.admin.password) return config;

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 /** What runs against every form of the application. */
 const INTEGRATION = ["test/integration/**/*.test.ts"];
-/** What also runs in process and over NATS; the database makes no difference to it. */
+/** What runs in process and over NATS alone: the database makes no difference to it. */
 const ATTACKS = ["test/attacks/**/*.test.ts"];
 
 const form = (topology: "process" | "nats" | "postgres") => ({
@@ -25,6 +25,8 @@ export default defineConfig({
     experimental: { viteModuleRunner: false },
     globalSetup: "test/helpers/servers.ts",
     pool: "forks",
+    // files of one worker share what Node has loaded; each starts an application of its own
+    isolate: false,
     // each waits more than it works
     maxWorkers: Math.max(3, availableParallelism() - 1),
     testTimeout: 20_000,

@@ -1,4 +1,5 @@
 import { decide, type Subject } from "./access.ts";
+import { describeSubjects, type SubjectType } from "./access-token.ts";
 import type { Roles } from "./access-report.ts";
 import type { ServiceContract } from "./contract.ts";
 import { type DeclaredAction, declaredActions, declaredHandlers } from "./endpoints.ts";
@@ -18,7 +19,7 @@ export interface Row {
   group: string;
   /** One for each column. */
   cells: Cell[];
-  /** What it asks of the user: a permission, "a user", or nothing. */
+  /** What it asks of the user: a permission or "a user", and of which kind; or nothing. */
   needs: string;
 }
 
@@ -27,13 +28,21 @@ export interface Matrix {
   rows: Row[];
 }
 
-/** Who may do what: each action and event handler, for nobody, each role and each service. */
-export function accessMatrix(contracts: Contracts, roles: Roles): Matrix {
+/**
+ * Who may do what: each action and event handler, for nobody, each role and each service.
+ *
+ * @param kindOf what kind of subject somebody with this role is
+ */
+export function accessMatrix(
+  contracts: Contracts,
+  roles: Roles,
+  kindOf: (role: string) => SubjectType,
+): Matrix {
   const subjects: [string, Subject][] = [
     ["anonymous", { kind: "anonymous" }],
     ...[...roles].map(([name, permissions]): [string, Subject] => [
       name,
-      { kind: "user", name, permissions },
+      { kind: "user", name, permissions, subjectType: kindOf(name) },
     ]),
     ...[...contracts.keys()].map((name): [string, Subject] => [name, { kind: "service", name }]),
   ];
@@ -61,5 +70,9 @@ function cellOf(subject: Subject, { name, access, route }: DeclaredAction): Cell
   return route === undefined ? "inside" : "yes";
 }
 
-const needsOf = ({ access: { auth, permissions } }: DeclaredAction) =>
-  permissions ?? (auth === "required" ? "a user" : "");
+function needsOf({ access: { auth, permissions, subjects } }: DeclaredAction): string {
+  if (auth !== "required") return "";
+  if (!subjects) return permissions ?? "a user";
+  const kinds = describeSubjects(subjects);
+  return permissions === undefined ? kinds : `${permissions}, ${kinds}`;
+}

@@ -10,6 +10,7 @@ interface AccessFacts {
   restricted: readonly string[] | null;
   auth: Access["auth"];
   permissions?: string;
+  subjects?: readonly string[];
   proof?: Access["proof"];
   route?: string;
 }
@@ -55,11 +56,12 @@ export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
 }
 
 function factsOf({ access, route }: DeclaredAction): AccessFacts {
-  const { restricted, auth, permissions, proof } = access;
+  const { restricted, auth, permissions, subjects, proof } = access;
   return {
     restricted: restricted && restricted.toSorted(),
     auth,
     ...(permissions !== undefined && { permissions }),
+    ...(subjects !== undefined && { subjects: subjects.toSorted() }),
     ...(proof !== undefined && { proof }),
     ...(route !== undefined && { route }),
   };

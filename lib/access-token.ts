@@ -4,15 +4,48 @@ import type { Claims } from "./jwt.ts";
 export const ACCESS_TOKEN_TYPE = "at+jwt";
 
 /** What kind of subject a token speaks for. */
-export type SubjectType =
-  | "ManagedServiceAccount"
-  | "ServiceAccount"
-  | "UserAccount"
-  | "ImpersonatedUserAccount"
-  | "SuperUserAccount"
-  | "EnvironmentAdminAccount"
-  | "EndUserAccount"
-  | "EndUserApplication";
+export const SUBJECT_TYPES = [
+  "ManagedServiceAccount",
+  "ServiceAccount",
+  "UserAccount",
+  "ImpersonatedUserAccount",
+  "SuperUserAccount",
+  "EnvironmentAdminAccount",
+  "EndUserAccount",
+  "EndUserApplication",
+] as const;
+
+export type SubjectType = (typeof SUBJECT_TYPES)[number];
+
+export const isSubjectType = (value: unknown): value is SubjectType =>
+  (SUBJECT_TYPES as readonly unknown[]).includes(value);
+
+/** Staff, who may manage: every kind of account that works for the operator. */
+export const STAFF = [
+  "UserAccount",
+  "SuperUserAccount",
+  "EnvironmentAdminAccount",
+] as const satisfies SubjectType[];
+
+/** People who act for themselves, with a password of their own. */
+export const PEOPLE = ["EndUserAccount", ...STAFF] as const satisfies SubjectType[];
+
+/** What a person calls those who act in another's name. */
+const IMPERSONATED = "impersonated";
+
+/** Kinds of subject as a person reads them. */
+export function describeSubjects(subjects: readonly SubjectType[]): string {
+  const hasAll = (group: readonly SubjectType[]) => group.every((type) => subjects.includes(type));
+  const [name, group]: [string, readonly SubjectType[]] | [] = hasAll(PEOPLE)
+    ? ["people", PEOPLE]
+    : hasAll(STAFF)
+      ? ["staff", STAFF]
+      : [];
+  const others = subjects
+    .filter((type) => !group?.includes(type))
+    .map((type) => (type === "ImpersonatedUserAccount" ? IMPERSONATED : type));
+  return [...(name ? [name] : []), ...others].join(" or ");
+}
 
 /** Permissions by service: `{"posts": ["write"]}`. */
 export type Permissions = Record<string, string[]>;
@@ -21,12 +54,16 @@ export type Permissions = Record<string, string[]>;
 export interface AccessTokenClaims extends Claims {
   /** The session; ending it ends the token. */
   sid: string;
+  /** Which tokens of the session this is of: those of an older generation were called back. */
+  generation: number;
   username: string;
   roles: string[];
   permissions: Permissions;
   tenantId: string;
   environmentId: string;
   subjectType: SubjectType;
+  /** Who acts in the subject's name (RFC 8693, 4.1). */
+  act?: { sub: string; username: string };
 }
 
 /** Groups `["posts:write"]` by service, as tokens carry them. */
@@ -41,8 +78,8 @@ export function groupPermissions(names: readonly string[]): Permissions {
 
 /** Does this user hold `"posts:write"`? Only what is listed to the letter counts. */
 export function holds(user: Pick<AccessTokenClaims, "permissions">, permission: string): boolean {
-  const [service = "", name = ""] = permission.split(":");
-  if (!Object.hasOwn(user.permissions, service)) return false;
+  const [service = "", name = "", ...rest] = permission.split(":");
+  if (rest.length > 0 || !Object.hasOwn(user.permissions, service)) return false;
   const names = user.permissions[service];
   return Array.isArray(names) && names.includes(name);
 }

@@ -16,9 +16,15 @@ export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
 }
 
 function actionWarnings(contracts: Contracts): string[] {
-  return declaredActions(contracts).flatMap(({ name, access: { restricted }, route }) => {
+  return declaredActions(contracts).flatMap(({ name, access: { restricted }, route, isClosed }) => {
     const shut = route !== undefined && restricted && !restricted.includes(GATEWAY);
+    const isForRoutes = restricted?.length === 1 && restricted[0] === GATEWAY;
+    const isLost = isForRoutes && route === undefined && !isClosed;
     return [
+      ...(isLost
+        ? [`${name} is for ${GATEWAY} alone and has no route: say so with 'closed: true'`]
+        : []),
+      ...(isClosed && route !== undefined ? [`${name} is closed, but has the route ${route}`] : []),
       ...(restricted ?? [])
         .filter((service) => !contracts.has(service))
         .map((service) => `${name} is restricted to ${service}, which is no service`),

@@ -1,10 +1,11 @@
+import { describeSubjects, type SubjectType } from "./access-token.ts";
 import type { Access, ServiceContract } from "./contract.ts";
 import { routesOf } from "./contracts.ts";
 
-/** Who asks: a service, or somebody with these permissions who comes through the gateway. */
+/** Who asks: a service, or somebody of this kind with these permissions who comes through the gateway. */
 export type Subject =
   | { kind: "service"; name: string }
-  | { kind: "user"; name: string; permissions: readonly string[] }
+  | { kind: "user"; name: string; permissions: readonly string[]; subjectType: SubjectType }
   | { kind: "anonymous" };
 
 export interface Decision {
@@ -45,7 +46,7 @@ export function findAction(contracts: Contracts, target: string) {
 
 /** May the subject call an action with this access? The same questions, in the same order, as the middlewares ask. */
 export function decide(subject: Subject, name: string, access: Access): Decision {
-  const { restricted, auth, permissions } = access;
+  const { restricted, auth, permissions, subjects } = access;
   const caller = subject.kind === "service" ? subject.name : GATEWAY;
   const list = restricted?.join(", ");
   if (restricted && !restricted.includes(caller))
@@ -54,17 +55,30 @@ export function decide(subject: Subject, name: string, access: Access): Decision
   if (subject.kind === "service")
     return {
       allowed: true,
-      rule:
-        auth === "required"
-          ? `${open}; it also needs a user${permissions ? ` with ${permissions}` : ""}`
-          : open,
+      rule: auth === "required" ? `${open}; it also needs ${needsOfUser(access)}` : open,
     };
   if (auth !== "required") return { allowed: true, rule: `${open}, and needs no user` };
   if (subject.kind === "anonymous") return { allowed: false, rule: `${name} needs a user` };
-  if (permissions === undefined) return { allowed: true, rule: `${name} needs any signed-in user` };
-  const allowed = subject.permissions.includes(permissions);
+  const { name: who, permissions: held, subjectType } = subject;
+  if (permissions !== undefined && !held.includes(permissions))
+    return { allowed: false, rule: `${name} needs ${permissions}, which ${who} lacks` };
+  if (subjects && !subjects.includes(subjectType))
+    return {
+      allowed: false,
+      rule: `${name} is for ${describeSubjects(subjects)}, and ${who} is of the kind ${subjectType}`,
+    };
+  const kinds = subjects ? `, and is for ${describeSubjects(subjects)}, as ${who} is` : "";
   return {
-    allowed,
-    rule: `${name} needs ${permissions}, which ${subject.name} ${allowed ? "holds" : "lacks"}`,
+    allowed: true,
+    rule:
+      permissions === undefined
+        ? `${name} needs ${subjects ? "a" : "any"} signed-in user${kinds}`
+        : `${name} needs ${permissions}, which ${who} holds${kinds}`,
   };
+}
+
+/** What an action that needs a user asks of them: `a user with guard:audit (staff)`. */
+function needsOfUser({ permissions, subjects }: Access): string {
+  const user = permissions === undefined ? "a user" : `a user with ${permissions}`;
+  return subjects ? `${user} (${describeSubjects(subjects)})` : user;
 }

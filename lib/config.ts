@@ -1,6 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { hasDatabase } from "./contracts.ts";
+import type { Algorithm } from "./jwt.ts";
+import { type RateLimits, readRateLimit } from "./rate-limit.ts";
+import { readTrustedIssuers, type TrustedIssuer } from "./trusted-issuer.ts";
+import { readTrustedProxies, type TrustedProxies } from "./trusted-proxies.ts";
 
 /** The application's configuration, read once from the environment. Every setting has one place: here. */
 export interface Config {
@@ -17,13 +21,31 @@ export interface Config {
   readonly issuer: string;
   readonly tenantId: string;
   readonly environmentId: string;
+  /** What access tokens are signed with. */
+  readonly accessTokenAlg: Algorithm;
+  /** Other issuers whose access tokens are accepted. */
+  readonly trustedIssuers: readonly TrustedIssuer[];
+  /** Where links in mails lead: the address of the web client. */
+  readonly webUrl: string;
+  /** The server that sends mail; without it mail is written into `dataDir`. */
+  readonly smtpUrl: string | undefined;
+  readonly mailFrom: string;
   /** Lifetimes in seconds. */
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
   readonly callTokenTtl: number;
+  /** The age at which the key that signs access tokens is replaced, in seconds. */
+  readonly signingKeyMaxAge: number;
+  /** For how long a refresh whose answer was lost may be asked for again, in seconds; 0: not at all. */
+  readonly refreshGrace: number;
   readonly bcryptCost: number;
   /** Origins other than our own whose pages may connect, and read answers. */
   readonly corsOrigins: readonly string[];
+  /** The proxies in front of the gateway whose word counts on who asks. */
+  readonly trustedProxies: TrustedProxies;
+  readonly rateLimits: RateLimits;
+  /** How many sockets may be open at one gateway, from one address and of one user. */
+  readonly maxSockets: { readonly address: number; readonly user: number };
   readonly logLevel: string;
   /** The services that this process runs. */
   readonly services: readonly string[];
@@ -57,7 +79,8 @@ export class ConfigError extends Error {
 /** The secrets that a service cannot do without, besides its own credential. */
 const SECRETS: Readonly<Record<string, readonly string[]>> = {
   guard: ["signing_key"],
-  auth: ["signing_key"],
+  auth: ["encryption_key"],
+  users: ["encryption_key"],
 };
 
 /** The name of a secret's environment variable: `USERS_AUTH_TOKEN`. */
@@ -72,9 +95,14 @@ const isPlaceholder = (value: string) =>
  *
  * @param env the environment; any secret `X` may come as `X_FILE`
  * @param known every service of the application, for `SERVICES`
+ * @param roles every role of the application, for `TRUSTED_ISSUERS`
  * @throws ConfigError that lists everything wrong or missing
  */
-export function loadConfig(env: Environment, known: readonly string[]): Config {
+export function loadConfig(
+  env: Environment,
+  known: readonly string[],
+  roles: readonly string[] = [],
+): Config {
   const problems: string[] = [];
   const production = env.NODE_ENV === "production";
   const dataDir = resolve(env.DATA_DIR || ".data");
@@ -97,11 +125,20 @@ export function loadConfig(env: Environment, known: readonly string[]): Config {
     return fallback;
   };
 
+  const oneOf = <const V extends string>(name: string, values: readonly [V, ...V[]]): V => {
+    const value = values.find((one) => one === (env[name] || values[0]));
+    if (value === undefined) problems.push(`${name} must be one of ${values.join(", ")}`);
+    return value ?? values[0];
+  };
+
   const list = (name: string) =>
     (env[name] ?? "")
       .split(",")
       .map((item) => item.trim())
       .filter(Boolean);
+
+  const rateLimit = (name: string, fallback: string) =>
+    readRateLimit(name, env[name] || fallback, production, problems);
 
   const secret = (service: string, name: string) => {
     const value = text(variableOf(service, name));
@@ -136,6 +173,11 @@ export function loadConfig(env: Environment, known: readonly string[]): Config {
   if (production && adminPassword && (isPlaceholder(adminPassword) || adminPassword.length < 12))
     problems.push("ADMIN_PASSWORD is a placeholder or shorter than 12 characters");
 
+  const smtpUrl = text("SMTP_URL");
+  if (smtpUrl && !(/^smtps?:/i.test(smtpUrl) && URL.canParse(smtpUrl)))
+    problems.push("SMTP_URL must be a URL that begins with smtp:// or smtps://");
+
+  const issuer = env.ISSUER || "http://localhost:3000";
   const config: Config = {
     production,
     host: env.HOST || (production ? "0.0.0.0" : "127.0.0.1"),
@@ -145,14 +187,36 @@ export function loadConfig(env: Environment, known: readonly string[]): Config {
     nodeID: env.NODE_ID || undefined,
     natsUrl,
     databaseUrl,
-    issuer: env.ISSUER || "http://localhost:3000",
+    issuer,
     tenantId: env.TENANT_ID || "default",
     environmentId: env.ENVIRONMENT_ID || (production ? "production" : "development"),
+    accessTokenAlg: oneOf("ACCESS_TOKEN_ALG", ["RS256", "ES256"]),
+    trustedIssuers: readTrustedIssuers(
+      text("TRUSTED_ISSUERS"),
+      { production, issuer, roles },
+      problems,
+    ),
+    webUrl: (env.WEB_URL || issuer).replace(/\/$/, ""),
+    smtpUrl,
+    mailFrom: env.MAIL_FROM || "Citadel <no-reply@localhost.localdomain>",
     accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, 86_400),
     refreshTokenTtl: integer("REFRESH_TOKEN_TTL", 30 * 86_400, 1, 365 * 86_400),
     callTokenTtl: integer("CALL_TOKEN_TTL", 60, 1, 3_600),
+    signingKeyMaxAge: integer("SIGNING_KEY_MAX_AGE", 90 * 86_400, 60, 10 * 365 * 86_400),
+    refreshGrace: integer("REFRESH_GRACE", 10, 0, 300),
     bcryptCost: integer("BCRYPT_COST", 12, production ? 10 : 4, 15),
     corsOrigins: list("CORS_ORIGINS"),
+    trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),
+    rateLimits: {
+      address: rateLimit("RATE_LIMIT_ADDRESS", "1000/10"),
+      user: rateLimit("RATE_LIMIT_USER", "1000/10"),
+      public: rateLimit("RATE_LIMIT_PUBLIC", "500/60"),
+      socket: rateLimit("RATE_LIMIT_SOCKET", "300/10"),
+    },
+    maxSockets: {
+      address: integer("MAX_SOCKETS_ADDRESS", 2_000, 1, 1_000_000),
+      user: integer("MAX_SOCKETS_USER", 100, 1, 1_000_000),
+    },
     logLevel: env.LOG_LEVEL || "info",
     services: running,
     secret,

@@ -1,6 +1,8 @@
 import type { Context } from "moleculer";
 import type { Input, Output, Rule, Schema, ValueOf } from "./infer.ts";
-import type { AccessTokenClaims } from "./access-token.ts";
+import type { AccessTokenClaims, SubjectType } from "./access-token.ts";
+import type { Client } from "./client.ts";
+import type { ErrorType } from "./errors.ts";
 
 /** Who may come in. There is no default: a declaration without these keeps the node from starting. */
 export interface Access {
@@ -10,6 +12,8 @@ export interface Access {
   readonly auth: "required" | "optional" | "none";
   /** What the user must hold, `"posts:write"`. Only with `auth: "required"`. */
   readonly permissions?: string;
+  /** The kinds of subject that may; left out: every kind. Only with `auth: "required"`. */
+  readonly subjects?: readonly SubjectType[];
   /** For actions whose replay would hurt: the caller must prove each single request. */
   readonly proof?: "request";
 }
@@ -24,10 +28,33 @@ export interface ActionContract extends Access {
   readonly result: Rule | null;
   /** moleculer-web's convention, with the whole path: `"GET /api/posts/:id"`. */
   readonly rest?: `${Method} /${string}`;
+  /** HTTP takes the parameters from a form, too (application/x-www-form-urlencoded). */
+  readonly form?: true;
+  /** No route leads here on purpose: it is for the REPL, `as admin …`. */
+  readonly closed?: true;
   /** The status of success, where it is not 200 (or 204 without a result). */
   readonly status?: 201 | 202;
+  /**
+   * The field of the result that counts its changes: HTTP answers it as `ETag`. Where there is a
+   * parameter of that name, `If-Match` is it (RFC 9110, 13.1.1).
+   */
+  readonly version?: string;
+  /** How long a caller waits for it, in milliseconds, where that is longer than for most. */
+  readonly timeout?: number;
+  /** A repeat with the same `Idempotency-Key` gets the first answer; the service needs the table for it. */
+  readonly idempotent?: true;
   /** Where HTTP finds what was made, for the Location header; what has a colon comes from the result. */
   readonly location?: `/${string}`;
+  /** What its handler may refuse with, where the declarations above do not tell. */
+  readonly errors?: readonly ErrorType[];
+  /** What a call may look like, for the description of the API. */
+  readonly example?: Example;
+}
+
+/** A call's parameters, and what comes of them; both fit their rules. */
+export interface Example {
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly result?: unknown;
 }
 
 /** What a service tells the others. */
@@ -132,11 +159,17 @@ type User<A> = A extends "required"
 
 type TypedContext<P, A> = Omit<
   Context<P>,
-  "call" | "mcall" | "emit" | "broadcast" | "locals" | "params"
+  "call" | "mcall" | "emit" | "broadcast" | "locals" | "meta" | "params"
 > &
   Caller & {
     readonly params: P;
-    readonly locals: { readonly user: User<A>; readonly accessToken?: string };
+    readonly meta: { readonly client?: Client };
+    readonly locals: {
+      readonly user: User<A>;
+      readonly accessToken?: string;
+      /** The service that has proved to call; nobody has where every caller may. */
+      readonly caller?: string;
+    };
   };
 
 /** What an action's handler gets. */

@@ -52,6 +52,18 @@ export function routesOf(contracts: ReadonlyMap<string, ServiceContract>): Route
   );
 }
 
+/** The actions that anybody may have something done by, without being somebody: registering, signing in. */
+export const publicWrites = (routes: readonly Route[]): ReadonlySet<string> =>
+  new Set(
+    routes
+      .filter(({ method, contract }) => method !== "GET" && contract.auth !== "required")
+      .map(({ action }) => action),
+  );
+
+/** Is it asked by nobody in particular, and so the same for everybody? */
+export const isForEverybody = ({ rest, auth }: ActionContract): boolean =>
+  auth === "none" && rest?.startsWith("GET ") === true;
+
 /** Every permission that some contract knows, `"posts:write"`. */
 export function permissionsOf(contracts: ReadonlyMap<string, ServiceContract>): string[] {
   return [...contracts.values()].flatMap(({ name, permissions = {} }) =>

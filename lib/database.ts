@@ -66,7 +66,9 @@ async function openPostgres(connectionString: string, onError: (error: Error) =>
     connectionTimeoutMillis: 5_000,
     application_name: "citadel",
   });
-  pool.on("error", onError);
+  // also of a connection that is in use, whose error would otherwise end the process
+  pool.on("connect", (client) => void client.on("error", onError));
+  pool.on("error", () => undefined);
   const db: AnyDatabase = new Kysely({ dialect: new PostgresDialect({ pool }) });
   return { db, close: () => db.destroy() };
 }

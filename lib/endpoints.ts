@@ -9,7 +9,7 @@ export const NODE_ACTIONS = {
 
 export const NODE_EVENTS = {
   "credential.revoked": { restricted: ["guard"], auth: "none" },
-  "session.revoked": { restricted: ["auth"], auth: "none" },
+  "sessions.revoked": { restricted: ["auth"], auth: "none" },
 } as const satisfies Record<string, Access>;
 
 /** Stands in a service's place for what every node offers. */
@@ -27,6 +27,8 @@ interface Declared {
 export interface DeclaredAction extends Declared {
   /** `GET /api/posts`. */
   route?: string;
+  /** No route leads here on purpose. */
+  isClosed?: true;
 }
 
 export interface DeclaredHandler extends Declared {
@@ -41,6 +43,7 @@ export function declaredActions(contracts: Contracts): DeclaredAction[] {
       service,
       access: action as Access,
       ...(action.rest !== undefined && { route: action.rest }),
+      ...(action.closed && { isClosed: true as const }),
     })),
   );
   const ofNodes = Object.entries(NODE_ACTIONS).map(([name, access]) => ({

@@ -4,6 +4,7 @@
  */
 const ERRORS = {
   BadRequest: [400, "The request could not be read. Send valid JSON."],
+  LinkInvalid: [400, "This link was used before, or is too old. Ask for a new one."],
   AccessTokenRequired: [401, "Sign in first, and send the token as 'Authorization: Bearer ...'."],
   AccessTokenExpired: [401, "The access token has expired. Get a new one with your refresh token."],
   AccessTokenRevoked: [401, "The session of this access token was ended. Sign in again."],
@@ -13,6 +14,8 @@ const ERRORS = {
     "The access token was signed with a key that is not known here. Sign in again.",
   ],
   InvalidCredentials: [401, "The username or the password is wrong."],
+  SecondFactorRequired: [401, "This account has a second factor. Send its code as 'otp'."],
+  SecondFactorInvalid: [401, "The code of the second factor is wrong, too old, or used before."],
   RefreshTokenInvalid: [401, "The refresh token is not valid. Sign in again."],
   RefreshTokenReused: [
     401,
@@ -31,10 +34,14 @@ const ERRORS = {
   ],
   NotFound: [404, "There is nothing here."],
   MethodNotAllowed: [405, "This cannot be done here; Allow says what can."],
+  RequestTooSlow: [408, "The request did not arrive in time. Send it again."],
   Conflict: [409, "This exists already."],
+  PreconditionFailed: [412, "It was changed since you read it. Read it again, then change it."],
   PayloadTooLarge: [413, "The request is too large."],
+  UriTooLong: [414, "The address of the request is too long."],
   VALIDATION_ERROR: [422, "Some parameters are not valid; data says which."],
   TooManyRequests: [429, "Too many requests. Wait, and try again."],
+  HeadersTooLarge: [431, "The headers of the request are too large, or too many."],
   InternalError: [500, "Something went wrong here. Quote the X-Request-ID if you report it."],
   JwksError: [503, "The issuer's key set cannot be had at the moment. Try again shortly."],
   IdentityServiceNotAccessible: [503, "Tokens cannot be checked at the moment. Try again shortly."],
@@ -48,6 +55,8 @@ const ERRORS = {
 } as const satisfies Record<string, readonly [code: number, message: string]>;
 
 export type ErrorType = keyof typeof ERRORS;
+
+export const ERROR_TYPES = Object.keys(ERRORS) as readonly ErrorType[];
 
 /** What an error says beyond its type. Never a submitted value, and nothing of the inside. */
 export interface ErrorDetails {

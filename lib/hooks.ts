@@ -33,6 +33,7 @@ export interface Endpoint {
   restricted?: unknown;
   auth?: unknown;
   permissions?: unknown;
+  subjects?: unknown;
   proof?: unknown;
 }
 

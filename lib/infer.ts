@@ -70,7 +70,7 @@ interface RecordRule extends Modifiers {
 }
 
 /** A field with a default may be left out on the way in, and is there on the way out. */
-type Direction = "input" | "output";
+export type Direction = "input" | "output";
 
 type ShorthandRule = ScalarName | `${ScalarName}|${string}` | `${ScalarName}[]`;
 

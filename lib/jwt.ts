@@ -1,5 +1,6 @@
 import { createHash, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
+import { parseStrictJson } from "./strict-json.ts";
 
 /** The longest token that is looked at, in characters. */
 const MAX_TOKEN_LENGTH = 8192;
@@ -27,12 +28,17 @@ export interface VerificationKey {
 
 export interface VerifyOptions {
   /** The header's `typ` (RFC 8725, 3.11): a token of one kind is never taken for another. */
-  typ: string;
+  typ: string | readonly string[];
   issuer: string;
   audience: string;
   /** The longest `exp - iat` that is believed, in seconds. */
   maxLifetime: number;
+  /** Somebody else's: `aud` may be a list that has the audience, and `jti` may be missing. */
+  isForeign?: boolean;
 }
+
+/** Headers that would have a key fetched or taken from the token itself, or its content read otherwise. */
+const REFUSED_HEADERS = ["jwk", "jku", "x5c", "x5u", "crit", "b64", "enc", "zip"] as const;
 
 /** Why a token was not accepted. `expired` is the one fault that a client mends by itself. */
 export class TokenError extends Error {
@@ -68,14 +74,25 @@ function decode(part: string): Buffer {
 }
 
 function parseObject(part: string): Record<string, unknown> {
+  const bytes = decode(part);
   try {
-    const value: unknown = JSON.parse(decode(part).toString("utf8"));
+    const value = parseStrictJson(bytes);
     if (typeof value === "object" && value !== null && !Array.isArray(value))
       return value as Record<string, unknown>;
-  } catch (error) {
-    if (error instanceof TokenError) throw error;
+  } catch {
+    // told below
   }
-  throw new TokenError("not a JSON object");
+  throw new TokenError("not a JSON object, or one with a key twice");
+}
+
+/** The parts of what may be a token. */
+function split(token: string): [header: string, payload: string, signature: string] {
+  if (typeof token !== "string" || token.length > MAX_TOKEN_LENGTH)
+    throw new TokenError("not a token, or too long");
+  const [header, payload, signature, ...more] = token.split(".");
+  if (header === undefined || payload === undefined || signature === undefined || more.length > 0)
+    throw new TokenError("not a signed token");
+  return [header, payload, signature];
 }
 
 /**
@@ -83,15 +100,17 @@ function parseObject(part: string): Record<string, unknown> {
  *
  * @throws TokenError unless this has the form of a signed token of the kind `typ`
  */
-export function readHeader(token: string, typ: string): { kid: string; alg: string } {
-  if (typeof token !== "string" || token.length > MAX_TOKEN_LENGTH)
-    throw new TokenError("not a token, or too long");
-  const parts = token.split(".");
-  if (parts.length !== 3) throw new TokenError("not a signed token");
-  const header = parseObject(parts[0] ?? "");
-  decode(parts[2] ?? "");
-  if (header.typ !== typ) throw new TokenError("a token of another kind");
-  if (header.crit !== undefined) throw new TokenError("unknown critical header");
+export function readHeader(
+  token: string,
+  typ: string | readonly string[],
+): { kid: string; alg: string } {
+  const [first, , signature] = split(token);
+  const header = parseObject(first);
+  decode(signature);
+  if (typeof header.typ !== "string" || ![typ].flat().includes(header.typ))
+    throw new TokenError("a token of another kind");
+  if (REFUSED_HEADERS.some((name) => Object.hasOwn(header, name)))
+    throw new TokenError("a header that is not taken");
   const { kid, alg } = header;
   if (typeof kid !== "string" || kid.length === 0 || kid.length > 128)
     throw new TokenError("no usable kid");
@@ -100,9 +119,20 @@ export function readHeader(token: string, typ: string): { kid: string; alg: stri
 }
 
 /**
+ * Who claims to have signed a token: the issuer whose keys it is to be verified with.
+ *
+ * @throws TokenError unless it names one
+ */
+export function readIssuer(token: string): string {
+  const { iss } = parseObject(split(token)[1]);
+  if (typeof iss !== "string" || iss === "") throw new TokenError("no issuer");
+  return iss;
+}
+
+/**
  * Verifies a token against one key, and what jsonwebtoken leaves open: `typ`, `crit`, that `exp`
- * and `iat` are there, that they are sane, that `sub` and `jti` are non-empty strings, and that
- * base64url is strict. The algorithm is the key's, never the header's.
+ * and `iat` are there, that they are sane, that `sub` and `jti` are non-empty strings, that no key stands
+ * twice, and that base64url and UTF-8 are strict. The algorithm is the key's, never the header's.
  *
  * @throws TokenError
  * @see RFC 8725, JSON Web Token Best Current Practices
@@ -110,10 +140,11 @@ export function readHeader(token: string, typ: string): { kid: string; alg: stri
 export function verifyJwt(
   token: string,
   { key, alg }: VerificationKey,
-  { typ, issuer, audience, maxLifetime }: VerifyOptions,
+  { typ, issuer, audience, maxLifetime, isForeign = false }: VerifyOptions,
 ): Claims & Record<string, unknown> {
   const header = readHeader(token, typ);
   if (header.alg !== alg) throw new TokenError("another algorithm than the key's");
+  parseObject(split(token)[1]);
   let claims: Record<string, unknown>;
   try {
     claims = jwt.verify(token, key, {
@@ -126,12 +157,15 @@ export function verifyJwt(
     throw new TokenError(error instanceof Error ? error.message : "not valid");
   }
   const { iss, sub, aud, iat, exp, jti } = claims;
-  if (aud !== audience) throw new TokenError("for another audience");
+  const isOurs = isForeign
+    ? (Array.isArray(aud) ? aud : [aud]).includes(audience)
+    : aud === audience;
+  if (!isOurs) throw new TokenError("for another audience");
   if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp)) throw new TokenError("no times");
   const [issued, expires] = [iat as number, exp as number];
   if (issued > Date.now() / 1000 + CLOCK_TOLERANCE) throw new TokenError("issued in the future");
   if (expires <= issued || expires - issued > maxLifetime) throw new TokenError("lives too long");
-  for (const value of [iss, sub, jti])
+  for (const value of [iss, sub, ...(isForeign ? [] : [jti])])
     if (typeof value !== "string" || value === "") throw new TokenError("a claim is missing");
   return claims as Claims & Record<string, unknown>;
 }

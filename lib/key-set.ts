@@ -35,6 +35,10 @@ export interface KeySetOptions {
   fetch: () => Promise<Jwks>;
   /** How long unknown kids go without asking again, in milliseconds. */
   coolDown?: number;
+  /** The same, after it could not be asked. */
+  retryInterval?: number;
+  /** After how long keys are asked for again while the old ones go on, so that withdrawn ones end. */
+  maxAge?: number;
   now?: () => number;
 }
 
@@ -47,17 +51,32 @@ const ALGORITHMS: ReadonlySet<string> = new Set<Algorithm>(["ES256", "RS256"]);
  * unknown `kid` asks once per cool-down, whatever kids arrive.
  */
 export class KeySet {
-  readonly #keys = new Map<string, VerificationKey>();
+  #keys = new Map<string, VerificationKey>();
   #askedAt = Number.NEGATIVE_INFINITY;
+  #oldAt = Number.POSITIVE_INFINITY;
+  #failedAt = Number.NEGATIVE_INFINITY;
+  #failure: unknown;
   #asking: Promise<void> | undefined;
   readonly #options: Required<KeySetOptions>;
 
-  constructor({ fetch, coolDown = 5_000, now = Date.now }: KeySetOptions) {
-    this.#options = { fetch, coolDown, now };
+  constructor({
+    fetch,
+    coolDown = 5_000,
+    retryInterval = 0,
+    maxAge = Number.POSITIVE_INFINITY,
+    now = Date.now,
+  }: KeySetOptions) {
+    this.#options = { fetch, coolDown, retryInterval, maxAge, now };
   }
 
   /** The key at once, if it is cached. */
   cached(kid: string): VerificationKey | undefined {
+    const { now, coolDown } = this.#options;
+    if (now() >= this.#oldAt) {
+      this.#oldAt = now() + coolDown;
+      // meanwhile, and if it fails, the old keys go on
+      this.#ask().catch(() => {});
+    }
     return this.#keys.get(kid);
   }
 
@@ -71,21 +90,39 @@ export class KeySet {
     return this.#options.now() - this.#askedAt >= this.#options.coolDown;
   }
 
-  #ask(): Promise<void> {
+  #hasJustFailed() {
+    return this.#options.now() - this.#failedAt < this.#options.retryInterval;
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#hasJustFailed()) throw this.#failure;
     this.#asking ??= this.#refresh().finally(() => (this.#asking = undefined));
     return this.#asking;
   }
 
   async #refresh() {
-    const { keys } = await this.#options.fetch();
-    this.#askedAt = this.#options.now();
-    this.#keys.clear();
-    this.learn(keys);
+    const { fetch, maxAge, now } = this.#options;
+    const { keys } = await fetch().catch((error: unknown) => {
+      this.#failedAt = now();
+      this.#failure = error;
+      throw error;
+    });
+    const published = toVerificationKeys(keys);
+    this.#askedAt = now();
+    this.#oldAt = now() + maxAge;
+    this.#keys = published;
   }
 
   /** Takes keys that came by another way than asking. */
   learn(keys: Jwks["keys"]): void {
-    for (const jwk of keys.filter(isPublished))
-      this.#keys.set(jwk.kid, { key: toKeyObject(jwk), alg: jwk.alg as Algorithm });
+    for (const [kid, key] of toVerificationKeys(keys)) this.#keys.set(kid, key);
   }
 }
+
+/** By kid. @throws Error where one of ours is no key */
+const toVerificationKeys = (keys: Jwks["keys"]) =>
+  new Map<string, VerificationKey>(
+    keys
+      .filter(isPublished)
+      .map((jwk) => [jwk.kid, { key: toKeyObject(jwk), alg: jwk.alg as Algorithm }]),
+  );

@@ -1,4 +1,4 @@
-import type { LoggerOptions } from "pino";
+import type { LoggerOptions, LogFn } from "pino";
 
 /** Wherever these stand in what is logged, they are not written. */
 const SECRETS = [
@@ -45,10 +45,24 @@ function serializeError(error: unknown, depth = 0): unknown {
   };
 }
 
+/**
+ * Moleculer says what happened first, and why behind it: `error("Unable to start.", error)`. pino drops what
+ * stands behind a message; this writes the error as `err`, and adds words to the message.
+ */
+function logMethod(this: unknown, args: Parameters<LogFn>, log: LogFn): void {
+  const [message, ...more] = args as unknown[];
+  const err = more.find((one) => one instanceof Error);
+  const words = more.filter((one) => typeof one === "string");
+  if (typeof message !== "string" || message.includes("%") || (!err && words.length === 0))
+    return log.apply(this as never, args);
+  return log.call(this as never, err ? { err } : {}, [message, ...words].join(" "));
+}
+
 /** pino's options: one JSON object a line, or coloured lines for a person at a terminal. */
 export function loggerOptions(level: string, isTerminal: boolean): LoggerOptions {
   return {
     level,
+    hooks: { logMethod },
     serializers: { err: (error: unknown) => serializeError(error) },
     redact: { paths: redact, censor: "[redacted]" },
     ...(isTerminal && {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { makeEncryptionKey } from "./encryption.ts";
 import { makeSigningKey, readSigningKey } from "./signing-key.ts";
 import { signCredential } from "./service-token.ts";
 
@@ -42,7 +43,8 @@ export const makePassword = () => randomBytes(18).toString("base64url").replace(
 
 /**
  * Makes the secrets that the services need, one subfolder for each, and keeps those that are there:
- * the guard's and auth's signing keys, a credential for every service, the administrator's password.
+ * the guard's signing key, a credential for every service, the administrator's password, and the keys that
+ * auth and users encrypt with what they store.
  *
  * @param folder where the subfolders go; files get mode 0600
  */
@@ -50,8 +52,9 @@ export function makeSecrets(folder: string, services: readonly string[]): void {
   const guardKey = readSigningKey(
     writeOnce(join(folder, "guard", "signing_key"), () => makeSigningKey("ES256")),
   );
-  writeOnce(join(folder, "auth", "signing_key"), () => makeSigningKey("RS256"));
   writeOnce(join(folder, "users", "admin_password"), makePassword);
+  for (const service of ["auth", "users"])
+    writeOnce(join(folder, service, "encryption_key"), makeEncryptionKey);
   for (const service of services)
     writeOnce(join(folder, service, "auth_token"), () => signCredential(guardKey, service));
 }

@@ -1,9 +1,11 @@
 import {
   createPrivateKey,
   createPublicKey,
+  generateKeyPair,
   generateKeyPairSync,
   type KeyObject,
 } from "node:crypto";
+import { promisify } from "node:util";
 import { type Algorithm, thumbprint } from "./jwt.ts";
 import type { Jwk } from "./key-set.ts";
 
@@ -50,8 +52,19 @@ export function readSigningKeys(pem: string): [SigningKey, ...SigningKey[]] {
 /** Makes a private key, PKCS #8 in PEM. */
 export function makeSigningKey(alg: Algorithm): string {
   const { privateKey } =
-    alg === "ES256"
-      ? generateKeyPairSync("ec", { namedCurve: "P-256" })
-      : generateKeyPairSync("rsa", { modulusLength: 2048 });
-  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    alg === "ES256" ? generateKeyPairSync("ec", EC) : generateKeyPairSync("rsa", RSA);
+  return toPem(privateKey);
 }
+
+/** The same beside other work: an RSA key takes a while. */
+export async function generateSigningKey(alg: Algorithm): Promise<string> {
+  const { privateKey } = await (alg === "ES256" ? generate("ec", EC) : generate("rsa", RSA));
+  return toPem(privateKey);
+}
+
+const EC = { namedCurve: "P-256" };
+const RSA = { modulusLength: 2048 };
+
+const generate = promisify(generateKeyPair);
+
+const toPem = (key: KeyObject) => key.export({ type: "pkcs8", format: "pem" }).toString();

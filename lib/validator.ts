@@ -1,10 +1,20 @@
 import Validator, { type CompilationFunction } from "fastest-validator";
+import type { Rule } from "./infer.ts";
 
-// its types are those of an ES module, which it is not, and say that rules are schemas; they are the
-// functions that write the checks' source
-const { rules } = new (Validator as unknown as new () => {
+// its types are those of an ES module, which it is not, say that rules are schemas, which are the
+// functions that write the checks' source, and leave the parser out
+const validator = new (Validator as unknown as new () => {
   rules: Readonly<Record<string, CompilationFunction>>;
+  parseShortHand(rule: string): FullRule;
 })();
+const { rules } = validator;
+
+/** A rule that is an object. */
+export type FullRule = Exclude<Rule, string>;
+
+/** `"string|min:3"` as an object. */
+export const inFull = (rule: Rule): FullRule =>
+  typeof rule === "string" ? validator.parseShortHand(rule) : rule;
 
 /** A rule's `this`, which writes its checks' source. */
 interface Compiler {
@@ -22,7 +32,7 @@ function refusing(name: string, condition: string, finding = name): CompilationF
   };
 }
 
-const hasNul = 'typeof value === "string" && value.includes("\\0")';
+const isNoText = 'typeof value === "string" && (value.includes("\\0") || !value.isWellFormed())';
 const isNoNumeral =
   'typeof value !== "number" && !(typeof value === "string" && /^-?\\d{1,15}(\\.\\d{1,15})?$/.test(value))';
 
@@ -30,7 +40,7 @@ const isNoNumeral =
  * How fastest-validator checks here, whatever a contract says or forgets to say:
  *
  * - `null` is a value, and only `nullable: true` lets it in: an optional field is one that is left out
- * - a text has no NUL, which PostgreSQL cannot store
+ * - a text has no NUL and no half of a surrogate pair, which PostgreSQL cannot store
  * - what is converted to a number is a numeral: not `true`, `[5]`, `"0x10"` or an object
  * - an e-mail address is matched in linear time: the default pattern takes minutes over a long one
  */
@@ -40,11 +50,13 @@ export const validatorOptions = () => ({
     ...Object.fromEntries(Object.keys(rules).map((name) => [name, { nullable: false }])),
     email: { nullable: false, mode: "precise" },
   },
-  messages: { stringNul: "The '{field}' field must not contain NUL characters." },
+  messages: {
+    stringNul: "The '{field}' field must not contain NUL characters or halves of characters.",
+  },
   customRules: {
-    string: refusing("string", hasNul, "stringNul"),
-    email: refusing("email", hasNul, "stringNul"),
-    url: refusing("url", hasNul, "stringNul"),
+    string: refusing("string", isNoText, "stringNul"),
+    email: refusing("email", isNoText, "stringNul"),
+    url: refusing("url", isNoText, "stringNul"),
     number: refusing("number", isNoNumeral),
   },
 });

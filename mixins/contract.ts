@@ -1,6 +1,15 @@
-import { type Service, type ServiceSchema, Context } from "moleculer";
-import type { Caller, EmitContract, Handlers, ServiceContract } from "../lib/contract.ts";
+import { type Service, type ServiceBroker, type ServiceSchema, Context } from "moleculer";
+import type { AuditContext } from "../lib/audit.ts";
+import type { Client } from "../lib/client.ts";
+import type {
+  ActionContract,
+  Caller,
+  EmitContract,
+  Handlers,
+  ServiceContract,
+} from "../lib/contract.ts";
 import { loadContracts } from "../lib/contracts.ts";
+import { onceForEachKey } from "./idempotency.ts";
 
 /** Everything of a schema that a contract does not state. */
 type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settings"> & {
@@ -17,15 +26,19 @@ export function implement<C extends ServiceContract>(
   handlers: Handlers<NoInfer<C>>,
   rest: Rest = {},
 ): ServiceSchema {
-  const actions = Object.entries(contract.actions).map(([name, action]) => [
-    name,
-    {
-      ...action,
-      // only what changes nothing may be asked again by itself (RFC 9110, 9.2.1)
-      retryPolicy: { enabled: action.rest?.startsWith("GET ") ?? false },
-      handler: (handlers.actions as Record<string, unknown>)[name],
-    },
-  ]);
+  const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
+  // what only describes does not travel: nodes tell each other their actions
+  const actions = Object.entries(contract.actions).map(
+    ([name, { example: _example, errors: _errors, closed: _closed, ...action }]) => [
+      name,
+      {
+        ...action,
+        // only what changes nothing may be asked again by itself (RFC 9110, 9.2.1)
+        retryPolicy: { enabled: action.rest?.startsWith("GET ") ?? false },
+        handler: handlerOf(action, actionHandlers[name]),
+      },
+    ],
+  );
   const events = Object.entries(contract.events ?? {}).map(([name, access]) => [
     name,
     {
@@ -42,6 +55,11 @@ export function implement<C extends ServiceContract>(
   };
 }
 
+type ActionHandler = (ctx: Context) => Promise<unknown>;
+
+const handlerOf = (action: ActionContract, handler: ActionHandler | undefined) =>
+  action.idempotent && handler ? onceForEachKey(handler) : handler;
+
 /** The contract of an event, stated by the service that emits it. */
 function emitted(event: string): EmitContract {
   for (const { emits = {} } of loadContracts().values()) if (emits[event]) return emits[event];
@@ -53,10 +71,16 @@ function emitted(event: string): EmitContract {
  * guard takes them for what they are, calls of this service.
  *
  * @param accessToken the user on whose behalf the service calls
+ * @param client from where that user asks
  */
-export function ownContext(service: Service, accessToken?: string): Caller {
+export function ownContext(
+  service: Service,
+  accessToken?: string,
+  client?: Client,
+): Caller & AuditContext & { readonly broker: ServiceBroker } {
   const context = new Context(service.broker);
   context.service = service;
   if (accessToken !== undefined) context.locals = { accessToken };
-  return context as unknown as Caller;
+  if (client) context.meta = { client };
+  return context as never;
 }

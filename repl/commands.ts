@@ -4,7 +4,7 @@ import { decide, findAction, type Subject } from "../lib/access.ts";
 import type { ActionName, ResultOf } from "../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../lib/contracts.ts";
 import type { ErrorType } from "../lib/errors.ts";
-import { permissionsOfRoles, ROLES } from "../services/users/roles.ts";
+import { permissionsOfRoles, ROLES, subjectTypeOfRole } from "../services/users/roles.ts";
 import { ownContext } from "../mixins/contract.ts";
 
 // The REPL runs inside the process, for whoever started it: it may sign in as anybody.
@@ -14,9 +14,11 @@ interface Arguments {
   [name: string]: unknown;
 }
 
+type User = Extract<Subject, { kind: "user" }>;
+
 interface UsersService {
   signIn(login: string): Promise<ResultOf<"auth.createSession">>;
-  permissionsOfUser(login: string): Promise<string[] | undefined>;
+  subjectOf(login: string): Promise<Pick<User, "permissions" | "subjectType"> | undefined>;
 }
 
 /** The access tokens of those who are signed in here, by the name they were signed in with. */
@@ -53,9 +55,10 @@ async function subjectNamed(broker: ServiceBroker, name: string): Promise<Subjec
       kind: "user",
       name,
       permissions: permissionsOfRoles([name], permissionsOf(contracts)),
+      subjectType: subjectTypeOfRole(name),
     };
-  const permissions = await usersHere(broker).permissionsOfUser(name);
-  return permissions && { kind: "user", name, permissions };
+  const found = await usersHere(broker).subjectOf(name);
+  return found && { kind: "user", name, ...found };
 }
 
 async function can(broker: ServiceBroker, args: Arguments): Promise<void> {

@@ -6,7 +6,7 @@ import { accessMatrix, type Cell, type Matrix } from "../lib/access-matrix.ts";
 import { accessReport, differingLines, toJson } from "../lib/access-report.ts";
 import { accessWarnings } from "../lib/access-warnings.ts";
 import { loadContracts, permissionsOf } from "../lib/contracts.ts";
-import { permissionsByRole } from "../services/users/roles.ts";
+import { permissionsByRole, subjectTypeOfRole } from "../services/users/roles.ts";
 
 const FILE = join(import.meta.dirname, "..", "access.json");
 
@@ -42,7 +42,7 @@ function main(args: readonly string[]): void {
   for (const warning of accessWarnings(contracts, roles))
     stderr.write(`${styleText("yellow", "warning:", { stream: stderr })} ${warning}\n`);
   if (isCheck) return check(current);
-  printMatrix(accessMatrix(contracts, roles));
+  printMatrix(accessMatrix(contracts, roles, subjectTypeOfRole));
   writeFileSync(FILE, current);
   stdout.write(
     "\nThis is in access.json now. Commit it: its diff shows who may do what from now on.\n",
@@ -57,7 +57,9 @@ function check(current: string): void {
 }
 
 function printMatrix({ columns, rows }: Matrix): void {
-  const label = Math.max(...rows.map(({ name }) => name.length));
+  // the arrow says enough: user.created -> chat
+  const labelOf = (name: string) => name.replace(/^event /, "");
+  const label = Math.max(...rows.map(({ name }) => labelOf(name).length));
   const widths = columns.map((name) => Math.max(name.length, 4));
   const print = (name: string, cells: readonly (readonly [Style, string])[], last: string) => {
     const shown = cells.map(([style, text], at) => styleText(style, text.padEnd(widths[at] ?? 0)));
@@ -72,7 +74,7 @@ function printMatrix({ columns, rows }: Matrix): void {
   for (const [at, { name, group, cells, needs }] of rows.entries()) {
     if (group !== rows[at - 1]?.group) stdout.write("\n");
     print(
-      name,
+      labelOf(name),
       cells.map((cell) => [CELLS[cell].style, CELLS[cell].text]),
       needs,
     );

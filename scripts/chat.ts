@@ -16,8 +16,8 @@ if (!username) {
 const dim = (text: string) => (stdout.isTTY ? styleText("dim", text) : text);
 
 /** Asks without showing what is typed. */
-async function askPassword(): Promise<string> {
-  stdout.write("Password: ");
+async function askHidden(what: string): Promise<string> {
+  stdout.write(`${what}: `);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const hidden = createInterface({ input: stdin, output: nowhere, terminal: true });
   const answer = await hidden.question("");
@@ -27,15 +27,20 @@ async function askPassword(): Promise<string> {
 }
 
 async function signIn(): Promise<string> {
-  const password = process.env.PASSWORD ?? (await askPassword());
-  const response = await fetch(`${url}/api/auth/login`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ username, password }),
-  });
-  const body = (await response.json()) as { access_token: string; message: string };
-  if (!response.ok) throw new Error(body.message);
-  return body.access_token;
+  const password = process.env.PASSWORD ?? (await askHidden("Password"));
+  const ask = async (otp?: string) => {
+    const response = await fetch(`${url}/api/auth/login`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ username, password, otp }),
+    });
+    return (await response.json()) as { access_token?: string; type?: string; message: string };
+  };
+  let answer = await ask();
+  if (answer.type === "SecondFactorRequired")
+    answer = await ask((await askHidden("Code of the second factor")).trim());
+  if (answer.access_token === undefined) throw new Error(answer.message);
+  return answer.access_token;
 }
 
 interface Message {

@@ -1,6 +1,8 @@
 import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
-import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
+import { type AccessTokenClaims, holds, isSubjectType } from "../../lib/access-token.ts";
 import { attachment } from "../../lib/attachment.ts";
+import type { PayloadOf } from "../../lib/contract.ts";
+import { auditRefusal } from "../audit.ts";
 import { NODE_EVENTS } from "../../lib/endpoints.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import {
@@ -29,7 +31,7 @@ export const revocationsOf = revocationsAt.of;
 
 const verifiers = attachment<AccessTokenVerifier>("access token verifier");
 
-/** The verifier of a node, for connections that must prove a user before they call anything. */
+/** The verifier of a node, for those who have to look at tokens themselves: connections, whoami. */
 export const accessTokenVerifierOf = verifiers.of;
 
 /** What the AuthMiddleware keeps in `ctx.locals`, which never leaves the process. */
@@ -52,35 +54,52 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
       ...rules,
       revocations,
       fetchKeys: () => broker.call<Jwks, object>("auth.jwks", {}),
+      onOutage: (issuer, err) =>
+        broker.logger.warn({ err, issuer }, "The keys of a trusted issuer cannot be had."),
     });
 
-    const run = (ctx: Context, next: Handler, user: AccessTokenClaims, { permission }: Need) => {
+    /** Lets a user in who has proved to be one, if that is enough. */
+    const admit = (ctx: Context, user: AccessTokenClaims, { permission, subjects }: Need) => {
+      (ctx.locals as Locals).user = user;
       if (permission && !holds(user, permission))
         throw new CitadelError("UserNotAuthorized", { data: { permission } });
-      (ctx.locals as Locals).user = user;
+      if (subjects && !subjects.includes(user.subjectType))
+        throw new CitadelError("UserNotAuthorized", {
+          message: "This is not for accounts of this kind.",
+          data: { subjectType: user.subjectType },
+        });
       (ctx.meta as Record<string, unknown>).user = user;
-      return next(ctx);
     };
 
-    const check = (ctx: Context, next: Handler, token: string, need: Need) => {
+    /** Nothing, or a promise where the token has to be waited for. */
+    const check = (ctx: Context, need: Need): void | Promise<void> => {
+      const token = takeToken(ctx);
+      if (need.auth === "none" || (need.auth === "optional" && token === undefined)) return;
+      if (token === undefined) throw new CitadelError("AccessTokenRequired");
       const user = verifier.verify(token);
-      return user instanceof Promise
-        ? user.then((verified) => run(ctx, next, verified, need))
-        : run(ctx, next, user, need);
+      if (user instanceof Promise) return user.then((verified) => admit(ctx, verified, need));
+      admit(ctx, user, need);
     };
 
     const guarded = (next: Handler, endpoint: Endpoint): Handler => {
       const need = needOf(endpoint);
+      const refuse = (ctx: Context, error: unknown) => {
+        auditRefusal(ctx, "user.refused", endpoint.name, error);
+        return Promise.reject(error);
+      };
       return (ctx) => {
-        const token = takeToken(ctx);
-        if (need.auth === "none") return next(ctx);
+        let checking: void | Promise<void>;
         try {
-          if (token !== undefined) return check(ctx, next, token, need);
-          if (need.auth === "optional") return next(ctx);
-          throw new CitadelError("AccessTokenRequired");
+          checking = check(ctx, need);
         } catch (error) {
-          return Promise.reject(error);
+          return refuse(ctx, error);
         }
+        return checking
+          ? checking.then(
+              () => next(ctx),
+              (error: unknown) => refuse(ctx, error),
+            )
+          : next(ctx);
       };
     };
 
@@ -125,10 +144,11 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
 const revocationListener = (revocations: Revocations) => ({
   name: "$revocations",
   events: {
-    "session.revoked": {
-      ...NODE_EVENTS["session.revoked"],
-      handler(ctx: Context<{ sid: string; until: number }>) {
-        revocations.add(ctx.params.sid, ctx.params.until);
+    "sessions.revoked": {
+      ...NODE_EVENTS["sessions.revoked"],
+      handler(ctx: Context<PayloadOf<"sessions.revoked">>) {
+        const { sessions, until } = ctx.params;
+        for (const { sid, generation } of sessions) revocations.add(sid, until, generation);
       },
     },
     "$transporter.connected": () => revocations.distrust(),
@@ -138,24 +158,31 @@ const revocationListener = (revocations: Revocations) => ({
 interface Need {
   auth: "required" | "optional" | "none";
   permission: string | undefined;
+  subjects: readonly unknown[] | undefined;
 }
 
 /** What an action or handler asks of the user; what is not declared is asked for. */
-const needOf = ({ auth, permissions }: Endpoint): Need => ({
+const needOf = ({ auth, permissions, subjects }: Endpoint): Need => ({
   auth: auth === "none" || auth === "optional" ? auth : "required",
   permission: permissions as string | undefined,
+  subjects: subjects as readonly unknown[] | undefined,
 });
 
 /** Every action and event handler must say whether it needs a user. */
 function checkDeclarations(schema: ServiceSchema): void {
   const actions = definitionsOf(schema.actions).filter(([, action]) => !isPrivate(action));
   const events = definitionsOf(schema.events).filter(([event]) => !isInternal(event));
-  for (const [name, { auth, permissions }] of [...actions, ...events]) {
+  for (const [name, { auth, permissions, subjects }] of [...actions, ...events]) {
     const what = `'${name}' of the service '${schema.name}'`;
     if (!["required", "optional", "none"].includes(auth as string))
       throw new Error(`${what} must declare auth: "required", "optional" or "none".`);
     if (permissions !== undefined && (auth !== "required" || typeof permissions !== "string"))
       throw new Error(`${what} declares permissions, so it must declare auth: "required".`);
+    if (subjects === undefined) continue;
+    if (auth !== "required")
+      throw new Error(`${what} declares subjects, so it must declare auth: "required".`);
+    if (!Array.isArray(subjects) || subjects.length === 0 || !subjects.every(isSubjectType))
+      throw new Error(`${what} must list kinds of subject (lib/access-token.ts) as its subjects.`);
   }
 }
 

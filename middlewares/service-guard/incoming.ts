@@ -23,9 +23,19 @@ interface Door {
   nodeID: string;
 }
 
+/** A call or event that was refused. */
+export interface Refused {
+  /** The action or event. */
+  target: string;
+  error: unknown;
+  /** The service that proved to be the caller; without one, nobody did. */
+  caller?: string | undefined;
+}
+
 export interface IncomingOptions {
   verifier: Verifier;
   denials: Denials;
+  onRefusal: (ctx: Context, refused: Refused) => void;
 }
 
 /** The callee's side of the guard: nothing runs before the caller has proved to be listed. */
@@ -89,10 +99,12 @@ export class Incoming {
     if (TOKEN_HEADER in ctx.headers) takeProofs(ctx);
     if (door.allowed === null) return next(ctx);
     const known = grant.verdict;
-    if (known && known.audience === door.audience && verifier.isLiving(known))
-      return door.allowed.has(known.caller)
-        ? next(ctx)
-        : this.#refuse(ctx, door, new CitadelError("ServiceNotAuthorized"), known.caller);
+    if (known && known.audience === door.audience && verifier.isLiving(known)) {
+      if (!door.allowed.has(known.caller))
+        return this.#refuse(ctx, door, new CitadelError("ServiceNotAuthorized"), known.caller);
+      (ctx.locals as { caller?: string }).caller = known.caller;
+      return next(ctx);
+    }
     return this.#judge(ctx, door, grant.token, (verdict) => {
       grant.verdict = verdict;
       return next(ctx);
@@ -123,10 +135,12 @@ export class Incoming {
     token: string,
     proceed: (verdict: Verdict) => Promise<unknown>,
   ): Promise<unknown> {
-    const decide = (verdict: Verdict) =>
-      door.allowed?.has(verdict.caller)
-        ? proceed(verdict)
-        : this.#refuse(ctx, door, new CitadelError("ServiceNotAuthorized"), verdict.caller);
+    const decide = (verdict: Verdict) => {
+      if (!door.allowed?.has(verdict.caller))
+        return this.#refuse(ctx, door, new CitadelError("ServiceNotAuthorized"), verdict.caller);
+      (ctx.locals as { caller?: string }).caller = verdict.caller;
+      return proceed(verdict);
+    };
     let verdict: Verdict | Promise<Verdict>;
     try {
       verdict = this.#options.verifier.verify(token, door.audience);
@@ -157,7 +171,9 @@ export class Incoming {
 
   #refuse(ctx: Context, { name }: Door, error: unknown, caller?: string): Promise<never> {
     const type = error instanceof CitadelError ? error.type : "InternalError";
-    this.#options.denials.add({ target: name, type, caller, nodeID: ctx.nodeID ?? undefined });
+    const { denials, onRefusal } = this.#options;
+    denials.add({ target: name, type, caller, nodeID: ctx.nodeID ?? undefined });
+    onRefusal(ctx, { target: name, error, caller });
     this.#broker.logger.warn(`The guard refused '${name}' to ${caller ?? "somebody"}: ${type}`);
     return Promise.reject(error);
   }

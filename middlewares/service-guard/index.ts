@@ -1,4 +1,4 @@
-import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
+import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import { CitadelError } from "../../lib/errors.ts";
 import { type Hooks, toMiddleware } from "../../lib/hooks.ts";
 import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
@@ -9,7 +9,7 @@ import { CallTokens, type Exchanged, type ExchangeRequest } from "./call-tokens.
 import { checkDeclarations } from "./declarations.ts";
 import { Denials } from "./denials.ts";
 import { CREDENTIAL_HEADER, CREDENTIAL_PROOF_HEADER } from "./headers.ts";
-import { Incoming } from "./incoming.ts";
+import { Incoming, type Refused } from "./incoming.ts";
 import { nodeService } from "./node-service.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Verifier } from "./verifier.ts";
@@ -21,6 +21,8 @@ export interface ServiceGuardOptions {
   credential: (service: string) => string | undefined;
   /** What of a response's meta reaches the caller; by default nothing. */
   responseMeta?: readonly string[];
+  /** Told of each refusal, to write it down; it must not throw. */
+  onRefusal?: (ctx: Context, refused: Refused) => void;
 }
 
 /**
@@ -35,7 +37,7 @@ export function serviceGuard(options: ServiceGuardOptions): (broker: ServiceBrok
 }
 
 function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks {
-  const { services, credential, responseMeta = [] } = options;
+  const { services, credential, responseMeta = [], onRefusal = () => {} } = options;
   const known = new Set([...services, "guard"]);
   const guardKeys = () => broker.call<EndorsedKeys, object>("guard.jwks", {});
   const denials = new Denials(broker);
@@ -46,10 +48,7 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks
   });
   const announcements = new Announcements(broker, { tokens, verifier, guardKeys });
   const outgoing = new Outgoing(broker, tokens, responseMeta);
-  const incoming = new Incoming(broker, {
-    verifier,
-    denials,
-  });
+  const incoming = new Incoming(broker, { verifier, denials, onRefusal });
 
   return {
     name: "ServiceGuard",

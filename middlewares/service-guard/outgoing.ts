@@ -36,6 +36,8 @@ export class Outgoing {
   readonly #responseMeta: readonly string[];
   /** By action: what was found of it last. */
   readonly #known = new Map<string, Guarded>();
+  /** Events that could not be sent last time, as `service event`. */
+  readonly #unsent = new Set<string>();
 
   constructor(broker: ServiceBroker, tokens: CallTokens, responseMeta: readonly string[]) {
     this.#broker = broker;
@@ -89,6 +91,7 @@ export class Outgoing {
       const grant = subscribers.length > 0 && this.#tokens.get(caller, audienceOfEvent(event));
       if (!grant) return send(null);
       const sendWith = (own: Grant) => {
+        this.#unsent.delete(`${caller} ${event}`);
         if (subscribers.every(({ local }) => local)) return send(own);
         const { token } = own;
         const request = { target: event, nodeID: EVERY_NODE, params: payload, token };
@@ -97,13 +100,21 @@ export class Outgoing {
       };
       if (!(grant instanceof Promise)) return sendWith(grant);
       return grant.then(sendWith, (error: unknown) => {
-        this.#broker.logger.error(
-          { err: error },
-          `The event '${event}' of '${caller}' was not emitted.`,
-        );
+        this.#tellOfUnsent(event, caller, error);
         if (opts.throwError) throw error;
       });
     };
+
+  /** Once for each absence of the guard: some events come many times a second. */
+  #tellOfUnsent(event: string, caller: string, error: unknown): void {
+    const name = `${caller} ${event}`;
+    if (this.#unsent.has(name)) return;
+    this.#unsent.add(name);
+    this.#broker.logger.error(
+      { err: error },
+      `The event '${event}' of '${caller}' was not emitted.`,
+    );
+  }
 
   #prove(service: string, request: Omit<ProvedRequest, "service">): string {
     return signProof({ ...this.#tokens.keyOf(service), alg: "ES256" }, { ...request, service });

@@ -4,10 +4,33 @@ import { defineContract } from "../../lib/contract.ts";
 export const contract = defineContract({
   name: "api",
   actions: {},
+  emits: {
+    "gateway.consumed": {
+      description: "What a gateway has counted towards the rate limits since it told last.",
+      params: {
+        $$strict: true,
+        gateway: "uuid",
+        consumed: {
+          type: "array",
+          max: 5_000,
+          items: {
+            type: "object",
+            strict: true,
+            props: {
+              limit: { type: "enum", values: ["address", "user", "public"] },
+              key: "string|length:16",
+              points: "number|integer|min:1|max:10000000",
+            },
+          },
+        },
+      },
+    },
+  },
   events: {
     "chat.message": { restricted: ["chat"], auth: "none" },
     "chat.announcement": { restricted: ["chat"], auth: "none" },
-    "session.revoked": { restricted: ["auth"], auth: "none" },
+    "sessions.revoked": { restricted: ["auth"], auth: "none" },
+    "gateway.consumed": { restricted: ["api"], auth: "none" },
   },
 });
 

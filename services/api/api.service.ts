@@ -1,19 +1,42 @@
 import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/attachment.ts";
+import { revocationsOf } from "../../middlewares/auth/index.ts";
 import { implement } from "../../mixins/contract.ts";
+import { errorMethods } from "./answers.ts";
 import { contract } from "./api.contract.ts";
+import { defendEngine, makeDefence } from "./defences.ts";
+import { descriptionHandlers } from "./description.ts";
+import { docsHandlers } from "./docs.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./health.ts";
-import { httpMethods, httpSettings, logAnswers } from "./http.ts";
+import { close } from "./http-server.ts";
+import { httpSettings, logAnswers } from "./http.ts";
+import { Limiter } from "./limiter.ts";
 import { requestMethods } from "./methods.ts";
+import { shareCounts, takeCounts } from "./shared-limits.ts";
+import { limitEvents } from "./socket-limits.ts";
 import { confirm, senders, socketMethods, socketSettings } from "./sockets.ts";
 
 /** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
 export default class ApiService extends Service {
   constructor(broker: ServiceBroker) {
     super(broker);
-    const { host, port, corsOrigins } = configOf(broker);
-    const { toRoom, toAll, endSession } = senders(() => this as unknown as Gateways);
+    const config = configOf(broker);
+    const { corsOrigins, issuer } = config;
+    const handlers = {
+      ...healthHandlers(this),
+      ...descriptionHandlers(issuer),
+      ...docsHandlers(),
+    };
+    const limiter = new Limiter(config.rateLimits, config.natsUrl !== undefined);
+    const defend = makeDefence(config, limiter);
+    let stopSharing = () => {};
+    const confirmSockets = () => {
+      revocationsOf(broker).distrust();
+      const { io } = this as unknown as Gateways;
+      for (const socket of io.of("/").sockets.values()) void confirm(this, socket);
+    };
+    const { toRoom, toAll, endTokens } = senders(() => this as unknown as Gateways);
 
     this.parseServiceSchema(
       implement<typeof contract>(
@@ -23,25 +46,38 @@ export default class ApiService extends Service {
           events: {
             "chat.message": async (ctx) => toRoom(ctx.params.roomId, "message", ctx.params),
             "chat.announcement": async (ctx) => toAll("serverMessage", ctx.params),
-            "session.revoked": async (ctx) => endSession(ctx.params.sid),
+            "sessions.revoked": async (ctx) => endTokens(ctx.params),
+            "gateway.consumed": async (ctx) => takeCounts(limiter, ctx.params),
           },
         },
         {
           mixins: [httpGateway, socketGateway],
           settings: {
-            ...httpSettings({ host, port, handlers: healthHandlers(this) }),
+            ...httpSettings({ config, handlers, limiter }),
             io: socketSettings(corsOrigins),
             $secureSettings: ["routes", "io"],
           },
           methods: {
-            ...httpMethods,
-            ...requestMethods(corsOrigins),
+            ...errorMethods,
+            ...requestMethods(corsOrigins, defend),
             ...socketMethods(corsOrigins),
           },
           created: () => logAnswers(this as unknown as Service & Gateways),
           started: () => {
             const { io } = this as unknown as Gateways;
-            io.of("/").on("connection", (socket) => void confirm(this, socket));
+            defendEngine(io, config, defend);
+            io.of("/").on("connection", (socket) => {
+              limitEvents(this, socket, limiter);
+              void confirm(this, socket);
+            });
+            stopSharing = shareCounts(this, limiter);
+            // sessions may have ended while nobody could tell of it
+            broker.localBus.on("$transporter.connected", confirmSockets);
+          },
+          stopped: async () => {
+            broker.localBus.off("$transporter.connected", confirmSockets);
+            stopSharing();
+            await close(this as Partial<Gateways>);
           },
         },
       ),

@@ -32,6 +32,10 @@ export interface GatewayRequest extends IncomingMessage {
   $ctx: Context;
   $startTime?: [number, number];
   originalUrl?: string;
+  /** There once the route is known, if it leads to an action. */
+  $action?: { name: string };
+  /** The path, without the query and a slash at the end. */
+  parsedUrl?: string;
   /** There once the body is read. */
   $params?: Record<string, unknown>;
 }

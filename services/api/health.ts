@@ -27,6 +27,7 @@ export function healthHandlers({ broker }: Service) {
     Object.keys(offered).map((action) => `${name}.${action}`),
   );
   let wasComplete = false;
+  let asking: Promise<boolean> | undefined;
   const isReady = async () => {
     if (!broker.started || broker.stopping) return false;
     const nodes = await answeringNodes(broker);
@@ -40,7 +41,9 @@ export function healthHandlers({ broker }: Service) {
     "GET /health/live": (_req: GatewayRequest, res: GatewayResponse) =>
       answer(res, 200, { status: "live" }),
     "GET /health/ready": async (_req: GatewayRequest, res: GatewayResponse) => {
-      const [code, status] = (await isReady()) ? [200, "ready"] : [503, "not ready"];
+      // all who ask at once share one look at the other nodes
+      asking ??= isReady().finally(() => (asking = undefined));
+      const [code, status] = (await asking) ? [200, "ready"] : [503, "not ready"];
       answer(res, code, { status });
     },
   };

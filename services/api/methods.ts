@@ -1,7 +1,10 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { Service } from "moleculer";
 import { CitadelError } from "../../lib/errors.ts";
+import { packAnswer } from "./compression.ts";
+import type { Defence } from "./defences.ts";
 import { type GatewayRequest, type GatewayResponse, httpGateway } from "./gateways.ts";
+import { makeServer } from "./http-server.ts";
 
 /** Which method of HTTP may ask what, before any route runs (RFC 9110, 9.3; the Fetch standard's CORS). */
 
@@ -15,11 +18,17 @@ interface Alias {
 
 type Gateway = Service & {
   aliases: Alias[];
+  server?: Server;
+  httpHandler: RequestListener;
   errorHandler(req: GatewayRequest, res: GatewayResponse, error: unknown): void;
 };
 
 /** The ids of requests that are believed: they get into the log, and into every nested call. */
 const REQUEST_ID = /^[\w-]{1,64}$/;
+
+/** What pages of other origins may send. */
+const ALLOWED_HEADERS =
+  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID";
 
 /** moleculer-web's `httpHandler`, for what is no matter of methods. */
 const { httpHandler: handle } = httpGateway.methods as {
@@ -48,7 +57,7 @@ function answerOptions(gateway: Gateway, req: GatewayRequest, res: GatewayRespon
     res.setHeader("Allow", allowed);
     if (res.hasHeader("Access-Control-Allow-Origin")) {
       res.setHeader("Access-Control-Allow-Methods", allowed);
-      res.setHeader("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-ID");
+      res.setHeader("Access-Control-Allow-Headers", ALLOWED_HEADERS);
       res.setHeader("Access-Control-Max-Age", "600");
     }
     res.writeHead(204).end();
@@ -57,8 +66,32 @@ function answerOptions(gateway: Gateway, req: GatewayRequest, res: GatewayRespon
   }
 }
 
-/** moleculer-web's own, replaced. @param origins those whose pages may read our answers */
-export const requestMethods = (origins: readonly string[]) => ({
+/** What pages elsewhere may read of an answer's headers. */
+const EXPOSED = [
+  "ETag",
+  "Location",
+  "Retry-After",
+  "RateLimit-Limit",
+  "RateLimit-Policy",
+  "RateLimit-Remaining",
+  "RateLimit-Reset",
+  "X-Request-ID",
+].join(", ");
+
+/** The methods that only ask; a condition on what they ask for means 304 (RFC 9110, 13.1.2). */
+const SAFE: ReadonlySet<string | undefined> = new Set(["GET", "HEAD"]);
+
+/**
+ * moleculer-web's own, replaced.
+ *
+ * @param origins those whose pages may read our answers
+ * @param defend what every request meets first
+ */
+export const requestMethods = (origins: readonly string[], defend: Defence) => ({
+  createServer(this: Gateway): void {
+    this.server ??= makeServer(this.httpHandler);
+  },
+
   async httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void> {
     for (const name of ["x-request-id", "x-correlation-id"])
       if (!REQUEST_ID.test(String(req.headers[name]))) delete req.headers[name];
@@ -66,7 +99,17 @@ export const requestMethods = (origins: readonly string[]) => ({
     if (origins.length > 0) res.setHeader("Vary", "Origin");
     if (origin !== undefined && origins.includes(origin)) {
       res.setHeader("Access-Control-Allow-Origin", origin);
-      res.setHeader("Access-Control-Expose-Headers", "Location, Retry-After, X-Request-ID");
+      res.setHeader("Access-Control-Expose-Headers", EXPOSED);
+    }
+    // moleculer-web would answer 304 to a write that it has run
+    if (!SAFE.has(req.method)) delete req.headers["if-none-match"];
+    // it speaks to caches on the way; moleculer-web would answer 200 to who has the same (RFC 9110, 13.1.2)
+    delete req.headers["cache-control"];
+    packAnswer(req, res);
+    try {
+      await defend(req, res);
+    } catch (error) {
+      return this.errorHandler(req, res, error);
     }
     // moleculer-web would run the action of the method that OPTIONS asks about
     if (req.method === "OPTIONS") return answerOptions(this, req, res);

@@ -1,12 +1,16 @@
 import type { Service } from "moleculer";
-import type { ActionName, Caller } from "../../lib/contract.ts";
+import { configOf } from "../../lib/attachment.ts";
+import type { ActionName, Caller, PayloadOf } from "../../lib/contract.ts";
 import { loadContracts, routesOf } from "../../lib/contracts.ts";
 import { CitadelError, type PublicError } from "../../lib/errors.ts";
 import { isUnlogged, toPublicError } from "../../lib/public-error.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import { ownContext } from "../../mixins/contract.ts";
+import { auditRefusal } from "../../middlewares/audit.ts";
+import { clientOf } from "./client-address.ts";
 import type { Gateways, Socket } from "./gateways.ts";
-import { bearerOf } from "./http.ts";
+import { isAllowed } from "./origins.ts";
+import { tokenOfHandshake } from "./tokens.ts";
 
 /** The Socket.IO side of the gateway: moleculer-io's settings. */
 
@@ -16,17 +20,25 @@ type Ack = (answer: { ok: true; data: unknown } | { ok: false; error: PublicErro
 interface Identity {
   readonly userId: string;
   sid: string;
+  generation: number;
   token: string;
   expiry: NodeJS.Timeout;
 }
+
+/** How long who has connected may take to say who they are, in milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
 
 const identities = new WeakMap<Socket, Identity>();
 
 const roomOf = (roomId: string) => `room:${roomId}`;
 const roomOfSession = (sid: string) => `session:${sid}`;
+const roomOfUser = (userId: string) => `user:${userId}`;
+
+/** The user that a socket speaks for. */
+export const userOf = (socket: Socket): string | undefined => identities.get(socket)?.userId;
 
 /** Ends a connection with the reason, which the client gets to see. */
-function end(socket: Socket, error: unknown): void {
+export function end(socket: Socket, error: unknown): void {
   socket.emit("session:end", toPublicError(error));
   socket.disconnect(true);
 }
@@ -46,7 +58,8 @@ async function identify(service: Service, socket: Socket, token: string): Promis
     () => end(socket, new CitadelError("AccessTokenExpired")),
     claims.exp * 1000 - Date.now(),
   );
-  identities.set(socket, { userId: claims.sub, sid: claims.sid, token, expiry });
+  const { sub: userId, sid, generation } = claims;
+  identities.set(socket, { userId, sid, generation, token, expiry });
   void socket.join(roomOfSession(claims.sid));
   // it may have gone while the token was looked at, and then nothing else ends the timer
   if (socket.conn.readyState !== "open") forget(socket);
@@ -56,28 +69,32 @@ async function identify(service: Service, socket: Socket, token: string): Promis
 /** Ends what waits for the end of a socket's token. */
 const forget = (socket: Socket) => clearTimeout(identities.get(socket)?.expiry);
 
+/** After how long a token is looked at again that could not be judged, in milliseconds. */
+const PATIENCE = 1_000;
+
 /** Looks at the token once more: its session may have ended between the handshake and now. */
 export async function confirm(service: Service, socket: Socket): Promise<void> {
   try {
     await accessTokenVerifierOf(service.broker).verify(identities.get(socket)?.token ?? "");
   } catch (error) {
-    end(socket, error);
+    if (toPublicError(error).code < 500) return end(socket, error);
+    const again = () => void (socket.connected && confirm(service, socket));
+    setTimeout(again, PATIENCE).unref();
   }
-}
-
-/** The handshake's token: `auth.token`, `Authorization: Bearer` or `?token=`. */
-function tokenOf({ handshake }: Socket): unknown {
-  return (
-    (handshake.auth as { token?: unknown }).token ??
-    bearerOf(handshake.headers.authorization) ??
-    handshake.query.token
-  );
 }
 
 /** A token that somebody sent. @throws CitadelError AccessTokenRequired where there is none */
 function mustBeToken(token: unknown): string {
   if (typeof token !== "string" || token === "") throw new CitadelError("AccessTokenRequired");
   return token;
+}
+
+/** Counts the sockets of a user by the room that they share. @throws CitadelError TooManyRequests */
+async function joinUser({ broker }: Service, socket: Socket): Promise<void> {
+  const room = roomOfUser(userOf(socket) ?? "");
+  const open = socket.nsp.adapter.rooms.get(room)?.size ?? 0;
+  if (open >= configOf(broker).maxSockets.user) throw new CitadelError("TooManyRequests");
+  await socket.join(room);
 }
 
 async function authorize(
@@ -90,9 +107,17 @@ async function authorize(
     if (!isAllowed(origin, host, origins)) throw new CitadelError("OriginNotAllowed");
     socket.once("disconnect", () => forget(socket));
     socket.conn.once("close", () => forget(socket));
-    await identify(service, socket, mustBeToken(tokenOf(socket)));
+    await identify(
+      service,
+      socket,
+      mustBeToken(tokenOfHandshake(socket, configOf(service.broker))),
+    );
     await socket.join(roomOf("lobby"));
+    await joinUser(service, socket);
   } catch (error) {
+    const client = clientOf(socket.request, configOf(service.broker));
+    const context = ownContext(service, undefined, client);
+    auditRefusal(context, "user.refused", "the sockets", error);
     const shown = toPublicError(error);
     throw Object.assign(new Error(shown.message), { data: shown });
   }
@@ -108,13 +133,22 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 /** Calls an action as the gateway, on behalf of the socket's user. */
 function callerFor(service: Service, socket: Socket): Caller {
-  return ownContext(service, identities.get(socket)?.token);
+  const client = clientOf(socket.request, configOf(service.broker));
+  return ownContext(service, identities.get(socket)?.token, client);
 }
 
 /** An error as the client sees it; what is not the client's fault is logged, unless it was already. */
 function failure({ logger }: Service, error: unknown): PublicError {
   if (isUnlogged(error)) logger.error({ err: error }, "A socket's event failed.");
   return toPublicError(error);
+}
+
+/** Answers an event that is not let through to its handler. */
+export function refuse(service: Service, event: string, sent: unknown[], error: unknown): void {
+  const respond = sent.at(-1);
+  if (typeof respond !== "function") return;
+  const shown = failure(service, error);
+  respond(event === "call" ? shown : { ok: false, error: shown });
 }
 
 /** A client event whose answer is one object. */
@@ -148,14 +182,11 @@ const events = {
     exp: await identify(service, socket, mustBeToken(token)),
   })),
 
-  call(
-    this: Socket & { $service: Service },
-    action: unknown,
-    params: unknown,
-    ack?: (error: PublicError | null, result?: unknown) => void,
-  ) {
-    const [given, respond] = typeof params === "function" ? [{}, params] : [params ?? {}, ack];
+  call(this: Socket & { $service: Service }, ...sent: unknown[]) {
+    const respond = sent.pop();
     if (typeof respond !== "function") return;
+    const [action, params] = sent;
+    const given = params ?? {};
     const calling =
       typeof action === "string" && callable.has(action) && isObject(given)
         ? callerFor(this.$service, this).call(action as ActionName, given)
@@ -167,26 +198,13 @@ const events = {
   },
 };
 
-/** May a page of this origin connect? Our own may, and those that the operator lists. */
-function isAllowed(
-  origin: string | undefined,
-  host: string | undefined,
-  listed: readonly string[],
-) {
-  if (origin === undefined || listed.includes(origin)) return true;
-  try {
-    return new URL(origin).host === host;
-  } catch {
-    return false;
-  }
-}
-
 /** moleculer-io's settings. */
 export function socketSettings(origins: readonly string[]): object {
   return {
     options: {
       serveClient: false,
       maxHttpBufferSize: 100_000,
+      connectTimeout: CONNECT_TIMEOUT,
       cors: { origin: [...origins] },
     },
     namespaces: { "/": { authorization: true, events } },
@@ -212,10 +230,18 @@ export function senders(gateways: () => Gateways) {
     toAll(event: string, data: unknown) {
       gateways().io.local.emit(event, data);
     },
-    async endSession(sid: string) {
-      const sockets = gateways().io.of("/").in(roomOfSession(sid)).local;
-      sockets.emit("session:end", new CitadelError("AccessTokenRevoked").toJSON());
-      sockets.disconnectSockets(true);
+    /** Ends those that came with a token which is refused from now on. */
+    async endTokens({ sessions }: PayloadOf<"sessions.revoked">) {
+      const { sockets, adapter } = gateways().io.of("/");
+      for (const { sid, generation } of sessions) {
+        const type = generation === undefined ? "AccessTokenRevoked" : "AccessTokenExpired";
+        for (const id of adapter.rooms.get(roomOfSession(sid)) ?? []) {
+          const socket = sockets.get(id);
+          const known = socket && identities.get(socket);
+          if (known && known.generation < (generation ?? Infinity))
+            end(socket, new CitadelError(type));
+        }
+      }
     },
   };
 }

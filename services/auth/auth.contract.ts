@@ -1,46 +1,136 @@
+import { PEOPLE, STAFF } from "../../lib/access-token.ts";
 import { defineContract } from "../../lib/contract.ts";
 import { JWKS } from "../../lib/key-set.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
 import { REVOCATIONS } from "../../lib/revocations.ts";
 
-/** What a sign-in answers, with OAuth's names (RFC 6749, 5.1). */
+/** An access token with OAuth's names (RFC 6749, 5.1). */
+const ACCESS_TOKEN = {
+  access_token: "string",
+  token_type: { type: "enum", values: ["Bearer"] },
+  expires_in: "number",
+} as const;
+
+const USER = {
+  type: "object",
+  props: { id: "uuid", username: "string", email: "email", roles: "string[]" },
+} as const;
+
+/** What a sign-in answers. */
 export const TOKEN_ANSWER = {
   type: "object",
+  props: { ...ACCESS_TOKEN, refresh_token: "string", user: USER },
+} as const;
+
+const SESSION = {
+  type: "object",
   props: {
-    access_token: "string",
-    refresh_token: "string",
-    token_type: { type: "enum", values: ["Bearer"] },
-    expires_in: "number",
-    user: {
+    id: "uuid",
+    createdAt: "string",
+    /** When its tokens were last refreshed. */
+    lastUsedAt: "string",
+    expiresAt: "string",
+    /** The client's User-Agent. */
+    device: { type: "string", nullable: true },
+    address: { type: "string", nullable: true },
+    /** Is it the one that asks? */
+    current: "boolean",
+    /** Who acts in the user's name in it. */
+    impersonator: {
       type: "object",
-      props: { id: "uuid", username: "string", email: "email", roles: "string[]" },
+      optional: true,
+      props: { id: "string", username: "string" },
     },
   },
 } as const;
 
+const SERVICE_ACCOUNT = {
+  id: "uuid",
+  name: "string",
+  permissions: "string[]",
+  createdAt: "string",
+  /** When it last got a token; until then, when its secret was made. */
+  lastUsedAt: "string",
+} as const;
+
+/** Shown once: only a hash of the secret is kept. */
+const CLIENT = { client_id: "uuid", client_secret: "string" } as const;
+
+const ACCESS_TOKEN_EXAMPLE = {
+  access_token: "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…",
+  token_type: "Bearer",
+  expires_in: 600,
+};
+
+export const TOKEN_EXAMPLE = {
+  ...ACCESS_TOKEN_EXAMPLE,
+  refresh_token: "aXT9IClu5yCmPYsd8wHnKk2vB0qTgRzE6xLfJoVb1AU",
+  user: {
+    id: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
+    username: "alice",
+    email: "alice@example.com",
+    roles: ["user"],
+  },
+};
+
+const SESSION_ID = "5c2fa4a0-6a0d-4f4b-9a55-0c9f3f6b7e18";
+
+const SERVICE_ACCOUNT_EXAMPLE = {
+  id: "d2b8a7f4-3c19-4e0b-8b57-6f1f0c9a2e43",
+  name: "nightly-import",
+  permissions: ["posts:write"],
+  createdAt: "2026-11-21T22:32:59.862Z",
+  lastUsedAt: "2026-11-21T22:32:59.862Z",
+};
+
+const CLIENT_EXAMPLE = {
+  client_id: SERVICE_ACCOUNT_EXAMPLE.id,
+  client_secret: "q0ZK1cTjX7mN4sWbEo9RfLd2uYhVaGi8PxMt6QvBkJw",
+};
+
 export const contract = defineContract({
   name: "auth",
+  permissions: {
+    manage: "Make, list and remove service accounts.",
+    operate: "Change the key that signs access tokens.",
+  },
   actions: {
     createSession: {
       description: "Begins a session of a user who has proved to be one, and mints its tokens.",
       restricted: ["users"],
       auth: "none",
       proof: "request",
-      params: { $$strict: true, userId: "uuid" },
+      /** `id`: of the session, for who may have to end it. */
+      params: { $$strict: true, userId: "uuid", id: "uuid|optional" },
       result: TOKEN_ANSWER,
     },
     refresh: {
-      description: "Trades a refresh token for new tokens. Each is good for one use.",
+      description:
+        "Trades a refresh token for new tokens. Each is good for one use; a second one, by whomever, " +
+        "ends the session. Only who sends the idempotency_key of the first use again, within " +
+        "REFRESH_GRACE and before the new refresh token is used, gets that refresh token once more: " +
+        "the answer may have been lost. The key is a random value, new for each refresh token.",
       restricted: ["api"],
       auth: "none",
       proof: "request",
       rest: "POST /api/auth/refresh",
-      params: { $$strict: true, refresh_token: "string|min:1|max:200" },
+      params: {
+        $$strict: true,
+        refresh_token: "string|min:1|max:200",
+        idempotency_key: "string|optional|min:16|max:200",
+      },
       result: TOKEN_ANSWER,
+      errors: ["RefreshTokenInvalid", "RefreshTokenReused"],
+      example: {
+        params: { refresh_token: "q0ZK1cTjX7mN4sWbEo9RfLd2uYhVaGi8PxMt6QvBkJw" },
+        result: TOKEN_EXAMPLE,
+      },
     },
     logout: {
       description: "Ends the session of the access token, everywhere at once.",
       restricted: ["api"],
       auth: "required",
+      subjects: [...PEOPLE, "ImpersonatedUserAccount"],
       rest: "POST /api/auth/logout",
       params: { $$strict: true },
       result: null,
@@ -49,12 +139,184 @@ export const contract = defineContract({
       description: "Ends all sessions of the user.",
       restricted: ["api"],
       auth: "required",
+      subjects: PEOPLE,
       rest: "POST /api/auth/logout-all",
       params: { $$strict: true },
       result: null,
     },
+    sessions: {
+      description: "One's own living sessions, newest first, those of impersonators among them.",
+      restricted: ["api"],
+      auth: "required",
+      subjects: PEOPLE,
+      rest: "GET /api/auth/sessions",
+      params: { $$strict: true, ...PAGE_PARAMS },
+      result: pageOf(SESSION),
+      example: {
+        params: { limit: 20 },
+        result: {
+          items: [
+            {
+              id: SESSION_ID,
+              createdAt: "2026-11-21T22:32:59.862Z",
+              lastUsedAt: "2026-11-22T08:15:30.407Z",
+              expiresAt: "2026-12-22T08:15:30.407Z",
+              device: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+              address: "203.0.113.7",
+              current: true,
+            },
+          ],
+          nextCursor: null,
+        },
+      },
+    },
+    revokeSession: {
+      description: "Ends one of one's own sessions, everywhere at once.",
+      restricted: ["api"],
+      auth: "required",
+      subjects: PEOPLE,
+      rest: "DELETE /api/auth/sessions/:id",
+      params: { $$strict: true, id: "uuid" },
+      result: null,
+      example: { params: { id: SESSION_ID } },
+    },
     endSessions: {
-      description: "Ends all sessions of somebody whose password is another now.",
+      description:
+        "Ends the sessions of somebody whose password is another now, but one; or only one of them.",
+      restricted: ["users"],
+      auth: "none",
+      params: { $$strict: true, userId: "uuid", except: "uuid|optional", only: "uuid|optional" },
+      result: null,
+    },
+    impersonate: {
+      description:
+        "An access token to act in somebody's name, without a refresh token. Not for administrators " +
+        "of the whole, nor for anybody who may do something that one may not do oneself.",
+      restricted: ["api"],
+      auth: "required",
+      permissions: "users:impersonate",
+      subjects: STAFF,
+      proof: "request",
+      rest: "POST /api/auth/impersonate",
+      errors: ["NotFound"],
+      params: { $$strict: true, userId: "uuid" },
+      result: { type: "object", props: { ...ACCESS_TOKEN, user: USER } },
+      example: {
+        params: { userId: TOKEN_EXAMPLE.user.id },
+        result: { ...ACCESS_TOKEN_EXAMPLE, user: TOKEN_EXAMPLE.user },
+      },
+    },
+    token: {
+      description: "An access token for a service account (RFC 6749, 4.4).",
+      restricted: ["api"],
+      auth: "none",
+      proof: "request",
+      rest: "POST /api/auth/token",
+      errors: ["InvalidCredentials"],
+      form: true,
+      params: {
+        $$strict: true,
+        grant_type: { type: "enum", values: ["client_credentials"] },
+        client_id: "string|min:1|max:200",
+        client_secret: "string|min:1|max:200",
+      },
+      result: { type: "object", props: ACCESS_TOKEN },
+      example: {
+        params: { grant_type: "client_credentials", ...CLIENT_EXAMPLE },
+        result: ACCESS_TOKEN_EXAMPLE,
+      },
+    },
+    serviceAccounts: {
+      description: "The service accounts, newest first.",
+      restricted: ["api"],
+      auth: "required",
+      permissions: "auth:manage",
+      subjects: STAFF,
+      rest: "GET /api/auth/service-accounts",
+      params: { $$strict: true, ...PAGE_PARAMS },
+      result: pageOf({ type: "object", props: SERVICE_ACCOUNT }),
+      example: {
+        params: { limit: 20 },
+        result: { items: [SERVICE_ACCOUNT_EXAMPLE], nextCursor: null },
+      },
+    },
+    createServiceAccount: {
+      description: "Makes an account for a program, with permissions that one holds oneself.",
+      restricted: ["api"],
+      auth: "required",
+      permissions: "auth:manage",
+      subjects: STAFF,
+      proof: "request",
+      rest: "POST /api/auth/service-accounts",
+      idempotent: true,
+      status: 201,
+      location: "/api/auth/service-accounts/:id",
+      params: {
+        $$strict: true,
+        name: { type: "string", min: 3, max: 64, pattern: /^[A-Za-z0-9][A-Za-z0-9 ._-]*$/ },
+        permissions: { type: "array", items: "string|max:100", unique: true, max: 100 },
+      },
+      result: { type: "object", props: { ...SERVICE_ACCOUNT, ...CLIENT } },
+      example: {
+        params: { name: "nightly-import", permissions: ["posts:write"] },
+        result: { ...SERVICE_ACCOUNT_EXAMPLE, ...CLIENT_EXAMPLE },
+      },
+    },
+    changeSecret: {
+      description:
+        "Gives a service account a new secret. The old one and its tokens are worth nothing any more.",
+      restricted: ["api"],
+      auth: "required",
+      permissions: "auth:manage",
+      subjects: STAFF,
+      proof: "request",
+      rest: "POST /api/auth/service-accounts/:id/secret",
+      params: { $$strict: true, id: "uuid" },
+      result: { type: "object", props: CLIENT },
+      errors: ["Conflict"],
+      example: {
+        params: { id: SERVICE_ACCOUNT_EXAMPLE.id },
+        result: CLIENT_EXAMPLE,
+      },
+    },
+    removeServiceAccount: {
+      description: "Removes a service account; its tokens are refused at once.",
+      restricted: ["api"],
+      auth: "required",
+      permissions: "auth:manage",
+      subjects: STAFF,
+      proof: "request",
+      rest: "DELETE /api/auth/service-accounts/:id",
+      params: { $$strict: true, id: "uuid" },
+      result: null,
+      errors: ["Conflict"],
+      example: { params: { id: SERVICE_ACCOUNT_EXAMPLE.id } },
+    },
+    rotateKeys: {
+      description:
+        "Makes the next key for access tokens. It is published at once, and signs a little later.",
+      restricted: ["api"],
+      auth: "required",
+      permissions: "auth:operate",
+      subjects: STAFF,
+      proof: "request",
+      rest: "POST /api/auth/keys/rotate",
+      params: { $$strict: true },
+      result: {
+        type: "object",
+        props: { kid: "string", alg: "string", signsFrom: "string" },
+      },
+      example: {
+        result: {
+          kid: "Yh0zTj3YVnE2h1sQ5v9yq0m8fXoR4bKcW7uLdGpNa6I",
+          alg: "RS256",
+          signsFrom: "2026-11-22T08:15:45.407Z",
+        },
+      },
+    },
+    renewSessions: {
+      description:
+        "Calls the access tokens of somebody back who may do other things now; the sessions go on.",
       restricted: ["users"],
       auth: "none",
       params: { $$strict: true, userId: "uuid" },
@@ -78,6 +340,26 @@ export const contract = defineContract({
         type: "object",
         props: { message: "string", user: { type: "record", key: "string", value: "any" } },
       },
+      example: {
+        result: {
+          message: "Access granted",
+          user: {
+            iss: "http://localhost:3000",
+            aud: "http://localhost:3000",
+            sub: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
+            iat: 1_795_300_379,
+            exp: 1_795_300_979,
+            jti: "7a5c0c6b-2b87-4c0e-8f5e-93a0de6f4d52",
+            sid: SESSION_ID,
+            username: "alice",
+            roles: ["user"],
+            permissions: { chat: ["write"], posts: ["write"] },
+            tenantId: "default",
+            environmentId: "development",
+            subjectType: "EndUserAccount",
+          },
+        },
+      },
     },
     jwks: {
       description: "The public keys that access tokens are checked against (RFC 7517).",
@@ -86,16 +368,65 @@ export const contract = defineContract({
       rest: "GET /.well-known/jwks.json",
       params: { $$strict: true },
       result: JWKS,
+      example: {
+        result: {
+          keys: [
+            { kty: "RSA", kid: "2026-11", alg: "RS256", use: "sig", n: "0vx7agoebGcQ…", e: "AQAB" },
+          ],
+        },
+      },
+    },
+    metadata: {
+      description: "What OAuth clients need to know (RFC 8414).",
+      restricted: ["api"],
+      auth: "none",
+      rest: "GET /.well-known/oauth-authorization-server",
+      params: { $$strict: true },
+      result: {
+        type: "object",
+        props: {
+          issuer: "string",
+          token_endpoint: "string",
+          jwks_uri: "string",
+          response_types_supported: "string[]",
+          grant_types_supported: "string[]",
+          token_endpoint_auth_methods_supported: "string[]",
+        },
+      },
+      example: {
+        result: {
+          issuer: "http://localhost:3000",
+          token_endpoint: "http://localhost:3000/api/auth/token",
+          jwks_uri: "http://localhost:3000/.well-known/jwks.json",
+          response_types_supported: [],
+          grant_types_supported: ["client_credentials"],
+          token_endpoint_auth_methods_supported: ["client_secret_post"],
+        },
+      },
     },
   },
   emits: {
-    "session.revoked": {
-      description: "A session was ended; its access tokens are refused from now on.",
-      params: { $$strict: true, sid: "uuid", until: "number" },
+    "sessions.revoked": {
+      description:
+        "Sessions were ended, or their tokens of older generations called back; they are refused from now on.",
+      params: {
+        $$strict: true,
+        sessions: {
+          type: "array",
+          items: { type: "object", props: { sid: "uuid", generation: "number|optional" } },
+        },
+        /** When the last of the tokens has expired, in seconds since the epoch. */
+        until: "number",
+      },
+    },
+    "signing-keys.changed": {
+      description: "There is a new key for access tokens, which every node of auth has to publish.",
+      params: { $$strict: true },
     },
   },
   events: {
     "user.removed": { restricted: ["users"], auth: "none" },
+    "signing-keys.changed": { restricted: ["auth"], auth: "none" },
   },
 });
 

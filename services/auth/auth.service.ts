@@ -1,80 +1,101 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import {
-  ACCESS_TOKEN_TYPE,
-  type AccessTokenClaims,
-  groupPermissions,
-} from "../../lib/access-token.ts";
 import { configOf } from "../../lib/attachment.ts";
-import type { Caller, ResultOf } from "../../lib/contract.ts";
+import type { ResultOf } from "../../lib/contract.ts";
+import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { signJwt } from "../../lib/jwt.ts";
+import { makeOpaqueToken } from "../../lib/opaque-token.ts";
 import { hashOfSession } from "../../lib/revocations.ts";
-import { readSigningKey } from "../../lib/signing-key.ts";
-import { revocationsOf } from "../../middlewares/auth/index.ts";
-import { implement } from "../../mixins/contract.ts";
+import { audit } from "../../middlewares/audit.ts";
+import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
+import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
+import { every, timers } from "../../mixins/timers.ts";
+import { FIRST_GENERATION, type Holder, mint } from "./access-tokens.ts";
 import { contract } from "./auth.contract.ts";
-import { AuthRepository, type AuthDatabase } from "./auth.repository.ts";
+import { mustBeAbove } from "./delegation.ts";
+import { KeyRing, LOOK_INTERVAL } from "./key-ring.ts";
+import { RefreshTokensRepository, type Verdict } from "./refresh-tokens.repository.ts";
+import { GRANT, serviceAccountActions } from "./service-accounts.actions.ts";
+import { ServiceAccountsRepository } from "./service-accounts.repository.ts";
+import { endSessions, renewSessions, type Teller } from "./session-end.ts";
+import { type OwnedSession, SessionsRepository, type Which } from "./sessions.repository.ts";
+import { SigningKeysRepository } from "./signing-keys.repository.ts";
+import type { AuthDatabase } from "./tables.ts";
+
+/** How often is deleted what does not matter any more, in milliseconds. */
+const PURGE_INTERVAL = 600_000;
+
+const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1000);
 
 /** Sessions and the tokens that prove them. Who the users are, the users service knows. */
 export default class AuthService extends Service {
   declare db: Kysely<AuthDatabase>;
-  declare sessions: AuthRepository;
+  declare sessions: SessionsRepository;
+  declare refreshTokens: RefreshTokensRepository;
+  declare accounts: ServiceAccountsRepository;
+  declare keys: KeyRing;
+  /** Deletes what does not matter any more; several nodes may do so at once. */
+  declare purge: () => Promise<void>;
 
   constructor(broker: ServiceBroker) {
     super(broker);
     const config = configOf(broker);
-    const signingKey = readSigningKey(config.secret("auth", "signing_key") ?? "");
+    const { accessTokenTtl, refreshTokenTtl, issuer } = config;
+    const encryption = readEncryption(config.secret("auth", "encryption_key"));
 
-    const makeRefreshToken = () => ({
-      refreshToken: randomBytes(32).toString("base64url"),
-      expiresAt: new Date(Date.now() + config.refreshTokenTtl * 1000),
-    });
+    /** For how long what is over has to be remembered, in seconds; clocks differ a little. */
+    const memory = accessTokenTtl + 60;
 
-    /** The tokens of a session, with what the users service says of the user now. */
-    const mint = (identity: ResultOf<"users.identity">, sid: string, refreshToken: string) => {
-      const { permissions, subjectType, ...user } = identity;
-      const iat = Math.floor(Date.now() / 1000);
-      const claims: AccessTokenClaims = {
-        iss: config.issuer,
-        aud: config.issuer,
-        sub: user.id,
-        iat,
-        exp: iat + config.accessTokenTtl,
-        jti: randomUUID(),
-        sid,
-        username: user.username,
-        roles: user.roles,
-        permissions: groupPermissions(permissions),
-        tenantId: config.tenantId,
-        environmentId: config.environmentId,
-        subjectType,
-      };
-      return {
-        access_token: signJwt({ ...claims }, { ...signingKey, typ: ACCESS_TOKEN_TYPE }),
-        refresh_token: refreshToken,
-        token_type: "Bearer",
-        expires_in: config.accessTokenTtl,
-        user,
-      } satisfies ResultOf<"auth.createSession">;
+    this.purge = async () => {
+      await this.refreshTokens.purge();
+      await this.sessions.purge(memory);
+      await this.keys.purge(memory);
     };
 
-    /** For how long an ended session has to be remembered, in seconds; clocks differ a little. */
-    const memory = config.accessTokenTtl + 60;
+    const sign = (holder: Holder) => mint(holder, this.keys.current, config);
+
+    const end = (ctx: Teller, which: Which) => endSessions(ctx, this.sessions, which, memory);
+
+    /** The session that a refresh token continues. Reuse ends it: somebody else has the token, too. */
+    const continued = async (ctx: Teller, verdict: Verdict): Promise<OwnedSession> => {
+      if (verdict.outcome === "invalid") throw new CitadelError("RefreshTokenInvalid");
+      const { session, outcome } = verdict;
+      if (outcome !== "reused") return session;
+      audit(ctx, {
+        event: "refresh-token.reused",
+        subject: { id: session.userId },
+        data: { session: session.id },
+      });
+      await end(ctx, { id: session.id });
+      throw new CitadelError("RefreshTokenReused");
+    };
 
     /**
-     * Ends sessions and tells every node, which then refuses what is left of their access tokens. Fails
-     * where nobody can be told; to do it again tells of those that have ended as well.
+     * Who somebody is, asked once the session is there: whatever changes from then on calls its tokens
+     * back. Where it cannot be known, the session has never been.
      */
-    const end = async (ctx: Caller, which: { id: string } | { userId: string }) => {
-      const until = Math.ceil(Date.now() / 1000) + memory;
-      const ended = await this.sessions.endSessions(which, memory);
-      for (const sid of ended) revocationsOf(broker).add(sid, until);
-      for (const sid of ended)
-        await ctx.broadcast("session.revoked", { sid, until }, { throwError: true });
+    const identityIn = async (
+      ctx: Teller,
+      sid: string,
+      userId: string,
+      check: (identity: ResultOf<"users.identity">) => void = () => undefined,
+    ) => {
+      try {
+        const identity = await ctx.call("users.identity", { id: userId });
+        check(identity);
+        return identity;
+      } catch (error) {
+        await this.sessions.discard(sid);
+        throw error;
+      }
+    };
+
+    const tellOfNewKey = async (ctx: Teller, { kid, alg }: { kid: string; alg: string }) => {
+      audit(ctx, { event: "signing-key.rotated", data: { kid, alg } });
+      await ctx.broadcast("signing-keys.changed", {});
     };
 
     this.parseServiceSchema(
@@ -83,61 +104,195 @@ export default class AuthService extends Service {
         {
           actions: {
             createSession: async (ctx) => {
-              const { refreshToken, expiresAt } = makeRefreshToken();
-              const { userId } = ctx.params;
-              const identity = await ctx.call("users.identity", { id: userId });
-              const sid = await this.sessions.createSession(userId, refreshToken, expiresAt);
-              return mint(identity, sid, refreshToken);
+              const { userId, id: sid = randomUUID() } = ctx.params;
+              const refreshToken = makeOpaqueToken();
+              const expiresAt = inSeconds(refreshTokenTtl);
+              const { client } = ctx.meta;
+              await this.db.transaction().execute(async (trx) => {
+                await this.sessions.create({ id: sid, userId, expiresAt, client }, trx);
+                await this.refreshTokens.store(sid, refreshToken, expiresAt, trx);
+              });
+              const identity = await identityIn(ctx, sid, userId);
+              return {
+                ...sign({ ...identity, sid, generation: FIRST_GENERATION }),
+                refresh_token: refreshToken,
+                user: toUser(identity),
+              };
             },
 
             refresh: async (ctx) => {
-              const { refresh_token } = ctx.params;
-              const { refreshToken, expiresAt } = makeRefreshToken();
+              const { refresh_token: token, idempotency_key: key } = ctx.params;
+              // the same key gets the same token again, which is stored nowhere
+              const next =
+                key === undefined
+                  ? makeOpaqueToken()
+                  : encryption.derive(`${token} ${key}`, "refresh token");
               // asked first: while users is away, the token is not used up
-              const userId = await this.sessions.userOf(refresh_token);
-              const identity = userId && (await ctx.call("users.identity", { id: userId }));
-              const rotation = await this.sessions.rotate(refresh_token, refreshToken, expiresAt);
-              if (rotation.outcome === "reused") {
-                await end(ctx, { id: rotation.sessionId });
-                throw new CitadelError("RefreshTokenReused");
-              }
-              if (rotation.outcome === "invalid" || !identity)
-                throw new CitadelError("RefreshTokenInvalid");
-              return mint(identity, rotation.sessionId, refreshToken);
+              const { userId, generation } = await continued(
+                ctx,
+                await this.refreshTokens.judge(token, next),
+              );
+              const identity = await ctx.call("users.identity", { id: userId });
+              const expiresAt = inSeconds(refreshTokenTtl);
+              const { client } = ctx.meta;
+              const { id: sid } = await continued(
+                ctx,
+                await this.refreshTokens.rotate(token, next, expiresAt, client),
+              );
+              return {
+                ...sign({ ...identity, sid, generation }),
+                refresh_token: next,
+                user: toUser(identity),
+              };
             },
 
-            logout: (ctx) => end(ctx, { id: ctx.locals.user.sid }),
+            logout: async (ctx) => {
+              const { sub: userId, sid: id } = ctx.locals.user;
+              await end(ctx, { id, userId });
+            },
 
-            logoutAll: (ctx) => end(ctx, { userId: ctx.locals.user.sub }),
+            logoutAll: async (ctx) => {
+              await end(ctx, { userId: ctx.locals.user.sub });
+            },
 
-            endSessions: (ctx) => end(ctx, { userId: ctx.params.userId }),
+            sessions: (ctx) =>
+              this.sessions.list(ctx.locals.user.sub, ctx.locals.user.sid, ctx.params),
+
+            revokeSession: async (ctx) => {
+              const { sub: userId } = ctx.locals.user;
+              if (!(await end(ctx, { id: ctx.params.id, userId })))
+                throw new CitadelError("NotFound", {
+                  message: "You have no such session; it may have ended.",
+                });
+            },
+
+            renewSessions: (ctx) => renewSessions(ctx, this.sessions, ctx.params.userId, memory),
+
+            endSessions: async (ctx) => {
+              const { userId, except, only } = ctx.params;
+              await end(ctx, only === undefined ? { userId, except } : { userId, id: only });
+            },
+
+            impersonate: async (ctx) => {
+              const { sub, username, sid: parent } = ctx.locals.user;
+              const { userId } = ctx.params;
+              mustBeAbove(ctx.locals.user, await ctx.call("users.identity", { id: userId }));
+              const sid = await this.sessions.createWithin({
+                userId,
+                expiresAt: inSeconds(accessTokenTtl),
+                client: ctx.meta.client,
+                impersonator: { id: sub, username, sid: parent },
+              });
+              if (sid === undefined)
+                throw new CitadelError("UserNotAuthorized", {
+                  message: "Sign in here first: it takes a session that can be ended.",
+                });
+              const identity = await identityIn(ctx, sid, userId, (current) =>
+                mustBeAbove(ctx.locals.user, current),
+              );
+              const user = toUser(identity);
+              audit(ctx, {
+                event: "impersonation.started",
+                subject: { id: user.id, name: user.username },
+                data: { session: sid },
+              });
+              const act = { sub, username };
+              const subjectType = "ImpersonatedUserAccount";
+              return {
+                ...sign({ ...identity, sid, generation: FIRST_GENERATION, subjectType, act }),
+                user,
+              };
+            },
+
+            ...serviceAccountActions({ accounts: () => this.accounts, end, sign }),
+
+            rotateKeys: async (ctx) => {
+              const { kid, alg, startsIn, isMade } = await this.keys.rotate();
+              if (isMade) await tellOfNewKey(ctx, { kid, alg });
+              return { kid, alg, signsFrom: inSeconds(startsIn).toISOString() };
+            },
 
             revocations: async () => {
-              const ended = await this.sessions.endedSessions(memory);
-              const sessions = ended.map(({ id, endedAt }) => ({
+              const recalled = await this.sessions.recalled(memory);
+              const sessions = recalled.map(({ id, at, generation }) => ({
                 hash: hashOfSession(id),
-                until: Math.ceil(endedAt.getTime() / 1000) + memory,
+                until: Math.ceil(at.getTime() / 1000) + memory,
+                generation,
               }));
               return { sessions };
             },
 
-            whoami: async (ctx) => ({ message: "Access granted", user: { ...ctx.locals.user } }),
+            whoami: async (ctx) => ({
+              message: "Access granted",
+              user: accessTokenVerifierOf(broker).claimsOf(ctx.locals.user),
+            }),
 
-            jwks: async () => ({ keys: [signingKey.jwk] }),
+            jwks: async () => ({ keys: this.keys.published }),
+
+            metadata: async () => ({
+              issuer,
+              token_endpoint: new URL("/api/auth/token", issuer).href,
+              jwks_uri: new URL("/.well-known/jwks.json", issuer).href,
+              // there is no authorization endpoint
+              response_types_supported: [],
+              grant_types_supported: [GRANT],
+              token_endpoint_auth_methods_supported: ["client_secret_post"],
+            }),
           },
           events: {
-            "user.removed": (ctx) => end(ctx, { userId: ctx.params.id }),
+            "user.removed": async (ctx) => {
+              await end(ctx, { userId: ctx.params.id });
+            },
+            "signing-keys.changed": async () => {
+              await this.keys.load();
+            },
           },
         },
         {
           mixins: [
             database({ schema: "auth", migrations: join(import.meta.dirname, "migrations") }),
+            timers,
           ],
-          started: () => {
-            this.sessions = new AuthRepository(this.db);
+          started: async () => {
+            this.sessions = new SessionsRepository(this.db, config);
+            this.refreshTokens = new RefreshTokensRepository(this.db, config);
+            this.accounts = new ServiceAccountsRepository(this.db, this.sessions);
+            this.keys = new KeyRing({
+              repository: new SigningKeysRepository(this.db),
+              encryption,
+              alg: config.accessTokenAlg,
+              maxAge: config.signingKeyMaxAge,
+            });
+            await this.keys.open(!config.natsUrl);
+            every(this, LOOK_INTERVAL, async () => {
+              const made = await this.keys.look();
+              if (made) await tellOfNewKey(ownContext(this), made);
+            });
+            every(this, PURGE_INTERVAL, () => this.purge());
           },
         },
       ),
+    );
+  }
+}
+
+/** What a token answer says of a user. */
+const toUser = ({ id, username, email, roles }: ResultOf<"users.identity">) => ({
+  id,
+  username,
+  email,
+  roles,
+});
+
+/** @throws Error that says what to do without a key that can be used */
+function readEncryption(keys: string | undefined): Encryption {
+  try {
+    return new Encryption(keys ?? "");
+  } catch (cause) {
+    throw new Error(
+      "AUTH_ENCRYPTION_KEY is missing or no key, so auth cannot read its signing keys. Set it to the key " +
+        "that was used before; for a new deployment 'npm run credentials -- <folder>' makes one.",
+      { cause },
     );
   }
 }

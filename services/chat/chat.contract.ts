@@ -20,6 +20,17 @@ const MESSAGE = {
   },
 } as const;
 
+const MESSAGE_EXAMPLE = {
+  id: "3b5ad047-9f0c-4c43-b1e7-51d6e4a8f1c2",
+  roomId: "lobby",
+  seq: 3,
+  userId: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
+  username: "alice",
+  text: "Hello Bob",
+  timestamp: "2026-11-21T22:35:17.020Z",
+  clientId: "1",
+};
+
 export const contract = defineContract({
   name: "chat",
   permissions: {
@@ -37,6 +48,12 @@ export const contract = defineContract({
         type: "object",
         props: { id: "string", name: "string", private: "boolean", seq: "number" },
       }),
+      example: {
+        result: {
+          items: [{ id: "lobby", name: "Lobby", private: false, seq: 3 }],
+          nextCursor: null,
+        },
+      },
     },
     messages: {
       description: "What was said in a room after a message's seq, oldest first.",
@@ -57,6 +74,10 @@ export const contract = defineContract({
         limit: { type: "number", integer: true, min: 1, max: 100, default: 50, convert: true },
       },
       result: pageOf(MESSAGE),
+      example: {
+        params: { id: "lobby", after: 2, limit: 50 },
+        result: { items: [MESSAGE_EXAMPLE], nextCursor: null },
+      },
     },
     send: {
       description: "Says something in a room; the same clientId again answers the stored message.",
@@ -73,6 +94,10 @@ export const contract = defineContract({
         clientId: "string|optional|min:1|max:100",
       },
       result: MESSAGE,
+      example: {
+        params: { id: "lobby", text: "Hello Bob", clientId: "1" },
+        result: MESSAGE_EXAMPLE,
+      },
     },
     sendMessageToAll: {
       description: "Says something to everybody who is connected; it is not stored.",
@@ -82,6 +107,7 @@ export const contract = defineContract({
       rest: "POST /api/chat/announcements",
       params: { $$strict: true, text: TEXT },
       result: null,
+      example: { params: { text: "Back in five minutes." } },
     },
   },
   emits: {

@@ -1,4 +1,8 @@
+import { AUDIT_EVENTS } from "../../lib/audit.ts";
+import { STAFF } from "../../lib/access-token.ts";
 import { defineContract } from "../../lib/contract.ts";
+import { serviceNames } from "../../lib/contracts.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
 import { JWK, JWKS } from "../../lib/key-set.ts";
 
 /** What is known of a credential; its secret is not. */
@@ -14,9 +18,37 @@ const CREDENTIAL = {
   },
 } as const;
 
+/** ISO 8601, in UTC. */
+const TIME = {
+  type: "string",
+  // year 0 is none to PostgreSQL
+  pattern:
+    /^(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?Z$/,
+} as const;
+
+/** A line of the audit trail, as those write it who saw what happened. */
+const AUDIT_ENTRY = {
+  id: "uuid",
+  at: TIME,
+  event: { type: "enum", values: AUDIT_EVENTS },
+  actorId: "string|optional|max:500",
+  actor: "string|optional|max:500",
+  impersonatorId: "string|optional|max:500",
+  impersonator: "string|optional|max:500",
+  subjectId: "string|optional|max:500",
+  subject: "string|optional|max:500",
+  address: "string|optional|max:100",
+  userAgent: "string|optional|max:500",
+  requestId: "string|optional|max:100",
+  data: { type: "record", key: "string", value: "any", optional: true },
+} as const;
+
 export const contract = defineContract({
   name: "guard",
-  permissions: { operate: "Make, list and revoke the services' credentials; see refusals." },
+  permissions: {
+    operate: "Make, list and revoke the services' credentials; see refusals.",
+    audit: "Read the audit trail.",
+  },
   actions: {
     exchange: {
       description: "Trades the proof of a credential, in the headers, for a call token.",
@@ -83,6 +115,8 @@ export const contract = defineContract({
       restricted: ["api"],
       auth: "required",
       permissions: "guard:operate",
+      subjects: STAFF,
+      closed: true,
       params: { $$strict: true },
       result: {
         type: "object",
@@ -94,9 +128,69 @@ export const contract = defineContract({
       restricted: ["api"],
       auth: "required",
       permissions: "guard:operate",
+      subjects: STAFF,
+      closed: true,
       proof: "request",
       params: { $$strict: true, id: "uuid" },
       result: CREDENTIAL,
+    },
+    record: {
+      description: "Adds to the audit trail. What is there already is not added again.",
+      restricted: serviceNames(),
+      auth: "none",
+      params: {
+        $$strict: true,
+        entries: {
+          type: "array",
+          max: 100,
+          items: { type: "object", strict: true, props: AUDIT_ENTRY },
+        },
+      },
+      result: null,
+    },
+    audit: {
+      description: "The audit trail, newest first: who did what to whom, from where and when.",
+      restricted: ["api"],
+      auth: "required",
+      permissions: "guard:audit",
+      subjects: STAFF,
+      rest: "GET /api/audit",
+      params: {
+        $$strict: true,
+        event: { type: "enum", values: AUDIT_EVENTS, optional: true },
+        /** Who did it, had it done in their name, or had it done to them. */
+        userId: "string|optional|max:500",
+        address: "string|optional|max:100",
+        from: { ...TIME, optional: true },
+        to: { ...TIME, optional: true },
+        ...PAGE_PARAMS,
+      },
+      result: pageOf({
+        type: "object",
+        props: { ...AUDIT_ENTRY, service: "string" },
+      }),
+      example: {
+        params: { event: "roles.changed", limit: 20 },
+        result: {
+          items: [
+            {
+              id: "f3c1e9d2-8a47-4b6c-9e05-1d7b2a64c8f0",
+              at: "2026-11-22T08:15:30.407Z",
+              event: "roles.changed",
+              actorId: "1be0c1f5-6a3d-4d92-b1c7-90a5e8f2d364",
+              actor: "admin",
+              subjectId: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
+              subject: "alice",
+              address: "203.0.113.7",
+              userAgent: "curl/8.17.0",
+              requestId: "0b9d4e71-52c6-4f38-a1d0-7e3c8b95f246",
+              data: { before: ["user"], after: ["user", "moderator"] },
+              service: "users",
+            },
+          ],
+          nextCursor: null,
+        },
+      },
     },
   },
   emits: {

@@ -4,25 +4,34 @@ import { type Context, Service, type ServiceBroker } from "moleculer";
 import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
 import { configOf } from "../../lib/attachment.ts";
 import type { ResultOf } from "../../lib/contract.ts";
+import type { AuditEntry } from "../../lib/audit.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import type { Claims } from "../../lib/jwt.ts";
 import { endorse } from "../../lib/key-endorsement.ts";
 import { ProofVerifier } from "../../lib/request-proof.ts";
-import { recallCredential, signCallToken, signCredential } from "../../lib/service-token.ts";
+import {
+  readCredential,
+  recallCredential,
+  signCallToken,
+  signCredential,
+} from "../../lib/service-token.ts";
 import { readSigningKeys } from "../../lib/signing-key.ts";
 import {
   CREDENTIAL_HEADER,
   CREDENTIAL_PROOF_HEADER,
 } from "../../middlewares/service-guard/headers.ts";
+import { audit } from "../../middlewares/audit.ts";
 import { implement } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
+import { type AuditDatabase, AuditRepository } from "./audit.repository.ts";
 import { contract } from "./guard.contract.ts";
 import { GuardRepository, type GuardDatabase } from "./guard.repository.ts";
 
 /** Gives services the tokens by which they prove themselves to each other. */
 export default class GuardService extends Service {
-  declare db: Kysely<GuardDatabase>;
+  declare db: Kysely<GuardDatabase & AuditDatabase>;
   declare credentials: GuardRepository;
+  declare trail: AuditRepository;
 
   constructor(broker: ServiceBroker) {
     super(broker);
@@ -78,7 +87,14 @@ export default class GuardService extends Service {
 
             generate: async (ctx) => {
               mustOperate(ctx.locals.user);
-              return signCredential(signingKey, ctx.params.service);
+              const { service } = ctx.params;
+              const credential = signCredential(signingKey, service);
+              const { claims } = recallCredential(keys, readCredential(credential).name);
+              audit(ctx, {
+                event: "credential.generated",
+                subject: { id: claims.jti, name: service },
+              });
+              return credential;
             },
 
             denials: async (ctx) => {
@@ -96,8 +112,21 @@ export default class GuardService extends Service {
                   message: "No such credential was ever used.",
                 });
               await ctx.broadcast("credential.revoked", { id });
+              audit(ctx, {
+                event: "credential.revoked",
+                subject: { id, name: credential.service },
+              });
               return credential;
             },
+
+            record: async (ctx) => {
+              const { caller } = ctx.locals;
+              // its declaration lets in nobody else
+              if (caller === undefined) throw new CitadelError("ServiceTokenRequired");
+              await this.trail.append(caller, ctx.params.entries as AuditEntry[]);
+            },
+
+            audit: (ctx) => this.trail.list(ctx.params),
           },
         },
         {
@@ -106,6 +135,7 @@ export default class GuardService extends Service {
           ],
           started: () => {
             this.credentials = new GuardRepository(this.db);
+            this.trail = new AuditRepository(this.db);
           },
         },
       ),

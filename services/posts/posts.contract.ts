@@ -13,8 +13,27 @@ export const POST = {
     body: "string",
     createdAt: "string",
     updatedAt: "string",
+    /** Counts the changes. */
+    version: "number",
   },
 } as const;
+
+/** The version that is to be changed; another one is left alone. */
+const VERSION = { type: "number", integer: true, min: 1, optional: true } as const;
+
+const ID = "965a8b1b-0f3e-4c55-8a4e-6b3f4a3f9d20";
+
+const POST_EXAMPLE = {
+  id: ID,
+  authorId: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
+  title: "Hi",
+  body: "There",
+  createdAt: "2026-11-21T22:32:59.862Z",
+  updatedAt: "2026-11-21T22:32:59.862Z",
+  version: 1,
+};
+
+export const POSTS_EXAMPLE = { items: [POST_EXAMPLE], nextCursor: null };
 
 export const contract = defineContract({
   name: "posts",
@@ -24,20 +43,29 @@ export const contract = defineContract({
   },
   actions: {
     list: {
-      description: "Everybody's posts, or one author's, newest first.",
+      description: "Everybody's posts, one author's, or those that a search finds, newest first.",
       restricted: ["api", "users"],
       auth: "none",
       rest: "GET /api/posts",
-      params: { $$strict: true, authorId: "uuid|optional", ...PAGE_PARAMS },
+      params: {
+        $$strict: true,
+        /** Words, as a search engine takes them: `nats -kafka "event bus"`. */
+        query: "string|optional|max:200",
+        authorId: "uuid|optional",
+        ...PAGE_PARAMS,
+      },
       result: pageOf(POST),
+      example: { params: { limit: 20 }, result: POSTS_EXAMPLE },
     },
     get: {
       description: "One post.",
       restricted: ["api"],
       auth: "none",
       rest: "GET /api/posts/:id",
+      version: "version",
       params: { $$strict: true, id: "uuid" },
       result: POST,
+      example: { params: { id: ID }, result: POST_EXAMPLE },
     },
     create: {
       description: "Writes a post.",
@@ -46,9 +74,11 @@ export const contract = defineContract({
       permissions: "posts:write",
       rest: "POST /api/posts",
       status: 201,
+      idempotent: true,
       location: "/api/posts/:id",
       params: { $$strict: true, title: TITLE, body: BODY },
       result: POST,
+      example: { params: { title: "Hi", body: "There" }, result: POST_EXAMPLE },
     },
     update: {
       description: "Changes one's own post; another's with posts:moderate.",
@@ -56,13 +86,24 @@ export const contract = defineContract({
       auth: "required",
       permissions: "posts:write",
       rest: "PUT /api/posts/:id",
+      version: "version",
       params: {
         $$strict: true,
         id: "uuid",
         title: { ...TITLE, optional: true },
         body: { ...BODY, optional: true },
+        version: VERSION,
       },
       result: POST,
+      example: {
+        params: { id: ID, title: "Hello" },
+        result: {
+          ...POST_EXAMPLE,
+          title: "Hello",
+          updatedAt: "2026-11-21T22:40:12.004Z",
+          version: 2,
+        },
+      },
     },
     remove: {
       description: "Removes one's own post; another's with posts:moderate.",
@@ -70,8 +111,10 @@ export const contract = defineContract({
       auth: "required",
       permissions: "posts:write",
       rest: "DELETE /api/posts/:id",
-      params: { $$strict: true, id: "uuid" },
+      version: "version",
+      params: { $$strict: true, id: "uuid", version: VERSION },
       result: null,
+      example: { params: { id: ID } },
     },
     userPosts: {
       description: "The guard's tour: posts may call users.posts, so this works.",

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../lib/contract.ts";
-import { type PageRequest, readCursor, toPage } from "../../lib/page.ts";
+import { newestFirst } from "../../lib/newest-first.ts";
+import { type PageRequest, toPage } from "../../lib/page.ts";
 
 interface Posts {
   id: string;
@@ -10,6 +11,7 @@ interface Posts {
   body: string;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
+  version: Generated<number>;
 }
 
 type Post = ResultOf<"posts.get">;
@@ -21,7 +23,21 @@ const toPost = (row: Selectable<Posts>): Post => ({
   body: row.body,
   createdAt: row.created_at.toISOString(),
   updatedAt: row.updated_at.toISOString(),
+  version: row.version,
 });
+
+interface Changes {
+  title?: string | undefined;
+  body?: string | undefined;
+  /** The only version that is changed. */
+  version?: number | undefined;
+}
+
+interface Filter {
+  authorId?: string | undefined;
+  /** Words, as a search engine takes them. */
+  query?: string | undefined;
+}
 
 export interface PostsDatabase {
   posts: Posts;
@@ -53,42 +69,43 @@ export class PostsRepository {
     return row && toPost(row);
   }
 
-  async update(
-    id: string,
-    { title, body }: { title?: string | undefined; body?: string | undefined },
-  ): Promise<Post | undefined> {
+  /** Changes a post, if it is there and of this version. */
+  async update(id: string, { title, body, version }: Changes): Promise<Post | undefined> {
     const row = await this.#db
       .updateTable("posts")
       .set({
         updated_at: sql`now()`,
+        version: sql`version + 1`,
         ...(title !== undefined && { title }),
         ...(body !== undefined && { body }),
       })
       .where("id", "=", id)
+      .$if(version !== undefined, (query) => query.where("version", "=", version ?? 0))
       .returningAll()
       .executeTakeFirst();
     return row && toPost(row);
   }
 
-  async remove(id: string): Promise<void> {
-    await this.#db.deleteFrom("posts").where("id", "=", id).execute();
+  /** Removes a post, if it is of this version. @returns was it there? */
+  async remove(id: string, version: number | undefined): Promise<boolean> {
+    const { numDeletedRows } = await this.#db
+      .deleteFrom("posts")
+      .where("id", "=", id)
+      .$if(version !== undefined, (query) => query.where("version", "=", version ?? 0))
+      .executeTakeFirstOrThrow();
+    return numDeletedRows > 0n;
   }
 
   /** Newest first. */
-  async list({ limit, cursor, authorId }: PageRequest & { authorId?: string | undefined }) {
-    const after = readCursor(cursor);
-    let select = this.#db
-      .selectFrom("posts")
-      .selectAll()
-      .orderBy("created_at", "desc")
-      .orderBy("id", "desc")
-      .limit(limit + 1);
+  async list({ authorId, query, ...page }: PageRequest & Filter) {
+    let select = this.#db.selectFrom("posts").selectAll();
     if (authorId !== undefined) select = select.where("author_id", "=", authorId);
-    if (after)
-      select = select.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple("created_at", "id"), "<", tuple(after.at, after.id)),
+    if (query !== undefined)
+      // the expression of the index
+      select = select.where(
+        sql<boolean>`to_tsvector('simple', title || ' ' || body) @@ websearch_to_tsquery('simple', ${query})`,
       );
-    const rows = await select.execute();
-    return toPage(rows, limit, ({ created_at, id }) => ({ at: created_at, id }), toPost);
+    const rows = await newestFirst(select, page, "created_at", "id").execute();
+    return toPage(rows, page.limit, ({ created_at, id }) => ({ at: created_at, id }), toPost);
   }
 }

@@ -32,12 +32,14 @@ export default class PostsService extends Service {
             update: async (ctx) => {
               const { id, ...changes } = ctx.params;
               await this.mustBeMine(id, ctx.locals.user);
-              return found(await this.posts.update(id, changes));
+              const post = await this.posts.update(id, changes);
+              return post ?? this.whyNot(id);
             },
 
             remove: async (ctx) => {
-              await this.mustBeMine(ctx.params.id, ctx.locals.user);
-              await this.posts.remove(ctx.params.id);
+              const { id, version } = ctx.params;
+              await this.mustBeMine(id, ctx.locals.user);
+              if (!(await this.posts.remove(id, version))) await this.whyNot(id);
             },
 
             userPosts: (ctx) => ctx.call("users.posts", ctx.params),
@@ -62,6 +64,12 @@ export default class PostsService extends Service {
         },
       ),
     );
+  }
+
+  /** A post that was not changed is gone, or of another version by now. */
+  private async whyNot(id: string): Promise<never> {
+    found(await this.posts.find(id));
+    throw new CitadelError("PreconditionFailed");
   }
 
   /** Another's post is for those who moderate. */

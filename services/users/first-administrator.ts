@@ -22,7 +22,13 @@ export async function ensureAdministrator(
       subjectType: "SuperUserAccount",
     });
   } catch (error) {
-    if (!(error instanceof CitadelError && error.type === "Conflict")) throw error;
+    if (!(error instanceof CitadelError)) throw error;
+    if (error.type === "VALIDATION_ERROR")
+      return warn(
+        "There is no administrator: ADMIN_PASSWORD is one of the commonest passwords, or longer than " +
+          "72 bytes. Set another, and start again.",
+      );
+    if (error.type !== "Conflict") throw error;
     // another node of this service may have been faster
     if (await accounts.hasAdministrator()) return;
     return warn(

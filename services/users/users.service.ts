@@ -1,29 +1,56 @@
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
 import { configOf } from "../../lib/attachment.ts";
 import type { ResultOf } from "../../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
+import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
+import { mailWarning } from "../../lib/mailer.ts";
 import { Passwords } from "../../lib/passwords.ts";
+import { audit } from "../../middlewares/audit.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
+import { partyOf, tell } from "./account-changes.ts";
+import { AccountMails } from "./account-mails.ts";
 import { ensureAdministrator } from "./first-administrator.ts";
+import {
+  type KnownAddressesDatabase,
+  KnownAddressesRepository,
+} from "./known-addresses.repository.ts";
+import { MailLimit } from "./mail-limit.ts";
+import { LoginLimits } from "./login-limits.ts";
+import { Login } from "./login.ts";
+import { managementActions } from "./management.actions.ts";
+import { passwordActions } from "./password.actions.ts";
 import { permissionsOfRoles } from "./roles.ts";
+import { secondFactorActions } from "./second-factor.actions.ts";
+import { type SecondFactorDatabase, SecondFactorRepository } from "./second-factor.repository.ts";
+import { SecondFactor } from "./second-factor.ts";
 import { contract } from "./users.contract.ts";
-import { type Account, UsersRepository, type UsersDatabase } from "./users.repository.ts";
+import { found, mustBeVersion, UsersRepository, type UsersDatabase } from "./users.repository.ts";
+import { toUser } from "./viewing.ts";
 
-/** Accounts, passwords and roles. */
+/** How long a node that stops waits for mails, in milliseconds. */
+const PATIENCE = 3_000;
+
+/** Accounts, passwords, second factors and roles. */
 export default class UsersService extends Service {
-  declare db: Kysely<UsersDatabase>;
+  declare db: Kysely<UsersDatabase & KnownAddressesDatabase & SecondFactorDatabase>;
   declare accounts: UsersRepository;
   declare passwords: Passwords;
+  declare limits: LoginLimits;
+  declare secondFactor: SecondFactor;
+  declare login: Login;
+  declare mails: AccountMails;
 
   constructor(broker: ServiceBroker) {
     super(broker);
     const config = configOf(broker);
     const allPermissions = permissionsOf(loadContracts());
+    /** How often somebody may name another address, to which mail then goes. */
+    const moving = new MailLimit(10);
 
     this.parseServiceSchema(
       implement<typeof contract>(
@@ -32,24 +59,67 @@ export default class UsersService extends Service {
           actions: {
             register: async (ctx) => {
               const account = await this.insert(ctx.params);
+              const self = partyOf(account);
+              audit(ctx, { event: "account.registered", actor: self, subject: self });
+              await this.limits.remember(account.id, ctx.meta.client);
               await ctx.emit("user.created", { id: account.id, username: account.username });
               return ctx.call("auth.createSession", { userId: account.id });
             },
 
             login: async (ctx) => {
-              const { username, password } = ctx.params;
-              const account = await this.accounts.findByLogin(username);
-              if (!(await this.passwords.matches(password, account?.password_hash)) || !account)
-                throw new CitadelError("InvalidCredentials");
-              return ctx.call("auth.createSession", { userId: account.id });
+              const account = await this.login.signIn(ctx, ctx.params);
+              const session = { userId: account.id, id: randomUUID() };
+              const answer = await ctx.call("auth.createSession", session);
+              // a change of the password has ended only the sessions that were there before
+              if (await this.login.isStillRight(account, ctx.params.password)) return answer;
+              await ctx.call("auth.endSessions", { userId: account.id, only: session.id });
+              throw new CitadelError("InvalidCredentials");
+            },
+
+            ...secondFactorActions(allPermissions, () => ({
+              accounts: this.accounts,
+              login: this.login,
+              secondFactor: this.secondFactor,
+            })),
+
+            ...passwordActions(() => ({
+              accounts: this.accounts,
+              mails: this.mails,
+              login: this.login,
+              passwords: this.passwords,
+            })),
+
+            verifyEmail: async (ctx) => {
+              const { token } = ctx.params;
+              const account = await this.accounts.changeByLink(token, "verify-email", () => ({
+                emailVerified: true,
+              }));
+              const self = partyOf(account);
+              audit(ctx, { event: "email.verified", actor: self, subject: self });
+            },
+
+            resendVerification: async (ctx) => {
+              const account = found(await this.accounts.find(ctx.locals.user.sub));
+              if (account.email_verified_at) return;
+              if (!(await this.mails.sendLink(account, "verify-email")))
+                throw new CitadelError("TooManyRequests", { data: { retryAfter: 3_600 } });
             },
 
             profile: async (ctx) =>
               toUser(found(await this.accounts.find(ctx.locals.user.sub)), ctx.locals.user),
 
             updateProfile: async (ctx) => {
-              const account = await this.accounts.update(ctx.locals.user.sub, ctx.params);
-              return toUser(found(account), ctx.locals.user);
+              const { sub: id } = ctx.locals.user;
+              const retryAfter = ctx.params.email === undefined ? 0 : await moving.take(id);
+              if (retryAfter > 0)
+                throw new CitadelError("TooManyRequests", { data: { retryAfter } });
+              const { version, ...changes } = ctx.params;
+              const changed = await this.accounts.change(id, (account) => {
+                mustBeVersion(account, version);
+                return changes;
+              });
+              tell(ctx, this.mails, changed);
+              return toUser(changed.after, ctx.locals.user);
             },
 
             search: (ctx) =>
@@ -60,29 +130,16 @@ export default class UsersService extends Service {
 
             create: async (ctx) => {
               const account = await this.insert(ctx.params);
+              audit(ctx, { event: "account.created", subject: partyOf(account) });
               await ctx.emit("user.created", { id: account.id, username: account.username });
               return toUser(account, ctx.locals.user);
             },
 
-            update: async (ctx) => {
-              const { id, password, ...changes } = ctx.params;
-              const passwordHash = password && (await this.passwords.hash(password));
-              const account = found(await this.accounts.update(id, { ...changes, passwordHash }));
-              // whoever knew the old one may be signed in
-              if (passwordHash) await ctx.call("auth.endSessions", { userId: id });
-              return toUser(account, ctx.locals.user);
-            },
-
-            remove: async (ctx) => {
-              const { id } = ctx.params;
-              if (!(await this.accounts.remove(id))) throw new CitadelError("NotFound");
-              await ctx.emit("user.removed", { id });
-            },
-
-            setRoles: async (ctx) => {
-              const { id, roles } = ctx.params;
-              return toUser(found(await this.accounts.update(id, { roles })), ctx.locals.user);
-            },
+            ...managementActions(allPermissions, () => ({
+              accounts: this.accounts,
+              mails: this.mails,
+              passwords: this.passwords,
+            })),
 
             posts: async (ctx) => {
               const { id, ...page } = ctx.params;
@@ -109,25 +166,49 @@ export default class UsersService extends Service {
           started: async () => {
             this.accounts = new UsersRepository(this.db);
             this.passwords = new Passwords(config.bcryptCost);
+            this.limits = new LoginLimits(
+              { db: this.db, schema: "users", table: "login_limits" },
+              new KnownAddressesRepository(this.db),
+            );
+            this.secondFactor = new SecondFactor(
+              new SecondFactorRepository(this.db),
+              new Encryption(config.secret("users", "encryption_key") ?? ""),
+              URL.parse(config.issuer)?.hostname ?? config.issuer,
+            );
+            this.login = new Login({
+              accounts: this.accounts,
+              passwords: this.passwords,
+              limits: this.limits,
+              secondFactor: this.secondFactor,
+              warn: (message, error) => this.logger.warn(message, error),
+            });
+            this.mails = new AccountMails(config, this.accounts, this.logger);
+            const warning = await mailWarning(config);
+            if (warning) this.logger.warn(warning);
             await ensureAdministrator(config, this.accounts, this.passwords, (message) =>
               this.logger.warn(message),
             );
           },
-          stopped: () => this.passwords?.close(),
+          async stopped() {
+            await this.mails?.close(PATIENCE);
+            await this.passwords?.close();
+          },
         },
       ),
     );
   }
 
-  private async insert(account: { username: string; email: string; password: string }) {
-    const { password, ...rest } = account;
-    const passwordHash = await this.passwords.hash(password);
-    return this.accounts.insert({
+  private async insert(given: { username: string; email: string; password: string }) {
+    const { password, ...rest } = given;
+    const passwordHash = await this.passwords.hash(password, rest);
+    const account = await this.accounts.insert({
       ...rest,
       passwordHash,
       roles: ["user"],
       subjectType: "EndUserAccount",
     });
+    this.mails.verify(account);
+    return account;
   }
 
   /** Signs somebody in without a password: for the REPL, which runs in this process. */
@@ -136,26 +217,14 @@ export default class UsersService extends Service {
     return ownContext(this).call("auth.createSession", { userId: account.id });
   }
 
-  /** The permissions of somebody, for the REPL. */
-  async permissionsOfUser(login: string): Promise<string[] | undefined> {
+  /** What decides what somebody may do, for the REPL. */
+  async subjectOf(login: string) {
     const account = await this.accounts.findByLogin(login);
-    return account && permissionsOfRoles(account.roles, permissionsOf(loadContracts()));
+    return (
+      account && {
+        permissions: permissionsOfRoles(account.roles, permissionsOf(loadContracts())),
+        subjectType: account.subject_type,
+      }
+    );
   }
-}
-
-function found(account: Account | undefined): Account {
-  if (!account) throw new CitadelError("NotFound", { message: "There is no such user." });
-  return account;
-}
-
-/** An account as this viewer may see it. */
-function toUser(account: Account, viewer: AccessTokenClaims): ResultOf<"users.get"> {
-  const { id, username, email, roles, created_at } = account;
-  const isShown = viewer.sub === id || holds(viewer, "users:read");
-  return {
-    id,
-    username,
-    createdAt: created_at.toISOString(),
-    ...(isShown && { email, roles }),
-  };
 }

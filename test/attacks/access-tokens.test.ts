@@ -1,7 +1,17 @@
+import { createHmac, randomBytes, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { request as rawRequest } from "node:http";
+import jwt from "jsonwebtoken";
 import type { ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { register } from "../helpers/http.ts";
+import { forgeToken, steal, stolenKey } from "../helpers/attacker.ts";
+import { forge, unsigned } from "../helpers/forge.ts";
+import { type Person, register, request } from "../helpers/http.ts";
+import { type Issuers, startIssuers } from "../helpers/issuer.ts";
+import { watchRuns } from "../helpers/runs.ts";
+import { connect, refusal } from "../helpers/socket.ts";
 
 /** By event: the access tokens that came with it. */
 const seen: Record<string, unknown[]> = {};
@@ -35,32 +45,331 @@ const services = [
     },
   },
   {
+    name: "vandal",
+    actions: {
+      paint: {
+        restricted: null,
+        auth: "required",
+        handler(ctx: any) {
+          const { user } = ctx.locals;
+          try {
+            user.roles.push("admin");
+            user.permissions.users = ["write"];
+          } catch {
+            return { roles: user.roles, refused: true };
+          }
+          return { roles: user.roles, refused: false };
+        },
+      },
+    },
+  },
+  {
     name: "ears",
     events: { "said.to-all": listen("none"), "said.to-users": listen("required") },
   },
 ] as unknown as ServiceSchema[];
 
+const runs = watchRuns();
+
 describe.skipIf(isMissing)("an access token", () => {
   let app: App;
+  let alice: Person;
+  /** Counts whoever follows an address in a token. */
+  let trap: Issuers;
+  let own: SigningKey;
+  let claims: Record<string, any>;
+  const thief = readSigningKey(makeSigningKey("RS256"));
 
   beforeAll(async () => {
-    app = await startApp({}, { services });
+    trap = await startIssuers();
+    app = await startApp({}, { services, broker: runs.broker });
+    alice = await register(app, "alice");
+    own = stolenKey(app, "auth");
+    claims = jwt.decode(alice.token) as Record<string, any>;
   });
-  afterAll(() => app?.stop());
+  afterAll(async () => {
+    await app?.stop();
+    await trap?.stop();
+  });
+
+  // first, while no node has asked for the key
+  it("cannot be checked while auth is away and its key is not known", async () => {
+    const broker = app.brokerOf("auth");
+    await broker.destroyService(app.service("auth"));
+    const { status, body } = await request(app, "GET /api/users/me", { token: alice.token });
+    expect([status, body.type]).toEqual([503, "IdentityServiceNotAccessible"]);
+    expect(runs.of("users.profile")).toBe(0);
+    broker.loadService(new URL("../../services/auth/auth.service.ts", import.meta.url).pathname);
+    const again = async () =>
+      (await request(app, "GET /api/users/me", { token: alice.token })).status;
+    await expect.poll(again).toBe(200);
+  });
 
   it("is asked for by services whose names begin with $, too", async () => {
     const broker = app.brokerOf("$ops");
     await expect(broker.call("$ops.restart", {})).rejects.toMatchObject({
       type: "AccessTokenRequired",
     });
-    const { token } = await register(app);
-    expect(await broker.call("$ops.restart", {}, { meta: { token } })).toBe("restarted");
+    expect(await broker.call("$ops.restart", {}, { meta: { token: alice.token } })).toBe(
+      "restarted",
+    );
   });
 
   it("goes with an event only where somebody looks at it", async () => {
-    const { token } = await register(app);
+    const { token } = alice;
     await app.brokerOf("mouth").call("mouth.speak", {}, { meta: { token } });
     await expect.poll(() => seen["said.to-users"]).toEqual([token, token]);
     expect(seen["said.to-all"]).toEqual([undefined, undefined]);
   });
+
+  const header = (changes: object = {}) => ({
+    alg: own.alg,
+    typ: "at+jwt",
+    kid: own.kid,
+    ...changes,
+  });
+
+  /** A token by auth's own key, which was stolen, with other claims; `undefined` takes one away. */
+  const mint = (changes: object = {}, changed: object = {}) =>
+    forge(header(changed), { ...claims, ...changes }, own.key);
+
+  /** The claims as JSON, with more behind them. */
+  const claimsAnd = (more: string) => `${JSON.stringify(claims).slice(0, -1)},${more}}`;
+
+  const now = () => Math.floor(Date.now() / 1000);
+  const gone = undefined;
+  const publicPem = () => own.publicKey.export({ type: "spki", format: "pem" }).toString();
+
+  /** Made with a key of the thief's, which the header brings along or says where to find. */
+  const brought = (changes: object) =>
+    forge({ alg: "RS256", typ: "at+jwt", kid: thief.kid, ...changes }, claims, thief.key);
+
+  it("that is forged by nobody is accepted", async () => {
+    expect((await request(app, "GET /api/protected", { token: mint() })).status).toBe(200);
+  });
+
+  const FAILED = "AccessTokenVerificationFailed";
+  const UNKNOWN_KEY = "SigningKeyNotFound";
+
+  it.each<[what: string, type: string, make: () => string]>([
+    ["no token", "AccessTokenRequired", () => ""],
+    ["nonsense", FAILED, () => "nonsense"],
+    ...["none", "nOnE", "NONE", ""].flatMap((alg): [string, string, () => string][] => [
+      [`alg "${alg}"`, FAILED, () => unsigned(header({ alg }), claims)],
+      [`alg "${alg}" and a signature`, FAILED, () => mint({}, { alg })],
+    ]),
+    [
+      "HS256 keyed with the public key",
+      FAILED,
+      () => {
+        const [head, body] = unsigned(header({ alg: "HS256" }), claims).split(".");
+        return `${head}.${body}.${hmac(publicPem(), `${head}.${body}`)}`;
+      },
+    ],
+    ["PS256", FAILED, () => mint({}, { alg: "PS256" })],
+    ["RS512", FAILED, () => mint({}, { alg: "RS512" })],
+    ["another algorithm of ours", FAILED, () => mint({}, { alg: otherAlg() })],
+    ["a list for an alg", FAILED, () => mint({}, { alg: [own.alg] })],
+    ["another's key", UNKNOWN_KEY, () => brought({})],
+    ["another's key by the name of ours", FAILED, () => brought({ kid: own.kid, alg: own.alg })],
+    ...["../../etc/passwd", "' or 1=1 --", "__proto__", "constructor", "/dev/null"].map(
+      (kid): [string, string, () => string] => [
+        `the kid ${kid}`,
+        UNKNOWN_KEY,
+        () => brought({ kid }),
+      ],
+    ),
+    ["a URL for a kid", UNKNOWN_KEY, () => brought({ kid: `${trap.url}/kid` })],
+    ["an empty kid", FAILED, () => mint({}, { kid: "" })],
+    ["no kid", FAILED, () => mint({}, { kid: gone })],
+    ["a number for a kid", FAILED, () => mint({}, { kid: 1 })],
+    ["a kid of 10 kB", FAILED, () => mint({}, { kid: "k".repeat(10_000) })],
+    ["its own key", FAILED, () => brought({ jwk: thief.jwk })],
+    ["its own key by the name of ours", FAILED, () => brought({ jwk: thief.jwk, kid: own.kid })],
+    ["an address of keys", FAILED, () => brought({ jku: `${trap.url}/jku` })],
+    ["an address of keys, by our key", FAILED, () => mint({}, { jku: `${trap.url}/jku` })],
+    ["an address of a certificate", FAILED, () => brought({ x5u: `${trap.url}/x5u` })],
+    ["a certificate", FAILED, () => brought({ x5c: [randomBytes(99).toString("base64")] })],
+    ["a crit", FAILED, () => mint({}, { crit: ["exp"] })],
+    ["an unknown crit", FAILED, () => mint({}, { crit: ["x"], x: 1 })],
+    ["its payload not encoded", FAILED, () => mint({}, { b64: false, crit: ["b64"] })],
+    ["a packed payload", FAILED, () => mint({}, { zip: "DEF" })],
+    ["no typ", FAILED, () => mint({}, { typ: gone })],
+    ["the typ JWT", FAILED, () => mint({}, { typ: "JWT" })],
+    ["the typ of a call token", FAILED, () => mint({}, { typ: "call+jwt" })],
+    ["no issuer", FAILED, () => mint({ iss: gone })],
+    ["issuers", FAILED, () => mint({ iss: [claims.iss] })],
+    ["another issuer", FAILED, () => mint({ iss: trap.url })],
+    ["an issuer that looks alike", FAILED, () => mint({ iss: `${claims.iss}/` })],
+    ["no audience", FAILED, () => mint({ aud: gone })],
+    ["audiences", FAILED, () => mint({ aud: [claims.aud] })],
+    ["another audience", FAILED, () => mint({ aud: "other" })],
+    ["another tenant", FAILED, () => mint({ tenantId: "other" })],
+    ["no tenant", FAILED, () => mint({ tenantId: gone })],
+    ["another environment", FAILED, () => mint({ environmentId: "production" })],
+    ["no exp", FAILED, () => mint({ exp: gone })],
+    ["an exp beyond all", FAILED, () => mint({ exp: 1e300 })],
+    ["an exp that is a text", FAILED, () => mint({ exp: String(claims.exp) })],
+    ["an exp that is null", FAILED, () => mint({ exp: null })],
+    ["a life over the cap", FAILED, () => mint({ exp: now() + 86_500 })],
+    ["a life over the cap that began long ago", FAILED, () => mint({ iat: 1 })],
+    ["an exp that is over", "AccessTokenExpired", () => mint({ iat: now() - 99, exp: now() - 9 })],
+    [
+      "an exp that is over just now",
+      "AccessTokenExpired",
+      () => mint({ iat: now() - 99, exp: now() }),
+    ],
+    ["an nbf in the future", FAILED, () => mint({ nbf: now() + 60 })],
+    ["no iat", FAILED, () => mint({ iat: gone })],
+    ["an iat in the future", FAILED, () => mint({ iat: now() + 60 })],
+    ["no subject", FAILED, () => mint({ sub: gone })],
+    ["an empty subject", FAILED, () => mint({ sub: "" })],
+    ["a number for a subject", FAILED, () => mint({ sub: 1 })],
+    ["no id", FAILED, () => mint({ jti: gone })],
+    ["no session", FAILED, () => mint({ sid: gone })],
+    ["a text for roles", FAILED, () => mint({ roles: "admin" })],
+    ["no permissions", FAILED, () => mint({ permissions: null })],
+    ["a kind of subject that there is not", FAILED, () => mint({ subjectType: "God" })],
+    ["a claim twice", FAILED, () => forge(header(), claimsAnd('"sub":"admin"'), own.key)],
+    [
+      "a claim twice within one",
+      FAILED,
+      () => forge(header(), claimsAnd('"a":{"b":1,"b":2}'), own.key),
+    ],
+    [
+      "a header twice",
+      FAILED,
+      () => forge(JSON.stringify(header()).replace("{", '{"alg":"none",'), claims, own.key),
+    ],
+    [
+      "bytes that are no UTF-8",
+      FAILED,
+      () => forge(header(), Buffer.from(claimsAnd('"x":"\xff"'), "latin1"), own.key),
+    ],
+    ["a list of claims", FAILED, () => forge(header(), [claims], own.key)],
+    ["other claims under the same signature", FAILED, () => swapped({ roles: ["admin"] })],
+    ["spare bits of its signature flipped", FAILED, () => flipped(alice.token)],
+    ["padding", FAILED, () => `${alice.token}=`],
+    ["two parts", FAILED, () => alice.token.split(".").slice(0, 2).join(".")],
+    ["four parts", FAILED, () => `${alice.token}.${alice.token.split(".")[2]}`],
+    ["five parts, a JWE", FAILED, () => jwe()],
+    ["10 kB", FAILED, () => mint({ more: "x".repeat(10_000) })],
+    ["a refresh token in its place", FAILED, () => alice.refreshToken],
+    ["a service's credential in its place", FAILED, () => steal(app, "posts", "auth_token")],
+    ["a call token in its place", FAILED, () => forgeToken(app, { sub: "api", aud: "auth" })],
+  ])("with %s is refused: %s", async (_what, type, make) => {
+    const token = make();
+    const before = runs.of("auth.whoami");
+    const { status, headers, body } = await request(app, "GET /api/protected", { token });
+    expect(body).toEqual({
+      name: expect.stringContaining("Error"),
+      message: expect.any(String),
+      code: 401,
+      type,
+    });
+    expect(status).toBe(401);
+    expect(headers.get("www-authenticate")).toMatch(/^Bearer/);
+    expect(await refusal(app, token)).toEqual(body);
+    expect(runs.of("auth.whoami")).toBe(before);
+    expect(trap.paths).toEqual([]);
+  });
+
+  const otherAlg = () => (own.alg === "RS256" ? "ES256" : "RS256");
+
+  /** Other claims before the signature of a good token. */
+  function swapped(changes: object): string {
+    const [head, , signature] = alice.token.split(".");
+    const body = unsigned({}, { ...claims, ...changes }).split(".")[1];
+    return `${head}.${body}.${signature}`;
+  }
+
+  function jwe(): string {
+    const [head] = unsigned(header({ alg: "RSA-OAEP", enc: "A256GCM" }), {}).split(".");
+    return [head, ...[256, 12, 99, 16].map((size) => randomBytes(size).toString("base64url"))].join(
+      ".",
+    );
+  }
+
+  it("whose session was ended is refused everywhere", async () => {
+    const bob = await register(app, "bob");
+    await request(app, "POST /api/auth/logout", { token: bob.token, body: {} });
+    const before = runs.of("auth.whoami");
+    const { body } = await request(app, "GET /api/protected", { token: bob.token });
+    expect(body.type).toBe("AccessTokenRevoked");
+    expect(await refusal(app, bob.token)).toMatchObject({ type: "AccessTokenRevoked" });
+    expect(runs.of("auth.whoami")).toBe(before);
+  });
+
+  it("is refused from the moment it ends, though it was accepted before", async () => {
+    const token = mint({ iat: now(), exp: now() + 2, jti: randomUUID() });
+    const ask = async () => (await request(app, "GET /api/protected", { token })).body;
+    expect((await ask()).message).toBe("Access granted");
+    await expect.poll(async () => (await ask()).type).toBe("AccessTokenExpired");
+  });
+
+  it("cannot be changed by a handler for those who come after", async () => {
+    const broker = app.brokerOf("vandal");
+    const call = () => broker.call("vandal.paint", {}, { meta: { token: alice.token } });
+    expect(await call()).toEqual({ roles: ["user"], refused: true });
+    expect(await call()).toEqual({ roles: ["user"], refused: true });
+  });
+
+  it.each([
+    ["a query", "?access_token=TOKEN", {}, "AccessTokenRequired"],
+    ["a query by another name", "?token=TOKEN", {}, "AccessTokenRequired"],
+    ["a scheme that is not Bearer", "", { authorization: "Basic TOKEN" }, "AccessTokenRequired"],
+    ["no scheme", "", { authorization: "TOKEN" }, "AccessTokenRequired"],
+    [
+      "a header of a proxy's that nobody trusts",
+      "",
+      { "cf-access-jwt-assertion": "TOKEN" },
+      "AccessTokenRequired",
+    ],
+    ["a cookie", "", { cookie: "token=TOKEN; access_token=TOKEN" }, "AccessTokenRequired"],
+    ["header and query together", "?access_token=TOKEN", { authorization: "Bearer TOKEN" }, FAILED],
+    ["header and query by another name", "?a=b&token=x", { authorization: "Bearer TOKEN" }, FAILED],
+    [
+      "header and query, written otherwise",
+      "?%61ccess_token=x",
+      { authorization: "Bearer TOKEN" },
+      FAILED,
+    ],
+    ["a bad header and a query", "?access_token=TOKEN", { authorization: "Basic x" }, FAILED],
+    ["two headers", "", { authorization: ["Bearer TOKEN", "Bearer TOKEN"] }, FAILED],
+    ["two tokens in a header", "", { authorization: "Bearer TOKEN, Bearer TOKEN" }, FAILED],
+  ])("in %s over HTTP is refused", async (_where, query, headers, type) => {
+    const before = runs.of("auth.whoami");
+    const filled = JSON.parse(JSON.stringify(headers).replaceAll("TOKEN", alice.token));
+    const url = `${app.url}/api/protected${query.replace("TOKEN", alice.token)}`;
+    const [answer] = await once(rawRequest(url, { headers: filled }).end(), "response");
+    const body = Buffer.concat(await answer.toArray()).toString();
+    expect(JSON.parse(body)).toMatchObject({ code: 401, type });
+    expect(runs.of("auth.whoami")).toBe(before);
+  });
+
+  it.each<[string, (token: string) => object]>([
+    [
+      "auth and header",
+      (token) => ({ auth: { token }, extraHeaders: { authorization: `Bearer ${token}` } }),
+    ],
+    ["auth and query", (token) => ({ auth: { token }, query: { token } })],
+    [
+      "header and query",
+      (token) => ({ query: { token }, extraHeaders: { authorization: `Bearer ${token}` } }),
+    ],
+    ["the query twice", (token) => ({ query: { token: [token, token] } })],
+  ])("in %s of a socket's handshake together is refused", async (_where, options) => {
+    const { code } = await refusal(app, undefined, options(alice.token));
+    expect(code).toBe(401);
+    (await connect(app, alice.token)).close();
+  });
 });
+
+/** Of the last character of a signature some bits say nothing. */
+function flipped(token: string): string {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return token.slice(0, -1) + alphabet[alphabet.indexOf(token.at(-1)!) ^ 1];
+}
+
+const hmac = (secret: string, text: string) =>
+  createHmac("sha256", secret).update(text).digest("base64url");

@@ -1,13 +1,19 @@
+import { randomUUID } from "node:crypto";
 import type { BrokerOptions, Context } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decide } from "../../lib/access.ts";
+import { decide, type Subject } from "../../lib/access.ts";
+import { ACCESS_TOKEN_TYPE, groupPermissions, SUBJECT_TYPES } from "../../lib/access-token.ts";
+import { configOf } from "../../lib/attachment.ts";
 import type { Access } from "../../lib/contract.ts";
-import { loadContracts } from "../../lib/contracts.ts";
+import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
 import { declaredActions, declaredHandlers, EVERY_NODE } from "../../lib/endpoints.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../../lib/hooks.ts";
+import { signJwt } from "../../lib/jwt.ts";
+import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";
 import { ownContext } from "../../mixins/contract.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { type Attacker, startAttacker } from "../helpers/attacker.ts";
+import { type Attacker, startAttacker, stolenKey } from "../helpers/attacker.ts";
+import { callFrom } from "../helpers/call.ts";
 
 /** Each pair of a caller and what it calls, made from the contracts: no list to keep by hand. */
 const contracts = loadContracts();
@@ -19,6 +25,31 @@ const callers = [NOBODY, ...contracts.keys()];
 
 const pairsWith = (targets: readonly string[]) =>
   callers.flatMap((caller) => targets.map((target): [string, string] => [caller, target]));
+
+/** Each role, each kind of subject with every permission, and somebody with none. */
+const everything = permissionsOf(contracts);
+const people: [string, Subject][] = [
+  ["anonymous", { kind: "anonymous" }],
+  ...ROLE_NAMES.map((name): [string, Subject] => [
+    name,
+    {
+      kind: "user",
+      name,
+      permissions: permissionsOfRoles([name], everything),
+      subjectType: subjectTypeOfRole(name),
+    },
+  ]),
+  ...SUBJECT_TYPES.map((subjectType): [string, Subject] => [
+    `a ${subjectType} with every permission`,
+    { kind: "user", name: subjectType, permissions: everything, subjectType },
+  ]),
+];
+
+/** What must come of it where the gateway calls for somebody. */
+function expectedFor(subject: Subject, access: Access): string {
+  if (decide(subject, "", access).allowed) return "ran";
+  return subject.kind === "anonymous" ? "AccessTokenRequired" : "UserNotAuthorized";
+}
 
 /** What must come of it: the handler runs, or the guard's error. */
 function expected(caller: string, access: Access): string {
@@ -33,17 +64,22 @@ const outcomes: { id: string; name: string; outcome: string }[] = [];
 
 const idOf = (ctx: Context) => (ctx.meta as { probe?: string }).probe;
 
-/** Stands where the handlers are, right behind the guard, and answers probes in their place. */
-const behindTheGuard = toMiddleware({
-  name: "BehindTheGuard",
-  localAction: (next: Handler) => stub(next),
-  localEvent: (next: Handler) => stub(next),
-});
+/** Is this probe about a user, so that what checks the guard must let it through to what checks users? */
+const isOfUser = (id: string) => id.startsWith("user: ");
 
-const stub =
-  (next: Handler): Handler =>
-  (ctx) =>
-    idOf(ctx) === undefined ? next(ctx) : Promise.resolve("ran");
+/** Stands where the handlers are, right behind what checks, and answers probes in their place. */
+const behind = (name: string, isFor: (id: string) => boolean) => {
+  const stub =
+    (next: Handler): Handler =>
+    (ctx) => {
+      const id = idOf(ctx);
+      return id !== undefined && isFor(id) ? Promise.resolve("ran") : next(ctx);
+    };
+  return toMiddleware({ name, localAction: stub, localEvent: stub });
+};
+
+const behindTheGuard = behind("BehindTheGuard", (id) => !isOfUser(id));
+const behindAuth = behind("BehindAuth", isOfUser);
 
 /** Stands before the guard, and writes down what came of each probe. */
 const beforeTheGuard = toMiddleware({
@@ -74,9 +110,12 @@ const watch =
 /** The application's middlewares from the innermost to the outermost, with ours around the guard. */
 function probed({ middlewares = [] }: BrokerOptions): BrokerOptions {
   const guard = middlewares.indexOf("ErrorHandler") - 1;
+  const auth = middlewares.indexOf("Throttle") + 1;
   return {
     middlewares: [
-      ...middlewares.slice(0, guard),
+      ...middlewares.slice(0, auth),
+      behindAuth,
+      ...middlewares.slice(auth, guard),
       behindTheGuard,
       ...middlewares.slice(guard, guard + 1),
       beforeTheGuard,
@@ -97,6 +136,35 @@ describe.skipIf(isMissing)("who may do what, as declared", () => {
     await attacker?.stop();
     await app?.stop();
   });
+
+  /** What the gateway may call at all; the rest is the guard's to refuse. */
+  const called = [...actions.values()]
+    .flat()
+    .filter(({ access: { restricted } }) => restricted === null || restricted.includes("api"));
+
+  /** A good token of somebody who is like this. */
+  function tokenOf({ permissions, subjectType }: Extract<Subject, { kind: "user" }>): string {
+    const key = stolenKey(app, "auth");
+    const now = Math.floor(Date.now() / 1000);
+    const { issuer, tenantId, environmentId } = configOf(app.brokerOf("auth"));
+    const claims = {
+      iss: issuer,
+      aud: issuer,
+      sub: randomUUID(),
+      iat: now,
+      exp: now + 600,
+      jti: randomUUID(),
+      sid: randomUUID(),
+      generation: 1,
+      username: "somebody",
+      roles: [],
+      tenantId,
+      environmentId,
+      permissions: groupPermissions(permissions),
+      subjectType,
+    };
+    return signJwt(claims, { ...key, typ: ACCESS_TOKEN_TYPE });
+  }
 
   const outcomesOf = (id: string) => outcomes.filter((one) => one.id === id);
   const contextOf = (caller: string) => ownContext(app.service(caller)) as any;
@@ -119,6 +187,18 @@ describe.skipIf(isMissing)("who may do what, as declared", () => {
     expect(outcomesOf(id)).toEqual(
       targets.map(({ name }) => ({ id, name, outcome: answers[name] })),
     );
+  });
+
+  it.each(people)("%s calls every action through the gateway", async (who, subject) => {
+    const probe = `user: ${who}`;
+    const token = subject.kind === "user" ? tokenOf(subject) : undefined;
+    const answers: [string, string][] = [];
+    for (const { name } of called) {
+      const calling = callFrom(app, "api", name, {}, { ...(token && { token }), meta: { probe } });
+      answers.push([name, await calling.catch((error: any) => error.type)]);
+    }
+    expect(answers).toEqual(called.map(({ name, access }) => [name, expectedFor(subject, access)]));
+    expect(outcomesOf(probe).map(({ name, outcome }) => [name, outcome])).toEqual(answers);
   });
 
   it.each(pairsWith([...events.keys()]))("%s emits %s", async (caller, event) => {

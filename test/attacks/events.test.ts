@@ -161,7 +161,7 @@ describe.skipIf(isMissing)("events", () => {
     const alice = await register(app);
     const { sid } = JSON.parse(Buffer.from(alice.token.split(".")[1]!, "base64url").toString());
     await heardAfter(async () => {
-      await attacker.broadcast("session.revoked", { sid, until: Date.now() });
+      await attacker.broadcast("sessions.revoked", { sessions: [{ sid }], until: Date.now() });
       await attacker.emit("user.created", { id: alice.id, username: "forged" });
       await attacker.broadcast("chat.message", { roomId: "lobby", text: "forged" });
     });

@@ -41,11 +41,12 @@ describe.skipIf(isMissing)("parameters", () => {
   it.each([
     ["POST /api/posts", { title: "a\0b", body: "There" }, "title"],
     ["POST /api/posts", { title: "Hi", body: "a\0b" }, "body"],
+    ["POST /api/posts", { title: "half \ud800 a pair", body: "There" }, "title"],
     ["PATCH /api/users/me", { email: "a\0b@example.com" }, "email"],
     ["POST /api/chat/rooms/lobby/messages", { text: "a\0b" }, "text"],
     ["POST /api/chat/rooms/a%00b/messages", { text: "Hi" }, "id"],
     ["GET /api/users?query=a%00b", undefined, "query"],
-  ])("of %s have no NUL: %j", async (route, sent, field) => {
+  ])("of %s have no NUL and no half of a character: %j", async (route, sent, field) => {
     const { status, body } = await request(app, route, { token: alice.token, body: sent });
     expect(status).toBe(422);
     expect(fieldsOf(body)).toEqual([field]);

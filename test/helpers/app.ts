@@ -5,10 +5,10 @@ import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrokerOptions, type Service, ServiceBroker, type ServiceSchema } from "moleculer";
-import { Client } from "pg";
 import { inject } from "vitest";
 import { serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
 import { makeSecrets } from "../../lib/secrets.ts";
+import { runOn, urlOf } from "./templates.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";
 
 export const topology = inject("topology");
@@ -38,21 +38,16 @@ export interface AppOptions {
   services?: ServiceSchema[];
 }
 
-/** A database of the test's own, if the tests run on PostgreSQL. */
+/** A database of the test's own on PostgreSQL: what nodes share that talk over NATS, if there is a server. */
 async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> } | undefined> {
-  const server = topology === "postgres" ? inject("databaseUrl") : undefined;
+  const server = topology === "process" ? undefined : inject("databaseUrl");
   if (!server) return undefined;
   const name = `citadel_test_${randomUUID().replaceAll("-", "")}`;
-  const run = async (sql: string) => {
-    const client = new Client({ connectionString: server });
-    await client.connect();
-    await client.query(sql);
-    await client.end();
+  await runOn(server, `create database ${name} template ${inject("serverTemplate")}`);
+  return {
+    url: urlOf(server, name),
+    drop: () => runOn(server, `drop database ${name} with (force)`),
   };
-  await run(`create database ${name}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return { url: url.toString(), drop: () => run(`drop database ${name} with (force)`) };
 }
 
 /** Starts the application in the form that this run tests, with settings of the test's own. */
@@ -62,7 +57,8 @@ export async function startApp(
 ): Promise<App> {
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-"));
   const database = await makeDatabase();
-  if (!database) await cp(inject("emptyDatabase"), join(dataDir, "database"), { recursive: true });
+  if (!database)
+    await cp(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true });
   const natsUrl = topology === "nats" ? inject("natsUrl") : undefined;
   const env = {
     NODE_ENV: "test",
@@ -70,6 +66,9 @@ export async function startApp(
     PORT: "0",
     NAMESPACE: randomUUID(),
     BCRYPT_COST: "4",
+    // everybody is at one address here
+    RATE_LIMIT_ADDRESS: "100000/10",
+    RATE_LIMIT_PUBLIC: "10000/60",
     LOG_LEVEL: process.env.LOG_LEVEL ?? "silent",
     ADMIN_PASSWORD: "the first administrator",
     ...(database && { DATABASE_URL: database.url }),
@@ -125,6 +124,24 @@ export async function startApp(
       await Promise.all(brokers.map((broker) => broker.stop()));
       await database?.drop();
       rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Stops an application and starts it again on the same data, perhaps with other settings. */
+export async function restart(app: App, settings: Record<string, string> = {}): Promise<App> {
+  await Promise.all(app.brokers.map((broker) => broker.stop()));
+  const { DATA_DIR, DATABASE_URL } = app.env;
+  const next = await startApp({
+    ...(DATA_DIR && { DATA_DIR }),
+    ...(DATABASE_URL && { DATABASE_URL }),
+    ...settings,
+  });
+  return {
+    ...next,
+    async stop() {
+      await next.stop();
+      await app.stop();
     },
   };
 }

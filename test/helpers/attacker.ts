@@ -7,6 +7,7 @@ import { signProof } from "../../lib/request-proof.ts";
 import { signCallToken } from "../../lib/service-token.ts";
 import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
 import { vi } from "vitest";
+import type { KeyRing } from "../../services/auth/key-ring.ts";
 import type { App } from "./app.ts";
 
 /** Somebody on the same bus, or in the same process, who holds no credential of the application. */
@@ -50,8 +51,11 @@ export async function startAttacker(app: App): Promise<Attacker> {
 export const steal = (app: App, service: string, name: string): string =>
   readFileSync(join(app.env.DATA_DIR!, "secrets", service, name), "utf8").trim();
 
+/** The guard's key, from its file, or the one that auth signs with at the moment, from its memory. */
 export const stolenKey = (app: App, service: "guard" | "auth"): SigningKey =>
-  readSigningKey(steal(app, service, "signing_key"));
+  service === "guard"
+    ? readSigningKey(steal(app, service, "signing_key"))
+    : (app.service("auth") as unknown as { keys: KeyRing }).keys.current;
 
 const thief = readSigningKey(makeSigningKey("ES256"));
 

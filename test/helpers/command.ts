@@ -18,10 +18,10 @@ export interface Command {
   stop(): Promise<number>;
 }
 
-/** Starts `npm run <script>` with this environment, as a user does. */
-export function run(script: string, env: Record<string, string>): Command {
+/** Starts `npm run <script>` with this environment, as a user does. @param cwd a copy of the application */
+export function run(script: string, env: Record<string, string>, cwd = ROOT): Command {
   const child = spawn("npm", ["run", "--silent", script], {
-    cwd: ROOT,
+    cwd,
     detached: true,
     env: { PATH: process.env.PATH, HOME: env.DATA_DIR, NODE_NO_WARNINGS: "1", ...env },
   });

@@ -1,4 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type IncomingMessage, request as httpRequest } from "node:http";
+import { json } from "node:stream/consumers";
 import type { App } from "./app.ts";
 
 export interface Answer {
@@ -39,6 +42,25 @@ export async function request(
   };
 }
 
+/** One request with a JSON body from another address of this machine: 127.0.0.2. */
+export async function requestFrom(
+  app: Pick<App, "url">,
+  localAddress: string,
+  route: string,
+  body: unknown,
+): Promise<Answer> {
+  const [method = "POST", path = "/"] = route.split(" ");
+  const headers = { "content-type": "application/json" };
+  const outgoing = httpRequest(app.url + path, { method, localAddress, headers });
+  outgoing.end(JSON.stringify(body));
+  const [incoming] = (await once(outgoing, "response")) as [IncomingMessage];
+  return {
+    status: incoming.statusCode ?? 0,
+    headers: new Headers(incoming.headers as Record<string, string>),
+    body: await json(incoming),
+  };
+}
+
 export interface Person {
   id: string;
   username: string;
@@ -59,9 +81,14 @@ export async function register(app: App, prefix = "user"): Promise<Person> {
   return toPerson(body, PASSWORD);
 }
 
-export async function login(app: App, username: string, password: string): Promise<Person> {
+export async function login(
+  app: App,
+  username: string,
+  password: string,
+  otp?: string,
+): Promise<Person> {
   const { status, body } = await request(app, "POST /api/auth/login", {
-    body: { username, password },
+    body: { username, password, otp },
   });
   if (status !== 200) throw new Error(`Signing in failed: ${JSON.stringify(body)}`);
   return toPerson(body, password);

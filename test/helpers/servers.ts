@@ -1,11 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { PGlite } from "@electric-sql/pglite";
 import type { TestProject } from "vitest/node";
+import { templates } from "./templates.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -13,8 +10,10 @@ declare module "vitest" {
     topology: "process" | "nats" | "postgres";
     natsUrl: string | undefined;
     databaseUrl: string | undefined;
-    /** A fresh embedded database, to copy: making one takes seconds. */
-    emptyDatabase: string;
+    /** A folder with an embedded database that is migrated, to copy. */
+    embeddedTemplate: string;
+    /** The same on the server, if there is one: the database's name. */
+    serverTemplate: string | undefined;
   }
 }
 
@@ -53,7 +52,7 @@ function missing(what: string): void {
 }
 
 /** Before all tests: the servers that the suites share, or one line that says which suites are skipped. */
-export default async function setup({ provide }: TestProject): Promise<() => void> {
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   let nats: ChildProcess | undefined;
   let natsUrl = process.env.NATS_URL;
   if (!natsUrl) {
@@ -64,13 +63,13 @@ export default async function setup({ provide }: TestProject): Promise<() => voi
   }
   const databaseUrl = process.env.DATABASE_URL;
   if (!databaseUrl) missing("Skipping the PostgreSQL suites: DATABASE_URL is not set.");
-  const emptyDatabase = mkdtempSync(join(tmpdir(), "citadel-empty-"));
-  await (await PGlite.create(emptyDatabase)).close();
+  const { embedded, onServer, remove } = await templates(databaseUrl);
   provide("natsUrl", natsUrl);
   provide("databaseUrl", databaseUrl);
-  provide("emptyDatabase", emptyDatabase);
-  return () => {
+  provide("embeddedTemplate", embedded);
+  provide("serverTemplate", onServer);
+  return async () => {
     nats?.kill();
-    rmSync(emptyDatabase, { recursive: true, force: true });
+    await remove();
   };
 }

@@ -91,6 +91,7 @@ describe.skipIf(isMissing)("accounts", () => {
         exp: expect.any(Number),
         jti: expect.any(String),
         sid: expect.any(String),
+        generation: 1,
         username,
         roles: ["user"],
         permissions: { posts: ["write"], chat: ["write"] },
@@ -177,6 +178,7 @@ describe.skipIf(isMissing)("accounts", () => {
       id: one.id,
       username: one.username,
       createdAt: expect.any(String),
+      version: 1,
     });
     for (const { token } of [one, admin])
       expect((await request(app, route, { token })).body).toMatchObject({ roles: ["user"] });
@@ -200,6 +202,22 @@ describe.skipIf(isMissing)("accounts", () => {
       { token },
     );
     expect(rest.body).toMatchObject({ items: [{ id: made[0]?.id }], nextCursor: null });
+  });
+
+  it("finds accounts by the beginnings of the parts of their names", async () => {
+    const { token } = await register(app);
+    const { id, username } = await register(app, "quill.pen");
+    const found = async (query: string) => {
+      const { body } = await request(app, `GET /api/users?query=${encodeURIComponent(query)}`, {
+        token,
+      });
+      return body.items.map((user: { id: string }) => user.id);
+    };
+    const last = username.split("-").at(-1)!;
+    for (const query of ["pen", "PE", "pen quill", last.slice(0, 4), "quill.p"])
+      expect(await found(query)).toContain(id);
+    for (const query of ["en", "pencil", "' | & ! :* \\", "quill paper"])
+      expect(await found(query)).not.toContain(id);
   });
 
   it("lets an administrator make, change and remove accounts and say their roles", async () => {
@@ -264,12 +282,12 @@ describe.skipIf(isMissing)("accounts", () => {
       );
     await ensure();
     expect(warnings).toEqual([]);
-    await accounts.update(account!.id, { roles: ["user"] });
+    await accounts.change(account!.id, () => ({ roles: ["user"] }));
     try {
       await ensure();
       expect(warnings).toEqual([expect.stringMatching(/no administrator: .*ADMIN_USERNAME/)]);
     } finally {
-      await accounts.update(account!.id, { roles: ["admin"] });
+      await accounts.change(account!.id, () => ({ roles: ["admin"] }));
     }
   });
 

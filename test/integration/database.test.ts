@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
@@ -20,18 +21,30 @@ describe.skipIf(isMissing)("the database", () => {
       .withoutPlugins()
       .selectFrom("information_schema.tables")
       .select(["table_schema", "table_name"])
-      .where("table_schema", "in", ["users", "auth", "posts", "chat", "public"])
+      .where("table_schema", "in", ["users", "auth", "guard", "posts", "chat", "public"])
       .where("table_name", "not like", "migrations%")
       .orderBy("table_schema")
       .orderBy("table_name")
       .execute();
     expect(tables.map((row: any) => `${row.table_schema}.${row.table_name}`)).toEqual([
+      "auth.idempotency_keys",
       "auth.refresh_tokens",
+      "auth.service_accounts",
       "auth.sessions",
+      "auth.signing_keys",
       "chat.messages",
       "chat.rooms",
+      "guard.audit_log",
+      "guard.credentials",
+      "posts.idempotency_keys",
       "posts.posts",
       "users.accounts",
+      "users.idempotency_keys",
+      "users.known_addresses",
+      "users.links",
+      "users.login_limits",
+      "users.recovery_codes",
+      "users.second_factors",
     ]);
   });
 
@@ -56,7 +69,11 @@ describe.skipIf(isMissing)("the database", () => {
     const applied = await Promise.all(
       Array.from({ length: 4 }, () => migrate(db.withoutPlugins(), schema, folder)),
     );
-    expect(applied.flat()).toEqual(["0001-posts"]);
+    expect(applied.flat()).toEqual([
+      "0001-posts",
+      "0002-idempotency-keys",
+      "0003-version-and-search",
+    ]);
   });
 
   it("rolls a failed transaction back whole", async () => {
@@ -86,4 +103,23 @@ describe.skipIf(isMissing)("the database", () => {
       if (status !== 200) expect(body).toMatchObject({ code: 503, type: "DatabaseNotAccessible" });
     expect((await request(app, "GET /api/posts")).status).toBe(200);
   });
+
+  onPostgres(
+    "may break a connection amid a transaction: that fails, and nothing else",
+    async () => {
+      const { db }: any = app.service("posts");
+      const client = new Client({ connectionString: app.env.DATABASE_URL! });
+      await client.connect();
+      const transaction = db.transaction().execute(async (trx: any) => {
+        const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(trx);
+        await client.query("select pg_terminate_backend($1, 5000)", [rows[0]!.pid]);
+        // until the connection itself knows
+        await new Promise((resolve) => setImmediate(resolve));
+        await sql`select 1`.execute(trx);
+      });
+      await expect(transaction).rejects.toThrow(/terminat|not queryable|Connection/);
+      await client.end();
+      expect((await request(app, "GET /api/posts")).status).toBe(200);
+    },
+  );
 });

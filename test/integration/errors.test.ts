@@ -117,4 +117,17 @@ describe.skipIf(isMissing)("an error", () => {
     const { body } = await request(app, "GET /api/posts");
     expect(body.items).toEqual([]);
   });
+
+  it("of a service that is away is a warning, which names it and has no stack", async () => {
+    await app.brokerOf("posts").destroyService("posts");
+    await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(503);
+    const told = lines.filter(({ msg }) => msg === "A request failed.");
+    expect(told.at(-1)).toMatchObject({
+      level: 40,
+      type: "ServiceNotAvailable",
+      reason: expect.stringContaining("posts.list"),
+      requestID: expect.any(String),
+    });
+    expect(JSON.stringify(told)).not.toContain("stack");
+  });
 });

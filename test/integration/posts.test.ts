@@ -27,6 +27,7 @@ describe.skipIf(isMissing)("posts", () => {
       body: "There",
       createdAt: expect.any(String),
       updatedAt: made.body.createdAt,
+      version: 1,
     });
     const read = await request(app, `GET /api/posts/${made.body.id}`);
     expect(read.body).toEqual(made.body);
@@ -45,6 +46,22 @@ describe.skipIf(isMissing)("posts", () => {
     expect(second.body.nextCursor).toBeNull();
     const all = await request(app, "GET /api/posts?limit=1");
     expect(all.body.items).toHaveLength(1);
+  });
+
+  it("are found by their words", async () => {
+    const { id, token } = await register(app);
+    for (const title of ["Zebra crossing", "A zebra and a Gnu", "Gnu alone"])
+      await write(token, title);
+    const found = async (query: string) => {
+      const route = `GET /api/posts?authorId=${id}&query=${encodeURIComponent(query)}`;
+      const { body } = await request(app, route);
+      return body.items.map(({ title }: any) => title);
+    };
+    expect(await found("zebra")).toEqual(["A zebra and a Gnu", "Zebra crossing"]);
+    expect(await found("GNU zebra there")).toEqual(["A zebra and a Gnu"]);
+    expect(await found("gnu -zebra")).toEqual(["Gnu alone"]);
+    expect(await found('"zebra crossing"')).toEqual(["Zebra crossing"]);
+    expect(await found("' | & ! :* <-> \\")).toEqual([]);
   });
 
   it("refuse a cursor that no list gave", async () => {

@@ -1,25 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, restart, startApp } from "../helpers/app.ts";
+import { auditOf } from "../helpers/audit.ts";
 import { administrator, login, PASSWORD, register, request } from "../helpers/http.ts";
+import { without } from "../helpers/without.ts";
+import { claimsOf, faultOf, refresh } from "../helpers/tokens.ts";
 
-const refresh = (app: App, token: string) =>
-  request(app, "POST /api/auth/refresh", { body: { refresh_token: token } });
-
-const typeFor = async (app: App, token: string) =>
-  (await request(app, "GET /api/protected", { token })).body.type;
-
-/** Runs something while a service is away. */
-async function without<T>(app: App, name: string, run: () => Promise<T>): Promise<T> {
-  const broker = app.brokerOf(name);
-  await broker.destroyService(app.service(name));
-  try {
-    return await run();
-  } finally {
-    const file = new URL(`../../services/${name}/${name}.service.ts`, import.meta.url).pathname;
-    broker.loadService(file);
-    await Promise.all(app.brokers.map((one) => one.waitForServices(name, 10_000, 20)));
-  }
-}
+const KEY = "3f1c5c2e-7a0b-4b52-9d0e-5b1f6f1f7a11";
 
 describe.skipIf(isMissing)("sessions", () => {
   let app: App;
@@ -39,7 +25,7 @@ describe.skipIf(isMissing)("sessions", () => {
       request(app, "POST /api/auth/logout", { token: refreshed.body.access_token }),
     );
     expect(body.type).toBe("GuardNotAccessible");
-    expect(await typeFor(app, token)).toBe("AccessTokenRevoked");
+    expect(await faultOf(app, token)).toBe("AccessTokenRevoked");
     expect((await request(app, "POST /api/auth/logout", { token: other.token })).status).toBe(204);
   });
 
@@ -58,13 +44,13 @@ describe.skipIf(isMissing)("sessions", () => {
     const route = `PUT /api/users/${bob.id}`;
     const renamed = { username: `${bob.username}-2` };
     expect((await request(app, route, { token, body: renamed })).status).toBe(200);
-    expect(await typeFor(app, bob.token)).toBeUndefined();
+    expect(await faultOf(app, bob.token)).toBeUndefined();
 
     await request(app, route, { token, body: { password: "another password" } });
-    await expect.poll(() => typeFor(app, bob.token)).toBe("AccessTokenRevoked");
+    await expect.poll(() => faultOf(app, bob.token)).toBe("AccessTokenRevoked");
     expect((await refresh(app, bob.refreshToken)).body.type).toBe("RefreshTokenInvalid");
     const again = await login(app, `${bob.username}-2`, "another password");
-    expect(await typeFor(app, again.token)).toBeUndefined();
+    expect(await faultOf(app, again.token)).toBeUndefined();
   });
 
   it("are told of again when they are ended again", async () => {
@@ -75,17 +61,104 @@ describe.skipIf(isMissing)("sessions", () => {
     const listener = app.brokerOf("chat").createService({
       name: "$listener",
       events: {
-        "session.revoked": {
+        "sessions.revoked": {
           restricted: ["auth"],
           auth: "none",
-          handler: (ctx: { params: { sid: string } }) => void told.push(ctx.params.sid),
+          handler: (ctx: { params: { sessions: { sid: string }[] } }) =>
+            void told.push(...ctx.params.sessions.map((one) => one.sid)),
         },
       },
     } as never);
-    const { sid } = JSON.parse(Buffer.from(phone.token.split(".")[1]!, "base64url").toString());
+    const { sid } = claimsOf(phone.token);
     await request(app, "POST /api/auth/logout-all", { token });
     await expect.poll(() => told).toContain(sid);
     await app.brokerOf("chat").destroyService(listener);
+  });
+
+  it("are listed for their user, with device, address and times, newest first", async () => {
+    const alice = await register(app, "alice");
+    const headers = { "user-agent": "Phone 1" };
+    const { body } = await request(app, "POST /api/auth/login", {
+      body: { username: alice.username, password: PASSWORD },
+      headers,
+    });
+    const { access_token: token } = body;
+    const list = async () => (await request(app, "GET /api/auth/sessions", { token })).body;
+    const { items, nextCursor } = await list();
+    expect(nextCursor).toBeNull();
+    expect(items).toEqual([
+      {
+        id: claimsOf(token).sid,
+        createdAt: expect.any(String),
+        lastUsedAt: items[0].createdAt,
+        expiresAt: expect.any(String),
+        device: "Phone 1",
+        address: expect.stringMatching(/127\.0\.0\.1/),
+        current: true,
+      },
+      expect.objectContaining({ id: claimsOf(alice.token).sid, current: false }),
+    ]);
+    await refresh(app, alice.refreshToken);
+    const [, used] = (await list()).items;
+    expect(Date.parse(used.lastUsedAt)).toBeGreaterThan(Date.parse(used.createdAt));
+    const page = await request(app, "GET /api/auth/sessions?limit=1", { token });
+    expect(page.body.items).toHaveLength(1);
+    expect(page.body.nextCursor).toEqual(expect.any(String));
+  });
+
+  it("end one by one, and whoever asks finds that in the audit trail", async () => {
+    const alice = await register(app);
+    const phone = await login(app, alice.username, PASSWORD);
+    const { sid } = claimsOf(phone.token);
+    const route = `DELETE /api/auth/sessions/${sid}`;
+    expect((await request(app, route, { token: alice.token })).status).toBe(204);
+    expect(await faultOf(app, phone.token)).toBe("AccessTokenRevoked");
+    expect((await refresh(app, phone.refreshToken)).body.type).toBe("RefreshTokenInvalid");
+    expect(await faultOf(app, alice.token)).toBeUndefined();
+    const { body } = await request(app, "GET /api/auth/sessions", { token: alice.token });
+    expect(body.items.map(({ id }: any) => id)).toEqual([claimsOf(alice.token).sid]);
+    const entries = await auditOf(app, { event: "session.ended", userId: alice.id });
+    expect(entries).toEqual([
+      expect.objectContaining({
+        actor: alice.username,
+        subjectId: alice.id,
+        data: { session: sid },
+      }),
+    ]);
+  });
+
+  it("go on when a refresh is asked for again because its answer was lost", async () => {
+    const { refreshToken } = await register(app);
+    const lost = await refresh(app, refreshToken, KEY);
+    const again = await refresh(app, refreshToken, KEY);
+    expect(again.status).toBe(200);
+    expect(again.body.refresh_token).toBe(lost.body.refresh_token);
+    expect(await faultOf(app, again.body.access_token)).toBeUndefined();
+    expect((await refresh(app, again.body.refresh_token)).status).toBe(200);
+  });
+
+  it("forget what no token can come from any more, and nothing else", async () => {
+    const auth: any = app.service("auth");
+    const [gone, kept] = [await register(app), await register(app)];
+    await refresh(app, kept.refreshToken);
+    const { sid } = claimsOf(gone.token);
+    const past = new Date(Date.now() - 86_400_000);
+    const { db } = auth;
+    await db
+      .updateTable("refresh_tokens")
+      .set({ expires_at: past })
+      .where("session_id", "=", sid)
+      .execute();
+    await db.updateTable("sessions").set({ expires_at: past }).where("id", "=", sid).execute();
+    // as two nodes would, at once
+    await Promise.all([auth.purge(), auth.purge()]);
+    const left = async (table: string, column: string, id: string) =>
+      (await db.selectFrom(table).selectAll().where(column, "=", id).execute()).length;
+    expect(await left("sessions", "id", sid)).toBe(0);
+    expect(await left("refresh_tokens", "session_id", sid)).toBe(0);
+    // the used one too: its reuse must be seen
+    expect(await left("refresh_tokens", "session_id", claimsOf(kept.token).sid)).toBe(2);
+    expect((await refresh(app, kept.refreshToken)).body.type).toBe("RefreshTokenReused");
   });
 });
 
@@ -95,18 +168,12 @@ describe.skipIf(isMissing)("sessions that were ended", () => {
     const { token } = await register(first);
     const other = await register(first);
     await request(first, "POST /api/auth/logout", { token });
-    await Promise.all(first.brokers.map((broker) => broker.stop()));
-    const { DATA_DIR, DATABASE_URL } = first.env;
-    const second = await startApp({
-      DATA_DIR: DATA_DIR!,
-      ...(DATABASE_URL && { DATABASE_URL }),
-    });
+    const second = await restart(first);
     try {
-      expect(await typeFor(second, token)).toBe("AccessTokenRevoked");
-      expect(await typeFor(second, other.token)).toBeUndefined();
+      expect(await faultOf(second, token)).toBe("AccessTokenRevoked");
+      expect(await faultOf(second, other.token)).toBeUndefined();
     } finally {
       await second.stop();
-      await first.stop();
     }
   });
 });

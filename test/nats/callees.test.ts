@@ -23,7 +23,7 @@ const catchIt = (ctx: Context) => {
 const impostors = ["users", "guard", "auth", "posts"].map((name) => ({
   name,
   actions: { login: catchIt, list: catchIt, exchange: catchIt, jwks: catchIt, identity: catchIt },
-  events: { "user.created": catchIt, "chat.message": catchIt, "session.revoked": catchIt },
+  events: { "user.created": catchIt, "chat.message": catchIt, "sessions.revoked": catchIt },
 }));
 
 describe.skipIf(isMissing)("a node that proves nothing", () => {

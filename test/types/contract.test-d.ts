@@ -1,4 +1,5 @@
 // Type tests: 'npm run check' fails if one of these lines stops being an error, or starts to be one.
+import { STAFF } from "../../lib/access-token.ts";
 import { type Caller, defineContract, type Handlers } from "../../lib/contract.ts";
 import type { Input, Output, ValueOf } from "../../lib/infer.ts";
 
@@ -129,6 +130,29 @@ defineContract({
       auth: "none",
       // @ts-expect-error no such rule
       params: { id: "uuidd" },
+      result: null,
+    },
+  },
+});
+
+defineContract({
+  name: "kinds",
+  actions: {
+    manage: {
+      description: "",
+      restricted: null,
+      auth: "required",
+      subjects: STAFF,
+      params: {},
+      result: null,
+    },
+    look: {
+      description: "",
+      restricted: null,
+      auth: "required",
+      // @ts-expect-error no such kind of subject
+      subjects: ["EndUser"],
+      params: {},
       result: null,
     },
   },

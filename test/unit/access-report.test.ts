@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { accessMatrix } from "../../lib/access-matrix.ts";
 import { accessReport, differingLines, toJson } from "../../lib/access-report.ts";
+import { PEOPLE, STAFF } from "../../lib/access-token.ts";
 import { accessWarnings } from "../../lib/access-warnings.ts";
 import type { ActionContract, ServiceContract } from "../../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
-import { permissionsByRole } from "../../services/users/roles.ts";
+import { permissionsByRole, subjectTypeOfRole } from "../../services/users/roles.ts";
 
 const contracts = loadContracts();
 const roles = permissionsByRole(permissionsOf(contracts));
@@ -51,6 +52,9 @@ describe("access.json", () => {
       emittedBy: ["users"],
       handledBy: { chat: { restricted: ["users"], auth: "none" } },
     });
+    expect(report.actions["users.updateProfile"]).toMatchObject({
+      subjects: ["EndUserAccount", "EnvironmentAdminAccount", "SuperUserAccount", "UserAccount"],
+    });
     expect(report.roles.moderator).toContain("posts:moderate");
   });
 
@@ -70,7 +74,7 @@ describe("access.json", () => {
 });
 
 describe("the matrix", () => {
-  const { columns, rows } = accessMatrix(contracts, roles);
+  const { columns, rows } = accessMatrix(contracts, roles, subjectTypeOfRole);
   const cell = (row: string, column: string) =>
     rows.find(({ name }) => name === row)!.cells[columns.indexOf(column)];
 
@@ -92,12 +96,32 @@ describe("the matrix", () => {
     expect(cell(row, column)).toBe(expected);
   });
 
+  it("says which kinds of subject an action is for, and counts those out who are of another", () => {
+    const staffed = made({
+      name: "api",
+      actions: {
+        manage: action({ auth: "required", subjects: STAFF, rest: "GET /manage" }),
+        greet: action({ auth: "required", subjects: PEOPLE, rest: "GET /greet" }),
+        work: action({ auth: "required", subjects: ["ServiceAccount"], rest: "GET /work" }),
+      },
+    });
+    const matrix = accessMatrix(staffed, roles, subjectTypeOfRole);
+    expect(matrix.columns.slice(1, 4)).toEqual(["user", "moderator", "admin"]);
+    const own = matrix.rows.filter(({ group }) => group === "api");
+    const shown = own.map(({ name, cells, needs }) => [name, ...cells.slice(1, 4), needs]);
+    expect(shown).toEqual([
+      ["api.greet", "yes", "yes", "yes", "people"],
+      ["api.manage", "no", "yes", "yes", "staff"],
+      ["api.work", "no", "no", "no", "ServiceAccount"],
+    ]);
+  });
+
   it("does not say that people reach what has no route", () => {
     const inner = made({
       name: "api",
       actions: { inner: action({ restricted: ["api"] }) },
     });
-    const { rows: found } = accessMatrix(inner, new Map());
+    const { rows: found } = accessMatrix(inner, new Map(), subjectTypeOfRole);
     expect(found.find(({ name }) => name === "api.inner")!.cells).toEqual(["inside", "yes"]);
   });
 });
@@ -109,7 +133,7 @@ describe("declarations that match nothing", () => {
 
   it("are each named", () => {
     const wrong = made(
-      { name: "auth", actions: {}, emits: { "session.revoked": { description: "", params: {} } } },
+      { name: "auth", actions: {}, emits: { "sessions.revoked": { description: "", params: {} } } },
       {
         name: "guard",
         actions: {},
@@ -123,6 +147,9 @@ describe("declarations that match nothing", () => {
           strange: action({ restricted: ["nobody"] }),
           unknown: action({ auth: "required", permissions: "a:unknown" }),
           fine: action({ auth: "required", permissions: "a:used" }),
+          lost: action({ restricted: ["api"] }),
+          kept: action({ restricted: ["api"], closed: true }),
+          both: action({ restricted: ["api"], closed: true, rest: "GET /both" }),
         },
         emits: {
           "a.told": { description: "", params: {} },
@@ -139,6 +166,11 @@ describe("declarations that match nothing", () => {
       ["some", ["a:held", "a:gone"]],
     ]);
     expect(accessWarnings(wrong, given)).toEqual([
+      "a.both is closed, but has the route GET /both",
+      "a.both is restricted to api, which is no service",
+      "a.kept is restricted to api, which is no service",
+      "a.lost is for api alone and has no route: say so with 'closed: true'",
+      "a.lost is restricted to api, which is no service",
       "a.shut has the route GET /shut, but refuses api",
       "a.strange is restricted to nobody, which is no service",
       "a.unknown needs a:unknown, which no contract knows",

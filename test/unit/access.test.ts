@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { decide, findAction, type Subject } from "../../lib/access.ts";
-import { holds } from "../../lib/access-token.ts";
+import { holds, STAFF } from "../../lib/access-token.ts";
+import type { Access } from "../../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
-import { permissionsOfRoles, ROLE_NAMES } from "../../services/users/roles.ts";
+import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";
 
 const contracts = loadContracts();
 const everything = permissionsOf(contracts);
@@ -11,6 +12,7 @@ const role = (name: string): Subject => ({
   kind: "user",
   name,
   permissions: permissionsOfRoles([name], everything),
+  subjectType: subjectTypeOfRole(name),
 });
 const service = (name: string): Subject => ({ kind: "service", name });
 
@@ -38,6 +40,41 @@ describe("who may do what", () => {
   ])("%j at %s: %s", (subject, target, allowed) => {
     expect(may(subject, target)).toBe(allowed);
   });
+
+  const staffOnly = { restricted: null, auth: "required", subjects: STAFF } as const;
+  const permitted = { ...staffOnly, permissions: "posts:write" } as const;
+
+  it.each([
+    [role("user"), staffOnly, "no: it is for staff, and user is of the kind EndUserAccount"],
+    [role("user"), permitted, "no: it is for staff, and user is of the kind EndUserAccount"],
+    [
+      role("moderator"),
+      staffOnly,
+      "yes: it needs a signed-in user, and is for staff, as moderator is",
+    ],
+    [
+      role("moderator"),
+      permitted,
+      "yes: it needs posts:write, which moderator holds, and is for staff, as moderator is",
+    ],
+    [
+      role("user"),
+      { ...staffOnly, permissions: "users:write" },
+      "no: it needs users:write, which user lacks",
+    ],
+    [
+      service("chat"),
+      permitted,
+      "yes: it is open to every caller; it also needs a user with posts:write (staff)",
+    ],
+    [{ kind: "anonymous" } as const, staffOnly, "no: it needs a user"],
+  ] satisfies [Subject, Access, string][])(
+    "%j, where %j is asked for: %s",
+    (who, access, answer) => {
+      const { allowed, rule } = decide(who, "it", access);
+      expect(`${allowed ? "yes" : "no"}: ${rule}`).toBe(answer);
+    },
+  );
 
   it.each(["users.nothing", "nobody.list", "users.constructor", "GET /api/nowhere", "users"])(
     "knows no '%s'",

@@ -34,7 +34,8 @@ describe("the configuration", () => {
 
   it("never repeats a secret in its message", () => {
     const env = { NODE_ENV: "production", USERS_AUTH_TOKEN: "hush-hush", PORT: "x" };
-    expect(() => loadConfig(env, SERVICES)).not.toThrow(/hush-hush/);
+    for (const secrets of [env, { SMTP_URL: "http://user:hush-hush@mail" }])
+      expect(() => loadConfig(secrets, SERVICES)).not.toThrow(/hush-hush/);
   });
 
   it("reads a secret from a file", () => {
@@ -52,10 +53,67 @@ describe("the configuration", () => {
   it.each([
     [{ PORT: "70000" }, /PORT must be a whole number/],
     [{ ACCESS_TOKEN_TTL: "0" }, /ACCESS_TOKEN_TTL/],
+    [{ SMTP_URL: "mail.example.com" }, /SMTP_URL must be a URL/],
+    [{ SMTP_URL: "http://user:hush@mail" }, /SMTP_URL must be a URL/],
     [{ SERVICES: "users,usres" }, /'usres', which is none of api/],
     [{ USERS_AUTH_TOKEN_FILE: "/nowhere", NODE_ENV: "production" }, /cannot be read/],
     [{ NATS_URL: "nats://x", SERVICES: "users" }, /DATABASE_URL is needed/],
   ])("says what is wrong with %j", (env, message) => {
     expect(() => loadConfig(env, SERVICES)).toThrow(message);
+  });
+
+  const issuer = {
+    issuer: "https://id.example.com/",
+    jwksUri: "https://id.example.com/jwks.json",
+    audience: "citadel",
+  };
+  const trusting = (issuers: unknown, env: object = {}) =>
+    loadConfig(
+      { ...env, TRUSTED_ISSUERS: typeof issuers === "string" ? issuers : JSON.stringify(issuers) },
+      SERVICES,
+      ["user"],
+    ).trustedIssuers;
+
+  it("takes other issuers, and the names of headers in lower case", () => {
+    const mapped = { ...issuer, roles: { editors: ["user"] }, rolesClaim: "groups" };
+    expect(trusting([{ ...mapped, header: "Cf-Access-Jwt-Assertion" }])).toEqual([
+      { ...mapped, header: "cf-access-jwt-assertion" },
+    ]);
+    expect(trusting("")).toEqual([]);
+  });
+
+  it("takes keys without TLS from this machine only, and in development only", () => {
+    for (const host of ["127.0.0.1:1", "localhost", "[::1]:1"]) {
+      const local = { ...issuer, jwksUri: `http://${host}/keys` };
+      expect(trusting([local])).toEqual([local]);
+      const production = {
+        NODE_ENV: "production",
+        SERVICES: "api",
+        API_AUTH_TOKEN: "a credential",
+      };
+      expect(() => trusting([local], production)).toThrow(/entry 1: jwksUri must be an https URL/);
+    }
+  });
+
+  it.each([
+    ["no JSON", "[{", /TRUSTED_ISSUERS must be a JSON list/],
+    ["no list", issuer, /must be a JSON list/],
+    ["a list of texts", ["https://id.example.com/"], /must be a JSON list/],
+    ["no issuer", [{ ...issuer, issuer: "" }], /entry 1: issuer and audience must be texts/],
+    ["several audiences", [{ ...issuer, audience: ["a"] }], /issuer and audience must be texts/],
+    ["an address without TLS", [{ ...issuer, jwksUri: "http://id.example.com/" }], /jwksUri must/],
+    ["a host like this one", [{ ...issuer, jwksUri: "http://127.0.0.1.nip.io/" }], /jwksUri must/],
+    ["an address of a file", [{ ...issuer, jwksUri: "file:///etc/passwd" }], /jwksUri must/],
+    ["a password in it", [{ ...issuer, jwksUri: "https://a:b@id.example.com/" }], /jwksUri must/],
+    ["our own issuer", [{ ...issuer, issuer: "http://localhost:3000" }], /is our own ISSUER/],
+    ["an issuer twice", [issuer, issuer], /entry 2: its issuer is listed before/],
+    ["a role that we have not", [{ ...issuer, roles: { a: ["king"] } }], /'king' is none of our/],
+    ["roles that are none", [{ ...issuer, roles: { a: "user" } }], /roles must be like/],
+    ["a header that is ours", [{ ...issuer, header: "authorization" }], /not Authorization/],
+    ["a kind that is none", [{ ...issuer, subjectType: "God" }], /one of the kinds of subject/],
+    ["a claim that is none", [{ ...issuer, rolesClaim: 1 }], /rolesClaim must be a text/],
+    ["a setting that is none", [{ ...issuer, role: {} }], /'role' is no setting/],
+  ])("does not start with an issuer with %s", (_what, issuers, message) => {
+    expect(() => trusting(issuers)).toThrow(message);
   });
 });

@@ -22,7 +22,7 @@ describe("the secrets of a deployment", () => {
     const files = globSync("*", { cwd: join(folder, service) });
     const env = Object.fromEntries(
       files.map((name) => {
-        const own = ["auth_token", "signing_key"].includes(name);
+        const own = ["auth_token", "signing_key", "encryption_key"].includes(name);
         const variable = (own ? `${service}_${name}` : name).toUpperCase();
         return [`${variable}_FILE`, join(folder, service, name)];
       }),

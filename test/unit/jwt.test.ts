@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { describe, expect, it } from "vitest";
 import { signJwt, TokenError, verifyJwt } from "../../lib/jwt.ts";
+import { forge } from "../helpers/forge.ts";
 import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
 
 const key = readSigningKey(makeSigningKey("ES256"));
@@ -28,7 +29,23 @@ const raw = (header: object, payload: object | string = claims) =>
     header: { alg: "ES256", typ: "t+jwt", kid: key.kid, ...header },
   });
 
+/** A token whose header and payload are these very bytes, well signed. */
+const written = (
+  payload: string | Buffer,
+  header: string = JSON.stringify({ alg: "ES256", typ: "t+jwt", kid: key.kid }),
+) => forge(header, payload, key.key);
+
+/** The claims as JSON, with more behind them. */
+const claimsAnd = (more: string) => `${JSON.stringify(claims).slice(0, -1)},${more}}`;
+const headerAnd = (more: string) =>
+  `{"alg":"ES256","typ":"t+jwt","kid":${JSON.stringify(key.kid)},${more}}`;
+
 describe("a token", () => {
+  it("of other bytes than ours is verified, if they say the same", () => {
+    const spaced = claimsAnd(' "more" : {"sub":"\\"iss\\":", "list": [{"a":1},{"a":2}]}');
+    expect(verify(written(spaced, headerAnd('"x":"1"')))).toMatchObject(claims);
+  });
+
   it("is verified", () => {
     expect(verify(sign())).toMatchObject(claims);
   });
@@ -37,6 +54,29 @@ describe("a token", () => {
     ["another typ", () => sign({}, "JWT")],
     ["no typ", () => raw({ typ: undefined })],
     ["an unknown crit", () => raw({ crit: ["x"] })],
+    ["an empty crit", () => raw({ crit: [] })],
+    ["its payload not encoded", () => raw({ b64: false })],
+    ["a key in its header", () => raw({ jwk: key.jwk })],
+    ["an address of keys", () => raw({ jku: "https://issuer/keys" })],
+    ["a certificate", () => raw({ x5c: ["AAAA"] })],
+    ["an address of a certificate", () => raw({ x5u: "https://issuer/key.pem" })],
+    ["a packed payload", () => raw({ zip: "DEF" })],
+    ["the header of a JWE", () => raw({ enc: "A256GCM" })],
+    ["an object for a typ", () => raw({ typ: { a: 1 } })],
+    ["a typ of its own kind in a list", () => raw({ typ: ["t+jwt"] })],
+    ["a claim twice", () => written(claimsAnd('"sub":"admin"'))],
+    ["a claim twice, spelt differently", () => written(claimsAnd('"s\\u0075b":"admin"'))],
+    ["a key twice within a claim", () => written(claimsAnd('"act":{"sub":"a","sub":"b"}'))],
+    ["a key twice within a list", () => written(claimsAnd('"list":[{"a":1,"a":1}]'))],
+    ["a header twice", () => written(JSON.stringify(claims), headerAnd('"alg":"ES256"'))],
+    [
+      "a key twice within a header",
+      () => written(claimsAnd('"a":1'), headerAnd('"x":{"a":1,"a":2}')),
+    ],
+    ["bytes that are no UTF-8", () => written(Buffer.from(claimsAnd('"name":"\xff"'), "latin1"))],
+    ["a byte order mark", () => written(`\ufeff${JSON.stringify(claims)}`)],
+    ["a list for a payload", () => written(`[${JSON.stringify(claims)}]`)],
+    ["no JSON for a payload", () => written("sub=admin")],
     ["no kid", () => raw({ kid: undefined })],
     ["a kid that is no text", () => raw({ kid: 1 })],
     ["a kid of 10 kB", () => raw({ kid: "k".repeat(10_000) })],
@@ -56,6 +96,15 @@ describe("a token", () => {
     ["too long a life", () => sign({ exp: now + 601 })],
     ["an iat in the future", () => sign({ iat: now + 60, exp: now + 120 })],
     ["an nbf in the future", () => sign({ nbf: now + 60 })],
+    ["an nbf beyond all", () => sign({ nbf: 1e300 })],
+    ["an nbf that is no number", () => raw({}, JSON.stringify({ ...claims, nbf: String(now) }))],
+    [
+      "an exp that is no number",
+      () => raw({}, JSON.stringify({ ...claims, exp: String(now + 60) })),
+    ],
+    ["an exp with a fraction", () => sign({ exp: now + 60.5 })],
+    ["no iat", () => written(JSON.stringify({ ...claims, iat: undefined }))],
+    ["an exp before its iat", () => sign({ iat: now, exp: now - 1 })],
     ["two parts", () => sign().split(".").slice(0, 2).join(".")],
     ["four parts", () => `${sign()}.x`],
     ["padding", () => `${sign()}=`],
@@ -85,6 +134,32 @@ describe("a token", () => {
     expect(() => verifyJwt(sign(), { key: rsa.publicKey, alg: rsa.alg }, rules)).toThrow(
       TokenError,
     );
+  });
+});
+
+describe("somebody else's token", () => {
+  const foreign = { ...rules, typ: ["at+jwt", "JWT"], isForeign: true };
+  const verifyForeign = (token: string) =>
+    verifyJwt(token, { key: key.publicKey, alg: key.alg }, foreign);
+
+  it.each([
+    ["at+jwt", () => sign({}, "at+jwt")],
+    ["JWT", () => sign({}, "JWT")],
+    ["several audiences", () => sign({ aud: ["there", "here"] }, "JWT")],
+    ["no jti", () => sign({ jti: undefined }, "JWT")],
+  ])("with %s is verified", (_what, make) => {
+    expect(verifyForeign(make())).toMatchObject({ sub: "someone" });
+  });
+
+  it.each([
+    ["another typ", () => sign({}, "t+jwt")],
+    ["other audiences", () => sign({ aud: ["there"] }, "JWT")],
+    ["audiences within audiences", () => sign({ aud: [["here"]] }, "JWT")],
+    ["no subject", () => sign({ sub: "" }, "JWT")],
+    ["too long a life", () => sign({ exp: now + 601 }, "JWT")],
+    ["another issuer", () => sign({ iss: "https://other" }, "JWT")],
+  ])("with %s is refused", (_what, make) => {
+    expect(() => verifyForeign(make())).toThrow(TokenError);
   });
 });
 

@@ -46,6 +46,60 @@ describe("a key set", () => {
     expect(await set.get(kid)).toBeDefined();
   });
 
+  it("leaves an issuer alone that has just failed, and says why again", async () => {
+    let asked = 0;
+    let now = 0;
+    const set = new KeySet({
+      fetch: async () => {
+        asked += 1;
+        throw new Error(`failure ${asked}`);
+      },
+      retryInterval: 1_000,
+      now: () => now,
+    });
+    for (let at = 0; at < 50; at++) await expect(set.get(`${at}`)).rejects.toThrow("failure 1");
+    expect(asked).toBe(1);
+    now = 1_000;
+    await expect(set.get(kid)).rejects.toThrow("failure 2");
+  });
+
+  it("asks again for keys that are old, and forgets those that were withdrawn", async () => {
+    let keys = [jwk];
+    let now = 0;
+    const set = new KeySet({ fetch: async () => ({ keys }), maxAge: 1_000, now: () => now });
+    await set.get(kid);
+    keys = [];
+    now = 999;
+    expect(set.cached(kid)).toBeDefined();
+    now = 1_000;
+    // what is old goes on until the answer is there
+    expect(set.cached(kid)).toBeDefined();
+    await expect.poll(() => set.cached(kid)).toBeUndefined();
+  });
+
+  it("keeps old keys while they cannot be had anew, and asks once a cool-down", async () => {
+    let asked = 0;
+    let now = 0;
+    const set = new KeySet({
+      fetch: async () => {
+        asked += 1;
+        if (asked > 1) throw new Error("away");
+        return { keys: [jwk] };
+      },
+      coolDown: 100,
+      maxAge: 1_000,
+      now: () => now,
+    });
+    await set.get(kid);
+    now = 5_000;
+    for (let at = 0; at < 50; at++) expect(set.cached(kid)).toBeDefined();
+    await expect(set.get("unknown")).rejects.toThrow("away");
+    expect(asked).toBe(2);
+    now = 5_100;
+    expect(set.cached(kid)).toBeDefined();
+    expect(asked).toBe(3);
+  });
+
   it("takes no keys that are not for signatures, or not of our algorithms", async () => {
     const set = new KeySet({
       fetch: async () => ({

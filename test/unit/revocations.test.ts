@@ -19,6 +19,20 @@ function makeAuth() {
 }
 
 describe("the revocations that a node knows of", () => {
+  it("call back the tokens of older generations, until the session ends", () => {
+    const revocations = new Revocations(makeAuth());
+    const hash = hashOfSession("one");
+    revocations.add("one", LATER, 3);
+    expect(revocations.recallOf(hash, 2)).toBe("renewed");
+    expect(revocations.recallOf(hash, 3)).toBeUndefined();
+    // heard too late: it says less than what is known
+    revocations.add("one", LATER, 2);
+    expect(revocations.recallOf(hash, 2)).toBe("renewed");
+    revocations.add("one", LATER);
+    revocations.add("one", LATER, 4);
+    expect(revocations.recallOf(hash, 4)).toBe("ended");
+  });
+
   it("are asked for once, before the first token, and again after the bus was away", async () => {
     const auth = makeAuth();
     auth.sessions = [{ hash: hashOfSession("one"), until: LATER }];
@@ -26,15 +40,15 @@ describe("the revocations that a node knows of", () => {
     expect(revocations.isCurrent).toBe(false);
     await Promise.all([revocations.learn(), revocations.learn()]);
     expect(revocations.isCurrent).toBe(true);
-    expect(revocations.has(hashOfSession("one"))).toBe(true);
+    expect(revocations.recallOf(hashOfSession("one"), 1)).toBe("ended");
     expect(auth.asked).toBe(1);
 
     auth.sessions = [{ hash: hashOfSession("two"), until: LATER }];
     revocations.distrust();
     expect(revocations.isCurrent).toBe(false);
     await revocations.learn();
-    expect(revocations.has(hashOfSession("two"))).toBe(true);
-    expect(revocations.has(hashOfSession("one"))).toBe(true);
+    expect(revocations.recallOf(hashOfSession("two"), 1)).toBe("ended");
+    expect(revocations.recallOf(hashOfSession("one"), 1)).toBe("ended");
     revocations.stop();
   });
 
@@ -43,7 +57,7 @@ describe("the revocations that a node knows of", () => {
     const revocations = new Revocations({ ...auth, fetch: auth.fetch, interval: 5 });
     await revocations.learn();
     auth.sessions = [{ hash: hashOfSession("lost"), until: LATER }];
-    await expect.poll(() => revocations.has(hashOfSession("lost"))).toBe(true);
+    await expect.poll(() => revocations.recallOf(hashOfSession("lost"), 1)).toBe("ended");
     revocations.stop();
   });
 
@@ -57,17 +71,30 @@ describe("the revocations that a node knows of", () => {
 
   it("go on while auth is away, and are asked for until it is back", async () => {
     const auth = makeAuth();
-    const revocations = new Revocations({ ...auth, fetch: auth.fetch, retryInterval: 5 });
+    const revocations = new Revocations({ fetch: auth.fetch, retryInterval: 5, patience: 0 });
     revocations.add("told", LATER);
     await revocations.learn();
     auth.isAway = true;
     revocations.distrust();
     await revocations.learn();
     expect(revocations.isCurrent).toBe(true);
-    expect(revocations.has(hashOfSession("told"))).toBe(true);
+    expect(revocations.recallOf(hashOfSession("told"), 1)).toBe("ended");
     auth.sessions = [{ hash: hashOfSession("meanwhile"), until: LATER }];
     auth.isAway = false;
-    await expect.poll(() => revocations.has(hashOfSession("meanwhile"))).toBe(true);
+    await expect.poll(() => revocations.recallOf(hashOfSession("meanwhile"), 1)).toBe("ended");
+    revocations.stop();
+  });
+
+  it("are asked for before anything is good again where they may have been missed", async () => {
+    const auth = makeAuth();
+    const revocations = new Revocations({ fetch: auth.fetch, retryInterval: 5 });
+    await revocations.learn();
+    auth.isAway = true;
+    revocations.distrust();
+    await expect(revocations.learn()).rejects.toThrow("away");
+    expect(revocations.isCurrent).toBe(false);
+    auth.isAway = false;
+    await expect.poll(() => revocations.isCurrent).toBe(true);
     revocations.stop();
   });
 
@@ -75,7 +102,7 @@ describe("the revocations that a node knows of", () => {
     const revocations = new Revocations(makeAuth());
     revocations.add("old", Date.now() / 1000 - 1);
     await revocations.learn();
-    expect(revocations.has(hashOfSession("old"))).toBe(false);
+    expect(revocations.recallOf(hashOfSession("old"), 1)).toBeUndefined();
     revocations.stop();
   });
 });

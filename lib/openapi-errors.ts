@@ -1,0 +1,98 @@
+import type { Route } from "./contracts.ts";
+import { CitadelError, ERROR_TYPES, type ErrorType } from "./errors.ts";
+import type { JsonSchema } from "./json-schema.ts";
+import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./openapi-headers.ts";
+
+/** Which errors each operation may answer with, and what they look like. */
+
+/** Whatever is asked for: too much of it, or something behind it is away. */
+const ALWAYS: readonly ErrorType[] = [
+  "TooManyRequests",
+  "InternalError",
+  "ServiceNotAvailable",
+  "GuardNotAccessible",
+  "DatabaseNotAccessible",
+  "RequestTimeout",
+];
+
+/** Where a token is looked at. */
+const OF_TOKENS: readonly ErrorType[] = [
+  "AccessTokenExpired",
+  "AccessTokenRevoked",
+  "AccessTokenVerificationFailed",
+  "SigningKeyNotFound",
+  "JwksError",
+  "IdentityServiceNotAccessible",
+];
+
+/** What a route may answer with but success, as its declarations tell. */
+export function errorsOf({ method, path, contract }: Route): ErrorType[] {
+  const { auth, permissions, subjects, params, status, errors = [] } = contract;
+  const hasBody = method === "POST" || method === "PUT" || method === "PATCH";
+  const hasId = path.includes(":");
+  const types: ErrorType[] = [
+    ...ALWAYS,
+    ...(hasBody || hasId ? (["BadRequest"] as const) : []),
+    ...(hasBody ? (["PayloadTooLarge"] as const) : []),
+    ...(auth === "required" ? (["AccessTokenRequired"] as const) : []),
+    ...(auth === "none" ? [] : OF_TOKENS),
+    ...(permissions || subjects ? (["UserNotAuthorized"] as const) : []),
+    ...(hasId ? (["NotFound"] as const) : []),
+    ...headerErrorsOf(contract),
+    ...(method === "POST" && status === 201 ? (["Conflict"] as const) : []),
+    ...(Object.keys(params).length > 0 ? (["VALIDATION_ERROR"] as const) : []),
+    ...errors,
+  ];
+  return ERROR_TYPES.filter((type) => types.includes(type));
+}
+
+/** The one shape that all errors have. */
+export const ERROR_SCHEMA: JsonSchema = {
+  type: "object",
+  description: "What went wrong, and what to do about it.",
+  properties: {
+    name: { type: "string" },
+    message: { type: "string", description: "For a person: what to do." },
+    code: { type: "integer", description: "The HTTP status." },
+    type: { type: "string", enum: [...ERROR_TYPES], description: "For a program." },
+    data: { description: "What is known beyond that; of VALIDATION_ERROR, each finding." },
+  },
+  required: ["name", "message", "code", "type"],
+  additionalProperties: false,
+};
+
+/** The answers with these errors, by their status: which types each has. */
+export function errorResponses(types: readonly ErrorType[]): Record<string, object> {
+  const errors = types.map((type) => new CitadelError(type).toJSON());
+  const responses = [...Map.groupBy(errors, ({ code }) => code)].map(([code, ofCode]) => {
+    const headers = ERROR_HEADERS[code];
+    return [
+      code,
+      {
+        description: ofCode.map(({ type }) => type).join(", "),
+        ...(headers && { headers: headersOf(headers) }),
+        content: {
+          "application/json": {
+            schema: {
+              allOf: [{ $ref: "#/components/schemas/Error" }],
+              properties: { code: { const: code }, type: { enum: ofCode.map(({ type }) => type) } },
+            },
+            examples: Object.fromEntries(
+              ofCode.map(({ type }) => [type, { $ref: `#/components/examples/${type}` }]),
+            ),
+          },
+        },
+      },
+    ];
+  });
+  return Object.fromEntries(responses) as Record<string, object>;
+}
+
+/** Every error as it looks. */
+export const errorExamples = (): Record<string, object> =>
+  Object.fromEntries(
+    ERROR_TYPES.map((type) => {
+      const value = new CitadelError(type).toJSON();
+      return [type, { summary: value.message, value }];
+    }),
+  );

@@ -1,0 +1,211 @@
+import type { ActionContract, Method, ServiceContract } from "./contract.ts";
+import { type Route, routesOf } from "./contracts.ts";
+import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
+import { ERROR_SCHEMA, errorExamples, errorResponses, errorsOf } from "./openapi-errors.ts";
+import {
+  headerParametersOf,
+  headersOf,
+  isConditional,
+  isTagged,
+  NOT_MODIFIED,
+  RESPONSE_HEADERS,
+} from "./openapi-headers.ts";
+import { INTRODUCTION } from "./openapi-introduction.ts";
+
+/** The description of the API (OpenAPI 3.1), made from the contracts. */
+export interface OpenApi {
+  openapi: "3.1.1";
+  info: object;
+  servers: object[];
+  tags: { name: string; description?: string }[];
+  paths: Paths;
+  components: object;
+}
+
+/** By path, and then by method in lower case. */
+export type Paths = Record<string, Record<string, object>>;
+
+export interface OpenApiOptions {
+  version: string;
+  /** Where the API is. */
+  issuer: string;
+  /** Routes that are no actions. */
+  more?: Paths;
+}
+
+/** Describes every route that some contract declares. */
+export function toOpenApi(
+  contracts: ReadonlyMap<string, ServiceContract>,
+  { version, issuer, more = {} }: OpenApiOptions,
+): OpenApi {
+  const paths: Paths = {};
+  for (const route of routesOf(contracts))
+    (paths[toTemplate(route.path)] ??= {})[route.method.toLowerCase()] = operationOf(
+      route,
+      contracts,
+    );
+  const all = { ...paths, ...more };
+  return {
+    openapi: "3.1.1",
+    info: {
+      title: "Citadel",
+      version,
+      description: INTRODUCTION,
+    },
+    servers: [{ url: issuer }],
+    tags: tagsOf(all),
+    paths: all,
+    components: {
+      schemas: { Error: ERROR_SCHEMA },
+      examples: errorExamples(),
+      headers: RESPONSE_HEADERS,
+      securitySchemes: {
+        bearerAuth: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
+          description: "The access token that signing in answers (RFC 6750).",
+        },
+      },
+    },
+  };
+}
+
+function tagsOf(paths: Paths): { name: string }[] {
+  const operations = Object.values(paths).flatMap(Object.values) as { tags: string[] }[];
+  return [...new Set(operations.flatMap(({ tags }) => tags))].map((name) => ({ name }));
+}
+
+/** `/api/posts/:id` as OpenAPI writes it. */
+const toTemplate = (path: string) => path.replace(/:(\w+)/g, "{$1}");
+
+/** The first part of a description, for a list; what stands in brackets at its end is for its readers. */
+export const toSummary = (description: string): string =>
+  (description.split(/[.;:](?=\s|$)/, 1)[0] ?? "").replace(/ \([^)]*\)$/, "");
+
+const SECURITY: Readonly<Record<ActionContract["auth"], object[]>> = {
+  required: [{ bearerAuth: [] }],
+  optional: [{ bearerAuth: [] }, {}],
+  none: [],
+};
+
+function operationOf(route: Route, contracts: ReadonlyMap<string, ServiceContract>): object {
+  const { action, contract } = route;
+  const { description, auth, restricted, permissions, subjects, example } = contract;
+  const { parameters, body } = requestOf(route);
+  const summary = toSummary(description);
+  const lines = [
+    ...(description === `${summary}.` ? [] : [description]),
+    ...accessLines(contract, contracts),
+  ];
+  return {
+    operationId: action,
+    tags: [action.split(".", 1)[0]],
+    summary,
+    ...(lines.length > 0 && { description: lines.join("\n\n") }),
+    security: SECURITY[auth],
+    ...(parameters.length > 0 && { parameters }),
+    ...(body && { requestBody: body }),
+    responses: {
+      ...successOf(contract, example?.result),
+      ...(isConditional(contract) && NOT_MODIFIED),
+      ...errorResponses(errorsOf(route)),
+    },
+    ...(permissions !== undefined && { "x-permissions": [permissions] }),
+    ...(subjects && { "x-subjects": subjects }),
+    "x-restricted": restricted,
+  };
+}
+
+/** Who may ask, for a person. */
+function accessLines(
+  { auth, permissions, subjects }: ActionContract,
+  contracts: ReadonlyMap<string, ServiceContract>,
+): string[] {
+  if (auth !== "required") return [];
+  const [service = "", name = ""] = permissions?.split(":") ?? [];
+  const meaning = contracts.get(service)?.permissions?.[name];
+  return [
+    permissions
+      ? `Needs the permission \`${permissions}\`${meaning ? `: ${meaning}` : "."}`
+      : "Needs a user.",
+    ...(subjects ? [`For ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`] : []),
+  ];
+}
+
+/** The methods whose parameters are in the query. */
+const IN_QUERY: ReadonlySet<Method> = new Set(["GET", "DELETE"]);
+
+/** Where the parameters go: those of the path, and the others into the query or the body. */
+function requestOf({ method, path, contract }: Route) {
+  const { properties = {}, required = [], ...schema } = schemaOfParams(contract.params);
+  const values = contract.example?.params ?? {};
+  const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
+  const others = Object.keys(properties).filter((name) => !inPath.includes(name));
+  const parameter = (place: "path" | "query") => (name: string) => ({
+    name,
+    in: place,
+    ...((place === "path" || required.includes(name)) && { required: true }),
+    schema: properties[name] ?? { type: "string" },
+    ...(Object.hasOwn(values, name) && { example: values[name] }),
+  });
+  const isInQuery = IN_QUERY.has(method);
+  const parameters = [
+    ...inPath.map(parameter("path")),
+    ...(isInQuery ? others.map(parameter("query")) : []),
+    ...headerParametersOf(contract),
+  ];
+  if (isInQuery || others.length === 0) return { parameters };
+
+  const pick = <T>(from: Record<string, T>) =>
+    Object.fromEntries(Object.entries(from).filter(([name]) => others.includes(name)));
+  const needed = required.filter((name) => others.includes(name));
+  const body: JsonSchema = {
+    ...schema,
+    properties: pick(properties),
+    ...(needed.length > 0 && { required: needed }),
+  };
+  return {
+    parameters,
+    body: {
+      ...(needed.length > 0 && { required: true }),
+      content: {
+        [contract.form ? "application/x-www-form-urlencoded" : "application/json"]: {
+          schema: body,
+          ...(contract.example?.params && { example: pick(contract.example.params) }),
+        },
+      },
+    },
+  };
+}
+
+function successOf(contract: ActionContract, example: unknown) {
+  const { result, status, location } = contract;
+  const code = status ?? (result === null ? 204 : 200);
+  const headers = {
+    ...(location && {
+      Location: {
+        description: `Where it is: \`${toTemplate(location)}\`.`,
+        required: true,
+        schema: { type: "string" },
+      },
+    }),
+    ...(isTagged(contract) && headersOf(["ETag"])),
+  };
+  return {
+    [code]: {
+      description: { 200: "Done.", 201: "Made.", 202: "Taken on.", 204: "Done; nothing to say." }[
+        code
+      ],
+      ...(Object.keys(headers).length > 0 && { headers }),
+      ...(result !== null && {
+        content: {
+          "application/json": {
+            schema: schemaOfResult(result),
+            ...(example !== undefined && { example }),
+          },
+        },
+      }),
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import type { Context, Middleware, Service, ServiceBroker } from "moleculer";
+import { attachment } from "../lib/attachment.ts";
+import {
+  type AuditContext,
+  type AuditEntry,
+  type AuditFact,
+  AuditTrail,
+  repeat,
+  toEntry,
+} from "../lib/audit.ts";
+import { CitadelError, type ErrorType } from "../lib/errors.ts";
+import { toMiddleware } from "../lib/hooks.ts";
+import { ownContext } from "../mixins/contract.ts";
+
+/** How long a node that stops waits for the trail, in milliseconds. */
+const PATIENCE = 2_000;
+/** For how long equal refusals are counted instead of told one by one, in milliseconds. */
+const COUNTING = 60_000;
+/** How many different refusals are counted; behind that they are forgotten, and told anew. */
+const MAX_COUNTED = 1_000;
+
+/** What happens all day and means nothing: a client that has not signed in, or has to refresh. */
+const ORDINARY: ReadonlySet<ErrorType> = new Set(["AccessTokenRequired", "AccessTokenExpired"]);
+
+interface Repeated {
+  service: Service | null | undefined;
+  entry: AuditEntry;
+  count: number;
+}
+
+/** A node's part of the audit trail. */
+interface Recorder {
+  add(ctx: Context, fact: AuditFact): void;
+  /** The same, for what somebody may cause as often as they like: repetitions are counted. */
+  addCounted(ctx: Context, fact: AuditFact): void;
+}
+
+/** A context, Moleculer's or one of ours with its types. */
+interface Audited {
+  readonly broker: ServiceBroker;
+}
+
+/** Of a context, what an entry takes from it. */
+const asAudited = (ctx: Context) => ctx as unknown as AuditContext;
+
+const recorders = attachment<Recorder>("audit trail");
+
+/**
+ * Writes into the audit trail what happened in this context. It does not wait, and never fails: what the
+ * trail cannot take is in the log.
+ */
+export function audit(ctx: Audited, fact: AuditFact): void {
+  recorders.of(ctx.broker).add(ctx as Context, fact);
+}
+
+/** The same for a refusal, if it tells of more than a client that has to sign in. */
+export function auditRefusal(
+  ctx: Audited,
+  event: "user.refused" | "service.refused",
+  target: string,
+  error: unknown,
+  caller?: string,
+): void {
+  if (!(error instanceof CitadelError) || error.code >= 500 || ORDINARY.has(error.type)) return;
+  const actor = caller === undefined ? {} : { actor: { name: caller } };
+  recorders
+    .of(ctx.broker)
+    .addCounted(ctx as Context, { event, ...actor, data: { target, type: error.type } });
+}
+
+/**
+ * Gives a node its way into the audit trail, which the guard keeps: `audit(ctx, fact)`.
+ *
+ * @param services those who may write into the trail
+ */
+export function auditMiddleware(
+  services: readonly string[],
+): (broker: ServiceBroker) => Middleware {
+  return (broker) => {
+    /** The service that speaks for what happens here: its own, or one that runs beside it. */
+    const reporter = (service: Service | null | undefined): Service | undefined =>
+      [service, ...broker.services].find((one) => one && services.includes(one.name)) ?? undefined;
+
+    const log = (entry: object, error: unknown) =>
+      broker.logger.warn(
+        { audit: entry, err: error },
+        "The audit trail cannot be reached; kept here.",
+      );
+
+    const trail = new AuditTrail({
+      store: (name, entries) => {
+        const service = broker.services.find((one) => one.name === name);
+        if (!service) throw new CitadelError("ServiceNotAvailable");
+        return ownContext(service).call("guard.record", { entries });
+      },
+      log,
+    });
+
+    const repeated = new Map<string, Repeated>();
+    const tellRepeated = () => {
+      for (const { service, entry, count } of repeated.values())
+        if (count > 0) tell(service, repeat(entry, { count }));
+      repeated.clear();
+    };
+    let timer: NodeJS.Timeout | undefined;
+
+    const tell = (service: Service | null | undefined, entry: AuditEntry) => {
+      const speaker = reporter(service);
+      if (speaker) trail.add(speaker.name, entry);
+      else log(entry, undefined);
+    };
+
+    const add: Recorder["add"] = (ctx, fact) => tell(ctx.service, toEntry(asAudited(ctx), fact));
+
+    const addCounted: Recorder["addCounted"] = (ctx, fact) => {
+      const entry = toEntry(asAudited(ctx), fact);
+      // what a client may make up anew each time does not count
+      const { id: _id, at: _at, requestId: _request, userAgent: _agent, ...same } = entry;
+      const key = JSON.stringify(same);
+      const known = repeated.get(key);
+      if (known) {
+        known.count += 1;
+        return;
+      }
+      if (repeated.size >= MAX_COUNTED) tellRepeated();
+      repeated.set(key, { service: ctx.service, entry, count: 0 });
+      tell(ctx.service, entry);
+    };
+
+    return toMiddleware({
+      name: "Audit",
+      created: () => recorders.set(broker, { add, addCounted }),
+      async started() {
+        timer = setInterval(tellRepeated, COUNTING);
+        timer.unref();
+      },
+      async stopping() {
+        clearInterval(timer);
+        tellRepeated();
+        await trail.close(PATIENCE);
+      },
+    });
+  };
+}

@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import type { Service } from "moleculer";
+import type { ActionContract } from "../../lib/contract.ts";
+import { isForEverybody } from "../../lib/contracts.ts";
+import { CitadelError } from "../../lib/errors.ts";
+import { isUnlogged, toPublicError } from "../../lib/public-error.ts";
+import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
+import { bearerOf } from "./tokens.ts";
+
+/** What goes back to the client, of success and of errors. */
+
+/** Answers with an error, in the one shape that all errors have. */
+function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): void {
+  if (res.headersSent) return void res.end();
+  const shown = toPublicError(error);
+  res.statusCode = shown.code;
+  const { allowed, retryAfter } = (shown.data ?? {}) as { allowed?: string; retryAfter?: number };
+  if (shown.type === "TooManyRequests") res.setHeader("Retry-After", retryAfter ?? 1);
+  if (shown.type === "MethodNotAllowed") res.setHeader("Allow", allowed ?? "");
+  if (shown.code === 401) res.setHeader("WWW-Authenticate", challenge(req));
+  res.setHeader("Content-Type", "application/json; charset=utf-8");
+  res.setHeader("Cache-Control", "no-store");
+  res.end(JSON.stringify(shown));
+}
+
+/** RFC 6750, 3: the reason is named only to those who sent a token. */
+const challenge = (req: GatewayRequest) =>
+  bearerOf(req.headers.authorization) ? 'Bearer error="invalid_token"' : "Bearer";
+
+/**
+ * Is it the body that failed, packed badly or broken off? moleculer-web then drops the status 400 for a
+ * code of Node's, "Z_DATA_ERROR".
+ */
+const isUnreadable = ({ $params }: GatewayRequest, error: unknown) =>
+  $params === undefined && typeof (error as { code?: unknown } | null)?.code === "string";
+
+/** A stack is worth reading where a program is wrong, not where a service is away. */
+function logFailure({ logger }: Service, error: unknown, requestID?: string | null): void {
+  const { type } = toPublicError(error);
+  if (type === "InternalError") return logger.error({ err: error, requestID }, "A request failed.");
+  const { message, cause } = error as Error;
+  const reason = cause instanceof Error ? cause.message : message;
+  logger.warn({ type, reason, requestID }, "A request failed.");
+}
+
+/** moleculer-web's own, replaced: what is not the client's fault is logged, and told to nobody. */
+export const errorMethods = {
+  sendError,
+  errorHandler(this: Service, req: GatewayRequest, res: GatewayResponse, given: unknown) {
+    const error = isUnreadable(req, given)
+      ? new CitadelError("BadRequest", { cause: given })
+      : given;
+    if (isUnlogged(error)) logFailure(this, error, req.$ctx?.requestID);
+    sendError(req, res, error);
+  },
+};
+
+/** The status and Location of success, as the contract states them; a callee has no say. */
+export function successOf({ result, status, location }: ActionContract, data: unknown): object {
+  const fields = (data ?? {}) as Record<string, unknown>;
+  const fill = (_: string, name: string) => encodeURIComponent(String(fields[name]));
+  return {
+    $statusCode: status ?? (result === null ? 204 : 200),
+    ...(location && { $location: location.replace(/:(\w+)/g, fill) }),
+  };
+}
+
+/**
+ * Names what is answered by its ETag, so that moleculer-web answers 304 to who has it (RFC 9110, 8.8.3),
+ * and says who may keep it: what is the same for everybody, as long as it is asked about again.
+ */
+export function markAnswer(
+  res: GatewayResponse,
+  contract: ActionContract | undefined,
+  data: unknown,
+): void {
+  const isPublic = contract !== undefined && isForEverybody(contract);
+  const etag = contract && (versionTag(contract, data) ?? (isPublic ? digestTag(data) : undefined));
+  if (etag !== undefined) res.setHeader("ETag", etag);
+  res.setHeader("Cache-Control", isPublic ? "no-cache" : "no-store");
+}
+
+/** What has a version is named by it; `If-Match` takes strong tags only. */
+function versionTag({ version, result }: ActionContract, data: unknown): string | undefined {
+  if (version === undefined || result === null) return undefined;
+  return `"${String((data as Record<string, unknown>)[version])}"`;
+}
+
+/** Weak: it is the same, packed or not. */
+function digestTag(data: unknown): string {
+  const text = JSON.stringify(data) ?? "";
+  return `W/"${createHash("sha256").update(text).digest("base64url")}"`;
+}

@@ -1,0 +1,8 @@
+import type { IncomingMessage } from "node:http";
+import { type Client, makeClient } from "../../lib/client.ts";
+import type { Config } from "../../lib/config.ts";
+
+/** Who is at the other end of a request, as far as our own proxies say. */
+export function clientOf(req: IncomingMessage, { trustedProxies }: Config): Client {
+  return makeClient(trustedProxies.addressOf(req), req.headers["user-agent"]);
+}

@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadContracts } from "../../lib/contracts.ts";
+import type { JsonSchema } from "../../lib/json-schema.ts";
+import { type Paths, toOpenApi, toSummary } from "../../lib/openapi.ts";
+import { errorResponses } from "../../lib/openapi-errors.ts";
+import { headersOf, IF_NONE_MATCH, NOT_MODIFIED } from "../../lib/openapi-headers.ts";
+import { asset } from "./assets.ts";
+
+// The description of the API, made from the contracts once, when the node starts.
+
+const status = (...values: string[]): JsonSchema => ({
+  type: "object",
+  properties: { status: { type: "string", enum: values } },
+  required: ["status"],
+  additionalProperties: false,
+});
+
+const answer = (description: string, type: string, schema: JsonSchema) => ({
+  description,
+  content: { [type]: { schema } },
+});
+
+/** A route of the gateway's own. */
+const own = (
+  operationId: string,
+  description: string,
+  rest: { parameters?: object[]; responses: object },
+) => ({
+  get: {
+    operationId,
+    tags: ["api"],
+    summary: toSummary(description),
+    description,
+    security: [],
+    ...rest,
+  },
+});
+
+/** A route whose answer changes only when the node starts anew. */
+const fixed = (operationId: string, description: string, content: ReturnType<typeof answer>) =>
+  own(operationId, description, {
+    parameters: [IF_NONE_MATCH],
+    responses: {
+      200: { ...content, headers: headersOf(["ETag"]) },
+      ...NOT_MODIFIED,
+      ...errorResponses(["TooManyRequests"]),
+    },
+  });
+
+const OWN_ROUTES: Paths = {
+  "/health/live": own("api.live", "Does this node live? For whoever restarts it.", {
+    responses: { 200: answer("It does.", "application/json", status("live")) },
+  }),
+  "/health/ready": own("api.ready", "Is this node ready? For whoever sends requests to it.", {
+    responses: {
+      200: answer("It is.", "application/json", status("ready")),
+      503: answer("It starts, or stops.", "application/json", status("not ready")),
+    },
+  }),
+  "/openapi.json": fixed(
+    "api.description",
+    "This description of the API (OpenAPI 3.1).",
+    answer("The description.", "application/json", { type: "object" }),
+  ),
+  "/docs": fixed(
+    "api.docs",
+    "This description as a page, from which requests can be tried.",
+    answer("The page.", "text/html", { type: "string" }),
+  ),
+};
+
+/** The application's version, as package.json has it. */
+const versionOf = () => {
+  const file = join(import.meta.dirname, "..", "..", "package.json");
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+};
+
+/** `GET /openapi.json`. @param issuer where the API is */
+export function descriptionHandlers(issuer: string) {
+  const description = toOpenApi(loadContracts(), {
+    version: versionOf(),
+    issuer,
+    more: OWN_ROUTES,
+  });
+  return {
+    "GET /openapi.json": asset({
+      type: "application/json; charset=utf-8",
+      body: JSON.stringify(description),
+    }),
+  };
+}

@@ -1,0 +1,42 @@
+import type { Service } from "moleculer";
+import { limitKeyOf } from "../../lib/address.ts";
+import { configOf } from "../../lib/attachment.ts";
+import { loadContracts, publicWrites, routesOf } from "../../lib/contracts.ts";
+import { CitadelError } from "../../lib/errors.ts";
+import { isValueWithinBounds } from "../../lib/json-bounds.ts";
+import { clientOf } from "./client-address.ts";
+import type { Socket } from "./gateways.ts";
+import { BOUNDS } from "./bodies.ts";
+import { type Limiter, mustBeWithin } from "./limiter.ts";
+import { end, refuse, userOf } from "./sockets.ts";
+
+/** How far over its limit a socket goes on before it is closed. */
+const PATIENCE = 3;
+
+const PUBLIC_WRITES = publicWrites(routesOf(loadContracts()));
+
+/** Bounds what a socket sends: how often, how much, and nothing that nobody handles. */
+export function limitEvents(service: Service, socket: Socket, limiter: Limiter): void {
+  const { address } = clientOf(socket.request, configOf(service.broker));
+
+  const admit = async (event: string, sent: unknown[]) => {
+    const ofSocket = await limiter.count("socket", socket.id);
+    // once what came with it is answered
+    if (ofSocket && ofSocket.consumed === PATIENCE * ofSocket.limit.points + 1)
+      setImmediate(end, socket, new CitadelError("TooManyRequests"));
+    mustBeWithin(ofSocket);
+    mustBeWithin(await limiter.count("user", userOf(socket) ?? ""));
+    if (event === "call" && typeof sent[0] === "string" && PUBLIC_WRITES.has(sent[0]))
+      mustBeWithin(await limiter.count("public", limitKeyOf(address)));
+    // a handler that is not there would never answer
+    if (socket.listenerCount(event) === 0) throw new CitadelError("NotFound");
+    if (!isValueWithinBounds(sent, BOUNDS)) throw new CitadelError("PayloadTooLarge");
+  };
+
+  socket.use(([event, ...sent], proceed) => {
+    admit(event, sent).then(
+      () => proceed(),
+      (error: unknown) => refuse(service, event, sent, error),
+    );
+  });
+}

@@ -1,0 +1,1 @@
+export { createIdempotencyKeys as up } from "../../../lib/idempotency.ts";

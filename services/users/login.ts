@@ -1,0 +1,159 @@
+import type { ServiceBroker } from "moleculer";
+import type { Client } from "../../lib/client.ts";
+import { CitadelError, type ErrorType } from "../../lib/errors.ts";
+import type { Passwords } from "../../lib/passwords.ts";
+import { audit } from "../../middlewares/audit.ts";
+import { partyOf } from "./account-changes.ts";
+import type { LoginLimits } from "./login-limits.ts";
+import type { SecondFactor } from "./second-factor.ts";
+import type { Account, UsersRepository } from "./users.repository.ts";
+
+/** Where somebody proves who they are, and from where. */
+export interface LoginContext {
+  readonly broker: ServiceBroker;
+  readonly meta: { readonly client?: Client };
+}
+
+export interface Credentials {
+  readonly password: string;
+  readonly otp?: string | undefined;
+}
+
+export interface LoginParts {
+  readonly accounts: UsersRepository;
+  readonly passwords: Passwords;
+  readonly limits: LoginLimits;
+  readonly secondFactor: SecondFactor;
+  readonly warn: (message: string, error: unknown) => void;
+}
+
+/** The failures that are limited: guesses. */
+const REASONS: Partial<Record<ErrorType, string>> = {
+  InvalidCredentials: "password",
+  SecondFactorInvalid: "second-factor",
+};
+
+const reasonOf = (error: unknown) =>
+  error instanceof CitadelError ? REASONS[error.type] : undefined;
+
+/** How people prove who they are: with a password, and the second factor where there is one. */
+export class Login {
+  readonly #parts: LoginParts;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Who signs in with this name, password and code.
+   *
+   * @throws CitadelError InvalidCredentials, SecondFactorRequired, SecondFactorInvalid, TooManyRequests
+   */
+  async signIn(
+    ctx: LoginContext,
+    { username, ...credentials }: Credentials & { username: string },
+  ): Promise<Account> {
+    const { accounts, passwords, secondFactor, limits } = this.#parts;
+    const account = await accounts.findByLogin(username);
+    const proved = await this.limited(ctx, account ?? username, async () => {
+      const isRight = await passwords.matches(credentials.password, account?.password_hash);
+      if (!isRight || !account) throw new CitadelError("InvalidCredentials");
+      if (await secondFactor.isEnabled(account.id))
+        await this.#proveFactor(ctx, account, credentials.otp);
+      return account;
+    });
+    await limits.remember(proved.id, ctx.meta.client);
+    void this.#renewHash(proved, credentials.password);
+    audit(ctx, { event: "login.succeeded", actor: partyOf(proved) });
+    return proved;
+  }
+
+  /**
+   * Would this account, as it was when it signed in, still do so? Its password may be another by now, or
+   * the account gone.
+   */
+  async isStillRight({ id, password_hash }: Account, password: string): Promise<boolean> {
+    const { accounts, passwords } = this.#parts;
+    const account = await accounts.find(id);
+    // hashed anew it is still the same password
+    return (
+      account?.password_hash === password_hash ||
+      passwords.matches(password, account?.password_hash)
+    );
+  }
+
+  /**
+   * Proves that it is still the owner of an account who asks; guesses are limited as those at the login.
+   *
+   * @throws CitadelError InvalidCredentials, TooManyRequests
+   */
+  async confirmPassword(ctx: LoginContext, account: Account, password: string): Promise<void> {
+    await this.limited(ctx, account, () => this.#matchPassword(account, password));
+  }
+
+  /**
+   * The same, with the second factor as well.
+   *
+   * @throws CitadelError InvalidCredentials, SecondFactorInvalid, NotFound (no factor), TooManyRequests
+   */
+  async confirmBoth(ctx: LoginContext, account: Account, { password, otp }: Credentials) {
+    await this.limited(ctx, account, async () => {
+      await this.#matchPassword(account, password);
+      await this.#proveFactor(ctx, account, otp);
+    });
+  }
+
+  /**
+   * Runs what may fail because something was guessed wrong: such failures count, and too many of them
+   * keep it from running.
+   */
+  async limited<T>(ctx: LoginContext, who: Account | string, prove: () => Promise<T>): Promise<T> {
+    const account = typeof who === "string" ? undefined : who;
+    // an unknown name may be a password, typed into the wrong field
+    const subject = account ? partyOf(account) : {};
+    const attempt = await this.#parts.limits.begin(
+      {
+        accountId: account?.id,
+        login: typeof who === "string" ? who : who.username,
+        client: ctx.meta.client,
+      },
+      (limit) => audit(ctx, { event: "login.limited", subject, data: { limit } }),
+    );
+    let isFailure = false;
+    try {
+      return await prove();
+    } catch (error) {
+      const reason = reasonOf(error);
+      isFailure = reason !== undefined;
+      if (reason) audit(ctx, { event: "login.failed", subject, data: { reason } });
+      throw error;
+    } finally {
+      if (!isFailure) await attempt.release().finally(attempt.end);
+      else attempt.end();
+    }
+  }
+
+  async #matchPassword(account: Account, password: string): Promise<void> {
+    if (!(await this.#parts.passwords.matches(password, account.password_hash)))
+      throw new CitadelError("InvalidCredentials", { message: "The password is wrong." });
+  }
+
+  async #proveFactor(ctx: LoginContext, account: Account, otp: string | undefined): Promise<void> {
+    if (otp === undefined) throw new CitadelError("SecondFactorRequired");
+    const proof = await this.#parts.secondFactor.prove(account.id, otp);
+    if (proof === "recovery-code")
+      audit(ctx, { event: "recovery-code.used", actor: partyOf(account) });
+  }
+
+  /** Hashes a password anew where the cost has been raised, unless it was changed meanwhile. */
+  async #renewHash({ id, password_hash }: Account, password: string): Promise<void> {
+    const { accounts, passwords, warn } = this.#parts;
+    try {
+      const hash = await passwords.renew(password, password_hash);
+      if (hash) await accounts.replaceHash(id, password_hash, hash);
+    } catch (error) {
+      // the next login tries again
+      warn("A password could not be hashed anew.", error);
+    }
+  }
+}

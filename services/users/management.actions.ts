@@ -1,0 +1,96 @@
+import type { Handlers } from "../../lib/contract.ts";
+import type { AccessTokenClaims } from "../../lib/access-token.ts";
+import type { Passwords } from "../../lib/passwords.ts";
+import { audit } from "../../middlewares/audit.ts";
+import { endingSessions, partyOf, renewingSessions, tell } from "./account-changes.ts";
+import type { AccountMails } from "./account-mails.ts";
+import { mustHold, mustOutrank, subjectTypeFor } from "./management.ts";
+import type { contract } from "./users.contract.ts";
+import {
+  type Account,
+  type Changes,
+  found,
+  lastAdministrator,
+  mustBeVersion,
+  type UsersRepository,
+} from "./users.repository.ts";
+import { toUser } from "./viewing.ts";
+
+/** What the actions need; it is there once the service has started. */
+interface Parts {
+  readonly accounts: UsersRepository;
+  readonly mails: AccountMails;
+  readonly passwords: Passwords;
+}
+
+/**
+ * What staff does to the accounts of others.
+ *
+ * @param all every permission there is
+ */
+export function managementActions(
+  all: readonly string[],
+  parts: () => Parts,
+): Pick<Handlers<typeof contract>["actions"], "update" | "remove" | "setRoles"> {
+  /** Asked twice: before anything is done, and when nobody else changes the account any more. */
+  const checkFor =
+    (manager: AccessTokenClaims, version: number | undefined) => (account: Account) => {
+      mustOutrank(manager, account, all);
+      mustBeVersion(account, version);
+    };
+
+  return {
+    update: async (ctx) => {
+      const { accounts, mails, passwords } = parts();
+      const { id, password, version, ...rest } = ctx.params;
+      const { user } = ctx.locals;
+      const check = checkFor(user, version);
+      const { username, email } = found(await accounts.find(id), check);
+      const owner = { username: rest.username ?? username, email: rest.email ?? email };
+      const passwordHash = password && (await passwords.hash(password, owner));
+      const changes: Changes = { ...rest, passwordHash };
+      const change = async () => {
+        const changed = await accounts.change(id, (account) => {
+          check(account);
+          return changes;
+        });
+        tell(ctx, mails, changed);
+        return toUser(changed.after, user);
+      };
+      // whoever knew the old password may be signed in
+      return passwordHash ? endingSessions(ctx, { userId: id }, change) : change();
+    },
+
+    remove: async (ctx) => {
+      const { accounts } = parts();
+      const { id, version } = ctx.params;
+      const check = checkFor(ctx.locals.user, version);
+      const account = found(await accounts.find(id), check);
+      if (account.roles.includes("admin") && !(await accounts.hasAdministrator(id)))
+        throw lastAdministrator();
+      await endingSessions(ctx, { userId: id }, async () => {
+        await accounts.remove(id, check);
+        audit(ctx, { event: "account.removed", subject: partyOf(account) });
+        await ctx.emit("user.removed", { id });
+      });
+    },
+
+    setRoles: async (ctx) => {
+      const { accounts } = parts();
+      const { id, roles, version } = ctx.params;
+      const { user } = ctx.locals;
+      const check = checkFor(user, version);
+      mustHold(user, roles, all);
+      found(await accounts.find(id), check);
+      return renewingSessions(ctx, id, async () => {
+        const { before, after } = await accounts.changeRoles(id, (account) => {
+          check(account);
+          return { roles, subjectType: subjectTypeFor(account.subject_type, roles) };
+        });
+        const data = { before: before.roles, after: after.roles };
+        audit(ctx, { event: "roles.changed", subject: partyOf(after), data });
+        return toUser(after, user);
+      });
+    },
+  };
+}

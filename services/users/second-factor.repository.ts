@@ -1,0 +1,125 @@
+import type { Kysely, Selectable } from "kysely";
+
+interface SecondFactors {
+  account_id: string;
+  /** Encrypted. */
+  secret: string;
+  /** Null until the owner has shown a code of it. */
+  confirmed_at: Date | null;
+  /** The time step of the last code that was accepted. */
+  last_step: number | null;
+}
+
+export interface SecondFactorDatabase {
+  second_factors: SecondFactors;
+  recovery_codes: { account_id: string; hash: string };
+}
+
+export type StoredFactor = Selectable<SecondFactors>;
+
+/** Second factors and the codes that stand in for them, hashed. Each is used up in one statement. */
+export class SecondFactorRepository {
+  readonly #db: Kysely<SecondFactorDatabase>;
+
+  constructor(db: Kysely<SecondFactorDatabase>) {
+    this.#db = db;
+  }
+
+  async find(accountId: string): Promise<StoredFactor | undefined> {
+    return this.#db
+      .selectFrom("second_factors")
+      .selectAll()
+      .where("account_id", "=", accountId)
+      .executeTakeFirst();
+  }
+
+  /** Stores a secret that is still to be confirmed. @returns false where one is confirmed already */
+  async propose(accountId: string, secret: string): Promise<boolean> {
+    const row = await this.#db
+      .insertInto("second_factors")
+      .values({ account_id: accountId, secret, confirmed_at: null, last_step: null })
+      .onConflict((conflict) =>
+        conflict
+          .column("account_id")
+          .doUpdateSet({ secret })
+          .where("second_factors.confirmed_at", "is", null),
+      )
+      .returning("account_id")
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** Confirms this secret, with the first code and the first recovery codes. @returns was it there? */
+  async confirm({ account_id, secret }: StoredFactor, step: number, hashes: readonly string[]) {
+    return this.#db.transaction().execute(async (trx) => {
+      const row = await trx
+        .updateTable("second_factors")
+        .set({ confirmed_at: new Date(), last_step: step })
+        .where("account_id", "=", account_id)
+        .where("secret", "=", secret)
+        .where("confirmed_at", "is", null)
+        .returning("account_id")
+        .executeTakeFirst();
+      if (row) await insertCodes(trx, account_id, hashes);
+      return row !== undefined;
+    });
+  }
+
+  /** Uses up a time step and all before it. @returns was it still good? */
+  async useStep(accountId: string, step: number): Promise<boolean> {
+    const row = await this.#db
+      .updateTable("second_factors")
+      .set({ last_step: step })
+      .where("account_id", "=", accountId)
+      .where((where) => where.or([where("last_step", "is", null), where("last_step", "<", step)]))
+      .returning("account_id")
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** Uses up a recovery code. @returns was there such a one? */
+  async useCode(accountId: string, hash: string): Promise<boolean> {
+    const { numDeletedRows } = await this.#db
+      .deleteFrom("recovery_codes")
+      .where("account_id", "=", accountId)
+      .where("hash", "=", hash)
+      .executeTakeFirstOrThrow();
+    return numDeletedRows > 0n;
+  }
+
+  async countCodes(accountId: string): Promise<number> {
+    const { count } = await this.#db
+      .selectFrom("recovery_codes")
+      .select(({ fn }) => fn.countAll().as("count"))
+      .where("account_id", "=", accountId)
+      .executeTakeFirstOrThrow();
+    return Number(count);
+  }
+
+  /** New recovery codes, in place of those that are left. */
+  async replaceCodes(accountId: string, hashes: readonly string[]): Promise<void> {
+    await this.#db.transaction().execute(async (trx) => {
+      await trx.deleteFrom("recovery_codes").where("account_id", "=", accountId).execute();
+      await insertCodes(trx, accountId, hashes);
+    });
+  }
+
+  /** @returns was there one, confirmed or not? */
+  async remove(accountId: string): Promise<boolean> {
+    const { numDeletedRows } = await this.#db
+      .deleteFrom("second_factors")
+      .where("account_id", "=", accountId)
+      .executeTakeFirstOrThrow();
+    return numDeletedRows > 0n;
+  }
+}
+
+const insertCodes = (
+  db: Kysely<SecondFactorDatabase>,
+  account_id: string,
+  hashes: readonly string[],
+) =>
+  db
+    .insertInto("recovery_codes")
+    .values(hashes.map((hash) => ({ account_id, hash })))
+    .execute();

@@ -1,0 +1,382 @@
+import { createHash, randomBytes } from "node:crypto";
+import { request as httpRequest } from "node:http";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { ACCESS_TOKEN_TYPE } from "../../lib/access-token.ts";
+import { signJwt } from "../../lib/jwt.ts";
+import { UsersRepository } from "../../services/users/users.repository.ts";
+import type UsersService from "../../services/users/users.service.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { stolenKey } from "../helpers/attacker.ts";
+import { callFrom } from "../helpers/call.ts";
+import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+import { mailsTo, mailTo } from "../helpers/mail.ts";
+import { claimsOf } from "../helpers/tokens.ts";
+
+const NEW_PASSWORD = "the attacker's horse";
+
+const emailOf = ({ username }: Person) => `${username}@example.com`;
+
+describe.skipIf(isMissing)("somebody who wants another's account", () => {
+  let app: App;
+  let admin: Person;
+
+  beforeAll(async () => {
+    app = await startApp();
+    admin = await administrator(app);
+  });
+  afterAll(() => app?.stop());
+
+  const reset = (token: unknown, newPassword = NEW_PASSWORD) =>
+    request(app, "POST /api/auth/reset-password", { body: { token, newPassword } });
+  const forget = (body: unknown) => request(app, "POST /api/auth/forgot-password", { body });
+  const linkFor = async (person: Person) => {
+    await forget({ email: emailOf(person) });
+    return (await mailTo(app, emailOf(person), /new password/)).token!;
+  };
+  const canLogin = async (username: string, password: string) => {
+    const { status } = await request(app, "POST /api/auth/login", { body: { username, password } });
+    return status === 200;
+  };
+  const accountOf = async ({ id }: Person) =>
+    (await (app.service("users") as unknown as UsersService).accounts.find(id))!;
+
+  it("moves the address with a stolen token: links go to the old one still, and set the password", async () => {
+    const alice = await register(app);
+    const verification = await mailTo(app, emailOf(alice), /address/);
+    const verify = (token: string | undefined) =>
+      request(app, "POST /api/auth/verify-email", { body: { token } });
+    expect((await verify(verification.token)).status).toBe(204);
+
+    const mallorys = `mallory-${alice.username}@example.com`;
+    const move = (email: string) =>
+      request(app, "PATCH /api/users/me", { token: alice.token, body: { email } });
+    expect((await move(mallorys)).status).toBe(200);
+    expect((await verify((await mailTo(app, mallorys, /address/)).token)).status).toBe(204);
+    // a second move does not push the owner's address out
+    const next = `next-${mallorys}`;
+    await move(next);
+    // the owner is told of each move, and whoever made it of none
+    await mailTo(app, emailOf(alice), /changed/, 2);
+    expect(mailsTo(app, mallorys).some(({ subject }) => /changed/.test(subject))).toBe(false);
+    await forget({ email: next });
+    const { token } = await mailTo(app, emailOf(alice), /new password/);
+    for (const address of [mallorys, next])
+      expect(mailsTo(app, address).map(({ subject }) => subject)).not.toContainEqual(
+        expect.stringMatching(/new password/),
+      );
+    expect((await reset(token, "the owner's horse")).status).toBe(204);
+    expect(await canLogin(alice.username, "the owner's horse")).toBe(true);
+    expect((await accountOf(alice)).email_verified_at).toBeNull();
+    expect((await request(app, "GET /api/users/me", { token: alice.token })).body.type).toBe(
+      "AccessTokenRevoked",
+    );
+  });
+
+  it("is signing in with the old password while it is changed: gets no session", async () => {
+    const alice = await register(app);
+    const users = app.service("users") as unknown as UsersService;
+    const body = { username: alice.username, password: PASSWORD };
+    const changed = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+    const matches = users.passwords.matches.bind(users.passwords);
+    const spy = vi.spyOn(users.passwords, "matches").mockImplementationOnce(async (...given) => {
+      const isRight = await matches(...given);
+      const { status } = await request(app, "POST /api/auth/password", {
+        token: alice.token,
+        body: changed,
+      });
+      expect([isRight, status]).toEqual([true, 204]);
+      return isRight;
+    });
+    const answer = await request(app, "POST /api/auth/login", { body });
+    spy.mockRestore();
+    expect([answer.status, answer.body.type]).toEqual([401, "InvalidCredentials"]);
+    // the owner's own session goes on, alone
+    const { body: sessions } = await request(app, "GET /api/auth/sessions", { token: alice.token });
+    expect(sessions.items.map(({ current }: { current: boolean }) => current)).toEqual([true]);
+    expect(await canLogin(alice.username, NEW_PASSWORD)).toBe(true);
+  });
+
+  it("uses a link twenty times at once: one wins, and later none", async () => {
+    const alice = await register(app);
+    const token = await linkFor(alice);
+    const passwords = Array.from({ length: 20 }, (_, count) => `password number ${count}`);
+    const answers = await Promise.all(passwords.map((password) => reset(token, password)));
+    const winners = passwords.filter((_, index) => answers[index]!.status === 204);
+    expect(winners).toHaveLength(1);
+    for (const { status, body } of answers.filter((answer) => answer.status !== 204))
+      expect([status, body.type]).toEqual([400, "LinkInvalid"]);
+    expect((await reset(token)).body.type).toBe("LinkInvalid");
+    expect(await canLogin(alice.username, winners[0]!)).toBe(true);
+  });
+
+  it.each([
+    ["made up", () => randomBytes(32).toString("base64url")],
+    [
+      "the hash that is stored",
+      (token: string) => createHash("sha256").update(token).digest("base64url"),
+    ],
+    ["cut", (token: string) => token.slice(0, -1)],
+    ["longer", (token: string) => `${token}A`],
+    ["in other letters", (token: string) => token.toUpperCase()],
+    ["with spaces", (token: string) => ` ${token}`],
+    ["SQL", () => "' or ''='"],
+  ])("has a token that is %s", async (_, forge) => {
+    const alice = await register(app);
+    const token = await linkFor(alice);
+    const { status, body } = await reset(forge(token));
+    expect([status, body.type]).toEqual([400, "LinkInvalid"]);
+    expect(await canLogin(alice.username, PASSWORD)).toBe(true);
+  });
+
+  it.each([null, 1, true, {}, [], ["a"], "", "x".repeat(201), "a\0b"])(
+    "sends as the token %j",
+    async (token) => {
+      expect((await reset(token)).body.type).toBe("VALIDATION_ERROR");
+    },
+  );
+
+  it("uses one link for the other purpose", async () => {
+    const alice = await register(app);
+    const forReset = await linkFor(alice);
+    const { token: forAddress } = await mailTo(app, emailOf(alice), /e-mail address\?/);
+    const verify = (token: string) =>
+      request(app, "POST /api/auth/verify-email", { body: { token } });
+    expect((await reset(forAddress!)).body.type).toBe("LinkInvalid");
+    expect((await verify(forReset)).body.type).toBe("LinkInvalid");
+    expect((await accountOf(alice)).email_verified_at).toBeNull();
+    expect(await canLogin(alice.username, PASSWORD)).toBe(true);
+  });
+
+  it("uses their own link for somebody else's account", async () => {
+    const [mallory, alice] = [await register(app), await register(app)];
+    const token = await linkFor(mallory);
+    for (const field of ["userId", "id", "email", "username", "sub"]) {
+      const { status, body } = await request(app, "POST /api/auth/reset-password", {
+        body: { token, newPassword: NEW_PASSWORD, [field]: alice.id },
+      });
+      expect([status, body.type]).toEqual([422, "VALIDATION_ERROR"]);
+    }
+    await reset(token);
+    expect(await canLogin(alice.username, PASSWORD)).toBe(true);
+    expect(await canLogin(alice.username, NEW_PASSWORD)).toBe(false);
+  });
+
+  it("takes an address that somebody else had verified", async () => {
+    // a link to an address that was given up says nothing of who has it next
+    const [mallory, alice] = [await register(app), await register(app)];
+    const { token } = await mailTo(app, emailOf(mallory), /e-mail address\?/);
+    const move = (person: Person, email: string) =>
+      request(app, "PATCH /api/users/me", { token: person.token, body: { email } });
+    await move(mallory, `${mallory.username}@example.net`);
+    await move(alice, emailOf(mallory));
+    const { body } = await request(app, "POST /api/auth/verify-email", { body: { token } });
+    expect(body.type).toBe("LinkInvalid");
+    for (const person of [mallory, alice])
+      expect((await accountOf(person)).email_verified_at).toBeNull();
+  });
+
+  it("learns nothing by asking for a link: whoever has an account is answered before it is known", async () => {
+    const alice = await register(app);
+    const { accounts } = app.service("users") as unknown as UsersService;
+    let isAnswered: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (isAnswered = resolve));
+    const findByEmail = vi.spyOn(accounts, "findByEmail").mockImplementation(async (email) => {
+      await answered;
+      return UsersRepository.prototype.findByEmail.call(accounts, email);
+    });
+    try {
+      const [known, unknown] = await Promise.all(
+        [emailOf(alice), "nobody-at-all@example.com"].map(async (email) => {
+          const { status, body, headers } = await forget({ email });
+          const shown = [...headers].filter(
+            ([name]) => !/^(date|x-request-id|ratelimit-.*)$/.test(name),
+          );
+          return { status, body, shown };
+        }),
+      );
+      expect(known).toMatchObject({ status: 202, body: "" });
+      expect(unknown).toEqual(known);
+      await expect.poll(() => findByEmail).toHaveBeenCalledTimes(2);
+    } finally {
+      isAnswered();
+      findByEmail.mockRestore();
+    }
+    await mailTo(app, emailOf(alice), /new password/);
+  });
+
+  it("names a host where the link is to lead", async () => {
+    const alice = await register(app);
+    const { hostname, port } = new URL(app.url);
+    const evil = "evil.example.com";
+    const asking = httpRequest({
+      hostname,
+      port,
+      method: "POST",
+      path: "/api/auth/forgot-password",
+      headers: {
+        host: evil,
+        "content-type": "application/json",
+        "x-forwarded-host": evil,
+        "x-forwarded-proto": "https",
+        forwarded: `host=${evil}`,
+        origin: `https://${evil}`,
+        referer: `https://${evil}/`,
+      },
+    }).end(JSON.stringify({ email: emailOf(alice) }));
+    const [response] = await once(asking, "response");
+    expect(response.statusCode).toBe(202);
+    response.resume();
+    const { url, text } = await mailTo(app, emailOf(alice), /new password/);
+    expect(url).toMatch(/^http:\/\/localhost:3000\/reset-password#token=/);
+    expect(text).not.toContain(evil);
+  });
+
+  it.each([
+    "a@example.com,b@example.com",
+    "a@example.com\r\nBcc: b@example.com",
+    "a@example.com b@example.com",
+    "<a@example.com>",
+    ["a@example.com", "b@example.com"],
+    { address: "a@example.com" },
+  ])("asks for a link to %j", async (email) => {
+    expect((await forget({ email })).body.type).toBe("VALIDATION_ERROR");
+  });
+
+  const FIELDS = {
+    roles: ["admin"],
+    subjectType: "SuperUserAccount",
+    subject_type: "SuperUserAccount",
+    emailVerified: true,
+    emailVerifiedAt: "2026-01-01T00:00:00Z",
+    passwordHash: "x",
+    id: "119bb83a-0000-4000-8000-000000000000",
+  };
+
+  it.each(Object.entries(FIELDS))("says their own %s", async (field, value) => {
+    const username = `mallory-${randomBytes(4).toString("hex")}`;
+    const made = await request(app, "POST /api/auth/register", {
+      body: { username, email: `${username}@example.com`, password: PASSWORD, [field]: value },
+    });
+    expect(made.status).toBe(422);
+    expect(await canLogin(username, PASSWORD)).toBe(false);
+    const mallory = await register(app);
+    const before = await accountOf(mallory);
+    const routes = [["PATCH /api/users/me", mallory.token]];
+    if (field !== "id") routes.push([`PUT /api/users/${mallory.id}`, admin.token]);
+    for (const [route, token] of routes) {
+      const body = { username: "changed", [field]: value };
+      expect((await request(app, route!, { token, body })).status).toBe(422);
+    }
+    expect(await accountOf(mallory)).toEqual(before);
+  });
+
+  /** A token that auth would never sign: its key was stolen. */
+  const forge = (person: Person, changes: object) =>
+    signJwt(
+      { ...claimsOf(person.token), ...changes },
+      { ...stolenKey(app, "auth"), typ: ACCESS_TOKEN_TYPE },
+    );
+
+  const MANAGEMENT = [
+    ["POST /api/users", { username: "made-up", email: "made-up@example.com", password: PASSWORD }],
+    ["PUT /api/users/:id", { username: "made-up" }],
+    ["PUT /api/users/:id", { password: NEW_PASSWORD }],
+    ["PUT /api/users/:id/roles", { roles: ["user"] }],
+    ["DELETE /api/users/:id", undefined],
+  ] as const;
+
+  it.each(MANAGEMENT)("holds every permission, but is no staff: %s %j", async (route, body) => {
+    const [mallory, victim] = [await register(app), await register(app)];
+    const before = await accountOf(victim);
+    const { permissions } = claimsOf(admin.token);
+    for (const subjectType of [
+      "EndUserAccount",
+      "ServiceAccount",
+      "ImpersonatedUserAccount",
+      "EndUserApplication",
+    ]) {
+      const token = forge(mallory, { subjectType, permissions });
+      const answer = await request(app, route.replace(":id", victim.id), { token, body });
+      expect([answer.status, answer.body.data]).toEqual([403, { subjectType }]);
+    }
+    expect(await accountOf(victim)).toEqual(before);
+    expect(await canLogin("made-up", PASSWORD)).toBe(false);
+  });
+
+  it.each([
+    ["PATCH /api/users/me", { username: "made-up" }],
+    ["POST /api/auth/password", { currentPassword: PASSWORD, newPassword: NEW_PASSWORD }],
+    ["POST /api/auth/verify-email/resend", {}],
+  ])("acts in somebody's name: %s", async (route, body) => {
+    const alice = await register(app);
+    const before = await accountOf(alice);
+    for (const subjectType of ["ImpersonatedUserAccount", "ServiceAccount"]) {
+      const token = forge(alice, { subjectType });
+      const answer = await request(app, route, { token, body });
+      expect([answer.status, answer.body.type]).toEqual([403, "UserNotAuthorized"]);
+    }
+    expect(await accountOf(alice)).toEqual(before);
+  });
+
+  it.each(MANAGEMENT.slice(1))(
+    "is staff, and manages who may do more: %s %j",
+    async (route, body) => {
+      // not users:read, which moderators hold
+      const permissions = { users: ["write", "grant"], posts: ["write"], chat: ["write"] };
+      const helper = await register(app);
+      const token = forge(helper, { subjectType: "UserAccount", permissions });
+      const target = await register(app);
+      const put = `PUT /api/users/${target.id}/roles`;
+      await request(app, put, { token: admin.token, body: { roles: ["moderator"] } });
+      const before = await accountOf(target);
+      const answer = await request(app, route.replace(":id", target.id), { token, body });
+      expect([answer.status, answer.body.type]).toEqual([403, "UserNotAuthorized"]);
+      expect(await accountOf(target)).toEqual(before);
+      // whom they may manage, they cannot lift above themselves
+      const equal = await register(app);
+      const lift = await request(app, `PUT /api/users/${equal.id}/roles`, {
+        token,
+        body: { roles: ["moderator"] },
+      });
+      expect([lift.status, lift.body.data]).toEqual([403, { permission: "posts:moderate" }]);
+      expect((await accountOf(equal)).roles).toEqual(["user"]);
+      expect(
+        (await request(app, route.replace(":id", equal.id), { token, body })).status,
+      ).toBeLessThan(300);
+    },
+  );
+
+  it("asks for links to everybody", async () => {
+    const meta = { client: { address: "192.0.2.1" } };
+    const ask = (email: string) =>
+      callFrom(app, "api", "users.forgotPassword", { email }, { meta });
+    const [alice, bob] = [await register(app), await register(app)];
+    await Promise.all(Array.from({ length: 100 }, (_, n) => ask(`nobody-${n}@example.com`)));
+    expect(await ask(emailOf(alice))).toBeFalsy();
+    // asked for later, from elsewhere
+    await linkFor(bob);
+    const subjects = mailsTo(app, emailOf(alice)).map(({ subject }) => subject);
+    expect(subjects).toEqual([expect.stringMatching(/e-mail address\?/)]);
+  });
+
+  it("moves an account from address to address, each of which gets mail", async () => {
+    const mallory = await register(app);
+    const move = (n: number) =>
+      request(app, "PATCH /api/users/me", {
+        token: mallory.token,
+        body: { email: `${mallory.username}-${n}@example.com` },
+      });
+    for (let n = 1; n <= 10; n += 1) expect((await move(n)).status).toBe(200);
+    const { status, headers } = await move(11);
+    expect(status).toBe(429);
+    expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await accountOf(mallory)).email).toBe(`${mallory.username}-10@example.com`);
+  });
+
+  it("chooses a name that would stand in mails to others", async () => {
+    const alice = await register(app, "win-money.example.com");
+    await linkFor(alice);
+    for (const { text } of mailsTo(app, emailOf(alice))) expect(text).not.toContain("win-money");
+  });
+});

@@ -1,0 +1,411 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import { connect as connectTcp } from "node:net";
+import { gzipSync } from "node:zlib";
+import type { ServiceSchema } from "moleculer";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type Person, register, request } from "../helpers/http.ts";
+
+const OURS = "https://app.example";
+
+/** What reached a handler of the application. */
+const reached: string[] = [];
+
+/** Notes every action that runs, of whichever service. */
+const spy = {
+  name: "Spy",
+  localAction: (next: any, action: any) => (ctx: any) => {
+    if (
+      !action.name.startsWith("$") &&
+      !/^(guard|api\.rest|auth\.(jwks|revocations))/.test(action.name)
+    )
+      reached.push(action.name);
+    return next(ctx);
+  },
+};
+
+/** Sends bytes as they are, and returns everything that is answered until the connection ends. */
+async function send(app: App, ...parts: (string | Buffer)[]): Promise<string> {
+  const { port } = new URL(app.url);
+  const socket = connectTcp(Number(port), "127.0.0.1");
+  socket.on("error", () => {});
+  let answer = "";
+  socket.on("data", (chunk: Buffer) => (answer += chunk.toString("latin1")));
+  for (const part of parts) socket.write(part);
+  await once(socket, "close");
+  return answer;
+}
+
+const bodyOf = (answer: string) => JSON.parse(/\{.*\}/s.exec(answer)?.[0] ?? "");
+
+const closing = "Host: localhost\r\nConnection: close\r\n";
+
+describe.skipIf(isMissing)("the gateway", () => {
+  let app: App;
+  let alice: Person;
+
+  beforeAll(async () => {
+    app = await startApp(
+      { CORS_ORIGINS: OURS },
+      // innermost, so that it sees what has passed everything else
+      { broker: (own) => ({ ...own, middlewares: [spy, ...(own.middlewares ?? [])] }) },
+    );
+    alice = await register(app, "alice");
+  });
+  afterAll(() => app?.stop());
+  beforeEach(() => {
+    reached.length = 0;
+  });
+
+  const post = (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
+    fetch(`${app.url}/api/posts`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${alice.token}`,
+        "content-type": "application/json",
+        ...headers,
+      },
+      body,
+    });
+
+  it("would let the spy see a handler that runs", async () => {
+    await post(JSON.stringify({ title: "Hi", body: "There" }));
+    expect(reached).toContain("posts.create");
+  });
+
+  it.each([
+    "/apiusers/list",
+    "/api/users/list",
+    "/api/users.list",
+    "/users.list",
+    "/API/posts",
+    "/api/Posts",
+    "//api/posts",
+    "/api//posts",
+    "/api/posts//",
+    "/./api/posts",
+    "/x/../api/posts",
+    "/api/x/../posts",
+    "/api/%2e%2e/api/posts",
+    "/%2e%2e/api/posts",
+    "/%61pi/posts",
+    "/api%2fposts",
+    "/api%5cposts",
+    "\\api\\posts",
+    "/api/posts;x",
+    "/api/posts%00",
+    "/api/posts/..%2f..%2fusers",
+    "/~node/options",
+    "/$node/options",
+    "/api/~node/options",
+    "/api/$node/list",
+    "/api/$node.actions",
+    "/api/api.listAliases",
+    "/api/api/list-aliases",
+    "/api/list-aliases",
+    "/list-aliases",
+    "/api/api/rest",
+    "/api/api/addRoute",
+    "/api/api/removeRoute",
+    "/api/api/broadcast",
+    "/api/api/getClients",
+    "/api/api/call",
+    "/api/guard/generate",
+    "/api/__proto__",
+    "/api/constructor",
+    "/package.json",
+    "/../package.json",
+    "/%2e%2e/%2e%2e/etc/passwd",
+    "/api/../package.json",
+    "/docs/../package.json",
+    "/socket.io/../package.json",
+    "/socket.io/socket.io.js",
+    "/socket.io/..%2f..%2fpackage.json",
+    "/.env",
+    "/.git/config",
+  ])("has nothing at %s", async (path) => {
+    for (const method of ["GET", "POST"]) {
+      const answer = await send(
+        app,
+        `${method} ${path} HTTP/1.1\r\n${closing}Authorization: Bearer ${alice.token}\r\nContent-Length: 0\r\n\r\n`,
+      );
+      expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
+      expect(answer).not.toMatch(/moleculer|"items"/);
+    }
+    expect(reached).toEqual([]);
+  });
+
+  it.each(["listAliases", "addRoute", "removeRoute", "broadcast", "getClients", "call"])(
+    "offers no other service its action %s",
+    async (name) => {
+      await expect(app.brokerOf("users").call(`api.${name}`, {})).rejects.toThrow(/not found/i);
+    },
+  );
+
+  const nested = (depth: number) => `{"title":${"[".repeat(depth)}${"]".repeat(depth)},"body":"x"}`;
+
+  it.each([
+    ["too deep", nested(21), 413, "PayloadTooLarge"],
+    ["so deep that a parser may fall over", nested(45_000), 413, "PayloadTooLarge"],
+    [
+      "of too many values",
+      `{"title":[${"0,".repeat(20_000)}0],"body":"x"}`,
+      413,
+      "PayloadTooLarge",
+    ],
+    ["too large", JSON.stringify({ title: "x".repeat(100_001) }), 413, "PayloadTooLarge"],
+    ["that ends too early", '{"title":"Hi"', 400, "BadRequest"],
+    ["that is a number", "5", 400, "BadRequest"],
+    ["with a prototype", '{"title":"Hi","body":"x","__proto__":{}}', 400, "BadRequest"],
+    ["with a prototype, escaped", '{"title":"Hi","\\u005f_proto__":{}}', 400, "BadRequest"],
+    ["with a constructor", '{"title":"Hi","body":"x","constructor":{}}', 422, "VALIDATION_ERROR"],
+  ])("does not take a body %s", async (_what, body, status, type) => {
+    const answer = await post(body);
+    expect([answer.status, await answer.json()]).toMatchObject([status, { type, code: status }]);
+    expect(reached).toEqual([]);
+  });
+
+  it("does not unpack more than it would take", async () => {
+    const bomb = gzipSync(JSON.stringify({ title: "x".repeat(20_000_000), body: "x" }));
+    expect(bomb.length).toBeLessThan(100_000);
+    const answer = await post(bomb, { "content-encoding": "gzip" });
+    expect(await answer.json()).toMatchObject({ type: "PayloadTooLarge" });
+    const twice = await post(gzipSync(bomb), { "content-encoding": "gzip, gzip" });
+    expect(twice.status).toBe(400);
+    expect(reached).toEqual([]);
+  });
+
+  it.each([["utf-16"], ["utf-7"], ["iso-8859-1"]])("reads no body in %s", async (charset) => {
+    const body = Buffer.from(JSON.stringify({ title: "Hi", body: "There" }), "utf16le");
+    const answer = await post(body, { "content-type": `application/json; charset=${charset}` });
+    expect(answer.status).toBe(400);
+    expect(reached).toEqual([]);
+  });
+
+  const authorized = (): string => `${closing}Authorization: Bearer ${alice.token}\r\n`;
+
+  it.each<[string, () => string | Buffer, number, string]>([
+    ["no HTTP", () => "hello\r\n\r\n", 400, "BadRequest"],
+    ["a TLS handshake", () => Buffer.from("160301020001000100", "hex"), 400, "BadRequest"],
+    ["an unknown method", () => `FETCH /api/posts HTTP/1.1\r\n${closing}\r\n`, 400, "BadRequest"],
+    ["no host", () => "GET /api/posts HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "BadRequest"],
+    [
+      "two hosts",
+      () => `POST /api/posts HTTP/1.1\r\nHost: other.example\r\n${authorized()}\r\n`,
+      400,
+      "BadRequest",
+    ],
+    [
+      "a header with a space before its colon",
+      () => `GET /api/posts HTTP/1.1\r\n${closing}X-A : 1\r\n\r\n`,
+      400,
+      "BadRequest",
+    ],
+    [
+      "two lengths",
+      () =>
+        `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`,
+      400,
+      "BadRequest",
+    ],
+    [
+      "a length and chunks",
+      () =>
+        `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      400,
+      "BadRequest",
+    ],
+    [
+      "chunks that are none",
+      () =>
+        `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n`,
+      400,
+      "BadRequest",
+    ],
+    [
+      "a header that is too large",
+      () => `GET /api/posts HTTP/1.1\r\n${closing}X-A: ${"x".repeat(17_000)}\r\n\r\n`,
+      431,
+      "HeadersTooLarge",
+    ],
+    [
+      "too many headers",
+      () => `GET /api/posts HTTP/1.1\r\n${closing}${"X-A: 1\r\n".repeat(120)}\r\n`,
+      431,
+      "HeadersTooLarge",
+    ],
+    [
+      "a body that will be too large, before it comes",
+      () => `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Length: 99999999999\r\n\r\n`,
+      413,
+      "PayloadTooLarge",
+    ],
+    [
+      "an address that is too long",
+      () => `GET /api/posts?x=${"x".repeat(9_000)} HTTP/1.1\r\n${closing}\r\n`,
+      414,
+      "UriTooLong",
+    ],
+  ])("answers %s in the shape of all errors", async (_what, raw, status, type) => {
+    const answer = await send(app, raw());
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(bodyOf(answer)).toMatchObject({ type, code: status });
+    expect(reached).toEqual([]);
+    expect((await request(app, "GET /health/live")).status).toBe(200);
+  });
+
+  it.each([
+    ["a connection of another protocol", "Upgrade: h2c\r\nConnection: Upgrade, close"],
+    ["a socket where none is", "Upgrade: websocket\r\nConnection: Upgrade, close"],
+    ["something to be expected", "Expect: miracles\r\nConnection: close"],
+  ])("answers who asks for %s as everybody else", async (_what, asked) => {
+    const answer = await send(app, `GET /nothing HTTP/1.1\r\nHost: x\r\n${asked}\r\n\r\n`);
+    expect(bodyOf(answer)).toMatchObject({ type: "NotFound" });
+    expect(answer).toMatch(/^RateLimit-Remaining: \d+\r$/m);
+    expect(answer).toMatch(/^X-Content-Type-Options: nosniff\r$/m);
+  });
+
+  it("does not wait for those who send slowly", async () => {
+    const { server } = app.service("api") as unknown as { server: Server };
+    const { headersTimeout, requestTimeout } = server;
+    expect([headersTimeout, requestTimeout]).toEqual([10_000, 30_000]);
+    try {
+      Object.assign(server, { headersTimeout: 300, requestTimeout: 300 });
+      const head = `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Type: application/json\r\n`;
+      const answers = await Promise.all([
+        send(app, "GET /api/posts HTTP/1.1\r\nX-A: "),
+        send(app, `${head}Content-Length: 40\r\n\r\n{"title":`),
+      ]);
+      for (const answer of answers)
+        expect(bodyOf(answer)).toMatchObject({ type: "RequestTooSlow" });
+      expect(reached).toEqual([]);
+    } finally {
+      Object.assign(server, { headersTimeout, requestTimeout });
+    }
+  });
+
+  it("says to browsers what its answers are not for, whatever it answers", async () => {
+    for (const route of [
+      "GET /api/posts",
+      "GET /health/live",
+      "GET /nothing",
+      "OPTIONS /api/posts",
+      "GET /socket.io/?EIO=4&transport=polling",
+      "GET /socket.io/?EIO=4&transport=nonsense",
+    ]) {
+      const { headers } = await request(app, route);
+      expect(headers.get("content-security-policy")).toMatch(
+        /default-src 'none';\s*frame-ancestors 'none'/,
+      );
+      expect(headers.get("x-content-type-options")).toBe("nosniff");
+      expect(headers.get("referrer-policy")).toBe("no-referrer");
+      expect(headers.get("cross-origin-resource-policy")).toBe("same-origin");
+      expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
+      expect(headers.get("x-frame-options")).toBe("SAMEORIGIN");
+      expect(headers.get("x-powered-by")).toBeNull();
+      // over plain HTTP, whatever it claims to have come by
+      expect(headers.get("strict-transport-security")).toBeNull();
+    }
+    const claims = await request(app, "GET /api/posts", {
+      headers: { "x-forwarded-proto": "https" },
+    });
+    expect(claims.headers.get("strict-transport-security")).toBeNull();
+  });
+
+  it("packs what is long, but nothing that has a token in it", async () => {
+    await post(JSON.stringify({ title: "Long", body: "x".repeat(3_000) }));
+    const ask = { headers: { "accept-encoding": "gzip" } };
+    const { headers, body } = await request(app, "GET /api/posts", ask);
+    expect(headers.get("content-encoding")).toBe("gzip");
+    expect(headers.get("vary")).toMatch(/Accept-Encoding/);
+    expect(body.items[0].title).toBe("Long");
+    const login = await request(app, "POST /api/auth/login", {
+      ...ask,
+      body: { username: alice.username, password: alice.password },
+    });
+    expect(JSON.stringify(login.body).length).toBeGreaterThan(1_024);
+    expect(login.headers.get("content-encoding")).toBeNull();
+    expect(login.headers.get("cache-control")).toBe("no-store");
+  });
+
+  it("lets only what is everybody's be kept, and says when it is the same still", async () => {
+    for (const path of ["/api/posts", "/.well-known/jwks.json"]) {
+      const { headers } = await request(app, `GET ${path}`);
+      expect(headers.get("cache-control")).toBe("no-cache");
+      const etag = headers.get("etag") ?? "";
+      const again = await request(app, `GET ${path}`, { headers: { "if-none-match": etag } });
+      expect([again.status, again.body]).toEqual([304, ""]);
+      const other = await request(app, `GET ${path}`, { headers: { "if-none-match": 'W/"x"' } });
+      expect(other.status).toBe(200);
+    }
+    const own = await request(app, "GET /api/users/me", { token: alice.token });
+    expect([own.headers.get("etag"), own.headers.get("cache-control")]).toEqual([
+      '"1"',
+      "no-store",
+    ]);
+    // a write is answered for what it did
+    const made = await post(JSON.stringify({ title: "Hi", body: "There" }), {
+      "if-none-match": "*",
+    });
+    expect(made.status).toBe(201);
+  });
+});
+
+/** A service whose answers try to speak past the gateway. */
+const forger = {
+  name: "posts",
+  actions: Object.fromEntries(
+    ["list", "get", "create", "update", "remove", "createUser", "userPosts"].map((name) => [
+      name,
+      {
+        restricted: null,
+        auth: "none",
+        handler(ctx: any) {
+          Object.assign(ctx.meta, {
+            $statusCode: 302,
+            $statusMessage: "Hacked",
+            $location: "https://evil.example/",
+            $responseType: "text/html",
+            $responseHeaders: {
+              "Set-Cookie": "sid=evil",
+              "Access-Control-Allow-Origin": "*",
+              "Content-Security-Policy": "",
+              Refresh: "0; url=https://evil.example/",
+            },
+            $join: "room:other",
+            user: { sub: "somebody else" },
+          });
+          return { items: [], nextCursor: null };
+        },
+      },
+    ]),
+  ),
+} as unknown as ServiceSchema;
+
+describe.skipIf(isMissing)("a callee", () => {
+  let app: App;
+
+  beforeAll(async () => {
+    app = await startApp();
+    const broker = app.brokerOf("posts");
+    await broker.destroyService(app.service("posts"));
+    broker.createService(forger);
+    await app.brokerOf("api").waitForServices(["posts"], 10_000, 20);
+  });
+  afterAll(() => app?.stop());
+
+  it("sets neither status nor headers of an answer", async () => {
+    await expect
+      .poll(async () => (await request(app, "GET /api/posts")).status, { timeout: 10_000 })
+      .not.toBe(503);
+    const { status, headers } = await request(app, "GET /api/posts");
+    expect(status).toBe(200);
+    expect(headers.get("location")).toBeNull();
+    expect(headers.get("refresh")).toBeNull();
+    expect(headers.get("set-cookie")).toBeNull();
+    expect(headers.get("access-control-allow-origin")).toBeNull();
+    expect(headers.get("content-security-policy")).toMatch(/default-src 'none'/);
+    expect(headers.get("content-type")).not.toMatch(/html/);
+  });
+});

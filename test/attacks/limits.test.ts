@@ -1,0 +1,182 @@
+import { request as httpRequest } from "node:http";
+import { once } from "node:events";
+import { createHash, randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { PASSWORD, type Person, register, request } from "../helpers/http.ts";
+import { connect, refusal } from "../helpers/socket.ts";
+
+const FORWARDED = [
+  "x-forwarded-for",
+  "x-real-ip",
+  "forwarded",
+  "cf-connecting-ip",
+  "true-client-ip",
+];
+
+/** A new address in every header that might name one. */
+const disguise = (at: number) =>
+  Object.fromEntries(FORWARDED.map((name) => [name, `203.0.113.${at % 250}`]));
+
+describe.skipIf(isMissing)("who asks too much", () => {
+  let app: App;
+  let alice: Person;
+
+  beforeAll(async () => {
+    app = await startApp({
+      RATE_LIMIT_ADDRESS: "400/30",
+      RATE_LIMIT_PUBLIC: "20/3600",
+      RATE_LIMIT_USER: "30/3600",
+      RATE_LIMIT_SOCKET: "20/3600",
+      MAX_SOCKETS_USER: "3",
+    });
+    alice = await register(app, "alice");
+  });
+  afterAll(() => app?.stop());
+
+  it("is told how much is left, with every answer", async () => {
+    const { headers } = await request(app, "GET /nothing");
+    expect(headers.get("ratelimit-limit")).toBe("400");
+    expect(headers.get("ratelimit-policy")).toBe("400;w=30");
+    expect(Number(headers.get("ratelimit-remaining"))).toBeLessThan(400);
+    expect(Number(headers.get("ratelimit-reset"))).toBeLessThanOrEqual(30);
+    const again = await request(app, "GET /nothing");
+    expect(Number(again.headers.get("ratelimit-remaining"))).toBeLessThan(
+      Number(headers.get("ratelimit-remaining")),
+    );
+  });
+
+  it("is counted by gateways, whatever another service says", async () => {
+    const key = createHash("sha256").update("address 127.0.0.1").digest("base64url").slice(0, 16);
+    const counts = {
+      gateway: randomUUID(),
+      consumed: [{ limit: "address", key, points: 1_000_000 }],
+    };
+    const posts = app.service("posts");
+    const ctx = new posts.broker.ContextFactory(posts.broker);
+    ctx.service = posts;
+    await ctx.broadcast("gateway.consumed", counts);
+    await posts.broker.broadcast("gateway.consumed", counts);
+    // what posts answers comes after what it said before
+    expect((await request(app, "GET /api/posts")).status).toBe(200);
+    expect((await request(app, "GET /api/posts")).status).toBe(200);
+    // and of a gateway it would have counted
+    const before = await request(app, "GET /nothing");
+    const api = app.service("api");
+    const own = new api.broker.ContextFactory(api.broker);
+    own.service = api;
+    await own.broadcast("gateway.consumed", {
+      ...counts,
+      consumed: [{ limit: "address", key, points: 50 }],
+    });
+    const { headers } = await request(app, "GET /nothing");
+    const left = (answer: { headers: Headers }) =>
+      Number(answer.headers.get("ratelimit-remaining"));
+    expect(left({ headers })).toBe(left(before) - 51);
+  });
+
+  it("does not register or sign in without end, and by no other way", async () => {
+    const login = (at: number) =>
+      request(app, "POST /api/auth/login", {
+        body: { username: `nobody-${at}`, password: PASSWORD },
+        headers: disguise(at),
+      });
+    const answers = [];
+    for (let at = 0; at < 25; at++) answers.push(await login(at));
+    const { status, body, headers } = answers.at(-1)!;
+    expect(status).toBe(429);
+    expect(body).toMatchObject({
+      type: "TooManyRequests",
+      data: { retryAfter: expect.any(Number) },
+    });
+    expect(headers.get("retry-after")).toBe(String(body.data.retryAfter));
+    expect(headers.get("ratelimit-remaining")).toBe("0");
+    // a good password does not help, nor does the socket
+    const name = { username: alice.username, password: PASSWORD };
+    expect((await request(app, "POST /api/auth/login", { body: name })).status).toBe(429);
+    const socket = await connect(app, alice.token);
+    const [error] = await new Promise<any[]>((resolve) =>
+      socket.emit("call", "users.login", name, (...ack: any[]) => resolve(ack)),
+    );
+    expect(error).toMatchObject({ type: "TooManyRequests" });
+    socket.close();
+    // what is not public goes on
+    expect((await request(app, "GET /api/users/me", { token: alice.token })).status).toBe(200);
+  });
+
+  it("is one user, from however many addresses, and leaves others alone", async () => {
+    const posts = () => request(app, "GET /api/users/me", { token: alice.token });
+    const answers = [];
+    for (let at = 0; at < 40; at++) answers.push(await posts());
+    expect(answers.at(-1)?.body).toMatchObject({ type: "TooManyRequests", code: 429 });
+    // a token that is none does not count as the user's whose name is in it
+    const forged = `${alice.token.slice(0, -8)}AAAAAAAA`;
+    expect((await request(app, "GET /api/users/me", { token: forged })).status).toBe(401);
+    expect((await request(app, "GET /api/posts")).status).toBe(200);
+  });
+
+  it("is one address, whatever the headers say", async () => {
+    const answers = [];
+    for (let at = 0; at < 450; at++)
+      answers.push(await request(app, "GET /nothing", { headers: disguise(at) }));
+    expect(answers.at(-1)?.status).toBe(429);
+    expect(answers.at(-1)?.headers.get("content-security-policy")).toContain("'none'");
+    expect((await request(app, "OPTIONS /api/posts")).status).toBe(429);
+    // whoever watches over the node is at the same address, perhaps
+    expect((await request(app, "GET /health/ready")).status).toBe(200);
+    expect((await request(app, "GET /socket.io/?EIO=4&transport=polling")).body).toMatchObject({
+      type: "TooManyRequests",
+    });
+    expect(await refusal(app, alice.token)).toMatch(/websocket error/);
+  });
+});
+
+describe.skipIf(isMissing)("behind a trusted proxy", () => {
+  let app: App;
+
+  beforeAll(async () => {
+    app = await startApp({
+      HOST: "::",
+      TRUSTED_PROXIES: "127.0.0.0/8",
+      RATE_LIMIT_ADDRESS: "5/3600",
+    });
+  });
+  afterAll(() => app?.stop());
+
+  const from = async (address: string) =>
+    (await request(app, "GET /nothing", { headers: { "x-forwarded-for": address } })).status;
+
+  it("each client has its own limit, and one IPv6 network is one client", async () => {
+    const ask = async (addressOf: (at: number) => string) => {
+      const seen = [];
+      for (let at = 0; at < 8; at++) seen.push(await from(addressOf(at)));
+      return seen.at(-1);
+    };
+    expect(await ask((at) => `203.0.113.${at}`)).toBe(404);
+    expect(await ask((at) => `2001:db8:0:1::${at}`)).toBe(429);
+    expect(await ask((at) => `2001:db8:0:${at + 2}::1`)).toBe(404);
+    // what the client writes on the left is nothing
+    expect(await ask((at) => `203.0.113.${at}, 198.51.100.1`)).toBe(429);
+  });
+
+  it("nobody else is one", async () => {
+    const seen = [];
+    for (let at = 0; at < 8; at++) {
+      const asking = httpRequest(`${app.url.replace("127.0.0.1", "[::1]")}/nothing`, {
+        headers: { "x-forwarded-for": `203.0.113.${100 + at}` },
+      });
+      asking.end();
+      const [answer] = await once(asking, "response");
+      answer.resume();
+      seen.push(answer.statusCode);
+    }
+    expect(seen.at(-1)).toBe(429);
+  });
+
+  it("https is believed of it, and said to browsers", async () => {
+    const { headers } = await request(app, "GET /nothing", {
+      headers: { "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https" },
+    });
+    expect(headers.get("strict-transport-security")).toMatch(/^max-age=\d+/);
+  });
+});

@@ -1,0 +1,180 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { Piscina } from "piscina";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type UsersService from "../../services/users/users.service.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { auditOf } from "../helpers/audit.ts";
+import { callFrom } from "../helpers/call.ts";
+import { PASSWORD, register, request, requestFrom } from "../helpers/http.ts";
+
+const LOGIN = "POST /api/auth/login";
+
+describe.skipIf(isMissing)("guessing passwords", () => {
+  let app: App;
+  let users: UsersService;
+  /** Every test attacks from addresses of its own. */
+  let lastByte = 9;
+  const newAddress = () => `127.0.0.${++lastByte}`;
+
+  beforeAll(async () => {
+    app = await startApp();
+    users = app.service("users") as unknown as UsersService;
+  });
+  afterAll(() => app?.stop());
+  afterEach(() => vi.restoreAllMocks());
+
+  const guess = (address: string, username: string, password = "wrong") =>
+    requestFrom(app, address, LOGIN, { username, password });
+
+  const guesses = (count: number, address: string, username: string) =>
+    Promise.all(Array.from({ length: count }, () => guess(address, username)));
+
+  it("takes the same work and gives the same answer, whether the account is there or not", async () => {
+    const { username } = await register(app);
+    const run = vi.spyOn(Piscina.prototype, "run");
+    const address = newAddress();
+    const answers = [await guess(address, username), await guess(address, "nobody-at-all")];
+    expect(answers[0]!.status).toBe(401);
+    expect(answers[1]!.body).toEqual(answers[0]!.body);
+    const costs = run.mock.calls.map(([[, hashes]]: any) =>
+      hashes.map((hash: string) => hash.slice(0, 7)),
+    );
+    expect(costs).toEqual([["$2b$04$"], ["$2b$04$"]]);
+  });
+
+  it.each(["somebody", "nobody"])(
+    "compares ten of a hundred guesses at once at the password of %s",
+    async (who) => {
+      const { username } = who === "somebody" ? await register(app) : { username: randomUUID() };
+      const matches = vi.spyOn(users.passwords, "matches");
+      const address = newAddress();
+      const answers = await guesses(100, address, username);
+      const types = answers.map(({ body }) => body.type);
+      expect(types.filter((type) => type === "InvalidCredentials")).toHaveLength(10);
+      expect(types.filter((type) => type === "TooManyRequests")).toHaveLength(90);
+      expect(matches).toHaveBeenCalledTimes(10);
+
+      const { body, headers } = await guess(address, username.toUpperCase(), PASSWORD);
+      expect(body).toMatchObject({ code: 429, type: "TooManyRequests" });
+      expect(body.data.retryAfter).toBeGreaterThan(800);
+      expect(body.data.retryAfter).toBeLessThanOrEqual(900);
+      expect(headers.get("retry-after")).toBe(String(body.data.retryAfter));
+      expect(matches).toHaveBeenCalledTimes(10);
+      if (who === "somebody") {
+        const owner = await guess(newAddress(), username, PASSWORD);
+        expect(owner.status).toBe(200);
+        // by name or by e-mail address, it is one account
+        expect((await guess(address, `${username}@example.com`, PASSWORD)).status).toBe(429);
+      }
+      expect(await auditOf(app, { event: "login.limited", address })).toHaveLength(1);
+      const failed = await auditOf(app, { event: "login.failed", address }, 10);
+      expect(failed).toHaveLength(10);
+      if (who === "nobody") expect(JSON.stringify(failed)).not.toContain(username);
+      else expect(failed[0]).toMatchObject({ subject: username, data: { reason: "password" } });
+    },
+  );
+
+  it("stops one who tries a password on many users", async () => {
+    const { username } = await register(app);
+    const address = newAddress();
+    const names = Array.from({ length: 100 }, () => randomUUID());
+    const answers = await Promise.all(names.map((name) => guess(address, name, "spring 2026")));
+    expect(answers.every(({ body }) => body.type === "InvalidCredentials")).toBe(true);
+    const matches = vi.spyOn(users.passwords, "matches");
+    const { body } = await guess(address, username, PASSWORD);
+    expect(body.type).toBe("TooManyRequests");
+    expect(matches).not.toHaveBeenCalled();
+    // nobody else is disturbed, and the one who was refused did not count
+    expect((await guess(newAddress(), username, PASSWORD)).status).toBe(200);
+  });
+
+  it("stops many who try one account, but not its owner at home", async () => {
+    const { username } = await register(app);
+    const home = newAddress();
+    expect((await guess(home, username, PASSWORD)).status).toBe(200);
+    for (let crowd = 0; crowd < 5; crowd++) await guesses(10, newAddress(), username);
+    const { body } = await guess(newAddress(), username, PASSWORD);
+    expect(body.type).toBe("TooManyRequests");
+    expect(body.data.retryAfter).toBeGreaterThan(900);
+    expect((await guess(home, username, PASSWORD)).status).toBe(200);
+  });
+
+  it("limits the account alone where no client is known", async () => {
+    const { username } = await register(app);
+    const attempt = (password: string) =>
+      callFrom(app, "api", "users.login", { username, password }).catch((error) => error);
+    const answers = [];
+    for (let count = 0; count < 51; count++) answers.push(await attempt("wrong"));
+    expect(answers.slice(0, 50).every(({ type }) => type === "InvalidCredentials")).toBe(true);
+    expect(answers[50].type).toBe("TooManyRequests");
+    expect((await attempt(PASSWORD)).type).toBe("TooManyRequests");
+  });
+
+  it("does not count those who are right, however many at once", async () => {
+    const passwordHash = await users.passwords.hash(PASSWORD);
+    const people = await Promise.all(
+      Array.from({ length: 60 }, (_, at) =>
+        users.accounts.insert({
+          username: `colleague-${at}`,
+          email: `colleague-${at}@example.com`,
+          passwordHash,
+          roles: ["user"],
+          subjectType: "EndUserAccount",
+        }),
+      ),
+    );
+    const address = newAddress();
+    for (let round = 0; round < 2; round++) {
+      const answers = await Promise.all(
+        people.map(({ username }) => guess(address, username, PASSWORD)),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(people.map(() => 200));
+    }
+    const left = await sql<{ points: number }>`
+      select points from users.login_limits where key = ${`address:${address}`}`.execute(users.db);
+    expect(left.rows).toEqual([{ points: 0 }]);
+  });
+
+  it("lets one who is right in, however often at once", async () => {
+    const { username } = await register(app);
+    const address = newAddress();
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => guess(address, username, PASSWORD)),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  });
+
+  it("lets nobody in while the counters cannot be reached", async () => {
+    const { username } = await register(app);
+    const matches = vi.spyOn(users.passwords, "matches");
+    await sql`alter table users.login_limits rename to away`.execute(users.db);
+    try {
+      const { status, body } = await guess(newAddress(), username, PASSWORD);
+      expect(status).toBeGreaterThanOrEqual(500);
+      expect(body.access_token).toBeUndefined();
+      expect(matches).not.toHaveBeenCalled();
+    } finally {
+      await sql`alter table users.away rename to login_limits`.execute(users.db);
+    }
+    expect((await request(app, LOGIN, { body: { username, password: PASSWORD } })).status).toBe(
+      200,
+    );
+  });
+
+  it("stores no name of an unknown account, and no address of a known one, as it is", async () => {
+    const [{ username }, unknown] = [await register(app), randomUUID()];
+    const address = newAddress();
+    await guess(address, unknown);
+    await guess(address, username, PASSWORD);
+    const { rows } = await sql<{ key: string }>`
+      select key from users.login_limits union all select hash from users.known_addresses
+    `.execute(users.db);
+    const stored = JSON.stringify(rows);
+    expect(stored).not.toContain(unknown);
+    expect(stored).not.toContain(username);
+    expect(rows.filter(({ key }) => key.includes(address))).toEqual([
+      { key: `address:${address}` },
+    ]);
+  });
+});

@@ -1,0 +1,24 @@
+import type { BrokerOptions } from "moleculer";
+import { type Endpoint, type Handler, toMiddleware } from "../../lib/hooks.ts";
+
+/** Writes down each action whose handler runs, for tests of what must not run. */
+export function watchRuns() {
+  const ran: string[] = [];
+  const watch = toMiddleware({
+    name: "WatchRuns",
+    localAction:
+      (next: Handler, { name }: Endpoint): Handler =>
+      (ctx) => {
+        ran.push(name);
+        return next(ctx);
+      },
+  });
+  return {
+    /** How often this action's handler has run. */
+    of: (action: string) => ran.filter((name) => name === action).length,
+    /** Broker options with the watcher right around the handlers. */
+    broker: ({ middlewares = [] }: BrokerOptions): BrokerOptions => ({
+      middlewares: [watch, ...middlewares],
+    }),
+  };
+}

@@ -1,0 +1,70 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { hasDatabase, serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
+import { openDatabase } from "../../lib/database.ts";
+import { migrate } from "../../mixins/database.ts";
+
+/** Databases with every migration applied, to copy: to apply them takes a second or two. */
+export interface Templates {
+  /** A folder with the embedded database. */
+  embedded: string;
+  /** The name of a database on the server, if there is a server. */
+  onServer: string | undefined;
+  remove: () => Promise<void>;
+}
+
+/** Runs one statement on the server, for which no database must be chosen. */
+export async function runOn(server: string, sql: string): Promise<void> {
+  const client = new Client({ connectionString: server });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+}
+
+/** The URL of another database on the same server. */
+export function urlOf(server: string, name: string): string {
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return url.toString();
+}
+
+async function migrateAll(databaseUrl: string | undefined, dataDir: string): Promise<void> {
+  const { db, close } = await openDatabase({
+    databaseUrl,
+    dataDir,
+    onError: (error) => {
+      throw error;
+    },
+  });
+  for (const service of serviceNames().filter(hasDatabase))
+    await migrate(db, service, join(SERVICES_DIR, service, "migrations"));
+  await close();
+}
+
+async function make(server: string | undefined): Promise<Templates> {
+  const folder = mkdtempSync(join(tmpdir(), "citadel-template-"));
+  await migrateAll(undefined, folder);
+  const onServer = server && `citadel_template_${randomUUID().replaceAll("-", "")}`;
+  if (server && onServer) {
+    await runOn(server, `create database ${onServer}`);
+    await migrateAll(urlOf(server, onServer), folder);
+  }
+  return {
+    embedded: join(folder, "database"),
+    onServer,
+    async remove() {
+      rmSync(folder, { recursive: true, force: true });
+      if (server && onServer) await runOn(server, `drop database if exists ${onServer}`);
+    },
+  };
+}
+
+/** Every project of the tests asks for them; they are made once. */
+const SHARED = Symbol.for("citadel.test-templates");
+const shared = globalThis as { [SHARED]?: Promise<Templates> };
+
+export const templates = (server: string | undefined): Promise<Templates> =>
+  (shared[SHARED] ??= make(server));

@@ -1,0 +1,47 @@
+import { randomUUID } from "node:crypto";
+import { ACCESS_TOKEN_TYPE, type AccessTokenClaims } from "../../lib/access-token.ts";
+import { signJwt } from "../../lib/jwt.ts";
+import type { App } from "./app.ts";
+import { stolenKey } from "./attacker.ts";
+import { request } from "./http.ts";
+
+/** What a token says, unverified. */
+export const claimsOf = (token: string): any =>
+  JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
+
+/** A token's header, unverified. */
+export const headerOf = (token: string): any =>
+  JSON.parse(Buffer.from(token.split(".")[0]!, "base64url").toString());
+
+/** One refresh; `retry` is its idempotency key. */
+export const refresh = (app: App, refreshToken: string, retry?: string) =>
+  request(app, "POST /api/auth/refresh", {
+    body: { refresh_token: refreshToken, ...(retry !== undefined && { idempotency_key: retry }) },
+  });
+
+/** What is wrong with a token; undefined: nothing. */
+export const faultOf = async (app: App, token: string): Promise<string | undefined> =>
+  (await request(app, "GET /api/protected", { token })).body.type;
+
+/** An access token of somebody whom the users service does not know, signed with auth's own key. */
+export function tokenFor(app: App, claims: Partial<AccessTokenClaims>): string {
+  const iat = Math.floor(Date.now() / 1000);
+  const whole: AccessTokenClaims = {
+    iss: "http://localhost:3000",
+    aud: "http://localhost:3000",
+    sub: randomUUID(),
+    iat,
+    exp: iat + 600,
+    jti: randomUUID(),
+    sid: randomUUID(),
+    generation: 1,
+    username: "stranger",
+    roles: [],
+    permissions: {},
+    tenantId: "default",
+    environmentId: "development",
+    subjectType: "UserAccount",
+    ...claims,
+  };
+  return signJwt({ ...whole }, { ...stolenKey(app, "auth"), typ: ACCESS_TOKEN_TYPE });
+}

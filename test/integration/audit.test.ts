@@ -1,0 +1,178 @@
+import { sql } from "kysely";
+import type { ServiceSchema } from "moleculer";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { audit } from "../../middlewares/audit.ts";
+import type GuardService from "../../services/guard/guard.service.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { auditOf } from "../helpers/audit.ts";
+import { callFrom } from "../helpers/call.ts";
+import { connect, refusal } from "../helpers/socket.ts";
+import { administrator, register, request } from "../helpers/http.ts";
+import { without } from "../helpers/without.ts";
+
+describe.skipIf(isMissing)("the audit trail", () => {
+  let app: App;
+
+  beforeAll(async () => {
+    app = await startApp();
+  });
+  afterAll(() => app?.stop());
+
+  it("tells of a refusal: who, what, from where, when", async () => {
+    const { id, username, token } = await register(app);
+    const before = Date.now();
+    const answer = await request(app, "POST /api/chat/announcements", {
+      token,
+      body: { text: "Hear me" },
+      headers: { "user-agent": "a test", "x-request-id": "the-request" },
+    });
+    expect(answer.body.type).toBe("UserNotAuthorized");
+    const [entry] = await auditOf(app, { event: "user.refused", userId: id });
+    expect(entry).toEqual({
+      id: expect.any(String),
+      at: expect.any(String),
+      event: "user.refused",
+      service: "chat",
+      actorId: id,
+      actor: username,
+      address: expect.stringMatching(/127\.0\.0\.1$/),
+      userAgent: "a test",
+      requestId: "the-request",
+      data: { target: "chat.sendMessageToAll", type: "UserNotAuthorized" },
+    });
+    expect(Date.parse(entry.at)).toBeGreaterThanOrEqual(before - 1_000);
+  });
+
+  it("counts a refusal that comes again and again", async () => {
+    const { id, token } = await register(app);
+    const refuse = () =>
+      request(app, "POST /api/chat/announcements", { token, body: { text: "x" } });
+    for (let at = 0; at < 5; at += 1) await refuse();
+    expect(await auditOf(app, { userId: id, event: "user.refused" })).toHaveLength(1);
+  });
+
+  it("tells of services that call what is not for them, and of sockets with a bad token", async () => {
+    await callFrom(app, "posts", "users.create", {}).catch(() => {});
+    const refused = await auditOf(app, { event: "service.refused" });
+    expect(refused).toContainEqual(
+      expect.objectContaining({
+        actor: "posts",
+        data: { target: "users.create", type: "ServiceNotAuthorized" },
+      }),
+    );
+    await refusal(app, "not a token");
+    await expect
+      .poll(async () => (await auditOf(app, { event: "user.refused" })).map(({ data }) => data))
+      .toContainEqual({ target: "the sockets", type: "AccessTokenVerificationFailed" });
+  });
+
+  it("says from where a socket asked", async () => {
+    const { id, token } = await register(app);
+    const socket = await connect(app, token);
+    const ask = new Promise((resolve) =>
+      socket.emit("call", "chat.sendMessageToAll", { text: "x" }, resolve),
+    );
+    expect(await ask).toMatchObject({ type: "UserNotAuthorized" });
+    socket.close();
+    const [entry] = await auditOf(app, { event: "user.refused", userId: id });
+    expect(entry.address).toMatch(/127\.0\.0\.1$/);
+  });
+
+  it("is read page by page, and by who, what and when", async () => {
+    const { id, token } = await register(app);
+    const routes = ["GET /api/audit", "POST /api/users", "POST /api/chat/announcements"];
+    const body = {
+      text: "x",
+      username: "nobody",
+      email: "no@example.com",
+      password: "none at all",
+    };
+    for (const route of routes)
+      await request(app, route, { token, ...(route.startsWith("POST") && { body }) });
+    const all = await auditOf(app, { event: "user.refused", userId: id }, 3);
+    expect(all).toHaveLength(3);
+
+    const admin = await administrator(app);
+    const read = (query: string) => request(app, `GET /api/audit?${query}`, { token: admin.token });
+    const first = await read(`event=user.refused&userId=${id}&limit=2`);
+    const { nextCursor } = first.body;
+    const second = await read(`event=user.refused&userId=${id}&limit=2&cursor=${nextCursor}`);
+    expect([...first.body.items, ...second.body.items]).toEqual(all);
+    expect(second.body.nextCursor).toBeNull();
+
+    const later = await read(`userId=${id}&event=user.refused&from=2999-01-01T00:00Z`);
+    expect(later.body.items).toEqual([]);
+    for (const time of ["yesterday", "2026-13-01T00:00Z", "2026-01-01T24:00Z", "0000-01-01T00:00Z"])
+      expect([time, (await read(`from=${time}`)).status]).toEqual([time, 422]);
+    expect((await read("event=anything")).status).toBe(422);
+  });
+
+  it("is for administrators alone", async () => {
+    const { token } = await register(app);
+    expect((await request(app, "GET /api/audit", { token })).body.type).toBe("UserNotAuthorized");
+    expect((await request(app, "GET /api/audit")).body.type).toBe("AccessTokenRequired");
+  });
+
+  it("takes entries from services only, in their own name", async () => {
+    const entry = {
+      id: "00000000-0000-4000-8000-000000000001",
+      at: new Date().toISOString(),
+      event: "roles.changed",
+    };
+    await expect(app.brokerOf("guard").call("guard.record", { entries: [entry] })).rejects.toThrow(
+      expect.objectContaining({ type: "ServiceTokenRequired" }),
+    );
+    const forged = { ...entry, service: "users" };
+    await expect(callFrom(app, "posts", "guard.record", { entries: [forged] })).rejects.toThrow(
+      expect.objectContaining({ type: "VALIDATION_ERROR" }),
+    );
+    await callFrom(app, "posts", "guard.record", { entries: [entry] });
+    const [found] = await auditOf(app, { event: "roles.changed" });
+    expect(found.service).toBe("posts");
+  });
+
+  it.each([
+    sql`update guard.audit_log set actor = 'somebody else'`,
+    sql`delete from guard.audit_log`,
+    sql`truncate guard.audit_log`,
+  ])("cannot be changed afterwards, nor emptied", async (statement) => {
+    const { db } = app.service("guard") as unknown as GuardService;
+    await expect(statement.execute(db)).rejects.toThrow(/only appended to/);
+  });
+
+  it("loses nothing while the guard is away", async () => {
+    const chat = app.service("chat");
+    const who = "00000000-0000-4000-8000-00000000000a";
+    await without(app, "guard", async () => {
+      const ctx = new chat.broker.ContextFactory(chat.broker);
+      ctx.service = chat;
+      audit(ctx, { event: "account.changed", actor: { id: who } });
+    });
+    expect(await auditOf(app, { userId: who })).toMatchObject([{ event: "account.changed" }]);
+  });
+});
+
+/** A service that nobody has told the guard of. */
+const stranger = {
+  name: "stranger",
+  actions: {
+    knock: { restricted: ["api"], auth: "none", handler: () => "never" },
+  },
+} as unknown as ServiceSchema;
+
+describe.skipIf(isMissing)("a node of no known service", () => {
+  it("is no reason for the others to lose theirs", async () => {
+    const app = await startApp({}, { services: [stranger] });
+    try {
+      await callFrom(app, "posts", "stranger.knock").catch(() => {});
+      await callFrom(app, "posts", "users.create", {}).catch(() => {});
+      await expect
+        .poll(async () =>
+          (await auditOf(app, { event: "service.refused" })).map(({ data }) => data.target),
+        )
+        .toContain("users.create");
+    } finally {
+      await app.stop();
+    }
+  });
+});

@@ -1,0 +1,150 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type PostsService from "../../services/posts/posts.service.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+
+describe.skipIf(isMissing)("a request that comes twice", () => {
+  let app: App;
+  let alice: Person;
+
+  beforeAll(async () => {
+    app = await startApp();
+    alice = await register(app, "alice");
+  });
+  afterAll(() => app?.stop());
+
+  const write = (key: string, { title = "Hi", token = alice.token } = {}) =>
+    request(app, "POST /api/posts", {
+      token,
+      body: { title, body: "There" },
+      headers: { "idempotency-key": key },
+    });
+
+  const countOf = async ({ id }: Person) =>
+    (await request(app, `GET /api/posts?authorId=${id}`)).body.items.length;
+
+  it("gets the first answer, and makes nothing more", async () => {
+    const key = randomUUID();
+    const before = await countOf(alice);
+    const first = await write(key);
+    const second = await write(key);
+    const quoted = await write(`"${key}"`);
+    expect(first.status).toBe(201);
+    for (const repeat of [second, quoted]) {
+      expect(repeat.status).toBe(201);
+      expect(repeat.body).toEqual(first.body);
+      expect(repeat.headers.get("location")).toBe(first.headers.get("location"));
+    }
+    expect(await countOf(alice)).toBe(before + 1);
+  });
+
+  it("gets the first answer also when what it made has changed", async () => {
+    const key = randomUUID();
+    const { body } = await write(key);
+    await request(app, `DELETE /api/posts/${body.id}`, { token: alice.token });
+    expect((await write(key)).body).toEqual(body);
+  });
+
+  it("is made once, however often it comes at once", async () => {
+    const key = randomUUID();
+    const before = await countOf(alice);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => write(key)));
+    expect(await countOf(alice)).toBe(before + 1);
+    const made = answers.filter(({ status }) => status === 201);
+    expect(new Set(made.map(({ body }) => body.id)).size).toBe(1);
+    for (const { status, body } of answers) if (status !== 201) expect(body.type).toBe("Conflict");
+  });
+
+  it("is refused if it is another request", async () => {
+    const key = randomUUID();
+    await write(key);
+    const { status, body } = await write(key, { title: "Something else" });
+    expect(status).toBe(422);
+    expect(body.data).toEqual([{ field: "Idempotency-Key", type: "reused" }]);
+  });
+
+  it("is nobody else's", async () => {
+    const key = randomUUID();
+    const bob = await register(app, "bob");
+    const first = await write(key);
+    const other = await write(key, { token: bob.token });
+    expect(other.status).toBe(201);
+    expect(other.body.id).not.toBe(first.body.id);
+  });
+
+  it("may be tried again if it failed", async () => {
+    const key = randomUUID();
+    const { db } = app.service("posts") as unknown as PostsService;
+    await sql`alter table posts.posts rename to hidden`.execute(db);
+    try {
+      expect((await write(key)).status).toBe(500);
+    } finally {
+      await sql`alter table posts.hidden rename to posts`.execute(db);
+    }
+    expect((await write(key)).status).toBe(201);
+  });
+
+  it("makes nothing more if only its answer could not be kept", async () => {
+    const key = randomUUID();
+    const { db } = app.service("posts") as unknown as PostsService;
+    const before = await countOf(alice);
+    await sql`alter table posts.idempotency_keys add constraint lost check (answer is null) not valid`.execute(
+      db,
+    );
+    try {
+      expect((await write(key)).status).toBe(201);
+    } finally {
+      await sql`alter table posts.idempotency_keys drop constraint lost`.execute(db);
+    }
+    expect((await write(key)).body.type).toBe("Conflict");
+    expect(await countOf(alice)).toBe(before + 1);
+  });
+
+  it("makes one account, one session for it, and one service account", async () => {
+    const headers = { "idempotency-key": randomUUID() };
+    const account = { username: "twice", email: "twice@example.com", password: PASSWORD };
+    const join = () => request(app, "POST /api/auth/register", { body: account, headers });
+    const [first, second] = [await join(), await join()];
+    expect(first.status).toBe(201);
+    expect(second.body).toEqual(first.body);
+
+    const { token } = await administrator(app);
+    for (const [route, body] of [
+      ["POST /api/users", { ...account, username: "thrice", email: "thrice@example.com" }],
+      ["POST /api/auth/service-accounts", { name: "robot", permissions: ["posts:write"] }],
+    ] as const) {
+      const make = () => request(app, route, { token, body, headers });
+      const [made, again] = [await make(), await make()];
+      expect(made.status).toBe(201);
+      expect(again.body).toEqual(made.body);
+    }
+  });
+
+  it("is not asked for its key before it may ask", async () => {
+    const key = randomUUID();
+    await write(key);
+    const refused = await request(app, "POST /api/posts", {
+      body: { title: "Hi", body: "There" },
+      headers: { "idempotency-key": key },
+    });
+    expect(refused.body.type).toBe("AccessTokenRequired");
+  });
+
+  it("leaves nothing that can be read without its key", async () => {
+    const key = randomUUID();
+    await write(key, { title: "A secret title" });
+    const { db } = app.service("posts") as unknown as PostsService;
+    const { rows } = await sql`select * from posts.idempotency_keys`.execute(db);
+    expect(JSON.stringify(rows)).not.toContain(key);
+    expect(JSON.stringify(rows)).not.toContain("secret title");
+  });
+
+  it.each(["", "with spaces", "x".repeat(256)])(
+    "has a key that can be one, not %j",
+    async (key) => {
+      expect((await write(key)).status).toBe(400);
+    },
+  );
+});

@@ -1,0 +1,275 @@
+import { sql } from "kysely";
+import { generateSync } from "otplib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { AuditEvent } from "../../lib/audit.ts";
+import type UsersService from "../../services/users/users.service.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { auditOf } from "../helpers/audit.ts";
+import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+
+const LOGIN = "POST /api/auth/login";
+const FACTOR = "/api/auth/second-factor";
+
+describe.skipIf(isMissing)("the second factor", () => {
+  let app: App;
+  let users: UsersService;
+  let admin: Person;
+
+  beforeAll(async () => {
+    app = await startApp();
+    users = app.service("users") as unknown as UsersService;
+    admin = await administrator(app);
+  });
+  afterAll(() => app?.stop());
+
+  const codeOf = (secret: string) => generateSync({ secret });
+
+  /** As if the last code had been used long ago. */
+  const forgetSteps = (accountId: string) =>
+    users.db
+      .updateTable("second_factors")
+      .set({ last_step: null })
+      .where("account_id", "=", accountId)
+      .execute();
+
+  const propose = (token: string, password = PASSWORD) =>
+    request(app, `POST ${FACTOR}`, { token, body: { password } });
+
+  /** Somebody new, with a second factor. */
+  async function registerWithFactor() {
+    const person = await register(app);
+    const { secret } = (await propose(person.token)).body;
+    const { status, body } = await request(app, `POST ${FACTOR}/confirm`, {
+      token: person.token,
+      body: { otp: codeOf(secret) },
+    });
+    expect(status).toBe(200);
+    await forgetSteps(person.id);
+    return { ...person, secret: secret as string, codes: body.recoveryCodes as string[] };
+  }
+
+  const signIn = (username: string, otp?: string, password = PASSWORD) =>
+    request(app, LOGIN, { body: { username, password, otp } });
+
+  const audited = (event: AuditEvent, userId: string, count = 1) =>
+    auditOf(app, { event, userId }, count);
+
+  it("is set up with the password, and in force once a code of it was shown", async () => {
+    const { id, token, username } = await register(app);
+    const { status, body } = await propose(token);
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      secret: expect.stringMatching(/^[A-Z2-7]{32}$/),
+      uri: expect.stringMatching(/^otpauth:\/\/totp\//),
+    });
+    const uri = new URL(body.uri);
+    expect(uri.searchParams.get("secret")).toBe(body.secret);
+    expect(decodeURIComponent(uri.pathname)).toContain(username);
+    expect((await signIn(username)).status).toBe(200);
+
+    const wrong = await request(app, `POST ${FACTOR}/confirm`, { token, body: { otp: "000000" } });
+    expect(wrong.body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username)).status).toBe(200);
+
+    const confirmed = await request(app, `POST ${FACTOR}/confirm`, {
+      token,
+      body: { otp: codeOf(body.secret) },
+    });
+    expect(confirmed.body.recoveryCodes).toHaveLength(10);
+    expect(new Set(confirmed.body.recoveryCodes).size).toBe(10);
+    for (const code of confirmed.body.recoveryCodes)
+      expect(code).toMatch(/^[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}$/);
+    expect((await request(app, `GET ${FACTOR}`, { token })).body).toEqual({
+      enabled: true,
+      recoveryCodesLeft: 10,
+    });
+    expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
+    expect((await propose(token)).body.type).toBe("Conflict");
+    expect(await audited("second-factor.enabled", id)).toHaveLength(1);
+  });
+
+  it("is asked for after the right password only", async () => {
+    const { username, secret } = await registerWithFactor();
+    for (const otp of [undefined, "000000", codeOf(secret)])
+      expect((await signIn(username, otp, "wrong")).body.type).toBe("InvalidCredentials");
+    expect((await signIn(username)).body).toMatchObject({
+      code: 401,
+      type: "SecondFactorRequired",
+    });
+    expect((await signIn(username, "000000")).body.type).toBe("SecondFactorInvalid");
+    expect((await login(app, username, PASSWORD, codeOf(secret))).username).toBe(username);
+  });
+
+  it("takes a code once, also of two at once, and none that is older", async () => {
+    const { username, secret } = await registerWithFactor();
+    const otp = codeOf(secret);
+    const answers = await Promise.all([1, 2, 3, 4].map(() => signIn(username, otp)));
+    const refused = answers.filter(({ body }) => body.type === "SecondFactorInvalid");
+    expect(refused).toHaveLength(3);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const before = generateSync({ secret, epoch: Math.floor(Date.now() / 1000) - 30 });
+    expect((await signIn(username, before)).body.type).toBe("SecondFactorInvalid");
+  });
+
+  it("takes codes of the time steps around, and no others", async () => {
+    const { id, username, secret } = await registerWithFactor();
+    const codeIn = (seconds: number) =>
+      generateSync({ secret, epoch: Math.floor(Date.now() / 1000) + seconds });
+    for (const seconds of [-90, 90])
+      expect((await signIn(username, codeIn(seconds))).body.type).toBe("SecondFactorInvalid");
+    // not at the end of a step, when the one before is about to be too old
+    const left = 30_000 - (Date.now() % 30_000);
+    if (left < 2_000) await new Promise((resolve) => setTimeout(resolve, left));
+    for (const seconds of [-30, 30]) {
+      await forgetSteps(id);
+      expect((await signIn(username, codeIn(seconds))).status).toBe(200);
+    }
+  });
+
+  it("takes a recovery code instead, however it is typed, once", async () => {
+    const { id, token, username, codes } = await registerWithFactor();
+    const typed = codes[0]!.toLowerCase().replaceAll("-", " ");
+    const answers = await Promise.all([1, 2, 3].map(() => signIn(username, typed)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username, codes[1]!.replaceAll("-", ""))).status).toBe(200);
+    const { body } = await request(app, `GET ${FACTOR}`, { token });
+    expect(body).toEqual({ enabled: true, recoveryCodesLeft: 8 });
+    expect(await audited("recovery-code.used", id, 2)).toHaveLength(2);
+  });
+
+  it("takes no recovery code of somebody else", async () => {
+    const [one, other] = [await registerWithFactor(), await registerWithFactor()];
+    expect((await signIn(one.username, other.codes[0])).body.type).toBe("SecondFactorInvalid");
+  });
+
+  it("gives new recovery codes for password and code; the old ones are worth nothing", async () => {
+    const { id, token, username, secret, codes } = await registerWithFactor();
+    const route = `POST ${FACTOR}/recovery-codes`;
+    const refused = await request(app, route, {
+      token,
+      body: { password: "wrong", otp: codeOf(secret) },
+    });
+    expect(refused.body.type).toBe("InvalidCredentials");
+    const { body } = await request(app, route, {
+      token,
+      body: { password: PASSWORD, otp: codeOf(secret) },
+    });
+    expect(body.recoveryCodes).toHaveLength(10);
+    await forgetSteps(id);
+    expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username, body.recoveryCodes[0])).status).toBe(200);
+  });
+
+  it("is taken off with password and code, and not without either", async () => {
+    const { id, token, username, secret } = await registerWithFactor();
+    const disable = (password: string, otp: string) =>
+      request(app, `POST ${FACTOR}/disable`, { token, body: { password, otp } });
+    expect((await disable("wrong", codeOf(secret))).body.type).toBe("InvalidCredentials");
+    expect((await disable(PASSWORD, "000000")).body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
+    expect((await disable(PASSWORD, codeOf(secret))).status).toBe(204);
+    expect((await signIn(username)).status).toBe(200);
+    expect((await disable(PASSWORD, codeOf(secret))).body.type).toBe("NotFound");
+    expect(await audited("second-factor.disabled", id)).toHaveLength(1);
+  });
+
+  it("is guessed ten times at most, also with the right password", async () => {
+    const { username, secret } = await registerWithFactor();
+    for (let count = 0; count < 10; count++) {
+      expect((await signIn(username, "000000")).body.type).toBe("SecondFactorInvalid");
+      if (count < 9) expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
+    }
+    expect((await signIn(username, codeOf(secret))).body.type).toBe("TooManyRequests");
+  });
+
+  it("limits guesses at the password, and at a code that is to be confirmed", async () => {
+    const [one, other] = [await register(app), await register(app)];
+    await propose(other.token);
+    for (let count = 0; count < 10; count++) {
+      expect((await propose(one.token, "wrong")).body.type).toBe("InvalidCredentials");
+      const { body } = await request(app, `POST ${FACTOR}/confirm`, {
+        token: other.token,
+        body: { otp: "000000" },
+      });
+      expect(body.type).toBe("SecondFactorInvalid");
+    }
+    expect((await propose(one.token)).body.type).toBe("TooManyRequests");
+    expect((await signIn(one.username)).body.type).toBe("TooManyRequests");
+    const { body } = await request(app, `POST ${FACTOR}/confirm`, {
+      token: other.token,
+      body: { otp: "000000" },
+    });
+    expect(body.type).toBe("TooManyRequests");
+  });
+
+  it("outlives another password", async () => {
+    const { id, username, secret } = await registerWithFactor();
+    const passwordHash = await users.passwords.hash("another password");
+    await users.accounts.change(id, () => ({ passwordHash }));
+    const { body } = await signIn(username, undefined, "another password");
+    expect(body.type).toBe("SecondFactorRequired");
+    expect((await signIn(username, codeOf(secret), "another password")).status).toBe(200);
+  });
+
+  it("is stored so that the database alone is of no use", async () => {
+    const { id, secret, codes } = await registerWithFactor();
+    const { rows } = await sql`
+      select secret from users.second_factors union all select hash from users.recovery_codes
+    `.execute(users.db);
+    const stored = JSON.stringify(rows);
+    expect(stored).not.toContain(secret);
+    for (const code of codes) expect(stored).not.toContain(code.replaceAll("-", ""));
+
+    // moved to another account it cannot be read
+    const other = await registerWithFactor();
+    await sql`update users.second_factors set secret =
+      (select secret from users.second_factors where account_id = ${id})
+      where account_id = ${other.id}`.execute(users.db);
+    const { status } = await signIn(other.username, codeOf(secret));
+    expect(status).toBe(500);
+  });
+
+  describe("of somebody who has lost it", () => {
+    const remove = (token: string, id: string) =>
+      request(app, `DELETE /api/users/${id}/second-factor`, { token });
+
+    it("is taken off by an administrator, and their sessions end", async () => {
+      const { id, token, username } = await registerWithFactor();
+      expect((await remove(admin.token, id)).status).toBe(204);
+      await expect
+        .poll(async () => (await request(app, "GET /api/users/me", { token })).body.type)
+        .toBe("AccessTokenRevoked");
+      expect((await signIn(username)).status).toBe(200);
+      expect((await remove(admin.token, id)).status).toBe(404);
+      expect(await audited("second-factor.disabled", id)).toEqual([
+        expect.objectContaining({ actor: "admin", subject: username, subjectId: id }),
+      ]);
+    });
+
+    it("is left alone by anybody else, and never taken off a super user by others", async () => {
+      const [one, victim, boss] = [
+        await register(app),
+        await registerWithFactor(),
+        await registerWithFactor(),
+      ];
+      expect((await remove(one.token, victim.id)).body.type).toBe("UserNotAuthorized");
+      expect((await signIn(victim.username)).body.type).toBe("SecondFactorRequired");
+
+      await users.db
+        .updateTable("accounts")
+        .set({ subject_type: "SuperUserAccount" })
+        .where("id", "=", boss.id)
+        .execute();
+      const deputy = await register(app);
+      await request(app, `PUT /api/users/${deputy.id}/roles`, {
+        token: admin.token,
+        body: { roles: ["admin"] },
+      });
+      const { token } = await login(app, deputy.username, deputy.password);
+      expect((await remove(token, boss.id)).body.type).toBe("UserNotAuthorized");
+      expect((await remove(admin.token, admin.id)).body.type).toBe("UserNotAuthorized");
+      expect((await signIn(boss.username)).body.type).toBe("SecondFactorRequired");
+    });
+  });
+});

@@ -1,0 +1,59 @@
+import { randomUUID } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { layCable } from "../helpers/cable.ts";
+import { startGateway } from "../helpers/gateway.ts";
+import { PASSWORD, register, request } from "../helpers/http.ts";
+import { connect, next } from "../helpers/socket.ts";
+import { faultOf } from "../helpers/tokens.ts";
+
+describe.skipIf(isMissing)("two gateways", () => {
+  it("count together", async () => {
+    const settings = { RATE_LIMIT_ADDRESS: "500/3600", RATE_LIMIT_PUBLIC: "40/3600" };
+    const app = await startApp(settings);
+    const other = await startGateway(app);
+    try {
+      const login = (at: Pick<App, "url">) =>
+        request(at, "POST /api/auth/login", {
+          body: { username: `nobody-${randomUUID()}`, password: PASSWORD },
+        });
+      for (let at = 0; at < 45; at++) await login(app);
+      expect((await login(app)).status).toBe(429);
+      await expect.poll(async () => (await login(other)).status).toBe(429);
+    } finally {
+      await other.stop();
+      await app.stop();
+    }
+  });
+
+  it("know of ended sessions before they answer, also the one that was cut off meanwhile", async () => {
+    const app = await startApp();
+    const cable = await layCable(Number(new URL(app.env.NATS_URL!).port));
+    const other = await startGateway(app, { NATS_URL: `nats://127.0.0.1:${cable.port}` });
+    try {
+      const [alice, bob] = [await register(app), await register(app)];
+      const fault = (token: string) => faultOf(other as App, token);
+      expect([await fault(alice.token), await fault(bob.token)]).toEqual([undefined, undefined]);
+      const sockets = [await connect(other, alice.token), await connect(other, bob.token)];
+      const ended = next(sockets[0]!, "session:end");
+
+      cable.cut();
+      expect((await request(app, "POST /api/auth/logout", { token: alice.token })).status).toBe(
+        204,
+      );
+      cable.mend();
+
+      expect((await ended).type).toBe("AccessTokenRevoked");
+      const isGood = [undefined, "AccessTokenRevoked"];
+      await expect.poll(async () => isGood.includes(await fault(alice.token))).toBe(true);
+      expect(await fault(alice.token)).toBe("AccessTokenRevoked");
+      await expect.poll(() => fault(bob.token)).toBeUndefined();
+      expect(sockets[1]!.connected).toBe(true);
+      for (const socket of sockets) socket.close();
+    } finally {
+      await other.stop();
+      await app.stop();
+      await cable.close();
+    }
+  });
+});

@@ -1,0 +1,103 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { json, text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type App, startApp } from "../helpers/app.ts";
+import { administrator, type Person, register, request } from "../helpers/http.ts";
+import { type Certificate, hasNginx, type Nginx, startNginx } from "../helpers/nginx.ts";
+import { connect, refusal } from "../helpers/socket.ts";
+
+const CLIENT = "203.0.113.7";
+
+/** What Cloudflare says of this client, and what the client itself would have us believe. */
+const headers = { "cf-connecting-ip": CLIENT, "x-forwarded-for": "1.1.1.1" };
+
+describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
+  let app: App;
+  let nginx: Nginx;
+  let alice: Person;
+  let admin: Person;
+
+  beforeAll(async () => {
+    app = await startApp({ TRUSTED_PROXIES: "cloudflare, 127.0.0.1/32" });
+    nginx = await startNginx(new URL(app.url).host);
+    [alice, admin] = await Promise.all([register(app, "alice"), administrator(app)]);
+  });
+  afterAll(async () => {
+    await nginx?.stop();
+    await app?.stop();
+  });
+
+  /** A request that Cloudflare, or who holds this certificate instead, makes. */
+  async function ask(
+    path: string,
+    certificate?: Certificate,
+    options: { method?: string; headers?: Record<string, string> } = {},
+    body = "",
+  ) {
+    const asking = httpsRequest(nginx.url + path, {
+      ca: nginx.ca,
+      ...certificate,
+      agent: false,
+      ...options,
+      headers: { authorization: `Bearer ${alice.token}`, ...headers, ...options.headers },
+    });
+    asking.end(body);
+    const [answer] = (await once(asking, "response")) as [IncomingMessage];
+    return answer;
+  }
+
+  const refusals = async () => {
+    const route = "GET /api/audit?event=user.refused";
+    return (await request(app, route, { token: admin.token })).body.items;
+  };
+
+  it("nobody gets through without the client certificate", async () => {
+    const before = await refusals();
+    for (const certificate of [undefined, nginx.stranger]) {
+      const answer = await ask("/api/users", certificate, { method: "POST" });
+      expect(answer.statusCode).toBe(400);
+      expect(await text(answer)).toMatch(/SSL certificate/);
+      const options = { ca: nginx.ca, ...certificate } as object;
+      expect(await refusal({ url: nginx.url }, alice.token, options)).toMatch(/websocket error/);
+    }
+    expect(await refusals()).toEqual(before);
+  });
+
+  it("Cloudflare gets through, and is told to come by https only", async () => {
+    const answer = await ask("/api/users/me", nginx.client);
+    expect(answer.statusCode).toBe(200);
+    expect(await json(answer)).toMatchObject({ id: alice.id });
+    expect(answer.headers["strict-transport-security"]).toMatch(/^max-age=\d+/);
+  });
+
+  it("the client's address is the one that Cloudflare names", async () => {
+    const answer = await ask("/api/users", nginx.client, { method: "POST" });
+    expect(answer.statusCode).toBe(403);
+    answer.resume();
+    await expect
+      .poll(async () => (await refusals())[0])
+      .toMatchObject({ actorId: alice.id, address: CLIENT });
+  });
+
+  it("the same goes for sockets, which get through too", async () => {
+    const options = { ca: nginx.ca, ...nginx.client, extraHeaders: headers } as object;
+    const socket = await connect({ url: nginx.url }, alice.token, options);
+    const { ok } = await socket.emitWithAck("message", { text: "Through" });
+    expect(ok).toBe(true);
+    socket.close();
+    await refusal({ url: nginx.url }, "nonsense", options);
+    await expect
+      .poll(async () => (await refusals())[0])
+      .toMatchObject({ address: CLIENT, data: { target: "the sockets" } });
+  });
+
+  it("a body that is too large is answered by the gateway, in its own shape", async () => {
+    const body = JSON.stringify({ title: "Hi", body: "x".repeat(110_000) });
+    const options = { method: "POST", headers: { "content-type": "application/json" } };
+    const answer = await ask("/api/posts", nginx.client, options, body);
+    expect(answer.statusCode).toBe(413);
+    expect(await json(answer)).toMatchObject({ type: "PayloadTooLarge" });
+  });
+});

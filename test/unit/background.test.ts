@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { Background } from "../../lib/background.ts";
+
+describe("work in the background", () => {
+  it("is waited for, and what follows from it, but no longer than patience lasts", async () => {
+    const background = new Background(() => undefined);
+    const done: string[] = [];
+    background.run(async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      done.push("first");
+      background.run(async () => void done.push("second"));
+    });
+    await background.idle(5_000);
+    expect(done).toEqual(["first", "second"]);
+    expect(background.size).toBe(0);
+
+    background.run(() => new Promise(() => undefined));
+    await background.idle(10);
+    expect(background.size).toBe(1);
+  });
+
+  it("tells of what failed, and nobody else hears of it", async () => {
+    const errors: unknown[] = [];
+    const background = new Background((error) => errors.push(error));
+    background.run(() => Promise.reject(new Error("broken")));
+    await background.idle(5_000);
+    expect(errors).toMatchObject([{ message: "broken" }]);
+  });
+});
