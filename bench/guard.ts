@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { type BrokerOptions, type Context, ServiceBroker } from "moleculer";
-import { makeSecrets } from "../lib/secrets.ts";
+import { makeSecrets } from "../lib/deployment/secrets.ts";
 import { serviceGuard } from "../middlewares/service-guard/index.ts";
-import { openDatabase } from "../lib/database.ts";
-import { endorse } from "../lib/key-endorsement.ts";
-import { signCallToken } from "../lib/service-token.ts";
-import { readSigningKey } from "../lib/signing-key.ts";
+import { openDatabase } from "../lib/database/database.ts";
+import { endorse } from "../lib/tokens/key-endorsement.ts";
+import { signCallToken } from "../lib/tokens/service-token.ts";
+import { readSigningKey } from "../lib/tokens/signing-key.ts";
 
 // What the guard costs a call: the same two services on a bare broker and on a guarded one, in one run.
 

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { hasDatabase } from "./contracts.ts";
-import type { Algorithm } from "./jwt.ts";
-import { type RateLimits, readRateLimit } from "./rate-limit.ts";
-import { readTrustedIssuers, type TrustedIssuer } from "./trusted-issuer.ts";
-import { readTrustedProxies, type TrustedProxies } from "./trusted-proxies.ts";
+import type { Algorithm } from "./tokens/jwt.ts";
+import { type RateLimits, readRateLimit } from "./network/rate-limit.ts";
+import { readTrustedIssuers, type TrustedIssuer } from "./tokens/trusted-issuer.ts";
+import { readTrustedProxies, type TrustedProxies } from "./network/trusted-proxies.ts";
 
 /** The application's configuration, read once from the environment. Every setting has one place: here. */
 export interface Config {

@@ -1,6 +1,6 @@
 import type { Context } from "moleculer";
 import type { Input, Output, Rule, Schema, ValueOf } from "./infer.ts";
-import type { AccessTokenClaims, SubjectType } from "./access-token.ts";
+import type { AccessTokenClaims, SubjectType } from "./tokens/access-token.ts";
 import type { Client } from "./client.ts";
 import type { ErrorType } from "./errors.ts";
 

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createTransport } from "nodemailer";
 import { Background } from "./background.ts";
 import type { Config } from "./config.ts";
-import { rewrite } from "./secrets.ts";
+import { rewrite } from "./deployment/secrets.ts";
 
 export interface Mail {
   /** One address, not a list. */

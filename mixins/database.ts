@@ -3,7 +3,7 @@ import path from "node:path";
 import { FileMigrationProvider, Migrator } from "kysely/migration";
 import type { Service, ServiceSchema } from "moleculer";
 import { configOf } from "../lib/attachment.ts";
-import { type AnyDatabase, openDatabase } from "../lib/database.ts";
+import { type AnyDatabase, openDatabase } from "../lib/database/database.ts";
 
 export interface DatabaseMixinOptions {
   /** The service's own PostgreSQL schema; no other service reads or writes it. */

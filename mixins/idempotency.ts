@@ -1,7 +1,7 @@
 import type { Context, Service } from "moleculer";
 import { configOf } from "../lib/attachment.ts";
-import type { AnyDatabase } from "../lib/database.ts";
-import { type IdempotencyDatabase, IdempotentRequests } from "../lib/idempotency.ts";
+import type { AnyDatabase } from "../lib/database/database.ts";
+import { type IdempotencyDatabase, IdempotentRequests } from "../lib/database/idempotency.ts";
 import type { Kysely } from "kysely";
 
 interface WithDatabase extends Service {

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { ServiceBroker } from "moleculer";
-import { decide, findAction, type Subject } from "../lib/access.ts";
+import { decide, findAction, type Subject } from "../lib/access/access.ts";
 import type { ActionName, ResultOf } from "../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../lib/contracts.ts";
 import type { ErrorType } from "../lib/errors.ts";

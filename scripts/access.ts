@@ -2,9 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { styleText } from "node:util";
-import { accessMatrix, type Cell, type Matrix } from "../lib/access-matrix.ts";
-import { accessReport, differingLines, toJson } from "../lib/access-report.ts";
-import { accessWarnings } from "../lib/access-warnings.ts";
+import { accessMatrix, type Cell, type Matrix } from "../lib/access/matrix.ts";
+import { accessReport, differingLines, toJson } from "../lib/access/report.ts";
+import { accessWarnings } from "../lib/access/warnings.ts";
 import { loadContracts, permissionsOf } from "../lib/contracts.ts";
 import { permissionsByRole, subjectTypeOfRole } from "../services/users/roles.ts";
 

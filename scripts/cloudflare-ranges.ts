@@ -5,7 +5,7 @@ import {
   type CloudflareRanges,
   RANGES_FILE,
   readCloudflareRanges,
-} from "../lib/cloudflare-ranges.ts";
+} from "../lib/network/cloudflare-ranges.ts";
 
 // Renews the list of the addresses from which Cloudflare connects:
 //

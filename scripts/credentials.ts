@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { stderr, stdout } from "node:process";
 import { styleText } from "node:util";
 import { hasDatabase, serviceNames } from "../lib/contracts.ts";
-import { makeDeploymentSecrets } from "../lib/deployment-secrets.ts";
+import { makeDeploymentSecrets } from "../lib/deployment/deployment-secrets.ts";
 
 const USAGE = `Usage: npm run credentials -- <folder>
 

@@ -1,7 +1,7 @@
-import type { AccessTokenClaims } from "../../lib/access-token.ts";
-import { groupPermissions } from "../../lib/access-token.ts";
-import { type Claims, TokenError } from "../../lib/jwt.ts";
-import type { TrustedIssuer } from "../../lib/trusted-issuer.ts";
+import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
+import { groupPermissions } from "../../lib/tokens/access-token.ts";
+import { type Claims, TokenError } from "../../lib/tokens/jwt.ts";
+import type { TrustedIssuer } from "../../lib/tokens/trusted-issuer.ts";
 import { URL_NAMESPACE, uuidOf } from "../../lib/uuid.ts";
 
 /** OpenID Connect's limit. */

@@ -1,9 +1,9 @@
 import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
-import { type AccessTokenClaims, holds, isSubjectType } from "../../lib/access-token.ts";
+import { type AccessTokenClaims, holds, isSubjectType } from "../../lib/tokens/access-token.ts";
 import { attachment } from "../../lib/attachment.ts";
 import type { PayloadOf } from "../../lib/contract.ts";
 import { auditRefusal } from "../audit.ts";
-import { NODE_EVENTS } from "../../lib/endpoints.ts";
+import { NODE_EVENTS } from "../../lib/access/endpoints.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import {
   type Call,
@@ -18,8 +18,8 @@ import {
   isPrivate,
 } from "../../lib/hooks.ts";
 import type { ValueOf } from "../../lib/infer.ts";
-import type { Jwks } from "../../lib/key-set.ts";
-import { type REVOCATIONS, Revocations } from "../../lib/revocations.ts";
+import type { Jwks } from "../../lib/tokens/key-set.ts";
+import { type REVOCATIONS, Revocations } from "../../lib/tokens/revocations.ts";
 import { AccessTokenVerifier, type AccessTokenRules } from "./verifier.ts";
 
 const HEADER = "authorization";
@@ -182,7 +182,9 @@ function checkDeclarations(schema: ServiceSchema): void {
     if (auth !== "required")
       throw new Error(`${what} declares subjects, so it must declare auth: "required".`);
     if (!Array.isArray(subjects) || subjects.length === 0 || !subjects.every(isSubjectType))
-      throw new Error(`${what} must list kinds of subject (lib/access-token.ts) as its subjects.`);
+      throw new Error(
+        `${what} must list kinds of subject (lib/tokens/access-token.ts) as its subjects.`,
+      );
   }
 }
 

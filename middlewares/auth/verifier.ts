@@ -3,7 +3,7 @@ import {
   ACCESS_TOKEN_TYPE,
   type AccessTokenClaims,
   isSubjectType,
-} from "../../lib/access-token.ts";
+} from "../../lib/tokens/access-token.ts";
 import { CitadelError, type ErrorType } from "../../lib/errors.ts";
 import {
   type Claims,
@@ -12,11 +12,11 @@ import {
   TokenError,
   type VerificationKey,
   verifyJwt,
-} from "../../lib/jwt.ts";
-import { type Jwks, KeySet } from "../../lib/key-set.ts";
-import { remoteKeySet } from "../../lib/remote-key-set.ts";
-import { hashOfSession, type Revocations } from "../../lib/revocations.ts";
-import type { TrustedIssuer } from "../../lib/trusted-issuer.ts";
+} from "../../lib/tokens/jwt.ts";
+import { type Jwks, KeySet } from "../../lib/tokens/key-set.ts";
+import { remoteKeySet } from "../../lib/tokens/remote-key-set.ts";
+import { hashOfSession, type Revocations } from "../../lib/tokens/revocations.ts";
+import type { TrustedIssuer } from "../../lib/tokens/trusted-issuer.ts";
 import { foreignUser, type OwnRules } from "./foreign-user.ts";
 
 export interface AccessTokenRules extends OwnRules {

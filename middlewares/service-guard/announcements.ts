@@ -1,8 +1,8 @@
 import { LRUCache } from "lru-cache";
 import type { ServiceBroker } from "moleculer";
 import { isInternal } from "../../lib/hooks.ts";
-import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
-import { audienceOfNode } from "../../lib/service-token.ts";
+import type { EndorsedKeys } from "../../lib/tokens/key-endorsement.ts";
+import { audienceOfNode } from "../../lib/tokens/service-token.ts";
 import type { CallTokens } from "./call-tokens.ts";
 import type { Verifier } from "./verifier.ts";
 

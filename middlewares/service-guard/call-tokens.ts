@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { CitadelError } from "../../lib/errors.ts";
-import type { Jwk } from "../../lib/key-set.ts";
-import { readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
+import type { Jwk } from "../../lib/tokens/key-set.ts";
+import { readSigningKey, type SigningKey } from "../../lib/tokens/signing-key.ts";
 import type { Grant } from "./made-here.ts";
 
 /** What the guard answers when a credential is traded. */

@@ -1,8 +1,8 @@
 import type { Context, ServiceBroker } from "moleculer";
 import { CitadelError } from "../../lib/errors.ts";
 import { type Endpoint, type Handler, isInternal, isPrivate } from "../../lib/hooks.ts";
-import { EVERY_NODE, ProofVerifier } from "../../lib/request-proof.ts";
-import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
+import { EVERY_NODE, ProofVerifier } from "../../lib/tokens/request-proof.ts";
+import { audienceOfAction, audienceOfEvent } from "../../lib/tokens/service-token.ts";
 import type { Denials } from "./denials.ts";
 import { takeProofs, TOKEN_HEADER } from "./headers.ts";
 import { type Grant, grantOf } from "./made-here.ts";

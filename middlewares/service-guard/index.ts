@@ -1,9 +1,9 @@
 import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import { CitadelError } from "../../lib/errors.ts";
 import { type Hooks, toMiddleware } from "../../lib/hooks.ts";
-import type { EndorsedKeys } from "../../lib/key-endorsement.ts";
-import { signProof } from "../../lib/request-proof.ts";
-import { readCredential } from "../../lib/service-token.ts";
+import type { EndorsedKeys } from "../../lib/tokens/key-endorsement.ts";
+import { signProof } from "../../lib/tokens/request-proof.ts";
+import { readCredential } from "../../lib/tokens/service-token.ts";
 import { Announcements } from "./announcements.ts";
 import { CallTokens, type Exchanged, type ExchangeRequest } from "./call-tokens.ts";
 import { checkDeclarations } from "./declarations.ts";

@@ -1,5 +1,5 @@
 import type { Context } from "moleculer";
-import { NODE_ACTIONS, NODE_EVENTS } from "../../lib/endpoints.ts";
+import { NODE_ACTIONS, NODE_EVENTS } from "../../lib/access/endpoints.ts";
 import type { Denials } from "./denials.ts";
 import type { Verifier } from "./verifier.ts";
 

@@ -10,8 +10,8 @@ import {
   toOptions,
   isInternal,
 } from "../../lib/hooks.ts";
-import { EVERY_NODE, type ProvedRequest, signProof } from "../../lib/request-proof.ts";
-import { audienceOfAction, audienceOfEvent } from "../../lib/service-token.ts";
+import { EVERY_NODE, type ProvedRequest, signProof } from "../../lib/tokens/request-proof.ts";
+import { audienceOfAction, audienceOfEvent } from "../../lib/tokens/service-token.ts";
 import type { CallTokens } from "./call-tokens.ts";
 import { PROOF_HEADER, TOKEN_HEADER, withHeaders } from "./headers.ts";
 import { type Grant, grantOf, markMadeHere } from "./made-here.ts";

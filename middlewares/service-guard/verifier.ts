@@ -1,16 +1,16 @@
 import type { KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { CitadelError } from "../../lib/errors.ts";
-import { readHeader, TokenError, type VerificationKey, verifyJwt } from "../../lib/jwt.ts";
-import { type EndorsedKeys, trustedKeys } from "../../lib/key-endorsement.ts";
-import { type Jwk, KeySet, toKeyObject } from "../../lib/key-set.ts";
+import { readHeader, TokenError, type VerificationKey, verifyJwt } from "../../lib/tokens/jwt.ts";
+import { type EndorsedKeys, trustedKeys } from "../../lib/tokens/key-endorsement.ts";
+import { type Jwk, KeySet, toKeyObject } from "../../lib/tokens/key-set.ts";
 import {
   CALL_TOKEN_TYPE,
   type CallTokenClaims,
   GUARD_ISSUER,
   MAX_CALL_TOKEN_LIFETIME,
   readCredential,
-} from "../../lib/service-token.ts";
+} from "../../lib/tokens/service-token.ts";
 
 export interface VerifierOptions {
   /** The credentials that this process holds. The key that they hang on is the one it trusts. */

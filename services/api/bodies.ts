@@ -1,6 +1,6 @@
 import type { Route } from "../../lib/contracts.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { isWithinBounds, type JsonBounds } from "../../lib/json-bounds.ts";
+import { isWithinBounds, type JsonBounds } from "../../lib/network/json-bounds.ts";
 import type { GatewayRequest } from "./gateways.ts";
 
 /** What a client may send, over HTTP and sockets alike: far more than any action takes. */

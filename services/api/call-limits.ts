@@ -1,5 +1,5 @@
 import type { Context } from "moleculer";
-import { limitKeyOf } from "../../lib/address.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Client } from "../../lib/client.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import type { GatewayResponse } from "./gateways.ts";

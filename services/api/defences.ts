@@ -1,5 +1,5 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
-import { limitKeyOf } from "../../lib/address.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import type { Gateways, GatewayResponse } from "./gateways.ts";

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadContracts } from "../../lib/contracts.ts";
-import type { JsonSchema } from "../../lib/json-schema.ts";
-import { type Paths, toOpenApi, toSummary } from "../../lib/openapi.ts";
-import { errorResponses } from "../../lib/openapi-errors.ts";
-import { headersOf, IF_NONE_MATCH, NOT_MODIFIED } from "../../lib/openapi-headers.ts";
+import type { JsonSchema } from "../../lib/openapi/json-schema.ts";
+import { type Paths, toOpenApi, toSummary } from "../../lib/openapi/openapi.ts";
+import { errorResponses } from "../../lib/openapi/errors.ts";
+import { headersOf, IF_NONE_MATCH, NOT_MODIFIED } from "../../lib/openapi/headers.ts";
 import { asset } from "./assets.ts";
 
 // The description of the API, made from the contracts once, when the node starts.

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { CitadelError } from "../../lib/errors.ts";
-import type { RateLimit, RateLimits } from "../../lib/rate-limit.ts";
+import type { RateLimit, RateLimits } from "../../lib/network/rate-limit.ts";
 import type { GatewayResponse } from "./gateways.ts";
 
 export type LimitName = keyof RateLimits;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import helmet from "helmet";
-import type { TrustedProxies } from "../../lib/trusted-proxies.ts";
+import type { TrustedProxies } from "../../lib/network/trusted-proxies.ts";
 import type { GatewayResponse } from "./gateways.ts";
 
 /** Half a year, in seconds. */

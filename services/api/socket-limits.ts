@@ -1,9 +1,9 @@
 import type { Service } from "moleculer";
-import { limitKeyOf } from "../../lib/address.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
 import { configOf } from "../../lib/attachment.ts";
 import { loadContracts, publicWrites, routesOf } from "../../lib/contracts.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { isValueWithinBounds } from "../../lib/json-bounds.ts";
+import { isValueWithinBounds } from "../../lib/network/json-bounds.ts";
 import { clientOf } from "./client-address.ts";
 import type { Socket } from "./gateways.ts";
 import { BOUNDS } from "./bodies.ts";

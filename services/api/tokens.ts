@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { readIssuer } from "../../lib/jwt.ts";
+import { readIssuer } from "../../lib/tokens/jwt.ts";
 import type { Socket } from "./gateways.ts";
 import { isAllowed } from "./origins.ts";
 

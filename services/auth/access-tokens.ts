@@ -3,10 +3,10 @@ import {
   ACCESS_TOKEN_TYPE,
   type AccessTokenClaims,
   groupPermissions,
-} from "../../lib/access-token.ts";
+} from "../../lib/tokens/access-token.ts";
 import type { Config } from "../../lib/config.ts";
-import { signJwt } from "../../lib/jwt.ts";
-import type { SigningKey } from "../../lib/signing-key.ts";
+import { signJwt } from "../../lib/tokens/jwt.ts";
+import type { SigningKey } from "../../lib/tokens/signing-key.ts";
 
 /** The generation of tokens that a session begins with. */
 export const FIRST_GENERATION = 1;

@@ -1,8 +1,8 @@
-import { PEOPLE, STAFF } from "../../lib/access-token.ts";
+import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract.ts";
-import { JWKS } from "../../lib/key-set.ts";
+import { JWKS } from "../../lib/tokens/key-set.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
-import { REVOCATIONS } from "../../lib/revocations.ts";
+import { REVOCATIONS } from "../../lib/tokens/revocations.ts";
 
 /** An access token with OAuth's names (RFC 6749, 5.1). */
 const ACCESS_TOKEN = {

@@ -1,4 +1,4 @@
-import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
+import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import type { ResultOf } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 

@@ -1,12 +1,16 @@
 import type { Encryption } from "../../lib/encryption.ts";
-import type { Algorithm } from "../../lib/jwt.ts";
-import type { Jwk } from "../../lib/key-set.ts";
-import { generateSigningKey, readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
+import type { Algorithm } from "../../lib/tokens/jwt.ts";
+import type { Jwk } from "../../lib/tokens/key-set.ts";
+import {
+  generateSigningKey,
+  readSigningKey,
+  type SigningKey,
+} from "../../lib/tokens/signing-key.ts";
 import type { NewKey, SigningKeysRepository, StoredKey } from "./signing-keys.repository.ts";
 
 /**
  * How long a key is published before it signs, in seconds: longer than the other nodes of auth take to
- * read it, and than a verifier that has just met an unknown `kid` takes to ask again (lib/key-set.ts).
+ * read it, and than a verifier that has just met an unknown `kid` takes to ask again (lib/tokens/key-set.ts).
  */
 const LEAD = 15;
 /** How often each node looks for what other nodes have made, in milliseconds. */

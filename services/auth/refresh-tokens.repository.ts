@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { Client } from "../../lib/client.ts";
-import { hashOfToken } from "../../lib/opaque-token.ts";
+import { hashOfToken } from "../../lib/tokens/opaque-token.ts";
 import {
   columnsOf,
   deleteInBatches,

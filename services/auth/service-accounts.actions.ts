@@ -1,6 +1,6 @@
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { makeOpaqueToken } from "../../lib/opaque-token.ts";
+import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { FIRST_GENERATION, type Holder, type mint } from "./access-tokens.ts";
 import type { contract } from "./auth.contract.ts";

@@ -8,7 +8,7 @@ import {
 } from "kysely";
 import type { Client } from "../../lib/client.ts";
 import type { ResultOf } from "../../lib/contract.ts";
-import { newestFirst } from "../../lib/newest-first.ts";
+import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
 import type { AuthDatabase, Sessions } from "./tables.ts";
 

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import type { Algorithm } from "../../lib/jwt.ts";
+import type { Algorithm } from "../../lib/tokens/jwt.ts";
 import type { AuthDatabase } from "./tables.ts";
 
 /** A stored key; times in seconds, from now on. */

@@ -1,5 +1,5 @@
 import type { Generated } from "kysely";
-import type { Algorithm } from "../../lib/jwt.ts";
+import type { Algorithm } from "../../lib/tokens/jwt.ts";
 
 export interface Sessions {
   id: string;

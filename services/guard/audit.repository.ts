@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from "kysely";
 import type { AuditEntry, AuditEvent } from "../../lib/audit.ts";
 import type { ResultOf } from "../../lib/contract.ts";
-import { newestFirst } from "../../lib/newest-first.ts";
+import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
 
 interface AuditLog {

@@ -1,9 +1,9 @@
 import { AUDIT_EVENTS } from "../../lib/audit.ts";
-import { STAFF } from "../../lib/access-token.ts";
+import { STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract.ts";
 import { serviceNames } from "../../lib/contracts.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
-import { JWK, JWKS } from "../../lib/key-set.ts";
+import { JWK, JWKS } from "../../lib/tokens/key-set.ts";
 
 /** What is known of a credential; its secret is not. */
 const CREDENTIAL = {

@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../lib/contract.ts";
-import type { Claims } from "../../lib/jwt.ts";
+import type { Claims } from "../../lib/tokens/jwt.ts";
 
 interface Credentials {
   id: string;

@@ -1,21 +1,21 @@
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { type Context, Service, type ServiceBroker } from "moleculer";
-import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
+import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import { configOf } from "../../lib/attachment.ts";
 import type { ResultOf } from "../../lib/contract.ts";
 import type { AuditEntry } from "../../lib/audit.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import type { Claims } from "../../lib/jwt.ts";
-import { endorse } from "../../lib/key-endorsement.ts";
-import { ProofVerifier } from "../../lib/request-proof.ts";
+import type { Claims } from "../../lib/tokens/jwt.ts";
+import { endorse } from "../../lib/tokens/key-endorsement.ts";
+import { ProofVerifier } from "../../lib/tokens/request-proof.ts";
 import {
   readCredential,
   recallCredential,
   signCallToken,
   signCredential,
-} from "../../lib/service-token.ts";
-import { readSigningKeys } from "../../lib/signing-key.ts";
+} from "../../lib/tokens/service-token.ts";
+import { readSigningKeys } from "../../lib/tokens/signing-key.ts";
 import {
   CREDENTIAL_HEADER,
   CREDENTIAL_PROOF_HEADER,

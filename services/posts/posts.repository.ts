@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../lib/contract.ts";
-import { newestFirst } from "../../lib/newest-first.ts";
+import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
 
 interface Posts {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
+import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import type { ResultOf } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { implement } from "../../mixins/contract.ts";

@@ -1,6 +1,6 @@
 import { CitadelError } from "../../lib/errors.ts";
 import type { Config } from "../../lib/config.ts";
-import type { Passwords } from "../../lib/passwords.ts";
+import type { Passwords } from "../../lib/passwords/passwords.ts";
 import type { UsersRepository } from "./users.repository.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { type Generated, type Kysely, sql } from "kysely";
-import { hashOfToken, makeOpaqueToken } from "../../lib/opaque-token.ts";
+import { hashOfToken, makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
 
 /** What a link in a mail is good for. */
 export type LinkPurpose = "reset-password" | "verify-email";

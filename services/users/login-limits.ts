@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type RateLimiterAbstract, RateLimiterMemory } from "rate-limiter-flexible";
-import { limitKeyOf } from "../../lib/address.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Client } from "../../lib/client.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import {
@@ -8,7 +8,7 @@ import {
   makeLimiter,
   reserve,
   type Reservation,
-} from "../../lib/counted-attempts.ts";
+} from "../../lib/database/counted-attempts.ts";
 import { Turns } from "../../lib/turns.ts";
 import type { KnownAddressesRepository } from "./known-addresses.repository.ts";
 

@@ -1,7 +1,7 @@
 import type { ServiceBroker } from "moleculer";
 import type { Client } from "../../lib/client.ts";
 import { CitadelError, type ErrorType } from "../../lib/errors.ts";
-import type { Passwords } from "../../lib/passwords.ts";
+import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { partyOf } from "./account-changes.ts";
 import type { LoginLimits } from "./login-limits.ts";

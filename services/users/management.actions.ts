@@ -1,6 +1,6 @@
 import type { Handlers } from "../../lib/contract.ts";
-import type { AccessTokenClaims } from "../../lib/access-token.ts";
-import type { Passwords } from "../../lib/passwords.ts";
+import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
+import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { endingSessions, partyOf, renewingSessions, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";

@@ -1,4 +1,4 @@
-import { type AccessTokenClaims, holds, type SubjectType } from "../../lib/access-token.ts";
+import { type AccessTokenClaims, holds, type SubjectType } from "../../lib/tokens/access-token.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { permissionsOfRoles, STAFF_ROLES } from "./roles.ts";
 import type { Account } from "./users.repository.ts";

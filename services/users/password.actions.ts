@@ -1,7 +1,7 @@
-import { limitKeyOf } from "../../lib/address.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import type { Passwords } from "../../lib/passwords.ts";
+import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { endingSessions, partyOf, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";

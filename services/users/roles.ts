@@ -1,4 +1,4 @@
-import type { SubjectType } from "../../lib/access-token.ts";
+import type { SubjectType } from "../../lib/tokens/access-token.ts";
 
 /** What each role may do. The administrator holds every permission that some contract knows. */
 export const ROLES = {

@@ -1,4 +1,4 @@
-import { PEOPLE, STAFF, type SubjectType } from "../../lib/access-token.ts";
+import { PEOPLE, STAFF, type SubjectType } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
 import { TOKEN_ANSWER, TOKEN_EXAMPLE } from "../auth/auth.contract.ts";

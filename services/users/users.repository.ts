@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import { CitadelError } from "../../lib/errors.ts";
-import { newestFirst } from "../../lib/newest-first.ts";
+import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
-import type { SubjectType } from "../../lib/access-token.ts";
+import type { SubjectType } from "../../lib/tokens/access-token.ts";
 import { keptOnMove } from "./recovery-address.ts";
 import { type LinkPurpose, type LinksDatabase, LinksRepository } from "./links.repository.ts";
 

@@ -8,7 +8,7 @@ import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { mailWarning } from "../../lib/mailer.ts";
-import { Passwords } from "../../lib/passwords.ts";
+import { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";

@@ -1,4 +1,4 @@
-import { type AccessTokenClaims, holds } from "../../lib/access-token.ts";
+import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import type { ResultOf } from "../../lib/contract.ts";
 import type { Account } from "./users.repository.ts";
 

@@ -4,7 +4,7 @@ import { request as rawRequest } from "node:http";
 import jwt from "jsonwebtoken";
 import type { ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
+import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/tokens/signing-key.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { forgeToken, steal, stolenKey } from "../helpers/attacker.ts";
 import { forge, unsigned } from "../helpers/forge.ts";

@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
 import type { BrokerOptions, Context } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decide, type Subject } from "../../lib/access.ts";
-import { ACCESS_TOKEN_TYPE, groupPermissions, SUBJECT_TYPES } from "../../lib/access-token.ts";
+import { decide, type Subject } from "../../lib/access/access.ts";
+import {
+  ACCESS_TOKEN_TYPE,
+  groupPermissions,
+  SUBJECT_TYPES,
+} from "../../lib/tokens/access-token.ts";
 import { configOf } from "../../lib/attachment.ts";
 import type { Access } from "../../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
-import { declaredActions, declaredHandlers, EVERY_NODE } from "../../lib/endpoints.ts";
+import { declaredActions, declaredHandlers, EVERY_NODE } from "../../lib/access/endpoints.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../../lib/hooks.ts";
-import { signJwt } from "../../lib/jwt.ts";
+import { signJwt } from "../../lib/tokens/jwt.ts";
 import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";
 import { ownContext } from "../../mixins/contract.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";

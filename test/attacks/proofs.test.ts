@@ -1,8 +1,8 @@
 import type { Context, ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { signProof } from "../../lib/request-proof.ts";
-import { signCallToken } from "../../lib/service-token.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { signProof } from "../../lib/tokens/request-proof.ts";
+import { signCallToken } from "../../lib/tokens/service-token.ts";
+import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { type Attacker, startAttacker, stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";

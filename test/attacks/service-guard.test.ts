@@ -2,9 +2,9 @@ import { createSecretKey, randomBytes, randomUUID } from "node:crypto";
 import jwt from "jsonwebtoken";
 import type { Context, ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { signProof } from "../../lib/request-proof.ts";
-import { readCredential, signCredential } from "../../lib/service-token.ts";
-import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/signing-key.ts";
+import { signProof } from "../../lib/tokens/request-proof.ts";
+import { readCredential, signCredential } from "../../lib/tokens/service-token.ts";
+import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/tokens/signing-key.ts";
 import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import {
   type Attacker,

@@ -5,8 +5,8 @@ import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { readCloudflareRanges } from "../../lib/cloudflare-ranges.ts";
-import { TrustedProxies } from "../../lib/trusted-proxies.ts";
+import { readCloudflareRanges } from "../../lib/network/cloudflare-ranges.ts";
+import { TrustedProxies } from "../../lib/network/trusted-proxies.ts";
 
 const SCRIPT = join(import.meta.dirname, "..", "..", "scripts", "cloudflare-ranges.ts");
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { hasDatabase, serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
-import { openDatabase } from "../../lib/database.ts";
+import { openDatabase } from "../../lib/database/database.ts";
 import { migrate } from "../../mixins/database.ts";
 
 /** Databases with every migration applied, to copy: to apply them takes a second or two. */

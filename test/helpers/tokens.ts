@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { ACCESS_TOKEN_TYPE, type AccessTokenClaims } from "../../lib/access-token.ts";
-import { signJwt } from "../../lib/jwt.ts";
+import { ACCESS_TOKEN_TYPE, type AccessTokenClaims } from "../../lib/tokens/access-token.ts";
+import { signJwt } from "../../lib/tokens/jwt.ts";
 import type { App } from "./app.ts";
 import { stolenKey } from "./attacker.ts";
 import { request } from "./http.ts";

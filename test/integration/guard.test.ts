@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readCredential, signCredential } from "../../lib/service-token.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { readCredential, signCredential } from "../../lib/tokens/service-token.ts";
+import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import { startAttacker, steal, stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";

@@ -3,7 +3,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadContracts } from "../../lib/contracts.ts";
-import { toOpenApi } from "../../lib/openapi.ts";
+import { toOpenApi } from "../../lib/openapi/openapi.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { callFrom } from "../helpers/call.ts";
 import { administrator, type Answer, request } from "../helpers/http.ts";

@@ -1,6 +1,6 @@
 import { Piscina } from "piscina";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { Passwords } from "../../lib/passwords.ts";
+import { Passwords } from "../../lib/passwords/passwords.ts";
 import { ensureAdministrator } from "../../services/users/first-administrator.ts";
 import { configOf } from "../../lib/attachment.ts";
 import type UsersService from "../../services/users/users.service.ts";

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { ServiceBroker } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ACCESS_TOKEN_TYPE } from "../../lib/access-token.ts";
+import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
 import { Encryption, makeEncryptionKey } from "../../lib/encryption.ts";
-import { verifyJwt } from "../../lib/jwt.ts";
-import { KeySet } from "../../lib/key-set.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { verifyJwt } from "../../lib/tokens/jwt.ts";
+import { KeySet } from "../../lib/tokens/key-set.ts";
+import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 import { KeyRing } from "../../services/auth/key-ring.ts";
 import { SigningKeysRepository } from "../../services/auth/signing-keys.repository.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { connect } from "nats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadContracts } from "../../lib/contracts.ts";
-import { natsPermissions } from "../../lib/nats-permissions.ts";
+import { natsPermissions } from "../../lib/access/nats-permissions.ts";
 import { isMissing, startApp } from "../helpers/app.ts";
 import { register, request } from "../helpers/http.ts";
 import { connect as connectSocket, next } from "../helpers/socket.ts";

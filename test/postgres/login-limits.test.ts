@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { openDatabase } from "../../lib/database.ts";
+import { openDatabase } from "../../lib/database/database.ts";
 import { KnownAddressesRepository } from "../../services/users/known-addresses.repository.ts";
 import { LoginLimits } from "../../services/users/login-limits.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";

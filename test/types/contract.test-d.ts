@@ -1,5 +1,5 @@
 // Type tests: 'npm run check' fails if one of these lines stops being an error, or starts to be one.
-import { STAFF } from "../../lib/access-token.ts";
+import { STAFF } from "../../lib/tokens/access-token.ts";
 import { type Caller, defineContract, type Handlers } from "../../lib/contract.ts";
 import type { Input, Output, ValueOf } from "../../lib/infer.ts";
 

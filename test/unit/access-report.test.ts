@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { accessMatrix } from "../../lib/access-matrix.ts";
-import { accessReport, differingLines, toJson } from "../../lib/access-report.ts";
-import { PEOPLE, STAFF } from "../../lib/access-token.ts";
-import { accessWarnings } from "../../lib/access-warnings.ts";
+import { accessMatrix } from "../../lib/access/matrix.ts";
+import { accessReport, differingLines, toJson } from "../../lib/access/report.ts";
+import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
+import { accessWarnings } from "../../lib/access/warnings.ts";
 import type { ActionContract, ServiceContract } from "../../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
 import { permissionsByRole, subjectTypeOfRole } from "../../services/users/roles.ts";

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ACCESS_TOKEN_TYPE } from "../../lib/access-token.ts";
-import { signJwt } from "../../lib/jwt.ts";
-import type { Jwk } from "../../lib/key-set.ts";
-import { Revocations } from "../../lib/revocations.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
+import { signJwt } from "../../lib/tokens/jwt.ts";
+import type { Jwk } from "../../lib/tokens/key-set.ts";
+import { Revocations } from "../../lib/tokens/revocations.ts";
+import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 import { AccessTokenVerifier } from "../../middlewares/auth/verifier.ts";
 
 const ISSUER = "https://citadel.example.com";

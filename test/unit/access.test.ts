@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { decide, findAction, type Subject } from "../../lib/access.ts";
-import { holds, STAFF } from "../../lib/access-token.ts";
+import { decide, findAction, type Subject } from "../../lib/access/access.ts";
+import { holds, STAFF } from "../../lib/tokens/access-token.ts";
 import type { Access } from "../../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
 import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";

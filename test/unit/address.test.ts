@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { limitKeyOf } from "../../lib/address.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
 
 describe("the key that limits count an address by", () => {
   it.each([

@@ -5,7 +5,7 @@ import { compareSync } from "bcryptjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../lib/config.ts";
 import { hasDatabase, serviceNames } from "../../lib/contracts.ts";
-import { makeDeploymentSecrets } from "../../lib/deployment-secrets.ts";
+import { makeDeploymentSecrets } from "../../lib/deployment/deployment-secrets.ts";
 
 const services = serviceNames();
 

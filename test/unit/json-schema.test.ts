@@ -4,7 +4,7 @@ import Validator from "fastest-validator";
 import { describe, expect, it } from "vitest";
 import { loadContracts } from "../../lib/contracts.ts";
 import type { Rule } from "../../lib/infer.ts";
-import { schemaOfParams, schemaOfResult } from "../../lib/json-schema.ts";
+import { schemaOfParams, schemaOfResult } from "../../lib/openapi/json-schema.ts";
 import { validatorOptions } from "../../lib/validator.ts";
 
 const validator = new (Validator as any)(validatorOptions());

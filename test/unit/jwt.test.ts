@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { describe, expect, it } from "vitest";
-import { signJwt, TokenError, verifyJwt } from "../../lib/jwt.ts";
+import { signJwt, TokenError, verifyJwt } from "../../lib/tokens/jwt.ts";
 import { forge } from "../helpers/forge.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 
 const key = readSigningKey(makeSigningKey("ES256"));
 const rules = { typ: "t+jwt", issuer: "https://issuer", audience: "here", maxLifetime: 600 };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { KeySet } from "../../lib/key-set.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/signing-key.ts";
+import { KeySet } from "../../lib/tokens/key-set.ts";
+import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 
 const { jwk, kid } = readSigningKey(makeSigningKey("ES256"));
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ActionContract, type ServiceContract } from "../../lib/contract.ts";
 import { loadContracts } from "../../lib/contracts.ts";
-import { natsPermissions } from "../../lib/nats-permissions.ts";
+import { natsPermissions } from "../../lib/access/nats-permissions.ts";
 
 const contracts = loadContracts();
 const permissions = natsPermissions(contracts, "citadel");

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ActionContract, ServiceContract } from "../../lib/contract.ts";
 import { loadContracts, routesOf } from "../../lib/contracts.ts";
 import { CitadelError, type ErrorType } from "../../lib/errors.ts";
-import { toOpenApi } from "../../lib/openapi.ts";
+import { toOpenApi } from "../../lib/openapi/openapi.ts";
 
 const options = { version: "1.2.3", issuer: "https://api.example.com" };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { checkPassword } from "../../lib/password-rules.ts";
-import { comparisons } from "../../lib/passwords.ts";
-import { compare, hash } from "../../lib/passwords.worker.ts";
+import { checkPassword } from "../../lib/passwords/rules.ts";
+import { comparisons } from "../../lib/passwords/passwords.ts";
+import { compare, hash } from "../../lib/passwords/worker.ts";
 
 const hashOfCost = (cost: number) =>
   `$2b$${String(cost).padStart(2, "0")}$abcdefghijklmnopqrstuuJ1nYcOFsoF1n9ZBNvxxWoPxVEQpGZxe`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hashOfSession, Revocations } from "../../lib/revocations.ts";
+import { hashOfSession, Revocations } from "../../lib/tokens/revocations.ts";
 
 const LATER = Date.now() / 1000 + 600;
 

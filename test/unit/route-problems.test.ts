@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ServiceContract } from "../../lib/contract.ts";
 import { loadContracts, publicWrites, routesOf } from "../../lib/contracts.ts";
-import { mustBeRoutable } from "../../lib/route-problems.ts";
+import { mustBeRoutable } from "../../lib/access/route-problems.ts";
 
 const action = (rest: string, restricted: string[] | null = ["api"]) => ({
   description: "",

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { lockForProcess } from "../../lib/single-process-lock.ts";
+import { lockForProcess } from "../../lib/database/single-process-lock.ts";
 
 const newFile = () => join(mkdtempSync(join(tmpdir(), "citadel-")), "lock");
 
@@ -32,7 +32,7 @@ describe("the lock of the embedded database", () => {
     for (let file = 0; file < FILES; file += 1)
       writeFileSync(join(folder, String(file)), file % 2 ? String(ended.pid) : "");
     const program = `
-      import { lockForProcess } from ${JSON.stringify(new URL("../../lib/single-process-lock.ts", import.meta.url).href)};
+      import { lockForProcess } from ${JSON.stringify(new URL("../../lib/database/single-process-lock.ts", import.meta.url).href)};
       const start = ${Date.now() + 1_500};
       const held = [];
       for (let file = 0; file < ${FILES}; file += 1) {

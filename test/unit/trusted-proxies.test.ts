@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../lib/config.ts";
-import { TrustedProxies } from "../../lib/trusted-proxies.ts";
+import { TrustedProxies } from "../../lib/network/trusted-proxies.ts";
 
 const CLIENT = "203.0.113.7";
 const EDGE = "173.245.48.5";

@@ -1,1 +1,1 @@
-export { createIdempotencyKeys as up } from "../../../lib/idempotency.ts";
+export { createIdempotencyKeys as up } from "../../../lib/database/idempotency.ts";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
-import { CitadelError } from "./errors.ts";
-import { checkPassword, MAX_BYTES, type Owner } from "./password-rules.ts";
+import { CitadelError } from "../errors.ts";
+import { checkPassword, MAX_BYTES, type Owner } from "./rules.ts";
 
 /** A hash of nothing that anybody knows, by cost: what an unknown user's password is compared with. */
 const NOBODY = "$2b$XX$abcdefghijklmnopqrstuuJ1nYcOFsoF1n9ZBNvxxWoPxVEQpGZxe";
@@ -39,7 +39,7 @@ export class Passwords {
     this.#cost = cost;
     const threads = availableParallelism();
     this.#pool = new Piscina({
-      filename: join(import.meta.dirname, "passwords.worker.ts"),
+      filename: join(import.meta.dirname, "worker.ts"),
       minThreads: 0,
       maxThreads: threads,
       // requests go before passwords

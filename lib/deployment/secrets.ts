@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { makeEncryptionKey } from "./encryption.ts";
-import { makeSigningKey, readSigningKey } from "./signing-key.ts";
-import { signCredential } from "./service-token.ts";
+import { makeEncryptionKey } from "../encryption.ts";
+import { makeSigningKey, readSigningKey } from "../tokens/signing-key.ts";
+import { signCredential } from "../tokens/service-token.ts";
 
 /**
  * Writes a secret unless it is there, and returns what is there. Whole or not at all, and the first of

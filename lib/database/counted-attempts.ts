@@ -5,7 +5,7 @@ import {
   type RateLimiterAbstract,
 } from "rate-limiter-flexible";
 import type { AnyDatabase } from "./database.ts";
-import { CitadelError } from "./errors.ts";
+import { CitadelError } from "../errors.ts";
 
 /** How often something may happen, for each key. */
 export interface Limit {

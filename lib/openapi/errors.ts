@@ -1,7 +1,7 @@
-import type { Route } from "./contracts.ts";
-import { CitadelError, ERROR_TYPES, type ErrorType } from "./errors.ts";
+import type { Route } from "../contracts.ts";
+import { CitadelError, ERROR_TYPES, type ErrorType } from "../errors.ts";
 import type { JsonSchema } from "./json-schema.ts";
-import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./openapi-headers.ts";
+import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./headers.ts";
 
 /** Which errors each operation may answer with, and what they look like. */
 

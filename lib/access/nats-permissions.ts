@@ -1,5 +1,5 @@
 import { decide } from "./access.ts";
-import type { ServiceContract } from "./contract.ts";
+import type { ServiceContract } from "../contract.ts";
 import { declaredActions, declaredHandlers, emittersOf, EVERY_NODE } from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;

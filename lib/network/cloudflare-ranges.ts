@@ -2,13 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where the addresses from which Cloudflare connects are kept; `npm run cloudflare-ranges` renews it. */
-export const RANGES_FILE = join(
-  import.meta.dirname,
-  "..",
-  "deploy",
-  "cloudflare",
-  "ip-ranges.json",
-);
+export const RANGES_FILE = join(import.meta.dirname, "../../deploy/cloudflare/ip-ranges.json");
 
 export interface CloudflareRanges {
   source: string;

@@ -1,5 +1,5 @@
 import { dictionary } from "@zxcvbn-ts/language-common";
-import { CitadelError } from "./errors.ts";
+import { CitadelError } from "../errors.ts";
 
 /** bcrypt takes no notice of what stands after this many bytes. */
 export const MAX_BYTES = 72;

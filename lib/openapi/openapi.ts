@@ -1,7 +1,7 @@
-import type { ActionContract, Method, ServiceContract } from "./contract.ts";
-import { type Route, routesOf } from "./contracts.ts";
+import type { ActionContract, Method, ServiceContract } from "../contract.ts";
+import { type Route, routesOf } from "../contracts.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
-import { ERROR_SCHEMA, errorExamples, errorResponses, errorsOf } from "./openapi-errors.ts";
+import { ERROR_SCHEMA, errorExamples, errorResponses, errorsOf } from "./errors.ts";
 import {
   headerParametersOf,
   headersOf,
@@ -9,8 +9,8 @@ import {
   isTagged,
   NOT_MODIFIED,
   RESPONSE_HEADERS,
-} from "./openapi-headers.ts";
-import { INTRODUCTION } from "./openapi-introduction.ts";
+} from "./headers.ts";
+import { INTRODUCTION } from "./introduction.ts";
 
 /** The description of the API (OpenAPI 3.1), made from the contracts. */
 export interface OpenApi {

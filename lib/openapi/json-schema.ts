@@ -1,5 +1,5 @@
-import type { Direction, Rule, Schema } from "./infer.ts";
-import { type FullRule, inFull } from "./validator.ts";
+import type { Direction, Rule, Schema } from "../infer.ts";
+import { type FullRule, inFull } from "../validator.ts";
 
 /** JSON Schema 2020-12, as far as rules need it. */
 export interface JsonSchema {

@@ -12,7 +12,7 @@ const PROOF_TYPE = "call-proof+jwt";
 const LIFETIME = 10;
 /** How many proofs are remembered at most; beyond that all are refused. */
 const MAX_REMEMBERED = 500_000;
-/** How much longer than it says a token is let in (lib/jwt.ts), and a second more. */
+/** How much longer than it says a token is let in (lib/tokens/jwt.ts), and a second more. */
 const GRACE = 6;
 
 /** Events go to many nodes: each lets an event's proof in once. */
