@@ -39,6 +39,10 @@ const ERRORS = {
   PreconditionFailed: [412, "It was changed since you read it. Read it again, then change it."],
   PayloadTooLarge: [413, "The request is too large."],
   UriTooLong: [414, "The address of the request is too long."],
+  UnsupportedMediaType: [
+    415,
+    "The body is of a kind that is not read here. Send JSON in UTF-8, as 'Content-Type: application/json'.",
+  ],
   VALIDATION_ERROR: [422, "Some parameters are not valid; data says which."],
   TooManyRequests: [429, "Too many requests. Wait, and try again."],
   HeadersTooLarge: [431, "The headers of the request are too large, or too many."],

@@ -23,7 +23,7 @@ const BY_STATUS: Readonly<Record<number, ErrorType>> = {
   400: "BadRequest",
   404: "NotFound",
   413: "PayloadTooLarge",
-  415: "BadRequest",
+  415: "UnsupportedMediaType",
   429: "TooManyRequests",
   503: "ServiceNotAvailable",
   504: "RequestTimeout",

@@ -33,7 +33,7 @@ export function errorsOf({ method, path, contract }: Route): ErrorType[] {
   const types: ErrorType[] = [
     ...ALWAYS,
     ...(hasBody || hasId ? (["BadRequest"] as const) : []),
-    ...(hasBody ? (["PayloadTooLarge"] as const) : []),
+    ...(hasBody ? (["PayloadTooLarge", "UnsupportedMediaType"] as const) : []),
     ...(auth === "required" ? (["AccessTokenRequired"] as const) : []),
     ...(auth === "none" ? [] : OF_TOKENS),
     ...(permissions || subjects ? (["UserNotAuthorized"] as const) : []),

@@ -1,3 +1,4 @@
+import type { ActionContract } from "../../lib/contract.ts";
 import type { Route } from "../../lib/contracts.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { isWithinBounds, type JsonBounds } from "../../lib/network/json-bounds.ts";
@@ -18,15 +19,18 @@ function refuseProto(key: string, value: unknown): unknown {
 /** Refuses what is nested too deeply, or too much, before it is read. */
 function verify(_req: unknown, _res: unknown, body: Buffer, charset: string): void {
   // RFC 8259, 8.1; in another charset the bytes would not say what they seem to
-  if (charset !== "utf-8") throw new CitadelError("BadRequest");
+  if (charset !== "utf-8") throw new CitadelError("UnsupportedMediaType");
   if (!isWithinBounds(body, BOUNDS)) throw new CitadelError("PayloadTooLarge");
 }
+
+const isJsonType = (type = "") => /^application\/json *(;|$)/i.test(type);
+const isFormType = (type = "") => /^application\/x-www-form-urlencoded *(;|$)/i.test(type);
 
 /** Is it a form, and one that its route takes? */
 const isForm =
   (routes: readonly Route[]) =>
   ({ method, headers, parsedUrl }: GatewayRequest) =>
-    /^application\/x-www-form-urlencoded *(;|$)/i.test(headers["content-type"] ?? "") &&
+    isFormType(headers["content-type"]) &&
     routes.some(
       ({ contract, ...route }) =>
         contract.form && route.method === method && route.path === parsedUrl,
@@ -37,3 +41,16 @@ export const bodyParsers = (routes: readonly Route[]) => ({
   json: { limit: BODY_LIMIT, reviver: refuseProto, verify },
   urlencoded: { limit: BODY_LIMIT, extended: false, type: isForm(routes) },
 });
+
+/**
+ * Refuses a body that was not read: without it some parameter would seem to be missing.
+ *
+ * @throws CitadelError UnsupportedMediaType
+ */
+export function mustBeRead({ headers }: GatewayRequest, { form }: ActionContract): void {
+  const type = headers["content-type"];
+  const isEmpty =
+    headers["transfer-encoding"] === undefined && !Number(headers["content-length"] ?? 0);
+  if (isEmpty || isJsonType(type) || (form && isFormType(type))) return;
+  throw new CitadelError("UnsupportedMediaType");
+}

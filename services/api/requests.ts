@@ -1,5 +1,6 @@
 import type { ActionContract } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
+import { mustBeRead } from "./bodies.ts";
 import type { GatewayRequest } from "./gateways.ts";
 
 /** What a request comes to, for the action behind its route. */
@@ -11,14 +12,18 @@ const BODYLESS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "DELET
  * The action's parameters: the path's, over the query's or the body's, never both, and the version that
  * `If-Match` names.
  *
- * @throws CitadelError PreconditionFailed, BadRequest for a version that can be none
+ * @throws CitadelError PreconditionFailed, BadRequest for a version that can be none,
+ *   UnsupportedMediaType for a body that was not read
  */
 export function paramsOf(
-  { method, headers, $params = {} }: GatewayRequest,
+  req: GatewayRequest,
   contract: ActionContract | undefined,
 ): Record<string, unknown> {
+  const { method, headers, $params = {} } = req;
   const { params, query, body } = $params as Record<string, Record<string, unknown> | undefined>;
-  const given = { ...(BODYLESS.has(method) ? query : body), ...params };
+  const isBodyless = BODYLESS.has(method);
+  if (contract && !isBodyless) mustBeRead(req, contract);
+  const given = { ...(isBodyless ? query : body), ...params };
   const name = contract?.version;
   if (name === undefined || contract?.params[name] === undefined) return given;
   const version = versionOf(headers["if-match"]);

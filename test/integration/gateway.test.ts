@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadContracts, routesOf } from "../../lib/contracts.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { type Person, register, request } from "../helpers/http.ts";
+import { without } from "../helpers/without.ts";
 
 describe.skipIf(isMissing)("the gateway", () => {
   let app: App;
@@ -89,6 +90,33 @@ describe.skipIf(isMissing)("the gateway", () => {
   });
 
   it.each([
+    ["a form", "application/x-www-form-urlencoded"],
+    ["a text", "text/plain"],
+    ["what only looks like JSON", "application/jsonp"],
+    ["many parts", "multipart/form-data; boundary=x"],
+    ["nothing in particular", ""],
+  ])("says that a body that is %s is not read, and writes nothing", async (_what, type) => {
+    const before = await request(app, "GET /api/posts");
+    const answer = await request(app, "POST /api/posts", {
+      token: alice.token,
+      headers: { "content-type": type },
+      body: { title: "Hi", body: "There" },
+    });
+    expect(answer.status).toBe(415);
+    expect(answer.body).toMatchObject({
+      type: "UnsupportedMediaType",
+      message: expect.stringContaining("application/json"),
+    });
+    expect((await request(app, "GET /api/posts")).body).toEqual(before.body);
+  });
+
+  it("takes a request without a body as what it is, whatever its type", async () => {
+    const headers = { "content-type": "text/plain" };
+    const empty = await request(app, "POST /api/posts", { token: alice.token, headers, body: "" });
+    expect(empty.body).toMatchObject({ type: "VALIDATION_ERROR" });
+  });
+
+  it.each([
     ["DELETE /api/posts", "GET, HEAD, OPTIONS, POST"],
     ["POST /api/users/me", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"],
     ["GET /api/auth/login", "OPTIONS, POST"],
@@ -119,16 +147,14 @@ describe.skipIf(isMissing)("the gateway", () => {
   });
 
   it("answers 503 while a service is away, names nothing of the inside, and mends itself", async () => {
-    const broker = app.brokerOf("posts");
-    const posts = app.service("posts");
-    await broker.destroyService(posts);
-    // the routes of all others go on
-    expect((await request(app, "GET /health/ready")).status).toBe(200);
-    const { status, body } = await request(app, "GET /api/posts");
-    expect(status).toBe(503);
-    expect(body.type).toBe("ServiceNotAvailable");
-    expect(JSON.stringify(body)).not.toMatch(/posts|node/i);
-    broker.loadService(new URL("../../services/posts/posts.service.ts", import.meta.url).pathname);
+    await without(app, "posts", async () => {
+      // the routes of all others go on
+      expect((await request(app, "GET /health/ready")).status).toBe(200);
+      const { status, body } = await request(app, "GET /api/posts");
+      expect(status).toBe(503);
+      expect(body.type).toBe("ServiceNotAvailable");
+      expect(JSON.stringify(body)).not.toMatch(/posts|node/i);
+    });
     await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(200);
   });
 });

@@ -7,6 +7,7 @@ import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import { startAttacker, steal, stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
 import { administrator, type Person, register, request } from "../helpers/http.ts";
+import { without } from "../helpers/without.ts";
 
 const idOf = (credential: string) =>
   JSON.parse(Buffer.from(credential.split(".")[1]!, "base64url").toString()).jti;
@@ -126,15 +127,7 @@ describe.skipIf(isMissing)("a new signing key of the guard", () => {
       const file = join(app.env.DATA_DIR!, "secrets", "guard", "signing_key");
       const old = readFileSync(file, "utf8");
       const next = makeSigningKey("ES256");
-      const restart = async (pem: string) => {
-        writeFileSync(file, pem);
-        const broker = app.brokerOf("guard");
-        await broker.destroyService(app.service("guard"));
-        broker.loadService(
-          new URL("../../services/guard/guard.service.ts", import.meta.url).pathname,
-        );
-        await broker.waitForServices("guard");
-      };
+      const restart = (pem: string) => without(app, "guard", async () => writeFileSync(file, pem));
       // first known everywhere, then in use
       await restart(`${old}\n${next}`);
       await callFrom(app, "posts", "users.posts", {});

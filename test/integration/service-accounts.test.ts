@@ -148,7 +148,7 @@ describe.skipIf(isMissing)("service accounts", () => {
       body: body.toString(),
       headers: FORM,
     });
-    expect(status).toBe(422);
+    expect(status).toBe(415);
   });
 
   it("lose their tokens at once with their secret, and go on with the next", async () => {

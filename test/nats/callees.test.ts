@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { callFrom } from "../helpers/call.ts";
 import { PASSWORD, register, request } from "../helpers/http.ts";
+import { without } from "../helpers/without.ts";
 
 /** Whatever reached the attacker's node. */
 const caught: unknown[] = [];
@@ -82,12 +83,10 @@ describe.skipIf(isMissing)("a node that proves nothing", () => {
   });
 
   it("is not called in the place of a service that is away", async () => {
-    const broker = app.brokerOf("posts");
-    await broker.destroyService(app.service("posts"));
-    await expect
-      .poll(async () => (await request(app, "GET /api/posts")).body.type)
-      .toBe("ServiceNotAvailable");
-    broker.loadService(new URL("../../services/posts/posts.service.ts", import.meta.url).pathname);
+    await without(app, "posts", async () => {
+      const { body } = await request(app, "GET /api/posts");
+      expect(body.type).toBe("ServiceNotAvailable");
+    });
     await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(200);
     expect(caught).toEqual([]);
   });

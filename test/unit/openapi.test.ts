@@ -229,7 +229,11 @@ describe("the description of the API", () => {
       ["PreconditionFailed", "BadRequest"],
     ],
     ["one with parameters", { params: { a: "string" } }, ["VALIDATION_ERROR"]],
-    ["one with a body", { rest: "PUT /api/notes" }, ["PayloadTooLarge", "BadRequest"]],
+    [
+      "one with a body",
+      { rest: "PUT /api/notes" },
+      ["PayloadTooLarge", "UnsupportedMediaType", "BadRequest"],
+    ],
     ["one that says more", { errors: ["LinkInvalid"] }, ["LinkInvalid"]],
   ])("lists the errors of %s", (_what, changes, types) => {
     const typesOf = (operation: any) =>
