@@ -4,10 +4,10 @@ import {
   type AuditContext,
   type AuditEntry,
   type AuditFact,
-  AuditTrail,
   repeat,
   toEntry,
 } from "../lib/audit.ts";
+import { AuditTrail } from "../lib/audit-trail.ts";
 import { CitadelError, type ErrorType } from "../lib/errors.ts";
 import { toMiddleware } from "../lib/hooks.ts";
 import { ownContext } from "../mixins/contract.ts";

@@ -1,11 +1,10 @@
-import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { endingSessions, partyOf, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
-import { MailLimit } from "./mail-limit.ts";
+import type { MailLimits } from "./mail-limits.ts";
 import type { Login } from "./login.ts";
 import { recoveryAddressOf } from "./recovery-address.ts";
 import type { contract } from "./users.contract.ts";
@@ -15,6 +14,7 @@ import { found, type UsersRepository } from "./users.repository.ts";
 interface Parts {
   readonly accounts: UsersRepository;
   readonly mails: AccountMails;
+  readonly mailLimits: MailLimits;
   readonly login: Login;
   readonly passwords: Passwords;
 }
@@ -26,9 +26,6 @@ export function passwordActions(
   Handlers<typeof contract>["actions"],
   "changePassword" | "forgotPassword" | "resetPassword"
 > {
-  /** How often links may be asked for, by the address of the client. */
-  const asking = new MailLimit(100);
-
   return {
     changePassword: async (ctx) => {
       const { accounts, mails, login, passwords } = parts();
@@ -48,10 +45,10 @@ export function passwordActions(
     },
 
     forgotPassword: async (ctx) => {
-      const { accounts, mails } = parts();
+      const { accounts, mails, mailLimits } = parts();
+      if (!(await mailLimits.allowsLink(ctx.meta.client))) return;
       // the answer and its time say nothing of whether there is an account
       mails.inBackground(async () => {
-        if ((await asking.take(limitKeyOf(ctx.meta.client?.address ?? ""))) > 0) return;
         const account = await accounts.findByEmail(ctx.params.email);
         if (!account || !(await mails.sendLink(account, "reset-password"))) return;
         audit(ctx, { event: "password.forgotten", actor: {}, subject: partyOf(account) });

@@ -19,7 +19,7 @@ import {
   type KnownAddressesDatabase,
   KnownAddressesRepository,
 } from "./known-addresses.repository.ts";
-import { MailLimit } from "./mail-limit.ts";
+import { MailLimits } from "./mail-limits.ts";
 import { LoginLimits } from "./login-limits.ts";
 import { Login } from "./login.ts";
 import { managementActions } from "./management.actions.ts";
@@ -44,13 +44,12 @@ export default class UsersService extends Service {
   declare secondFactor: SecondFactor;
   declare login: Login;
   declare mails: AccountMails;
+  declare mailLimits: MailLimits;
 
   constructor(broker: ServiceBroker) {
     super(broker);
     const config = configOf(broker);
     const allPermissions = permissionsOf(loadContracts());
-    /** How often somebody may name another address, to which mail then goes. */
-    const moving = new MailLimit(10);
 
     this.parseServiceSchema(
       implement<typeof contract>(
@@ -85,6 +84,7 @@ export default class UsersService extends Service {
             ...passwordActions(() => ({
               accounts: this.accounts,
               mails: this.mails,
+              mailLimits: this.mailLimits,
               login: this.login,
               passwords: this.passwords,
             })),
@@ -110,9 +110,7 @@ export default class UsersService extends Service {
 
             updateProfile: async (ctx) => {
               const { sub: id } = ctx.locals.user;
-              const retryAfter = ctx.params.email === undefined ? 0 : await moving.take(id);
-              if (retryAfter > 0)
-                throw new CitadelError("TooManyRequests", { data: { retryAfter } });
+              if (ctx.params.email !== undefined) await this.mailLimits.move(id);
               const { version, ...changes } = ctx.params;
               const changed = await this.accounts.change(id, (account) => {
                 mustBeVersion(account, version);
@@ -166,10 +164,9 @@ export default class UsersService extends Service {
           started: async () => {
             this.accounts = new UsersRepository(this.db);
             this.passwords = new Passwords(config.bcryptCost);
-            this.limits = new LoginLimits(
-              { db: this.db, schema: "users", table: "login_limits" },
-              new KnownAddressesRepository(this.db),
-            );
+            const counters = { db: this.db, schema: "users", table: "login_limits" };
+            this.limits = new LoginLimits(counters, new KnownAddressesRepository(this.db));
+            this.mailLimits = new MailLimits(counters);
             this.secondFactor = new SecondFactor(
               new SecondFactorRepository(this.db),
               new Encryption(config.secret("users", "encryption_key") ?? ""),

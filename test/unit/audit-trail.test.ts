@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type AuditEntry, AuditTrail, toEntry } from "../../lib/audit.ts";
+import { type AuditEntry, toEntry } from "../../lib/audit.ts";
+import { AuditTrail } from "../../lib/audit-trail.ts";
 import { CitadelError } from "../../lib/errors.ts";
 
 const entry = (): AuditEntry => ({
