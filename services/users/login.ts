@@ -64,7 +64,6 @@ export class Login {
     });
     await limits.remember(proved.id, ctx.meta.client);
     void this.#renewHash(proved, credentials.password);
-    audit(ctx, { event: "login.succeeded", actor: partyOf(proved) });
     return proved;
   }
 

@@ -70,9 +70,12 @@ export default class UsersService extends Service {
               const session = { userId: account.id, id: randomUUID() };
               const answer = await ctx.call("auth.createSession", session);
               // a change of the password has ended only the sessions that were there before
-              if (await this.login.isStillRight(account, ctx.params.password)) return answer;
-              await ctx.call("auth.endSessions", { userId: account.id, only: session.id });
-              throw new CitadelError("InvalidCredentials");
+              if (!(await this.login.isStillRight(account, ctx.params.password))) {
+                await ctx.call("auth.endSessions", { userId: account.id, only: session.id });
+                throw new CitadelError("InvalidCredentials");
+              }
+              audit(ctx, { event: "login.succeeded", actor: partyOf(account) });
+              return answer;
             },
 
             ...secondFactorActions(allPermissions, () => ({

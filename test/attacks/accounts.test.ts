@@ -7,6 +7,7 @@ import { signJwt } from "../../lib/tokens/jwt.ts";
 import { UsersRepository } from "../../services/users/users.repository.ts";
 import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { auditOf } from "../helpers/audit.ts";
 import { stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
 import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
@@ -95,6 +96,8 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     const { body: sessions } = await request(app, "GET /api/auth/sessions", { token: alice.token });
     expect(sessions.items.map(({ current }: { current: boolean }) => current)).toEqual([true]);
     expect(await canLogin(alice.username, NEW_PASSWORD)).toBe(true);
+    // and that one is the only one that the trail tells of
+    expect(await auditOf(app, { event: "login.succeeded", userId: alice.id })).toHaveLength(1);
   });
 
   it("uses a link twenty times at once: one wins, and later none", async () => {
