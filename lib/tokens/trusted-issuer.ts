@@ -48,9 +48,12 @@ export function readTrustedIssuers(
   const entries = parseList(json);
   if (!entries) found.push(`must be a JSON list of ${EXAMPLE}`);
   const names = (entries ?? []).map(({ issuer }) => issuer);
+  const headers = (entries ?? []).map(({ header }) => isText(header) && header.toLowerCase());
   for (const [at, entry] of (entries ?? []).entries()) {
     const faults = faultsOf(entry, surroundings);
     if (names.indexOf(entry.issuer) !== at) faults.push("its issuer is listed before");
+    if (headers[at] && headers.indexOf(headers[at]) !== at)
+      faults.push("its header is another entry's; name one that only this issuer's tokens come in");
     found.push(...faults.map((fault) => `entry ${at + 1}: ${fault}`));
   }
   problems.push(...found.map((problem) => `TRUSTED_ISSUERS ${problem}`));

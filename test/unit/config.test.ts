@@ -107,6 +107,14 @@ describe("the configuration", () => {
     ["a password in it", [{ ...issuer, jwksUri: "https://a:b@id.example.com/" }], /jwksUri must/],
     ["our own issuer", [{ ...issuer, issuer: "http://localhost:3000" }], /is our own ISSUER/],
     ["an issuer twice", [issuer, issuer], /entry 2: its issuer is listed before/],
+    [
+      "a header twice",
+      [
+        { ...issuer, header: "X-Assertion" },
+        { ...issuer, issuer: "https://other.example.com/", header: "x-assertion" },
+      ],
+      /entry 2: its header is another entry's; name one/,
+    ],
     ["a role that we have not", [{ ...issuer, roles: { a: ["king"] } }], /'king' is none of our/],
     ["roles that are none", [{ ...issuer, roles: { a: "user" } }], /roles must be like/],
     ["a header that is ours", [{ ...issuer, header: "authorization" }], /not Authorization/],
