@@ -53,6 +53,11 @@ export function audit(ctx: Audited, fact: AuditFact): void {
   recorders.of(ctx.broker).add(ctx as Context, fact);
 }
 
+/** The same, for what somebody may cause as often as they like: repetitions are counted for a minute. */
+export function auditCounted(ctx: Audited, fact: AuditFact): void {
+  recorders.of(ctx.broker).addCounted(ctx as Context, fact);
+}
+
 /** The same for a refusal, if it tells of more than a client that has to sign in. */
 export function auditRefusal(
   ctx: Audited,
@@ -63,9 +68,7 @@ export function auditRefusal(
 ): void {
   if (!(error instanceof CitadelError) || error.code >= 500 || ORDINARY.has(error.type)) return;
   const actor = caller === undefined ? {} : { actor: { name: caller } };
-  recorders
-    .of(ctx.broker)
-    .addCounted(ctx as Context, { event, ...actor, data: { target, type: error.type } });
+  auditCounted(ctx, { event, ...actor, data: { target, type: error.type } });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
-import { audit } from "../../middlewares/audit.ts";
+import { audit, auditCounted } from "../../middlewares/audit.ts";
 import { FIRST_GENERATION, type Holder, type mint } from "./access-tokens.ts";
 import type { contract } from "./auth.contract.ts";
 import { mustHoldAll } from "./delegation.ts";
@@ -45,7 +45,7 @@ export function serviceAccountActions({
       const data = { grant: GRANT };
       if (!account || !isProved) {
         const subject = account && { subject: partyOf(account) };
-        audit(ctx, { event: "login.failed", ...subject, data });
+        auditCounted(ctx, { event: "login.failed", ...subject, data });
         throw new CitadelError("InvalidCredentials", {
           message: "The client's id or its secret is wrong.",
         });

@@ -123,6 +123,17 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect(failed).toHaveLength(1);
   });
 
+  it("leave one entry in the audit trail, however often a secret is guessed in vain", async () => {
+    const client = await make();
+    for (let at = 0; at < 5; at += 1)
+      expect((await tokenOf({ ...client, client_secret: "wrong" })).status).toBe(401);
+    // entries are stored in their order
+    await tokenOf(client);
+    await auditOf(app, { event: "token.issued", userId: client.client_id });
+    const failed = await auditOf(app, { event: "login.failed", userId: client.client_id });
+    expect(failed).toHaveLength(1);
+  });
+
   it.each([
     ["another grant type", { grant_type: "password" }],
     ["no grant type", { grant_type: "" }],
