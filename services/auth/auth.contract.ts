@@ -49,6 +49,8 @@ const SERVICE_ACCOUNT = {
   name: "string",
   permissions: "string[]",
   createdAt: "string",
+  /** The user who made it; null: that was not written down then. */
+  createdBy: { type: "uuid", nullable: true },
   /** When it last got a token; until then, when its secret was made. */
   lastUsedAt: "string",
 } as const;
@@ -80,6 +82,7 @@ const SERVICE_ACCOUNT_EXAMPLE = {
   name: "nightly-import",
   permissions: ["posts:write"],
   createdAt: "2026-11-21T22:32:59.862Z",
+  createdBy: "0d6f6d4a-2c1b-4f0e-9a53-7e1c5b8f9d20",
   lastUsedAt: "2026-11-21T22:32:59.862Z",
 };
 
@@ -241,7 +244,8 @@ export const contract = defineContract({
       },
     },
     createServiceAccount: {
-      description: "Makes an account for a program, with permissions that one holds oneself.",
+      description:
+        "Makes an account for a program, with permissions that one holds oneself. It goes on without its maker.",
       restricted: ["api"],
       auth: "required",
       permissions: "auth:manage",

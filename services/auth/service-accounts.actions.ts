@@ -69,7 +69,8 @@ export function serviceAccountActions({
       const { name, permissions } = ctx.params;
       mustHoldAll(ctx.locals.user, permissions);
       const secret = makeOpaqueToken();
-      const account = await accounts().create(name, permissions, secret);
+      const { sub: createdBy } = ctx.locals.user;
+      const account = await accounts().create({ name, permissions, createdBy }, secret);
       const subject = { id: account.id, name };
       audit(ctx, { event: "service-account.created", subject, data: { permissions } });
       return { ...account, client_id: account.id, client_secret: secret };

@@ -16,6 +16,13 @@ export interface ServiceAccount {
   sid: string;
 }
 
+export interface NewServiceAccount {
+  name: string;
+  permissions: string[];
+  /** A user's id. */
+  createdBy: string;
+}
+
 type Item = ResultOf<"auth.serviceAccounts">["items"][number];
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
@@ -33,14 +40,21 @@ export class ServiceAccountsRepository {
     this.#sessions = sessions;
   }
 
-  async create(name: string, permissions: string[], secret: string): Promise<Item> {
+  async create({ name, permissions, createdBy }: NewServiceAccount, secret: string): Promise<Item> {
     const id = randomUUID();
     return this.#db.transaction().execute(async (trx) => {
       // its first session has its own id
       const sid = await this.#sessions.create({ id, userId: id }, trx);
       const row = await trx
         .insertInto("service_accounts")
-        .values({ id, name, permissions, secret_hash: hashOfToken(secret), session_id: sid })
+        .values({
+          id,
+          name,
+          permissions,
+          created_by: createdBy,
+          secret_hash: hashOfToken(secret),
+          session_id: sid,
+        })
         .returningAll()
         .executeTakeFirstOrThrow();
       return toItem({ ...row, last_used_at: row.created_at });
@@ -137,5 +151,6 @@ const toItem = (row: Selectable<ServiceAccounts> & { last_used_at: Date }): Item
   name: row.name,
   permissions: row.permissions,
   createdAt: row.created_at.toISOString(),
+  createdBy: row.created_by,
   lastUsedAt: row.last_used_at.toISOString(),
 });

@@ -30,6 +30,8 @@ export interface ServiceAccounts {
   secret_hash: string;
   session_id: string;
   created_at: Generated<Date>;
+  /** Whoever made it, if that is known; the account goes on without them. */
+  created_by: string | null;
 }
 
 /** auth's own schema. */

@@ -89,6 +89,7 @@ describe.skipIf(isMissing)("service accounts", () => {
       name: expect.any(String),
       permissions: ["posts:write"],
       createdAt: expect.any(String),
+      createdBy: admin.id,
       lastUsedAt: expect.any(String),
     });
     const { db }: any = app.service("auth");
