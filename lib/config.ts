@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { hasDatabase } from "./contracts.ts";
+import { MAX_LIFETIME } from "./tokens/access-token.ts";
 import type { Algorithm } from "./tokens/jwt.ts";
 import { type RateLimits, readRateLimit } from "./network/rate-limit.ts";
 import { readTrustedIssuers, type TrustedIssuer } from "./tokens/trusted-issuer.ts";
@@ -199,7 +200,7 @@ export function loadConfig(
     webUrl: (env.WEB_URL || issuer).replace(/\/$/, ""),
     smtpUrl,
     mailFrom: env.MAIL_FROM || "Citadel <no-reply@localhost.localdomain>",
-    accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, 86_400),
+    accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, MAX_LIFETIME),
     refreshTokenTtl: integer("REFRESH_TOKEN_TTL", 30 * 86_400, 1, 365 * 86_400),
     callTokenTtl: integer("CALL_TOKEN_TTL", 60, 1, 3_600),
     signingKeyMaxAge: integer("SIGNING_KEY_MAX_AGE", 90 * 86_400, 60, 10 * 365 * 86_400),

@@ -3,6 +3,9 @@ import type { Claims } from "./jwt.ts";
 /** The `typ` of access tokens (RFC 9068). */
 export const ACCESS_TOKEN_TYPE = "at+jwt";
 
+/** The longest life of an access token that is believed, in seconds. */
+export const MAX_LIFETIME = 86_400;
+
 /** What kind of subject a token speaks for. */
 export const SUBJECT_TYPES = [
   "ManagedServiceAccount",

@@ -3,6 +3,7 @@ import {
   ACCESS_TOKEN_TYPE,
   type AccessTokenClaims,
   isSubjectType,
+  MAX_LIFETIME,
 } from "../../lib/tokens/access-token.ts";
 import { CitadelError, type ErrorType } from "../../lib/errors.ts";
 import {
@@ -34,8 +35,6 @@ export interface VerifierOptions extends AccessTokenRules {
   revocations: Revocations;
 }
 
-/** The longest life of an access token that is believed, in seconds. */
-const MAX_LIFETIME = 86_400;
 /** After how long an issuer's keys are asked for again, in milliseconds. */
 const MAX_KEY_AGE = 600_000;
 /** How long an issuer that failed to answer is left alone, in milliseconds. */

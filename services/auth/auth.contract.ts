@@ -194,7 +194,7 @@ export const contract = defineContract({
     impersonate: {
       description:
         "An access token to act in somebody's name, without a refresh token. Not for administrators " +
-        "of the whole, nor for anybody who may do something that one may not do oneself.",
+        "of the whole, nor for anybody who may do something that one may not do oneself. At most 30 a minute.",
       restricted: ["api"],
       auth: "required",
       permissions: "users:impersonate",

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/attachment.ts";
-import type { ResultOf } from "../../lib/contract.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
@@ -15,25 +14,27 @@ import { database } from "../../mixins/database.ts";
 import { every, timers } from "../../mixins/timers.ts";
 import { FIRST_GENERATION, type Holder, mint } from "./access-tokens.ts";
 import { contract } from "./auth.contract.ts";
-import { mustBeAbove } from "./delegation.ts";
+import { identityIn, toUser } from "./identity.ts";
+import { impersonationActions } from "./impersonation.actions.ts";
 import { KeyRing, LOOK_INTERVAL } from "./key-ring.ts";
 import { RefreshTokensRepository, type Verdict } from "./refresh-tokens.repository.ts";
 import { GRANT, serviceAccountActions } from "./service-accounts.actions.ts";
 import { ServiceAccountsRepository } from "./service-accounts.repository.ts";
 import { endSessions, renewSessions, type Teller } from "./session-end.ts";
-import { type OwnedSession, SessionsRepository, type Which } from "./sessions.repository.ts";
+import { SessionEndsRepository, type Which } from "./session-ends.repository.ts";
+import { type OwnedSession, SessionsRepository } from "./sessions.repository.ts";
 import { SigningKeysRepository } from "./signing-keys.repository.ts";
 import type { AuthDatabase } from "./tables.ts";
+import { inSeconds, LEEWAY } from "./token-life.ts";
 
 /** How often is deleted what does not matter any more, in milliseconds. */
 const PURGE_INTERVAL = 600_000;
-
-const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1000);
 
 /** Sessions and the tokens that prove them. Who the users are, the users service knows. */
 export default class AuthService extends Service {
   declare db: Kysely<AuthDatabase>;
   declare sessions: SessionsRepository;
+  declare sessionEnds: SessionEndsRepository;
   declare refreshTokens: RefreshTokensRepository;
   declare accounts: ServiceAccountsRepository;
   declare keys: KeyRing;
@@ -46,18 +47,22 @@ export default class AuthService extends Service {
     const { accessTokenTtl, refreshTokenTtl, issuer } = config;
     const encryption = readEncryption(config.secret("auth", "encryption_key"));
 
-    /** For how long what is over has to be remembered, in seconds; clocks differ a little. */
-    const memory = accessTokenTtl + 60;
-
     this.purge = async () => {
-      await this.refreshTokens.purge();
-      await this.sessions.purge(memory);
-      await this.keys.purge(memory);
+      const purges = {
+        "refresh tokens": () => this.refreshTokens.purge(),
+        sessions: () => this.sessionEnds.purge(),
+        keys: () => this.keys.purge(accessTokenTtl + LEEWAY),
+      };
+      // one that fails does not keep the others from it
+      for (const [what, purge] of Object.entries(purges))
+        await purge().catch((err: unknown) =>
+          this.logger.warn({ err }, `Old ${what} could not be deleted. It is tried again.`),
+        );
     };
 
     const sign = (holder: Holder) => mint(holder, this.keys.current, config);
 
-    const end = (ctx: Teller, which: Which) => endSessions(ctx, this.sessions, which, memory);
+    const end = (ctx: Teller, which: Which) => endSessions(ctx, this.sessionEnds, which);
 
     /** The session that a refresh token continues. Reuse ends it: somebody else has the token, too. */
     const continued = async (ctx: Teller, verdict: Verdict): Promise<OwnedSession> => {
@@ -71,26 +76,6 @@ export default class AuthService extends Service {
       });
       await end(ctx, { id: session.id });
       throw new CitadelError("RefreshTokenReused");
-    };
-
-    /**
-     * Who somebody is, asked once the session is there: whatever changes from then on calls its tokens
-     * back. Where it cannot be known, the session has never been.
-     */
-    const identityIn = async (
-      ctx: Teller,
-      sid: string,
-      userId: string,
-      check: (identity: ResultOf<"users.identity">) => void = () => undefined,
-    ) => {
-      try {
-        const identity = await ctx.call("users.identity", { id: userId });
-        check(identity);
-        return identity;
-      } catch (error) {
-        await this.sessions.discard(sid);
-        throw error;
-      }
     };
 
     const tellOfNewKey = async (ctx: Teller, { kid, alg }: { kid: string; alg: string }) => {
@@ -112,7 +97,7 @@ export default class AuthService extends Service {
                 await this.sessions.create({ id: sid, userId, expiresAt, client }, trx);
                 await this.refreshTokens.store(sid, refreshToken, expiresAt, trx);
               });
-              const identity = await identityIn(ctx, sid, userId);
+              const identity = await identityIn(ctx, this.sessions, sid, userId);
               return {
                 ...sign({ ...identity, sid, generation: FIRST_GENERATION }),
                 refresh_token: refreshToken,
@@ -166,43 +151,14 @@ export default class AuthService extends Service {
                 });
             },
 
-            renewSessions: (ctx) => renewSessions(ctx, this.sessions, ctx.params.userId, memory),
+            renewSessions: (ctx) => renewSessions(ctx, this.sessionEnds, ctx.params.userId),
 
             endSessions: async (ctx) => {
               const { userId, except, only } = ctx.params;
               await end(ctx, only === undefined ? { userId, except } : { userId, id: only });
             },
 
-            impersonate: async (ctx) => {
-              const { sub, username, sid: parent } = ctx.locals.user;
-              const { userId } = ctx.params;
-              mustBeAbove(ctx.locals.user, await ctx.call("users.identity", { id: userId }));
-              const sid = await this.sessions.createWithin({
-                userId,
-                expiresAt: inSeconds(accessTokenTtl),
-                client: ctx.meta.client,
-                impersonator: { id: sub, username, sid: parent },
-              });
-              if (sid === undefined)
-                throw new CitadelError("UserNotAuthorized", {
-                  message: "Sign in here first: it takes a session that can be ended.",
-                });
-              const identity = await identityIn(ctx, sid, userId, (current) =>
-                mustBeAbove(ctx.locals.user, current),
-              );
-              const user = toUser(identity);
-              audit(ctx, {
-                event: "impersonation.started",
-                subject: { id: user.id, name: user.username },
-                data: { session: sid },
-              });
-              const act = { sub, username };
-              const subjectType = "ImpersonatedUserAccount";
-              return {
-                ...sign({ ...identity, sid, generation: FIRST_GENERATION, subjectType, act }),
-                user,
-              };
-            },
+            ...impersonationActions({ sessions: () => this.sessions, sign, accessTokenTtl }),
 
             ...serviceAccountActions({ accounts: () => this.accounts, end, sign }),
 
@@ -213,13 +169,10 @@ export default class AuthService extends Service {
             },
 
             revocations: async () => {
-              const recalled = await this.sessions.recalled(memory);
-              const sessions = recalled.map(({ id, at, generation }) => ({
-                hash: hashOfSession(id),
-                until: Math.ceil(at.getTime() / 1000) + memory,
-                generation,
-              }));
-              return { sessions };
+              const recalled = await this.sessionEnds.recalled();
+              return {
+                sessions: recalled.map(({ id, ...rest }) => ({ hash: hashOfSession(id), ...rest })),
+              };
             },
 
             whoami: async (ctx) => ({
@@ -255,6 +208,7 @@ export default class AuthService extends Service {
           ],
           started: async () => {
             this.sessions = new SessionsRepository(this.db, config);
+            this.sessionEnds = new SessionEndsRepository(this.db, config);
             this.refreshTokens = new RefreshTokensRepository(this.db, config);
             this.accounts = new ServiceAccountsRepository(this.db, this.sessions);
             this.keys = new KeyRing({
@@ -275,14 +229,6 @@ export default class AuthService extends Service {
     );
   }
 }
-
-/** What a token answer says of a user. */
-const toUser = ({ id, username, email, roles }: ResultOf<"users.identity">) => ({
-  id,
-  username,
-  email,
-  roles,
-});
 
 /** @throws Error that says what to do without a key that can be used */
 function readEncryption(keys: string | undefined): Encryption {

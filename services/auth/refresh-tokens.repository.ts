@@ -1,13 +1,10 @@
 import { type Kysely, sql } from "kysely";
 import type { Client } from "../../lib/client.ts";
 import { hashOfToken } from "../../lib/tokens/opaque-token.ts";
-import {
-  columnsOf,
-  deleteInBatches,
-  type OwnedSession,
-  type Realm,
-} from "./sessions.repository.ts";
+import { deleteInBatches } from "./session-ends.repository.ts";
+import { columnsOf, type OwnedSession, type SessionsOptions } from "./sessions.repository.ts";
 import type { AuthDatabase } from "./tables.ts";
+import { newestTokenEnd } from "./token-life.ts";
 
 /**
  * What a refresh token is worth: its session may go on (also where the same was asked before, and the
@@ -17,7 +14,7 @@ export type Verdict =
   | { outcome: "good" | "repeated" | "reused"; session: OwnedSession }
   | { outcome: "invalid" };
 
-export interface RefreshTokensOptions extends Realm {
+export interface RefreshTokensOptions extends SessionsOptions {
   /** For how long the same request gets the same answer, in seconds. */
   refreshGrace: number;
 }
@@ -59,17 +56,28 @@ export class RefreshTokensRepository {
   ): Promise<Verdict> {
     return this.#db.transaction().execute(async (trx) => {
       const verdict = await this.#judge(trx, token, next, true);
-      if (verdict.outcome !== "good") return verdict;
+      if (verdict.outcome === "invalid" || verdict.outcome === "reused") return verdict;
       const { id } = verdict.session;
-      await trx
-        .updateTable("refresh_tokens")
-        .set({ used_at: sql`now()` })
-        .where("hash", "=", hashOfToken(token))
-        .execute();
-      await this.store(id, next, expiresAt, trx);
+      const isFirst = verdict.outcome === "good";
+      if (isFirst) {
+        await trx
+          .updateTable("refresh_tokens")
+          .set({ used_at: sql`now()` })
+          .where("hash", "=", hashOfToken(token))
+          .execute();
+        await this.store(id, next, expiresAt, trx);
+      }
       await trx
         .updateTable("sessions")
-        .set({ last_used_at: sql`now()`, expires_at: expiresAt, ...columnsOf(client) })
+        .set({
+          // a repeated request gets an access token of its own
+          tokens_until: newestTokenEnd(this.#options.accessTokenTtl),
+          ...(isFirst && {
+            last_used_at: sql`now()`,
+            expires_at: expiresAt,
+            ...columnsOf(client),
+          }),
+        })
         .where("id", "=", id)
         .execute();
       return verdict;

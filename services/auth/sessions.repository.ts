@@ -1,16 +1,12 @@
 import { randomUUID } from "node:crypto";
-import {
-  type Kysely,
-  type Selectable,
-  type SelectQueryBuilder,
-  sql,
-  type UpdateObject,
-} from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 import type { Client } from "../../lib/client.ts";
+import { CitadelError } from "../../lib/errors.ts";
 import type { ResultOf } from "../../lib/contract.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
 import type { AuthDatabase, Sessions } from "./tables.ts";
+import { newestTokenEnd, tokenEnd } from "./token-life.ts";
 
 /** What sessions are bound to: those of another tenant or environment are none here. */
 export interface Realm {
@@ -18,11 +14,17 @@ export interface Realm {
   readonly environmentId: string;
 }
 
-/** Who acts in a user's name, and in which session of their own. */
+export interface SessionsOptions extends Realm {
+  /** In seconds. */
+  accessTokenTtl: number;
+}
+
+/** Who acts in a user's name, and in which session of their own: as their token says. */
 export interface Impersonator {
   id: string;
   username: string;
   sid: string;
+  generation: number;
 }
 
 export interface NewSession {
@@ -35,11 +37,6 @@ export interface NewSession {
   impersonator?: Impersonator;
 }
 
-/** One session, of this user if one is named, or all of a user's, but perhaps one. */
-export type Which =
-  | { id: string; userId?: string }
-  | { userId: string; except?: string | undefined };
-
 /** A session and whose it is. */
 export interface OwnedSession {
   id: string;
@@ -48,14 +45,6 @@ export interface OwnedSession {
 }
 
 type Item = ResultOf<"auth.sessions">["items"][number];
-
-/** How many rows are deleted at once, so that nobody waits long for one of them. */
-const BATCH = 1_000;
-
-/** Deletes batch by batch until there is no more. @param remove deletes one, and says how many rows it had */
-export async function deleteInBatches(remove: (size: number) => Promise<bigint>): Promise<void> {
-  while ((await remove(BATCH)) >= BATCH);
-}
 
 /** Where a session was used from. */
 export const columnsOf = (client: Client | undefined) => ({
@@ -67,10 +56,12 @@ export const columnsOf = (client: Client | undefined) => ({
 export class SessionsRepository {
   readonly #db: Kysely<AuthDatabase>;
   readonly #realm: Realm;
+  readonly #accessTokenTtl: number;
 
-  constructor(db: Kysely<AuthDatabase>, realm: Realm) {
+  constructor(db: Kysely<AuthDatabase>, options: SessionsOptions) {
     this.#db = db;
-    this.#realm = realm;
+    this.#realm = options;
+    this.#accessTokenTtl = options.accessTokenTtl;
   }
 
   /** @param db the transaction, if it is part of one @returns its id */
@@ -89,6 +80,7 @@ export class SessionsRepository {
         impersonator_id: impersonator?.id ?? null,
         impersonator: impersonator?.username ?? null,
         parent_id: impersonator?.sid ?? null,
+        tokens_until: tokenEnd(this.#accessTokenTtl),
       })
       .execute();
     return id;
@@ -97,27 +89,38 @@ export class SessionsRepository {
   /**
    * Creates a session in which somebody acts in another's name. It ends with the one that they have.
    *
-   * @returns its id; undefined: theirs has ended, or is none of ours
+   * @returns its id
+   * @throws CitadelError UserNotAuthorized: theirs has ended, or is none of ours; AccessTokenExpired: what
+   * their token says of them is not so any more
    */
-  async createWithin(session: NewSession & { impersonator: Impersonator }) {
+  async createWithin(session: NewSession & { impersonator: Impersonator }): Promise<string> {
+    const { sid, generation } = session.impersonator;
     return this.#db.transaction().execute(async (trx) => {
-      // who ends theirs waits, and then finds this one
+      // who ends theirs waits, and then finds this one. Who begins another waits, too: locks that are
+      // shared could follow each other for ever, and who ends theirs would never come through
       const parent = await trx
-        .selectFrom("sessions")
-        .select("id")
-        .where("id", "=", session.impersonator.sid)
+        .updateTable("sessions")
+        // it is not forgotten before this one
+        .set({ tokens_until: newestTokenEnd(this.#accessTokenTtl) })
+        .where("id", "=", sid)
         .where("ended_at", "is", null)
-        .forShare()
+        .returning("generation")
         .executeTakeFirst();
-      return parent && this.create(session, trx);
+      if (!parent)
+        throw new CitadelError("UserNotAuthorized", {
+          message: "Sign in here first: it takes a session that can be ended.",
+        });
+      // who calls its tokens back has passed already, and would not find this one
+      if (parent.generation !== generation) throw new CitadelError("AccessTokenExpired");
+      return this.create(session, trx);
     });
   }
 
-  /** Notes that a living session is used. @returns is it one? */
+  /** Notes that a living session is used, for a token. @returns is it one? */
   async use(id: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable("sessions")
-      .set({ last_used_at: sql`now()` })
+      .set({ last_used_at: sql`now()`, tokens_until: newestTokenEnd(this.#accessTokenTtl) })
       .where("id", "=", id)
       .where("tenant_id", "=", this.#realm.tenantId)
       .where("environment_id", "=", this.#realm.environmentId)
@@ -145,112 +148,9 @@ export class SessionsRepository {
     );
   }
 
-  /**
-   * Ends a session, or all of a user's, and the impersonations that were begun in them.
-   *
-   * @returns `ended`: those that lived until now; `told`: all that every node has to refuse, which are
-   * also those that ended in the last `seconds`
-   */
-  async end(which: Which, seconds: number): Promise<{ ended: OwnedSession[]; told: string[] }> {
-    let chosen = this.#db.selectFrom("sessions").select("id");
-    if ("id" in which) chosen = chosen.where("id", "=", which.id);
-    if (which.userId !== undefined) chosen = chosen.where("user_id", "=", which.userId);
-    if ("except" in which) chosen = chosen.where("id", "is distinct from", which.except ?? null);
-    const ended = await this.#updateLiving(chosen, { ended_at: sql`now()` });
-    const told = await this.#endedIn(seconds)
-      .where(({ eb, or }) => or([eb("id", "in", chosen), eb("parent_id", "in", chosen)]))
-      .execute();
-    return {
-      ended: ended.map(({ id, user_id, generation }) => ({ id, userId: user_id, generation })),
-      told: told.map(({ id }) => id),
-    };
-  }
-
-  /** Calls the tokens of a user's sessions back, and of the impersonations that were begun in them. */
-  async renew(userId: string): Promise<{ id: string; generation: number }[]> {
-    const chosen = this.#db.selectFrom("sessions").select("id").where("user_id", "=", userId);
-    return this.#updateLiving(chosen, {
-      generation: sql`generation + 1`,
-      renewed_at: sql`now()`,
-    });
-  }
-
-  /**
-   * Changes living sessions, then the impersonations that were begun in them: in this order, so that by
-   * then nobody begins another.
-   */
-  async #updateLiving(
-    chosen: SelectQueryBuilder<AuthDatabase, "sessions", { id: string }>,
-    changes: UpdateObject<AuthDatabase, "sessions">,
-  ) {
-    return this.#db.transaction().execute(async (trx) => {
-      const update = (column: "id" | "parent_id") =>
-        trx
-          .updateTable("sessions")
-          .set(changes)
-          .where("ended_at", "is", null)
-          .where(column, "in", chosen)
-          .returning(["id", "user_id", "generation"])
-          .execute();
-      const own = await update("id");
-      return [...own, ...(await update("parent_id"))];
-    });
-  }
-
   /** A session whose user nobody knows, as if it had never been. */
   async discard(id: string): Promise<void> {
     await this.#db.deleteFrom("sessions").where("id", "=", id).execute();
-  }
-
-  /** The sessions that ended, or called tokens back, in the last `seconds`: since when which are refused. */
-  async recalled(seconds: number): Promise<{ id: string; at: Date; generation?: number }[]> {
-    const ended = await this.#endedIn(seconds).execute();
-    const renewed = await this.#db
-      .selectFrom("sessions")
-      .select(["id", "renewed_at", "generation"])
-      .where("ended_at", "is", null)
-      .where("renewed_at", ">", sql<Date>`now() - make_interval(secs => ${seconds})`)
-      .execute();
-    return [
-      ...ended.flatMap(({ id, ended_at: at }) => (at ? [{ id, at }] : [])),
-      ...renewed.flatMap(({ id, renewed_at: at, generation }) =>
-        at ? [{ id, at, generation }] : [],
-      ),
-    ];
-  }
-
-  #endedIn(seconds: number) {
-    return this.#db
-      .selectFrom("sessions")
-      .select(["id", "ended_at"])
-      .where("ended_at", ">", sql<Date>`now() - make_interval(secs => ${seconds})`);
-  }
-
-  /**
-   * Deletes the sessions of which no token can live: a user's when the last refresh token would have
-   * expired, also if it was ended before, so that reuse is seen until then.
-   *
-   * @param seconds how long an access token may outlive its session
-   */
-  async purge(seconds: number): Promise<void> {
-    await deleteInBatches(async (size) => {
-      const { numDeletedRows } = await this.#db
-        .deleteFrom("sessions")
-        .where("id", "in", ({ selectFrom }) =>
-          selectFrom("sessions")
-            .select("id")
-            .where(
-              ({ fn }) => fn.coalesce("expires_at", "ended_at"),
-              "<",
-              sql<Date>`now() - make_interval(secs => ${seconds})`,
-            )
-            .limit(size)
-            .forUpdate()
-            .skipLocked(),
-        )
-        .executeTakeFirstOrThrow();
-      return numDeletedRows;
-    });
   }
 }
 

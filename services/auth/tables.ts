@@ -21,6 +21,8 @@ export interface Sessions {
   /** Its tokens of older ones are refused. */
   generation: Generated<number>;
   renewed_at: Generated<Date | null>;
+  /** Until when its newest access token lives, whatever ACCESS_TOKEN_TTL was then. */
+  tokens_until: Generated<Date>;
 }
 
 export interface ServiceAccounts {

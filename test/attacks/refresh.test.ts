@@ -6,6 +6,8 @@ import { auditOf } from "../helpers/audit.ts";
 import { administrator, login, PASSWORD, register, request } from "../helpers/http.ts";
 import { claimsOf, faultOf, refresh } from "../helpers/tokens.ts";
 
+const REALM = { tenantId: "default", environmentId: "development" };
+
 /** How many refresh tokens a session ever had. */
 async function tokensOf(app: App, accessToken: string): Promise<number> {
   const rows = await (app.service("auth") as any).db
@@ -90,7 +92,7 @@ describe.skipIf(isMissing)("a refresh token", () => {
     const { refreshToken } = await register(app);
     const { body } = await refresh(app, refreshToken, randomUUID());
     const worth = async (refreshGrace: number) => {
-      const options = { tenantId: "default", environmentId: "development", refreshGrace };
+      const options = { ...REALM, accessTokenTtl: 600, refreshGrace };
       const tokens = new RefreshTokensRepository((app.service("auth") as any).db, options);
       return (await tokens.judge(refreshToken, body.refresh_token)).outcome;
     };
@@ -114,9 +116,8 @@ describe.skipIf(isMissing)("a refresh token", () => {
 
   it("is worth nothing for another tenant or in another environment on the same database", async () => {
     const { refreshToken } = await register(app);
-    const realm = { tenantId: "default", environmentId: "development" };
     const worth = async (changed: object) => {
-      const options = { ...realm, refreshGrace: 10, ...changed };
+      const options = { ...REALM, accessTokenTtl: 600, refreshGrace: 10, ...changed };
       const tokens = new RefreshTokensRepository((app.service("auth") as any).db, options);
       return (await tokens.judge(refreshToken, "next")).outcome;
     };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type AuthService from "../../services/auth/auth.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
-import { administrator, type Person, register, request } from "../helpers/http.ts";
+import { administrator, login, type Person, register, request } from "../helpers/http.ts";
 import { claimsOf, faultOf, tokenFor } from "../helpers/tokens.ts";
 
 describe.skipIf(isMissing)("impersonation", () => {
@@ -20,6 +20,16 @@ describe.skipIf(isMissing)("impersonation", () => {
 
   const impersonate = (token: string, userId: string) =>
     request(app, "POST /api/auth/impersonate", { token, body: { userId } });
+
+  const setRoles = (id: string, roles: string[]) =>
+    request(app, `PUT /api/users/${id}/roles`, { token: admin.token, body: { roles } });
+
+  /** Another who may impersonate. */
+  const makeDeputy = async (): Promise<Person> => {
+    const { id, username, password } = await register(app);
+    expect((await setRoles(id, ["admin"])).status).toBe(200);
+    return login(app, username, password);
+  };
 
   const sessionsOf = async ({ token }: Person): Promise<any[]> =>
     (await request(app, "GET /api/auth/sessions", { token })).body.items;
@@ -123,6 +133,33 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect(await count()).toBe(before);
   });
 
+  it("does not begin with a token that is called back meanwhile", async () => {
+    const deputy = await makeDeputy();
+    const before = await count();
+    const auth = app.service("auth") as unknown as AuthService;
+    const begin = auth.sessions.createWithin.bind(auth.sessions);
+    const spy = vi.spyOn(auth.sessions, "createWithin").mockImplementationOnce(async (session) => {
+      await setRoles(deputy.id, ["user"]);
+      return begin(session);
+    });
+    const { status, body } = await impersonate(deputy.token, alice.id);
+    spy.mockRestore();
+    expect([status, body.type]).toEqual([401, "AccessTokenExpired"]);
+    expect(await count()).toBe(before);
+  });
+
+  it("is refused for a while to who asks without pause, and to nobody else", async () => {
+    const deputy = await makeDeputy();
+    for (let at = 0; at < 30; at += 1)
+      expect((await impersonate(deputy.token, deputy.id)).status).toBe(403);
+    const before = await count();
+    const { status, headers, body } = await impersonate(deputy.token, alice.id);
+    expect([status, body.type]).toEqual([429, "TooManyRequests"]);
+    expect(Number(headers.get("retry-after"))).toBe(body.data.retryAfter);
+    expect(await count()).toBe(before);
+    expect((await impersonate((await makeDeputy()).token, alice.id)).status).toBe(200);
+  });
+
   it("ends with the session that it was begun in, though both happen at once", async () => {
     const other = await administrator(app);
     const [, ...begun] = await Promise.all([
@@ -145,10 +182,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     ])
       expect((await request(app, route, { token })).body.type).toBe("UserNotAuthorized");
     const boss = await register(app, "boss");
-    await request(app, `PUT /api/users/${boss.id}/roles`, {
-      token: admin.token,
-      body: { roles: ["admin"] },
-    });
+    await setRoles(boss.id, ["admin"]);
     const asBoss = (await impersonate(admin.token, boss.id)).body.access_token;
     expect(claimsOf(asBoss).permissions.users).toContain("impersonate");
     expect((await impersonate(asBoss, alice.id)).body.type).toBe("UserNotAuthorized");

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type AuthService from "../../services/auth/auth.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { administrator, type Person, register, request } from "../helpers/http.ts";
@@ -174,6 +175,32 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect((await tokenOf(old)).body.type).toBe("InvalidCredentials");
     const next = await tokenOf(changed.body);
     expect(await faultOf(app, next.body.access_token)).toBeUndefined();
+  });
+
+  it("keep the session of their secret, though it has ended and the next was never made", async () => {
+    const auth = app.service("auth") as unknown as AuthService;
+    const [client, other] = [await make(), await make()];
+    const broken = vi.spyOn(auth.accounts, "changeSecret").mockRejectedValueOnce(new Error("away"));
+    expect((await post(`/${client.client_id}/secret`, admin.token)).status).toBe(500);
+    broken.mockRestore();
+    await request(app, `DELETE /api/auth/service-accounts/${other.client_id}`, {
+      token: admin.token,
+    });
+    const ids = [client.client_id, other.client_id];
+    const past = new Date(Date.now() - 1_000);
+    await auth.db
+      .updateTable("sessions")
+      .set({ ended_at: past, tokens_until: past })
+      .where("id", "in", ids)
+      .execute();
+    // what fails beside it is tried again the next time
+    const failing = vi.spyOn(auth.refreshTokens, "purge").mockRejectedValueOnce(new Error("away"));
+    await auth.purge();
+    failing.mockRestore();
+    const left = await auth.db.selectFrom("sessions").select("id").where("id", "in", ids).execute();
+    expect(left).toEqual([{ id: client.client_id }]);
+    const { body } = await post(`/${client.client_id}/secret`, admin.token);
+    expect((await tokenOf(body)).status).toBe(200);
   });
 
   it("lose their tokens at once when they are removed", async () => {

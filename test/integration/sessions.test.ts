@@ -130,9 +130,19 @@ describe.skipIf(isMissing)("sessions", () => {
   it("go on when a refresh is asked for again because its answer was lost", async () => {
     const { refreshToken } = await register(app);
     const lost = await refresh(app, refreshToken, KEY);
+    const { db }: any = app.service("auth");
+    const { sid } = claimsOf(lost.body.access_token);
+    const session = db.updateTable("sessions").where("id", "=", sid);
+    await session.set({ tokens_until: new Date(0) }).execute();
     const again = await refresh(app, refreshToken, KEY);
     expect(again.status).toBe(200);
     expect(again.body.refresh_token).toBe(lost.body.refresh_token);
+    const { tokens_until } = await db
+      .selectFrom("sessions")
+      .select("tokens_until")
+      .where("id", "=", sid)
+      .executeTakeFirst();
+    expect(tokens_until.getTime() / 1000).toBeGreaterThan(claimsOf(again.body.access_token).exp);
     expect(await faultOf(app, again.body.access_token)).toBeUndefined();
     expect((await refresh(app, again.body.refresh_token)).status).toBe(200);
   });
@@ -149,11 +159,17 @@ describe.skipIf(isMissing)("sessions", () => {
       .set({ expires_at: past })
       .where("session_id", "=", sid)
       .execute();
-    await db.updateTable("sessions").set({ expires_at: past }).where("id", "=", sid).execute();
-    // as two nodes would, at once
-    await Promise.all([auth.purge(), auth.purge()]);
+    const change = (changes: object) =>
+      db.updateTable("sessions").set(changes).where("id", "=", sid).execute();
     const left = async (table: string, column: string, id: string) =>
       (await db.selectFrom(table).selectAll().where(column, "=", id).execute()).length;
+    await change({ expires_at: past });
+    await auth.purge();
+    // its access token still lives, and may have to be refused
+    expect(await left("sessions", "id", sid)).toBe(1);
+    await change({ tokens_until: past });
+    // as two nodes would, at once
+    await Promise.all([auth.purge(), auth.purge()]);
     expect(await left("sessions", "id", sid)).toBe(0);
     expect(await left("refresh_tokens", "session_id", sid)).toBe(0);
     // the used one too: its reuse must be seen
@@ -172,6 +188,53 @@ describe.skipIf(isMissing)("sessions that were ended", () => {
     try {
       expect(await faultOf(second, token)).toBe("AccessTokenRevoked");
       expect(await faultOf(second, other.token)).toBeUndefined();
+    } finally {
+      await second.stop();
+    }
+  });
+
+  it("stay so though ACCESS_TOKEN_TTL is lower now: their tokens live as long as before", async () => {
+    const first = await startApp();
+    const [ended, renewed, purged, used] = [
+      await register(first),
+      await register(first),
+      await register(first),
+      await register(first),
+    ];
+    for (const { token } of [ended, purged])
+      await request(first, "POST /api/auth/logout", { token });
+    const { token } = await administrator(first);
+    await request(first, `PUT /api/users/${renewed.id}/roles`, {
+      token,
+      body: { roles: ["moderator"] },
+    });
+    // some time goes by
+    const { db }: any = first.service("auth");
+    const ago = new Date(Date.now() - 300_000);
+    for (const [column, whose] of [
+      ["ended_at", [ended, purged]],
+      ["renewed_at", [renewed]],
+      ["expires_at", [purged]],
+    ] as const)
+      for (const one of whose)
+        await db
+          .updateTable("sessions")
+          .set({ [column]: ago })
+          .where("id", "=", claimsOf(one.token).sid)
+          .execute();
+    const second = await restart(first, { ACCESS_TOKEN_TTL: "1" });
+    try {
+      const auth: any = second.service("auth");
+      await auth.purge();
+      expect(await faultOf(second, ended.token)).toBe("AccessTokenRevoked");
+      expect(await faultOf(second, renewed.token)).toBe("AccessTokenExpired");
+      expect(await faultOf(second, purged.token)).toBe("AccessTokenRevoked");
+      // a shorter token does not make the longer one be forgotten
+      expect((await refresh(second, used.refreshToken)).status).toBe(200);
+      await request(second, "POST /api/auth/logout", { token: used.token });
+      const { sid, exp } = claimsOf(used.token);
+      const recalled = await auth.sessionEnds.recalled();
+      expect(recalled.find(({ id }: any) => id === sid).until).toBeGreaterThan(exp);
     } finally {
       await second.stop();
     }
