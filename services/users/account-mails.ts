@@ -2,7 +2,13 @@ import { Background } from "../../lib/background.ts";
 import type { Config } from "../../lib/config.ts";
 import { Mailer, mailFolder, type MailLog } from "../../lib/mailer.ts";
 import type { LinkPurpose } from "./links.repository.ts";
-import { emailChanged, LINK_MAILS, passwordChanged } from "./mails.ts";
+import {
+  emailChanged,
+  LINK_MAILS,
+  passwordChanged,
+  recoveryCodesRenewed,
+  secondFactorEnabled,
+} from "./mails.ts";
 import { recoveryAddressOf } from "./recovery-address.ts";
 import type { Account, Changed, UsersRepository } from "./users.repository.ts";
 
@@ -55,6 +61,14 @@ export class AccountMails {
 
   passwordChanged(account: Account): void {
     this.#mailer.send({ to: recoveryAddressOf(account), ...passwordChanged });
+  }
+
+  secondFactorEnabled(account: Account): void {
+    this.#mailer.send({ to: recoveryAddressOf(account), ...secondFactorEnabled });
+  }
+
+  recoveryCodesRenewed(account: Account): void {
+    this.#mailer.send({ to: recoveryAddressOf(account), ...recoveryCodesRenewed });
   }
 
   /** Tells who can still set the password, and asks at the new one, if there is a new one. */

@@ -58,3 +58,19 @@ export const emailChanged: Content = {
       "If this address was verified, such links come here for three more days.",
   ),
 };
+
+export const secondFactorEnabled: Content = {
+  subject: "Your account has a second factor",
+  text: paragraphs(
+    "A second factor was set up for your account. Whoever signs in needs its codes from now on.",
+    DOUBT,
+  ),
+};
+
+export const recoveryCodesRenewed: Content = {
+  subject: "Your recovery codes were renewed",
+  text: paragraphs(
+    "New recovery codes were made for your account. Those that you have from before are worth nothing now.",
+    DOUBT,
+  ),
+};
