@@ -3,6 +3,7 @@ import type { Config } from "../../lib/config.ts";
 import { Mailer, mailFolder, type MailLog } from "../../lib/mailer.ts";
 import type { LinkPurpose } from "./links.repository.ts";
 import {
+  addressRestored,
   emailChanged,
   LINK_MAILS,
   passwordChanged,
@@ -46,10 +47,10 @@ export class AccountMails {
    * @returns was it? An account gets but a few of them in an hour
    */
   async sendLink(account: Account, purpose: LinkPurpose): Promise<boolean> {
-    const token = await this.#accounts.makeLink(account.id, purpose);
-    if (token === undefined) return false;
+    const link = await this.#accounts.makeLink(account.id, purpose);
+    if (!link) return false;
+    const { token, to } = link;
     const url = `${this.#webUrl}${PAGES[purpose]}#token=${token}`;
-    const to = purpose === "reset-password" ? recoveryAddressOf(account) : account.email;
     this.#mailer.send({ to, ...LINK_MAILS[purpose]({ url, token }) });
     return true;
   }
@@ -61,6 +62,12 @@ export class AccountMails {
 
   passwordChanged(account: Account): void {
     this.#mailer.send({ to: recoveryAddressOf(account), ...passwordChanged });
+  }
+
+  /** Tells of a password that was set by a link, which may have given the account its old address back. */
+  passwordReset({ before, after }: Changed): void {
+    if (before.email === after.email) this.passwordChanged(after);
+    else this.#mailer.send({ to: after.email, ...addressRestored });
   }
 
   secondFactorEnabled(account: Account): void {

@@ -43,7 +43,10 @@ export class LinksRepository {
    *
    * @returns its token, which is stored nowhere; undefined: the account had enough of them lately
    */
-  async make(accountId: string, purpose: LinkPurpose): Promise<string | undefined> {
+  async make(
+    accountId: string,
+    purpose: LinkPurpose,
+  ): Promise<{ token: string; madeAt: Date } | undefined> {
     const { recent } = await this.#db
       .selectFrom("links")
       .select(({ fn }) => fn.countAll<string>().as("recent"))
@@ -60,7 +63,7 @@ export class LinksRepository {
       .where("created_at", "<", sql<Date>`now() - interval '2 days'`)
       .execute();
     const token = makeOpaqueToken();
-    await this.#db
+    const { created_at: madeAt } = await this.#db
       .insertInto("links")
       .values({
         hash: hashOfToken(token),
@@ -68,21 +71,24 @@ export class LinksRepository {
         purpose,
         expires_at: sql`now() + make_interval(secs => ${LIFETIMES[purpose]})`,
       })
-      .execute();
-    return token;
+      .returning("created_at")
+      .executeTakeFirstOrThrow();
+    return { token, madeAt };
   }
 
-  /** Whose link this is, if it is still good; nothing is used up. */
-  async ownerOf(token: string, purpose: LinkPurpose): Promise<string | undefined> {
-    const link = await this.#db
+  /** Whose link this is, and when it was made, if it is still good; nothing is used up. */
+  async find(
+    token: string,
+    purpose: LinkPurpose,
+  ): Promise<{ ownerId: string; madeAt: Date } | undefined> {
+    return this.#db
       .selectFrom("links")
-      .select("account_id")
+      .select(["account_id as ownerId", "created_at as madeAt"])
       .where("hash", "=", hashOfToken(token))
       .where("purpose", "=", purpose)
       .where("ended_at", "is", null)
       .where("expires_at", ">", sql<Date>`now()`)
       .executeTakeFirst();
-    return link?.account_id;
   }
 
   /** Ends what an account has of links for these purposes. */

@@ -50,6 +50,16 @@ export const passwordChanged: Content = {
   ),
 };
 
+export const addressRestored: Content = {
+  subject: "Your password was changed, and your e-mail address set back",
+  text: paragraphs(
+    "The password of your account was changed by a link that was mailed here, and its sessions ended.\n" +
+      "The account has this e-mail address again, as it had before the address was changed.",
+    "If you want the other address, sign in and change it, with your password.",
+    DOUBT,
+  ),
+};
+
 export const emailChanged: Content = {
   subject: "Your e-mail address was changed",
   text: paragraphs(

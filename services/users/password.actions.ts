@@ -6,7 +6,6 @@ import { endingSessions, partyOf, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
 import type { MailLimits } from "./mail-limits.ts";
 import type { Login } from "./login.ts";
-import { recoveryAddressOf } from "./recovery-address.ts";
 import type { contract } from "./users.contract.ts";
 import { found, type UsersRepository } from "./users.repository.ts";
 
@@ -62,14 +61,19 @@ export function passwordActions(
       const owner = found(await accounts.find(userId));
       const passwordHash = await passwords.hash(newPassword, owner, "newPassword");
       await endingSessions(ctx, { userId }, async () => {
-        const account = await accounts.changeByLink(token, "reset-password", (current) => ({
+        const { before, after } = await accounts.changeByLink(token, "reset-password", (email) => ({
           passwordHash,
-          // who has the link reads what comes to the address that it was mailed to
-          ...(recoveryAddressOf(current) === current.email && { emailVerified: true as const }),
+          // who has the link reads what comes to the address that it was mailed to, which is the
+          // account's own again if somebody has moved it
+          ...(email !== undefined && { email, emailVerified: true, endsRecovery: true }),
         }));
-        const self = partyOf(account);
+        const self = partyOf(after);
         audit(ctx, { event: "password.reset", actor: self, subject: self });
-        mails.passwordChanged(account);
+        if (before.email !== after.email) {
+          const data = { fields: ["email"] };
+          audit(ctx, { event: "account.changed", actor: self, subject: self, data });
+        }
+        mails.passwordReset({ before, after });
       });
     },
   };

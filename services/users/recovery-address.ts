@@ -13,9 +13,12 @@ interface Addresses {
   recovery_until: Date | null;
 }
 
-/** Where links that set a password go. */
-export function recoveryAddressOf({ email, recovery_email, recovery_until }: Addresses): string {
-  const isKept = recovery_email !== null && recovery_until !== null && recovery_until > new Date();
+/** Where links that set a password go, at this time. */
+export function recoveryAddressOf(
+  { email, recovery_email, recovery_until }: Addresses,
+  at = new Date(),
+): string {
+  const isKept = recovery_email !== null && recovery_until !== null && recovery_until > at;
   return isKept ? recovery_email : email;
 }
 

@@ -4,7 +4,8 @@ import { CitadelError } from "../../lib/errors.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
 import type { SubjectType } from "../../lib/tokens/access-token.ts";
-import { keptOnMove } from "./recovery-address.ts";
+import { keptOnMove, recoveryAddressOf } from "./recovery-address.ts";
+import { findTaken, mustBeFree, type Names, nameTaken } from "./taken-names.ts";
 import { type LinkPurpose, type LinksDatabase, LinksRepository } from "./links.repository.ts";
 
 interface Accounts {
@@ -39,6 +40,8 @@ export interface Changes {
   subjectType?: SubjectType | undefined;
   /** Its owner has shown to read what comes to the address. */
   emailVerified?: true;
+  /** Who asks is its owner beyond doubt: no older address is a way back. */
+  endsRecovery?: true;
 }
 
 /** Says what is to change of an account as it is now, or refuses by throwing. It may not wait for anything. */
@@ -48,23 +51,6 @@ export type Decide = (account: Account) => Changes;
 export interface Changed {
   before: Account;
   after: Account;
-}
-
-/** The unique indexes, by what somebody else has already. */
-const TAKEN: Readonly<Record<string, string>> = {
-  accounts_username: "username",
-  accounts_email: "email",
-};
-
-/** @throws CitadelError Conflict that names the field, where the database says that one is taken */
-function nameTaken(error: Error & { constraint?: string }): never {
-  const field = TAKEN[error.constraint ?? ""];
-  if (!field) throw error;
-  throw new CitadelError("Conflict", {
-    message: `This ${field} is taken.`,
-    data: [{ field, type: "taken" }],
-    cause: error,
-  });
 }
 
 export interface UsersDatabase extends LinksDatabase {
@@ -80,17 +66,22 @@ export class UsersRepository {
   }
 
   async insert({ passwordHash, subjectType, ...account }: NewAccount): Promise<Account> {
-    return this.#db
-      .insertInto("accounts")
-      .values({
-        ...account,
-        id: randomUUID(),
-        password_hash: passwordHash,
-        subject_type: subjectType,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow()
-      .catch(nameTaken);
+    const values = { ...account, password_hash: passwordHash, subject_type: subjectType };
+    return this.#db.transaction().execute(async (trx) => {
+      const inserted = await trx
+        .insertInto("accounts")
+        .values({ ...values, id: randomUUID() })
+        .returningAll()
+        .executeTakeFirstOrThrow()
+        .catch(nameTaken);
+      await mustBeFree(trx, inserted, inserted.id);
+      return inserted;
+    });
+  }
+
+  /** Are these free as yet? Of several who want them at once the insert decides. @throws CitadelError Conflict */
+  async mustBeFree(names: Names): Promise<void> {
+    await mustBeFree(this.#db, names);
   }
 
   async find(id: string): Promise<Account | undefined> {
@@ -112,24 +103,19 @@ export class UsersRepository {
   /** By e-mail address, whatever the case: that of now, or the one that links go to still. */
   async findByEmail(email: string): Promise<Account | undefined> {
     const lower = email.toLowerCase();
-    return (
-      this.#db
-        .selectFrom("accounts")
-        .selectAll()
-        .where(({ eb, or, and }) =>
-          or([
-            eb(sql`lower(email)`, "=", lower),
-            and([
-              eb(sql`lower(recovery_email)`, "=", lower),
-              eb("recovery_until", ">", sql<Date>`now()`),
-            ]),
+    return this.#db
+      .selectFrom("accounts")
+      .selectAll()
+      .where(({ eb, or, and }) =>
+        or([
+          eb(sql`lower(email)`, "=", lower),
+          and([
+            eb(sql`lower(recovery_email)`, "=", lower),
+            eb("recovery_until", ">", sql<Date>`now()`),
           ]),
-        )
-        // whose it is now comes first
-        .orderBy(sql`lower(email) = ${lower}`, "desc")
-        .limit(1)
-        .executeTakeFirst()
-    );
+        ]),
+      )
+      .executeTakeFirst();
   }
 
   /** Is there an administrator, apart from this account? */
@@ -185,30 +171,50 @@ export class UsersRepository {
     });
   }
 
-  /** Makes a link of which older ones end. @returns its token; undefined: there were enough lately */
-  async makeLink(id: string, purpose: LinkPurpose): Promise<string | undefined> {
+  /**
+   * Makes a link of which older ones end.
+   *
+   * @returns its token, and where it is to be mailed; undefined: there were enough lately
+   */
+  async makeLink(
+    id: string,
+    purpose: LinkPurpose,
+  ): Promise<{ token: string; to: string } | undefined> {
     return this.#db.transaction().execute(async (trx) => {
-      await lock(trx, id);
-      return linksIn(trx).make(id, purpose);
+      const account = await lock(trx, id);
+      const link = await linksIn(trx).make(id, purpose);
+      return link && { token: link.token, to: addressFor(purpose, account, link.madeAt) };
     });
   }
 
   /** Whose link this is. Nothing is used up. @throws CitadelError LinkInvalid */
   async ownerOfLink(token: string, purpose: LinkPurpose): Promise<string> {
-    const id = await linksIn(this.#db).ownerOf(token, purpose);
-    if (id === undefined) throw new CitadelError("LinkInvalid");
-    return id;
+    const link = await linksIn(this.#db).find(token, purpose);
+    if (!link) throw new CitadelError("LinkInvalid");
+    return link.ownerId;
   }
 
-  /** Uses up a link, of many at once one time, for this change. @throws CitadelError LinkInvalid */
-  async changeByLink(token: string, purpose: LinkPurpose, decide: Decide): Promise<Account> {
+  /**
+   * Uses up a link, of many at once one time, for this change.
+   *
+   * @param decide is told where the link was mailed; undefined where that is somebody else's by now
+   * @throws CitadelError LinkInvalid
+   */
+  async changeByLink(
+    token: string,
+    purpose: LinkPurpose,
+    decide: (mailedTo: string | undefined) => Changes,
+  ): Promise<Changed> {
     const id = await this.ownerOfLink(token, purpose);
     return this.#db.transaction().execute(async (trx) => {
-      const account = await lock(trx, id);
+      const before = await lock(trx, id);
       const links = linksIn(trx);
-      if ((await links.ownerOf(token, purpose)) !== id) throw new CitadelError("LinkInvalid");
+      const link = await links.find(token, purpose);
+      if (link?.ownerId !== id) throw new CitadelError("LinkInvalid");
       await links.end(id, [purpose]);
-      return write(trx, account, decide(account));
+      const mailedTo = addressFor(purpose, before, link.madeAt);
+      const isOthers = (await findTaken(trx, { email: mailedTo }, id)) !== undefined;
+      return { before, after: await write(trx, before, decide(isOthers ? undefined : mailedTo)) };
     });
   }
 
@@ -244,6 +250,10 @@ export function mustBeVersion(account: Account, version: number | undefined): vo
 }
 
 type Transaction = Kysely<UsersDatabase>;
+
+/** Where a link is mailed that was made at this time: every move since has ended it. */
+const addressFor = (purpose: LinkPurpose, account: Account, madeAt: Date) =>
+  purpose === "reset-password" ? recoveryAddressOf(account, madeAt) : account.email;
 
 const linksIn = (db: Transaction) => new LinksRepository(db.$pickTables<"links">());
 
@@ -284,27 +294,32 @@ async function lockWithAdministrators(trx: Transaction, id: string) {
 
 /** Writes what changes of a locked account. Links that were mailed for what was there before end. */
 async function write(trx: Transaction, before: Account, changes: Changes): Promise<Account> {
-  const { username, email, passwordHash, roles, subjectType, emailVerified } = changes;
+  const { username, email, passwordHash, roles, subjectType, emailVerified, endsRecovery } =
+    changes;
   const isMoved = email !== undefined && email !== before.email;
+  const verifiedBefore = isMoved ? null : before.email_verified_at;
   const values = {
     ...(isMoved && keptOnMove(before)),
+    ...(endsRecovery && { recovery_email: null, recovery_until: null }),
     username,
     email,
     password_hash: passwordHash,
     roles,
     subject_type: subjectType,
-    email_verified_at: isMoved ? null : emailVerified && (before.email_verified_at ?? new Date()),
+    email_verified_at: emailVerified ? (verifiedBefore ?? new Date()) : isMoved ? null : undefined,
   };
   if (isMoved) await linksIn(trx).end(before.id, ["reset-password", "verify-email"]);
   else if (passwordHash) await linksIn(trx).end(before.id, ["reset-password"]);
   if (Object.values(values).every((value) => value === undefined)) return before;
-  return trx
+  const after = await trx
     .updateTable("accounts")
     .set({ ...values, version: before.version + 1 })
     .where("id", "=", before.id)
     .returningAll()
     .executeTakeFirstOrThrow()
     .catch(nameTaken);
+  if (isMoved) await mustBeFree(trx, { email }, before.id);
+  return after;
 }
 
 /**

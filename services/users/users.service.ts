@@ -94,10 +94,10 @@ export default class UsersService extends Service {
 
             verifyEmail: async (ctx) => {
               const { token } = ctx.params;
-              const account = await this.accounts.changeByLink(token, "verify-email", () => ({
+              const { after } = await this.accounts.changeByLink(token, "verify-email", () => ({
                 emailVerified: true,
               }));
-              const self = partyOf(account);
+              const self = partyOf(after);
               audit(ctx, { event: "email.verified", actor: self, subject: self });
             },
 

@@ -39,24 +39,28 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     const { status } = await request(app, "POST /api/auth/login", { body: { username, password } });
     return status === 200;
   };
-  const accountOf = async ({ id }: Person) =>
-    (await (app.service("users") as unknown as UsersService).accounts.find(id))!;
+  const usersService = () => app.service("users") as unknown as UsersService;
+  const accountOf = async ({ id }: Person) => (await usersService().accounts.find(id))!;
+  const verify = (token: string | undefined) =>
+    request(app, "POST /api/auth/verify-email", { body: { token } });
+  const move = ({ token }: Person, email: string) =>
+    request(app, "PATCH /api/users/me", { token, body: { email } });
+  /** Somebody who has shown to read what comes to their address. */
+  const verified = async () => {
+    const person = await register(app);
+    const { token } = await mailTo(app, emailOf(person), /e-mail address\?/);
+    expect((await verify(token)).status).toBe(204);
+    return person;
+  };
 
   it("moves the address with a stolen token: links go to the old one still, and set the password", async () => {
-    const alice = await register(app);
-    const verification = await mailTo(app, emailOf(alice), /address/);
-    const verify = (token: string | undefined) =>
-      request(app, "POST /api/auth/verify-email", { body: { token } });
-    expect((await verify(verification.token)).status).toBe(204);
-
+    const alice = await verified();
     const mallorys = `mallory-${alice.username}@example.com`;
-    const move = (email: string) =>
-      request(app, "PATCH /api/users/me", { token: alice.token, body: { email } });
-    expect((await move(mallorys)).status).toBe(200);
+    expect((await move(alice, mallorys)).status).toBe(200);
     expect((await verify((await mailTo(app, mallorys, /address/)).token)).status).toBe(204);
     // a second move does not push the owner's address out
     const next = `next-${mallorys}`;
-    await move(next);
+    await move(alice, next);
     // the owner is told of each move, and whoever made it of none
     await mailTo(app, emailOf(alice), /changed/, 2);
     expect(mailsTo(app, mallorys).some(({ subject }) => /changed/.test(subject))).toBe(false);
@@ -68,10 +72,80 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
       );
     expect((await reset(token, "the owner's horse")).status).toBe(204);
     expect(await canLogin(alice.username, "the owner's horse")).toBe(true);
-    expect((await accountOf(alice)).email_verified_at).toBeNull();
     expect((await request(app, "GET /api/users/me", { token: alice.token })).body.type).toBe(
       "AccessTokenRevoked",
     );
+    // the account has its address back, and nothing is left of the other one
+    expect(await accountOf(alice)).toMatchObject({
+      email: emailOf(alice),
+      email_verified_at: expect.any(Date),
+      recovery_email: null,
+      recovery_until: null,
+    });
+    await mailTo(app, emailOf(alice), /e-mail address set back/);
+    await forget({ email: next });
+    await linkFor(await register(app));
+    expect(mailsTo(app, next).some(({ subject }) => /new password/.test(subject))).toBe(false);
+    const [entry] = await auditOf(app, { event: "account.changed", userId: alice.id });
+    expect(entry).toMatchObject({ actorId: alice.id, data: { fields: ["email"] } });
+  });
+
+  it("takes the old address of the account that they moved, which links go to still", async () => {
+    const [alice, mallory] = [await verified(), await register(app)];
+    const taken = [{ field: "email", type: "taken" }];
+    const email = emailOf(alice).toUpperCase();
+    const dummy = (username: string) => ({ username, email, password: PASSWORD });
+    // at once with the move: the address is the account's before it and after it
+    const [moved, ...refused] = await Promise.all([
+      move(alice, `mallory-${emailOf(alice)}`),
+      ...[1, 2, 3].map((n) =>
+        request(app, "POST /api/auth/register", { body: dummy(`${alice.username}-${n}`) }),
+      ),
+    ]);
+    expect(moved.status).toBe(200);
+    const body = dummy(`${alice.username}-4`);
+    refused.push(await request(app, "POST /api/auth/register", { body }));
+    refused.push(await request(app, "POST /api/users", { token: admin.token, body }));
+    refused.push(await move(mallory, email));
+    for (const answer of refused)
+      expect([answer.status, answer.body.type, answer.body.data]).toEqual([409, "Conflict", taken]);
+    const { accounts } = app.service("users") as unknown as UsersService;
+    await expect(
+      accounts.insert({
+        username: body.username,
+        email,
+        passwordHash: "x",
+        roles: [],
+        subjectType: "EndUserAccount",
+      }),
+    ).rejects.toMatchObject({ type: "Conflict", data: taken });
+    for (const n of [1, 2, 3, 4])
+      expect(await accounts.findByLogin(`${alice.username}-${n}`)).toBeUndefined();
+    expect((await accountOf(mallory)).email).toBe(emailOf(mallory));
+    expect((await accounts.findByEmail(email))?.id).toBe(alice.id);
+    // the account itself may have it again
+    expect((await move(alice, emailOf(alice))).status).toBe(200);
+  });
+
+  it("has taken an address before a link to it, which is three days old by then, is used", async () => {
+    const alice = await verified();
+    await move(alice, `mallory-${emailOf(alice)}`);
+    const token = await linkFor(alice);
+    await usersService()
+      .db.updateTable("accounts")
+      .set({ recovery_until: new Date() })
+      .where("id", "=", alice.id)
+      .execute();
+    // what the link was mailed to counts, not where one would go now
+    const bob = await register(app);
+    expect((await move(bob, emailOf(alice))).status).toBe(200);
+    expect((await reset(token, "the owner's horse")).status).toBe(204);
+    expect(await canLogin(alice.username, "the owner's horse")).toBe(true);
+    expect(await accountOf(alice)).toMatchObject({
+      email: `mallory-${emailOf(alice)}`,
+      email_verified_at: null,
+    });
+    expect((await accountOf(bob)).email).toBe(emailOf(alice));
   });
 
   it("is signing in with the old password while it is changed: gets no session", async () => {
@@ -143,8 +217,6 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     const alice = await register(app);
     const forReset = await linkFor(alice);
     const { token: forAddress } = await mailTo(app, emailOf(alice), /e-mail address\?/);
-    const verify = (token: string) =>
-      request(app, "POST /api/auth/verify-email", { body: { token } });
     expect((await reset(forAddress!)).body.type).toBe("LinkInvalid");
     expect((await verify(forReset)).body.type).toBe("LinkInvalid");
     expect((await accountOf(alice)).email_verified_at).toBeNull();
@@ -169,12 +241,9 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     // a link to an address that was given up says nothing of who has it next
     const [mallory, alice] = [await register(app), await register(app)];
     const { token } = await mailTo(app, emailOf(mallory), /e-mail address\?/);
-    const move = (person: Person, email: string) =>
-      request(app, "PATCH /api/users/me", { token: person.token, body: { email } });
     await move(mallory, `${mallory.username}@example.net`);
     await move(alice, emailOf(mallory));
-    const { body } = await request(app, "POST /api/auth/verify-email", { body: { token } });
-    expect(body.type).toBe("LinkInvalid");
+    expect((await verify(token)).body.type).toBe("LinkInvalid");
     for (const person of [mallory, alice])
       expect((await accountOf(person)).email_verified_at).toBeNull();
   });
@@ -365,13 +434,9 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
 
   it("moves an account from address to address, each of which gets mail", async () => {
     const mallory = await register(app);
-    const move = (n: number) =>
-      request(app, "PATCH /api/users/me", {
-        token: mallory.token,
-        body: { email: `${mallory.username}-${n}@example.com` },
-      });
-    for (let n = 1; n <= 10; n += 1) expect((await move(n)).status).toBe(200);
-    const { status, headers } = await move(11);
+    const moveOn = (n: number) => move(mallory, `${mallory.username}-${n}@example.com`);
+    for (let n = 1; n <= 10; n += 1) expect((await moveOn(n)).status).toBe(200);
+    const { status, headers } = await moveOn(11);
     expect(status).toBe(429);
     expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
     expect((await accountOf(mallory)).email).toBe(`${mallory.username}-10@example.com`);
