@@ -5,6 +5,7 @@ import type { LinkPurpose } from "./links.repository.ts";
 import {
   addressRestored,
   emailChanged,
+  emailReplaced,
   LINK_MAILS,
   passwordChanged,
   recoveryCodesRenewed,
@@ -78,10 +79,12 @@ export class AccountMails {
     this.#mailer.send({ to: recoveryAddressOf(account), ...recoveryCodesRenewed });
   }
 
-  /** Tells who can still set the password, and asks at the new one, if there is a new one. */
+  /** Tells who can still set the password, or could, and asks at the new one, if there is a new one. */
   emailChanged({ before, after }: Changed): void {
     if (before.email === after.email) return;
-    this.#mailer.send({ to: recoveryAddressOf(before), ...emailChanged });
+    const to = recoveryAddressOf(before);
+    const isWayBack = recoveryAddressOf(after) === to;
+    this.#mailer.send({ to, ...(isWayBack ? emailChanged : emailReplaced) });
     this.verify(after);
   }
 

@@ -60,12 +60,26 @@ export const addressRestored: Content = {
   ),
 };
 
-export const emailChanged: Content = {
+const EMAIL_CHANGED = {
   subject: "Your e-mail address was changed",
+  text: "Your account has another e-mail address now. What we send goes there from now on.",
+};
+
+export const emailChanged: Content = {
+  ...EMAIL_CHANGED,
   text: paragraphs(
-    "Your account has another e-mail address now. What we send goes there from now on.",
+    EMAIL_CHANGED.text,
     "If it was not you, ask for a link to set a new password, and tell whoever runs this service.\n" +
       "If this address was verified, such links come here for three more days.",
+  ),
+};
+
+/** Where no link goes to the old address any more: its owner gave the password, or staff did it. */
+export const emailReplaced: Content = {
+  ...EMAIL_CHANGED,
+  text: paragraphs(
+    EMAIL_CHANGED.text,
+    "If you know nothing of it, tell whoever runs this service at once.",
   ),
 };
 

@@ -52,7 +52,9 @@ export function managementActions(
       const change = async () => {
         const changed = await accounts.change(id, (account) => {
           check(account);
-          return changes;
+          // whoever had the address that staff replaces is not to get back by it
+          const endsRecovery = rest.email !== undefined && rest.email !== account.email;
+          return { ...changes, endsRecovery };
         });
         tell(ctx, mails, changed);
         return toUser(changed.after, user);

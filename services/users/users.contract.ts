@@ -16,10 +16,10 @@ const PASSWORD = { type: "string", min: 8, max: 72 } as const;
 
 /** What is given at the login, or to confirm that it is still oneself: not checked for being a good one. */
 const GIVEN_PASSWORD = "string|min:1|max:1000";
-/** A code of the second factor, or a recovery code. */
 /** How long what hashes a password may take, in milliseconds: when many sign in at once, they wait in line. */
 const HASHING = 25_000;
 
+/** A code of the second factor, or a recovery code. */
 const OTP = "string|min:6|max:32";
 
 const RECOVERY_CODES = {
@@ -281,15 +281,22 @@ export const contract = defineContract({
       example: { result: USER_EXAMPLE },
     },
     updateProfile: {
-      description: "Changes one's own username or e-mail address.",
+      description:
+        "Changes one's own username or e-mail address. Links that set a password go to an old address, if it was verified, for three days; not so where the current password comes with the new one.",
       restricted: ["api"],
       auth: "required",
       subjects: PEOPLE,
       rest: "PATCH /api/users/me",
+      timeout: HASHING,
       version: "version",
-      params: { $$strict: true, ...CHANGES, version: VERSION },
+      params: {
+        $$strict: true,
+        ...CHANGES,
+        currentPassword: `${GIVEN_PASSWORD}|optional`,
+        version: VERSION,
+      },
       result: USER,
-      errors: ["NotFound", "Conflict"],
+      errors: ["InvalidCredentials", "NotFound", "Conflict"],
       example: {
         params: { email: "alice@example.org" },
         result: { ...USER_EXAMPLE, email: "alice@example.org", version: 2 },

@@ -41,7 +41,7 @@ export interface Changes {
   /** Its owner has shown to read what comes to the address. */
   emailVerified?: true;
   /** Who asks is its owner beyond doubt: no older address is a way back. */
-  endsRecovery?: true;
+  endsRecovery?: boolean;
 }
 
 /** Says what is to change of an account as it is now, or refuses by throwing. It may not wait for anything. */

@@ -12,7 +12,7 @@ import { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
-import { partyOf, tell } from "./account-changes.ts";
+import { partyOf } from "./account-changes.ts";
 import { AccountMails } from "./account-mails.ts";
 import { ensureAdministrator } from "./first-administrator.ts";
 import {
@@ -24,12 +24,13 @@ import { LoginLimits } from "./login-limits.ts";
 import { Login } from "./login.ts";
 import { managementActions } from "./management.actions.ts";
 import { passwordActions } from "./password.actions.ts";
+import { profileActions } from "./profile.actions.ts";
 import { permissionsOfRoles } from "./roles.ts";
 import { secondFactorActions } from "./second-factor.actions.ts";
 import { type SecondFactorDatabase, SecondFactorRepository } from "./second-factor.repository.ts";
 import { SecondFactor } from "./second-factor.ts";
 import { contract } from "./users.contract.ts";
-import { found, mustBeVersion, UsersRepository, type UsersDatabase } from "./users.repository.ts";
+import { found, UsersRepository, type UsersDatabase } from "./users.repository.ts";
 import { toUser } from "./viewing.ts";
 
 /** How long a node that stops waits for mails, in milliseconds. */
@@ -108,20 +109,12 @@ export default class UsersService extends Service {
                 throw new CitadelError("TooManyRequests", { data: { retryAfter: 3_600 } });
             },
 
-            profile: async (ctx) =>
-              toUser(found(await this.accounts.find(ctx.locals.user.sub)), ctx.locals.user),
-
-            updateProfile: async (ctx) => {
-              const { sub: id } = ctx.locals.user;
-              if (ctx.params.email !== undefined) await this.mailLimits.move(id);
-              const { version, ...changes } = ctx.params;
-              const changed = await this.accounts.change(id, (account) => {
-                mustBeVersion(account, version);
-                return changes;
-              });
-              tell(ctx, this.mails, changed);
-              return toUser(changed.after, ctx.locals.user);
-            },
+            ...profileActions(() => ({
+              accounts: this.accounts,
+              mails: this.mails,
+              mailLimits: this.mailLimits,
+              login: this.login,
+            })),
 
             search: (ctx) =>
               this.accounts.list(ctx.params, (account) => toUser(account, ctx.locals.user)),

@@ -127,6 +127,60 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     expect((await move(alice, emailOf(alice))).status).toBe(200);
   });
 
+  it("had moved the account before its address was set right: has no way back", async () => {
+    const mallorys = (person: Person) => `mallory-${emailOf(person)}`;
+    const moved = async () => {
+      const person = await verified();
+      await move(person, mallorys(person));
+      expect((await verify((await mailTo(app, mallorys(person), /address\?/)).token)).status).toBe(
+        204,
+      );
+      return person;
+    };
+    const [alice, bob, carol] = [await moved(), await moved(), await verified()];
+    const setRight = [
+      [alice, `PUT /api/users/${alice.id}`, admin.token, emailOf(alice), {}],
+      [bob, "PATCH /api/users/me", bob.token, emailOf(bob), { currentPassword: PASSWORD }],
+      // an address that is given up for good is free
+      [carol, "PATCH /api/users/me", carol.token, mallorys(carol), { currentPassword: PASSWORD }],
+    ] as const;
+    for (const [person, route, token, email, rest] of setRight) {
+      expect((await request(app, route, { token, body: { email, ...rest } })).status).toBe(200);
+      expect(await accountOf(person)).toMatchObject({
+        email,
+        email_verified_at: null,
+        recovery_email: null,
+        recovery_until: null,
+      });
+    }
+    const { text } = await mailTo(app, emailOf(carol), /changed/);
+    expect(text).not.toContain("three more days");
+    for (const address of [mallorys(alice), mallorys(bob), emailOf(carol)])
+      await forget({ email: address });
+    await linkFor(alice);
+    for (const address of [mallorys(alice), mallorys(bob), emailOf(carol)])
+      expect(mailsTo(app, address).some(({ subject }) => /new password/.test(subject))).toBe(false);
+    expect((await move(await register(app), emailOf(carol))).status).toBe(200);
+  });
+
+  it("moves the address for good with a guessed password: it stays, and the guesses are limited", async () => {
+    const alice = await verified();
+    const before = await accountOf(alice);
+    const body = { email: `mallory-${emailOf(alice)}`, currentPassword: "a wrong guess" };
+    const guess = () => request(app, "PATCH /api/users/me", { token: alice.token, body });
+    for (let n = 0; n < 10; n += 1) expect((await guess()).body.type).toBe("InvalidCredentials");
+    expect((await guess()).body.type).toBe("TooManyRequests");
+    const alone = { username: "changed", currentPassword: PASSWORD };
+    const { body: refused } = await request(app, "PATCH /api/users/me", {
+      token: alice.token,
+      body: alone,
+    });
+    expect(refused.type).toBe("VALIDATION_ERROR");
+    expect(await accountOf(alice)).toEqual(before);
+    const [entry] = await auditOf(app, { event: "login.failed", userId: alice.id });
+    expect(entry).toMatchObject({ subjectId: alice.id, data: { reason: "password" } });
+  });
+
   it("has taken an address before a link to it, which is three days old by then, is used", async () => {
     const alice = await verified();
     await move(alice, `mallory-${emailOf(alice)}`);
