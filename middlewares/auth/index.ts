@@ -34,6 +34,24 @@ const verifiers = attachment<AccessTokenVerifier>("access token verifier");
 /** The verifier of a node, for those who have to look at tokens themselves: connections, whoami. */
 export const accessTokenVerifierOf = verifiers.of;
 
+/**
+ * Verifies the caller's token once more, after what took long and before what cannot be undone: it may
+ * have been called back meanwhile.
+ *
+ * @throws CitadelError as the verifier does
+ */
+export async function mustStillHold({
+  broker,
+  locals,
+}: {
+  readonly broker: ServiceBroker;
+  readonly locals: object;
+}): Promise<void> {
+  const { accessToken } = locals as Locals;
+  if (accessToken === undefined) throw new CitadelError("AccessTokenRequired");
+  await verifiers.of(broker).verify(accessToken);
+}
+
 /** What the AuthMiddleware keeps in `ctx.locals`, which never leaves the process. */
 interface Locals {
   accessToken?: string;

@@ -2,9 +2,10 @@ import type { Handlers } from "../../lib/contract.ts";
 import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
+import { mustStillHold } from "../../middlewares/auth/index.ts";
 import { endingSessions, partyOf, renewingSessions, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
-import { mustHold, mustOutrank, subjectTypeFor } from "./management.ts";
+import { mustBeAnothers, mustHold, mustOutrank, subjectTypeFor } from "./management.ts";
 import type { contract } from "./users.contract.ts";
 import {
   type Account,
@@ -44,10 +45,13 @@ export function managementActions(
       const { accounts, mails, passwords } = parts();
       const { id, password, version, ...rest } = ctx.params;
       const { user } = ctx.locals;
+      if (password !== undefined || rest.email !== undefined) mustBeAnothers(user, id);
       const check = checkFor(user, version);
       const { username, email } = found(await accounts.find(id), check);
       const owner = { username: rest.username ?? username, email: rest.email ?? email };
       const passwordHash = password && (await passwords.hash(password, owner));
+      // where many wait for a hash, who asked may be no manager any more
+      await mustStillHold(ctx);
       const changes: Changes = { ...rest, passwordHash };
       const change = async () => {
         const changed = await accounts.change(id, (account) => {

@@ -23,6 +23,19 @@ export function mustOutrank(
 }
 
 /**
+ * Who holds a token alone shall not get round the password that one's own account asks for.
+ *
+ * @throws CitadelError UserNotAuthorized
+ */
+export function mustBeAnothers(manager: AccessTokenClaims, id: string): void {
+  if (id === manager.sub)
+    throw new CitadelError("UserNotAuthorized", {
+      message:
+        "Change your own address with PATCH /api/users/me, and your password with POST /api/auth/password.",
+    });
+}
+
+/**
  * Refuses to deal with roles whose permissions the manager lacks.
  *
  * @param all every permission there is

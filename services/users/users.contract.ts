@@ -343,7 +343,8 @@ export const contract = defineContract({
       example: { params: ACCOUNT_EXAMPLE, result: USER_EXAMPLE },
     },
     update: {
-      description: "Changes the account of somebody who may do no more than oneself.",
+      description:
+        "Changes the account of somebody who may do no more than oneself; of one's own the username alone.",
       restricted: ["api"],
       auth: "required",
       permissions: "users:write",

@@ -10,6 +10,7 @@ import { CitadelError } from "../../lib/errors.ts";
 import { mailWarning } from "../../lib/mailer.ts";
 import { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
+import { mustStillHold } from "../../middlewares/auth/index.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { partyOf } from "./account-changes.ts";
@@ -123,7 +124,7 @@ export default class UsersService extends Service {
               toUser(found(await this.accounts.find(ctx.params.id)), ctx.locals.user),
 
             create: async (ctx) => {
-              const account = await this.insert(ctx.params);
+              const account = await this.insert(ctx.params, () => mustStillHold(ctx));
               audit(ctx, { event: "account.created", subject: partyOf(account) });
               await ctx.emit("user.created", { id: account.id, username: account.username });
               return toUser(account, ctx.locals.user);
@@ -191,9 +192,14 @@ export default class UsersService extends Service {
     );
   }
 
-  private async insert(given: { username: string; email: string; password: string }) {
+  /** @param check refuses by throwing, when nothing is left but to write */
+  private async insert(
+    given: { username: string; email: string; password: string },
+    check?: () => Promise<void>,
+  ) {
     const { password, ...rest } = given;
     const passwordHash = await this.passwords.hash(password, rest);
+    await check?.();
     const account = await this.accounts.insert({
       ...rest,
       passwordHash,

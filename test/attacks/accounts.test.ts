@@ -4,13 +4,14 @@ import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
+import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import { UsersRepository } from "../../services/users/users.repository.ts";
 import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
-import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
 import { mailsTo, mailTo } from "../helpers/mail.ts";
 import { claimsOf } from "../helpers/tokens.ts";
 
@@ -472,6 +473,56 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
       ).toBeLessThan(300);
     },
   );
+
+  it("is staff, and has but the token: sets neither their own password nor their own address", async () => {
+    const before = await accountOf(admin);
+    for (const body of [{ password: NEW_PASSWORD }, { email: "mallory@example.com" }]) {
+      const answer = await request(app, `PUT /api/users/${admin.id}`, { token: admin.token, body });
+      expect([answer.status, answer.body.type]).toEqual([403, "UserNotAuthorized"]);
+      expect(answer.body.message).toMatch(/PATCH \/api\/users\/me.*POST \/api\/auth\/password/);
+    }
+    expect(await accountOf(admin)).toEqual(before);
+    expect((await request(app, "GET /api/users/me", { token: admin.token })).status).toBe(200);
+  });
+
+  it.each([
+    ["removed", "PUT /api/users/:id", { password: NEW_PASSWORD }],
+    ["demoted", "PUT /api/users/:id", { password: NEW_PASSWORD }],
+    ["removed", "POST /api/users", undefined],
+  ])("is staff, and is %s while a password waits for its hash: %s", async (how, route, given) => {
+    const [helper, victim] = [await register(app), await register(app)];
+    const roles = (names: string[]) =>
+      request(app, `PUT /api/users/${helper.id}/roles`, {
+        token: admin.token,
+        body: { roles: names },
+      });
+    expect((await roles(["admin"])).status).toBe(200);
+    const { token } = await login(app, helper.username, PASSWORD);
+    const type = how === "removed" ? "AccessTokenRevoked" : "AccessTokenExpired";
+    const before = await accountOf(victim);
+    const { passwords, broker, accounts } = usersService();
+    const hash = passwords.hash.bind(passwords);
+    const spy = vi.spyOn(passwords, "hash").mockImplementationOnce(async (...args) => {
+      const { status } =
+        how === "removed"
+          ? await request(app, `DELETE /api/users/${helper.id}`, { token: admin.token })
+          : await roles(["user"]);
+      expect(status).toBeLessThan(300);
+      // each node hears of it by itself
+      const recall = async () => accessTokenVerifierOf(broker).verify(token);
+      await vi.waitFor(() => expect(recall()).rejects.toMatchObject({ type }), 10_000);
+      return hash(...args);
+    });
+    const username = `by-${helper.username}`;
+    const body = given ?? { username, email: `${username}@example.com`, password: PASSWORD };
+    const answer = await request(app, route.replace(":id", victim.id), { token, body });
+    spy.mockRestore();
+    expect([answer.status, answer.body.type]).toEqual([401, type]);
+    expect(await accountOf(victim)).toEqual(before);
+    expect(await accounts.findByLogin(username)).toBeUndefined();
+    // nor were anybody's sessions ended
+    expect((await request(app, "GET /api/users/me", { token: victim.token })).status).toBe(200);
+  });
 
   it("asks for links to everybody", async () => {
     const meta = { client: { address: "192.0.2.1" } };
