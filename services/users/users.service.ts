@@ -8,7 +8,9 @@ import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { mailWarning } from "../../lib/mailer.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
 import { Passwords } from "../../lib/passwords/passwords.ts";
+import { Turns } from "../../lib/turns.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { mustStillHold } from "../../middlewares/auth/index.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
@@ -34,6 +36,11 @@ import { contract } from "./users.contract.ts";
 import { found, UsersRepository, type UsersDatabase } from "./users.repository.ts";
 import { toUser } from "./viewing.ts";
 
+/** How many of one address are registered at once: others' logins wait behind so many, not behind all. */
+const REGISTRATIONS = 2;
+/** How many more of one address wait their turn: as many as get it before their requests are given up. */
+const MAX_WAITING = 64;
+
 /** How long a node that stops waits for mails, in milliseconds. */
 const PATIENCE = 3_000;
 
@@ -47,6 +54,7 @@ export default class UsersService extends Service {
   declare login: Login;
   declare mails: AccountMails;
   declare mailLimits: MailLimits;
+  declare registrations: Turns;
 
   constructor(broker: ServiceBroker) {
     super(broker);
@@ -59,7 +67,8 @@ export default class UsersService extends Service {
         {
           actions: {
             register: async (ctx) => {
-              const account = await this.insert(ctx.params);
+              const end = await this.registrations.take(limitKeyOf(ctx.meta.client?.address ?? ""));
+              const account = await this.insert(ctx.params).finally(end);
               const self = partyOf(account);
               audit(ctx, { event: "account.registered", actor: self, subject: self });
               await this.limits.remember(account.id, ctx.meta.client);
@@ -164,6 +173,7 @@ export default class UsersService extends Service {
             const counters = { db: this.db, schema: "users", table: "login_limits" };
             this.limits = new LoginLimits(counters, new KnownAddressesRepository(this.db));
             this.mailLimits = new MailLimits(counters);
+            this.registrations = new Turns(REGISTRATIONS, MAX_WAITING);
             this.secondFactor = new SecondFactor(
               new SecondFactorRepository(this.db),
               new Encryption(config.secret("users", "encryption_key") ?? ""),
@@ -198,6 +208,8 @@ export default class UsersService extends Service {
     check?: () => Promise<void>,
   ) {
     const { password, ...rest } = given;
+    // a hash is dear, and would be for nothing
+    await this.accounts.mustBeFree(rest);
     const passwordHash = await this.passwords.hash(password, rest);
     await check?.();
     const account = await this.accounts.insert({

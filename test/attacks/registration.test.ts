@@ -1,0 +1,73 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type UsersService from "../../services/users/users.service.ts";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { PASSWORD, register, request, requestFrom } from "../helpers/http.ts";
+
+const somebody = () => {
+  const username = `user-${randomBytes(5).toString("hex")}`;
+  return { username, email: `${username}@example.com`, password: PASSWORD };
+};
+
+describe.skipIf(isMissing)("somebody who registers without end", () => {
+  const ROUTE = "POST /api/auth/register";
+  let app: App;
+
+  beforeAll(async () => {
+    app = await startApp();
+  });
+  afterEach(() => vi.restoreAllMocks());
+  afterAll(() => app?.stop());
+
+  const users = () => app.service("users") as unknown as UsersService;
+  const signUp = (body: object) => request(app, ROUTE, { body });
+
+  /** Every hash waits until this is opened. */
+  const hold = () => {
+    const { passwords, registrations } = users();
+    const make = passwords.hash.bind(passwords);
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    const hash = vi.spyOn(passwords, "hash").mockImplementation(async (...given) => {
+      await opened;
+      return make(...given);
+    });
+    return { hash, take: vi.spyOn(registrations, "take"), open };
+  };
+
+  it("with what is taken: no password is hashed for it", async () => {
+    const { username } = await register(app);
+    const hash = vi.spyOn(users().passwords, "hash");
+    for (const [field, taken] of [
+      ["username", { username: username.toUpperCase() }],
+      ["email", { email: `${username}@Example.com` }],
+    ] as const) {
+      const { status, body } = await signUp({ ...somebody(), ...taken });
+      expect([status, body.type, body.data]).toEqual([409, "Conflict", [{ field, type: "taken" }]]);
+    }
+    expect(hash).not.toHaveBeenCalled();
+  });
+
+  it("has two hashed at once, and others from elsewhere do not wait for the rest", async () => {
+    const { hash, take, open } = hold();
+    const many = Array.from({ length: 6 }, () => signUp(somebody()));
+    await expect.poll(() => take).toHaveBeenCalledTimes(6);
+    await expect.poll(() => hash).toHaveBeenCalledTimes(2);
+    const other = requestFrom(app, "127.0.0.2", ROUTE, somebody());
+    await expect.poll(() => hash).toHaveBeenCalledTimes(3);
+    open();
+    for (const { status } of await Promise.all([...many, other])) expect(status).toBe(201);
+  });
+
+  it("gets no more than so many into the line; fifty people behind one address all get through", async () => {
+    const crowd = (size: number) =>
+      Promise.all(Array.from({ length: size }, () => signUp(somebody())));
+    for (const { status } of await crowd(50)) expect(status).toBe(201);
+    const { take, open } = hold();
+    const answers = crowd(80);
+    await expect.poll(() => take).toHaveBeenCalledTimes(80);
+    open();
+    const statuses = (await answers).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(80 - 66);
+    expect(statuses.filter((status) => status === 201)).toHaveLength(66);
+  });
+});
