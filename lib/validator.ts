@@ -33,6 +33,8 @@ function refusing(name: string, condition: string, finding = name): CompilationF
 }
 
 const isNoText = 'typeof value === "string" && (value.includes("\\0") || !value.isWellFormed())';
+// spaces around it are taken off afterwards, where a contract says so
+const isNoAddress = 'typeof value === "string" && /[\\p{C}\\p{Z}]/u.test(value.trim())';
 const isNoNumeral =
   'typeof value !== "number" && !(typeof value === "string" && /^-?\\d{1,15}(\\.\\d{1,15})?$/.test(value))';
 
@@ -42,7 +44,8 @@ const isNoNumeral =
  * - `null` is a value, and only `nullable: true` lets it in: an optional field is one that is left out
  * - a text has no NUL and no half of a surrogate pair, which PostgreSQL cannot store
  * - what is converted to a number is a numeral: not `true`, `[5]`, `"0x10"` or an object
- * - an e-mail address is matched in linear time: the default pattern takes minutes over a long one
+ * - an e-mail address is matched in linear time: the default pattern takes minutes over a long one; it has no
+ *   invisible characters, with which two would look the same, or one be read from right to left
  */
 export const validatorOptions = () => ({
   considerNullAsAValue: true,
@@ -52,10 +55,12 @@ export const validatorOptions = () => ({
   },
   messages: {
     stringNul: "The '{field}' field must not contain NUL characters or halves of characters.",
+    emailInvisible:
+      "The '{field}' field must not contain spaces or characters that cannot be seen.",
   },
   customRules: {
     string: refusing("string", isNoText, "stringNul"),
-    email: refusing("email", isNoText, "stringNul"),
+    email: refusing("email", isNoAddress, "emailInvisible"),
     url: refusing("url", isNoText, "stringNul"),
     number: refusing("number", isNoNumeral),
   },

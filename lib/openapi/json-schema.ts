@@ -97,7 +97,7 @@ function scalarOf(rule: ScalarRule, side: Direction): JsonSchema {
     case "string":
       return textOf(rule, patternOf(rule, side));
     case "email":
-      return textOf(rule, { format: "email" });
+      return textOf(rule, { format: "email", ...(side === "input" && { pattern: VISIBLE }) });
     case "url":
       return textOf(rule, { format: "uri", pattern: "^https?://" });
     case "uuid":
@@ -132,6 +132,8 @@ function textOf(
   };
 }
 
+/** Nothing invisible (lib/validator.ts). */
+const VISIBLE = "^[^\\p{C}\\p{Z}]*$";
 /** A text without NUL, and one that has more than spaces (lib/validator.ts). */
 const WITHOUT_NUL = "^[^\\u0000]*$";
 const MORE_THAN_SPACES = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$";

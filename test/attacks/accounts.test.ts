@@ -370,6 +370,27 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     expect((await forget({ email })).body.type).toBe("VALIDATION_ERROR");
   });
 
+  it.each(["\u202e", "\u200b", "\ufeff", "\u0007"])(
+    "writes %j into an address",
+    async (invisible) => {
+      const mallory = await register(app);
+      const before = await accountOf(mallory);
+      const [username, email] = [`by-${mallory.username}`, `al${invisible}ice@example.com`];
+      const body = { username, email, password: PASSWORD };
+      const answers = [
+        await request(app, "POST /api/auth/register", { body }),
+        await request(app, "POST /api/users", { token: admin.token, body }),
+        await move(mallory, email),
+        await request(app, `PUT /api/users/${mallory.id}`, { token: admin.token, body: { email } }),
+        await forget({ email }),
+      ];
+      for (const answer of answers)
+        expect([answer.status, answer.body.type]).toEqual([422, "VALIDATION_ERROR"]);
+      expect(await accountOf(mallory)).toEqual(before);
+      expect(await usersService().accounts.findByLogin(username)).toBeUndefined();
+    },
+  );
+
   const FIELDS = {
     roles: ["admin"],
     subjectType: "SuperUserAccount",

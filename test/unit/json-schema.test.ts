@@ -22,6 +22,8 @@ const verdicts = (rule: Rule, value: unknown) => {
 };
 
 const UUID = "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11";
+/** NUL, half a character, a control character, right to left, of no width, a space that does not break. */
+const INVISIBLE = ["\0", "\ud800", "\u0085", "\u202e", "\u200b", "\u00ad", "\u{e0041}", "\u00a0"];
 const both = (isGood: boolean) => ({ validator: isGood, schema: isGood });
 
 describe("a rule as JSON Schema", () => {
@@ -33,7 +35,17 @@ describe("a rule as JSON Schema", () => {
     [{ type: "string", min: 1, trim: true }, ["a", " a b "], ["", "  ", "a\0"]],
     [{ type: "string", pattern: /^a+$/ }, ["aa"], ["b", "aab"]],
     [{ type: "string", nullable: true }, [null, "a"], [undefined, 1]],
-    ["email", ["a@example.com"], ["a", "a@", "a\0@example.com"]],
+    [
+      "email",
+      ["a@example.com"],
+      [
+        "a",
+        "a@",
+        "a b@example.com",
+        '"a b"@example.com',
+        ...INVISIBLE.map((c) => `a${c}b@example.com`),
+      ],
+    ],
     [{ type: "email", max: 15 }, ["a@example.com"], ["abcdef@example.com"]],
     ["uuid", [UUID], ["", `${UUID}0`, 1]],
     ["url", ["https://example.com/a"], ["ftp://example.com", "example.com", 1]],
