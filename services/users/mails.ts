@@ -70,11 +70,11 @@ export const emailChanged: Content = {
   text: paragraphs(
     EMAIL_CHANGED.text,
     "If it was not you, ask for a link to set a new password, and tell whoever runs this service.\n" +
-      "If this address was verified, such links come here for three more days.",
+      "Such links come here for three days from the first change on.",
   ),
 };
 
-/** Where no link goes to the old address any more: its owner gave the password, or staff did it. */
+/** Where no link goes to the old address: it was not verified, the owner gave the password, or it was staff. */
 export const emailReplaced: Content = {
   ...EMAIL_CHANGED,
   text: paragraphs(

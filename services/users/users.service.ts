@@ -10,6 +10,7 @@ import { CitadelError } from "../../lib/errors.ts";
 import { mailWarning } from "../../lib/mailer.ts";
 import { limitKeyOf } from "../../lib/network/address.ts";
 import { Passwords } from "../../lib/passwords/passwords.ts";
+import { checkPassword } from "../../lib/passwords/rules.ts";
 import { Turns } from "../../lib/turns.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { mustStillHold } from "../../middlewares/auth/index.ts";
@@ -208,7 +209,8 @@ export default class UsersService extends Service {
     check?: () => Promise<void>,
   ) {
     const { password, ...rest } = given;
-    // a hash is dear, and would be for nothing
+    // a hash is dear: what can be refused without one is refused first
+    checkPassword(password, rest);
     await this.accounts.mustBeFree(rest);
     const passwordHash = await this.passwords.hash(password, rest);
     await check?.();
