@@ -14,9 +14,9 @@ import type { KnownAddressesRepository } from "./known-addresses.repository.ts";
 
 /** How many failures are allowed. */
 export const LOGIN_LIMITS = {
-  /** Of one account from one address. */
+  /** Of one account, by one of its names, from one address. */
   pair: { points: 10, duration: 15 * 60 },
-  /** Of one account, from addresses that it never signed in from. */
+  /** Of one account, by one of its names, from addresses that it never signed in from. */
   account: { points: 50, duration: 60 * 60 },
   /** From one address, whatever the account. */
   address: { points: 100, duration: 15 * 60 },
@@ -27,8 +27,8 @@ export type LimitName = keyof typeof LOGIN_LIMITS;
 /** Who is to be proved, and from where. Without a client only the account is limited. */
 export interface Attempt {
   /** Undefined where nobody is called so, which makes no difference. */
-  readonly accountId: string | undefined;
-  /** What was given as the name. */
+  readonly account: { readonly id: string; readonly username: string } | undefined;
+  /** What was given as the name: the account's username, its e-mail address, or what nobody is called. */
   readonly login: string;
   readonly client: Client | undefined;
 }
@@ -46,6 +46,17 @@ const MAX_WAITING = 200;
 const NO_ACCOUNT = "00000000-0000-0000-0000-000000000000";
 
 const hashOf = (text: string) => createHash("sha256").update(text).digest("base64url");
+
+/**
+ * What an attempt counts for. An account's username and e-mail address count apart: whoever uses one up
+ * must not see by the other whose it is. Nothing that can be typed is the name of an account's counter.
+ */
+const keyOf = ({ account, login }: Attempt) => {
+  const lower = login.toLowerCase();
+  if (!account) return hashOf(`name ${lower}`);
+  const by = lower === account.username.toLowerCase() ? "username" : "email";
+  return hashOf(`account ${account.id} ${by}`);
+};
 
 /**
  * The limits of signing in. Every attempt is counted before the password is looked at, and given back
@@ -77,12 +88,12 @@ export class LoginLimits {
    * @throws CitadelError TooManyRequests with `retryAfter`
    */
   async begin(attempt: Attempt, onLimit: (limit: LimitName) => void): Promise<CountedAttempt> {
-    const { accountId, login, client } = attempt;
-    const account = hashOf(accountId ?? login.toLowerCase());
+    const { account, client } = attempt;
+    const key = keyOf(attempt);
     const address = client && limitKeyOf(client.address);
-    const end = await this.#turns.take(`${account} ${address ?? ""}`);
+    const end = await this.#turns.take(`${key} ${address ?? ""}`);
     try {
-      const { release } = await this.#count(account, accountId, address, onLimit);
+      const { release } = await this.#count(key, account?.id, address, onLimit);
       return { release, end };
     } catch (error) {
       end();
@@ -91,17 +102,17 @@ export class LoginLimits {
   }
 
   async #count(
-    account: string,
+    key: string,
     accountId: string | undefined,
     address: string | undefined,
     onLimit: (limit: LimitName) => void,
   ): Promise<Reservation> {
-    if (address === undefined) return this.#reserve([["account", account]], onLimit);
+    if (address === undefined) return this.#reserve([["account", key]], onLimit);
     // asked of nobody's as well: how long it takes tells nothing
     const isKnown = await this.#known.has(accountId ?? NO_ACCOUNT, address);
     const keys = [
-      ["pair", hashOf(`${account} ${address}`)],
-      ...(isKnown ? [] : [["account", account] as const]),
+      ["pair", hashOf(`${key} ${address}`)],
+      ...(isKnown ? [] : [["account", key] as const]),
       ["address", address],
     ] as const;
     return this.#reserve(keys, onLimit);

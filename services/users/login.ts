@@ -55,7 +55,7 @@ export class Login {
   ): Promise<Account> {
     const { accounts, passwords, secondFactor, limits } = this.#parts;
     const account = await accounts.findByLogin(username);
-    const proved = await this.limited(ctx, account ?? username, async () => {
+    const proved = await this.#limited(ctx, { account, login: username }, async () => {
       const isRight = await passwords.matches(credentials.password, account?.password_hash);
       if (!isRight || !account) throw new CitadelError("InvalidCredentials");
       if (await secondFactor.isEnabled(account.id))
@@ -106,16 +106,19 @@ export class Login {
    * Runs what may fail because something was guessed wrong: such failures count, and too many of them
    * keep it from running.
    */
-  async limited<T>(ctx: LoginContext, who: Account | string, prove: () => Promise<T>): Promise<T> {
-    const account = typeof who === "string" ? undefined : who;
+  async limited<T>(ctx: LoginContext, account: Account, prove: () => Promise<T>): Promise<T> {
+    return this.#limited(ctx, { account, login: account.username }, prove);
+  }
+
+  async #limited<T>(
+    ctx: LoginContext,
+    { account, login }: { account: Account | undefined; login: string },
+    prove: () => Promise<T>,
+  ): Promise<T> {
     // an unknown name may be a password, typed into the wrong field
     const subject = account ? partyOf(account) : {};
     const attempt = await this.#parts.limits.begin(
-      {
-        accountId: account?.id,
-        login: typeof who === "string" ? who : who.username,
-        client: ctx.meta.client,
-      },
+      { account, login, client: ctx.meta.client },
       (limit) => audit(ctx, { event: "login.limited", subject, data: { limit } }),
     );
     let isFailure = false;

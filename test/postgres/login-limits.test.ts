@@ -83,7 +83,7 @@ describe.skipIf(isMissing)("the limits of signing in, on PostgreSQL", () => {
       return { limits, close };
     };
     const nodes = [await open("one"), await open("two")];
-    const attempt = { accountId: undefined, login: "nobody", client: { address: "192.0.2.1" } };
+    const attempt = { account: undefined, login: "nobody", client: { address: "192.0.2.1" } };
     const guess = async (limits: LoginLimits) => {
       const { end } = await limits.begin(attempt, () => undefined);
       // it was wrong: not released
