@@ -11,6 +11,11 @@ const MAX_KNOWN = 20;
 const hashOf = (accountId: string, address: string) =>
   createHash("sha256").update(`${accountId} ${address}`).digest("base64url");
 
+/** Not an error: the account was removed while its owner signed in. */
+function accountGone(error: Error & { constraint?: string }): void {
+  if (error.constraint !== "known_addresses_account_id_fkey") throw error;
+}
+
 /** From where each account signed in lately. */
 export class KnownAddressesRepository {
   readonly #db: Kysely<KnownAddressesDatabase>;
@@ -29,7 +34,7 @@ export class KnownAddressesRepository {
     return row !== undefined;
   }
 
-  /** Remembers an address, and forgets those that were seen longest ago. */
+  /** Remembers an address, and forgets those that were seen longest ago. Of an account that is gone nothing. */
   async add(accountId: string, address: string): Promise<void> {
     await this.#db
       .insertInto("known_addresses")
@@ -37,7 +42,8 @@ export class KnownAddressesRepository {
       .onConflict((conflict) =>
         conflict.columns(["account_id", "hash"]).doUpdateSet({ seen_at: sql`now()` }),
       )
-      .execute();
+      .execute()
+      .catch(accountGone);
     await this.#db
       .deleteFrom("known_addresses")
       .where("account_id", "=", accountId)

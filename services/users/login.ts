@@ -36,6 +36,19 @@ const REASONS: Partial<Record<ErrorType, string>> = {
 const reasonOf = (error: unknown) =>
   error instanceof CitadelError ? REASONS[error.type] : undefined;
 
+/** Somebody who has signed in, as the account was then. */
+export interface SignedIn {
+  readonly account: Account;
+  /** Did it have a second factor, which was proved? */
+  readonly hasFactor: boolean;
+}
+
+/** An account that was removed while somebody signed in is one that nobody has. */
+export function refuseGone(error: unknown): never {
+  if (!(error instanceof CitadelError && error.type === "NotFound")) throw error;
+  throw new CitadelError("InvalidCredentials", { cause: error });
+}
+
 /** How people prove who they are: with a password, and the second factor where there is one. */
 export class Login {
   readonly #parts: LoginParts;
@@ -52,27 +65,31 @@ export class Login {
   async signIn(
     ctx: LoginContext,
     { username, ...credentials }: Credentials & { username: string },
-  ): Promise<Account> {
+  ): Promise<SignedIn> {
     const { accounts, passwords, secondFactor, limits } = this.#parts;
     const account = await accounts.findByLogin(username);
     const proved = await this.#limited(ctx, { account, login: username }, async () => {
       const isRight = await passwords.matches(credentials.password, account?.password_hash);
       if (!isRight || !account) throw new CitadelError("InvalidCredentials");
-      if (await secondFactor.isEnabled(account.id))
-        await this.#proveFactor(ctx, account, credentials.otp);
-      return account;
+      const hasFactor = await secondFactor.isEnabled(account.id);
+      if (hasFactor) await this.#proveFactor(ctx, account, credentials.otp).catch(refuseGone);
+      return { account, hasFactor };
     });
-    await limits.remember(proved.id, ctx.meta.client);
-    void this.#renewHash(proved, credentials.password);
+    await limits.remember(proved.account.id, ctx.meta.client);
+    void this.#renewHash(proved.account, credentials.password);
     return proved;
   }
 
   /**
-   * Would this account, as it was when it signed in, still do so? Its password may be another by now, or
-   * the account gone.
+   * Would who has signed in still do so? The password may be another by now, the account gone, or a
+   * second factor asked for that was not there.
    */
-  async isStillRight({ id, password_hash }: Account, password: string): Promise<boolean> {
-    const { accounts, passwords } = this.#parts;
+  async isStillRight(
+    { account: { id, password_hash }, hasFactor }: SignedIn,
+    password: string,
+  ): Promise<boolean> {
+    const { accounts, passwords, secondFactor } = this.#parts;
+    if (!hasFactor && (await secondFactor.isEnabled(id))) return false;
     const account = await accounts.find(id);
     // hashed anew it is still the same password
     return (

@@ -1,7 +1,7 @@
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { audit } from "../../middlewares/audit.ts";
-import { partyOf } from "./account-changes.ts";
+import { endingSessions, partyOf } from "./account-changes.ts";
 import type { Login } from "./login.ts";
 import { mustOutrank } from "./management.ts";
 import type { SecondFactor } from "./second-factor.ts";
@@ -46,11 +46,17 @@ export function secondFactorActions(
 
     confirmSecondFactor: async (ctx) => {
       const { login, secondFactor } = parts();
-      const account = await accountOf(ctx.locals.user.sub);
-      const recoveryCodes = await login.limited(ctx, account, () =>
-        secondFactor.confirm(account.id, ctx.params.otp),
+      const { sub: userId, sid: except } = ctx.locals.user;
+      const account = await accountOf(userId);
+      const shown = await login.limited(ctx, account, () =>
+        secondFactor.check(userId, ctx.params.otp),
       );
-      audit(ctx, { event: "second-factor.enabled" });
+      // the others began without it
+      const recoveryCodes = await endingSessions(ctx, { userId, except }, async () => {
+        const codes = await secondFactor.enable(shown);
+        audit(ctx, { event: "second-factor.enabled" });
+        return codes;
+      });
       return { recoveryCodes };
     },
 

@@ -24,6 +24,12 @@ const hashOf = (accountId: string, code: string) =>
     .update(`${accountId} ${normalise(code)}`)
     .digest("base64url");
 
+/** A proposed secret, and the time step of the code that was shown of it. */
+export interface ShownFactor {
+  readonly factor: StoredFactor;
+  readonly step: number;
+}
+
 /** How a second factor was proved. */
 export type Proof = "code" | "recovery-code";
 
@@ -68,18 +74,27 @@ export class SecondFactor {
   }
 
   /**
-   * Confirms the proposed secret with a code of it.
+   * The proposed secret, if this is a code of it.
    *
-   * @returns the recovery codes, which nobody can read again
    * @throws CitadelError SecondFactorInvalid; NotFound where nothing waits to be confirmed
    */
-  async confirm(accountId: string, otp: string): Promise<string[]> {
+  async check(accountId: string, otp: string): Promise<ShownFactor> {
     const factor = await this.#factors.find(accountId);
     if (!factor || factor.confirmed_at) throw noneProposed();
     const step = this.#stepOf(factor, otp);
     if (step === undefined) throw new CitadelError("SecondFactorInvalid");
+    return { factor, step };
+  }
+
+  /**
+   * Puts it into force.
+   *
+   * @returns the recovery codes, which nobody can read again
+   * @throws CitadelError NotFound where it does not wait to be confirmed any more
+   */
+  async enable({ factor, step }: ShownFactor): Promise<string[]> {
     const codes = makeCodes();
-    const hashes = codes.map((code) => hashOf(accountId, code));
+    const hashes = codes.map((code) => hashOf(factor.account_id, code));
     if (!(await this.#factors.confirm(factor, step, hashes))) throw noneProposed();
     return codes;
   }

@@ -155,7 +155,8 @@ export const contract = defineContract({
       },
     },
     confirmSecondFactor: {
-      description: "Puts the second factor into force; shows the recovery codes, once.",
+      description:
+        "Puts the second factor into force; shows the recovery codes, once, and ends all other sessions.",
       restricted: ["api"],
       auth: "required",
       subjects: PEOPLE,

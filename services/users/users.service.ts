@@ -25,7 +25,7 @@ import {
 } from "./known-addresses.repository.ts";
 import { MailLimits } from "./mail-limits.ts";
 import { LoginLimits } from "./login-limits.ts";
-import { Login } from "./login.ts";
+import { Login, refuseGone } from "./login.ts";
 import { managementActions } from "./management.actions.ts";
 import { passwordActions } from "./password.actions.ts";
 import { profileActions } from "./profile.actions.ts";
@@ -78,11 +78,12 @@ export default class UsersService extends Service {
             },
 
             login: async (ctx) => {
-              const account = await this.login.signIn(ctx, ctx.params);
+              const signedIn = await this.login.signIn(ctx, ctx.params);
+              const { account } = signedIn;
               const session = { userId: account.id, id: randomUUID() };
-              const answer = await ctx.call("auth.createSession", session);
-              // a change of the password has ended only the sessions that were there before
-              if (!(await this.login.isStillRight(account, ctx.params.password))) {
+              const answer = await ctx.call("auth.createSession", session).catch(refuseGone);
+              // what changed meanwhile has ended only the sessions that were there before
+              if (!(await this.login.isStillRight(signedIn, ctx.params.password))) {
                 await ctx.call("auth.endSessions", { userId: account.id, only: session.id });
                 throw new CitadelError("InvalidCredentials");
               }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { configOf } from "../../lib/attachment.ts";
 import { ensureAdministrator } from "../../services/users/first-administrator.ts";
 import type UsersService from "../../services/users/users.service.ts";
@@ -53,6 +53,31 @@ describe.skipIf(isMissing)("accounts", () => {
       expect(body.type).toBe("InvalidCredentials");
     }
   });
+
+  it.each(["proved", "remembered"] as const)(
+    "takes an account that is removed once it is %s for one that nobody has",
+    async (when) => {
+      const users = app.service("users") as unknown as UsersService;
+      const { id, username } = await register(app);
+      const { limits } = users;
+      const remember = limits.remember.bind(limits);
+      const remove = () => users.accounts.remove(id, () => undefined);
+      const spy = vi.spyOn(limits, "remember").mockImplementationOnce(async (...given) => {
+        if (when === "proved") await remove();
+        await remember(...given);
+        if (when === "remembered") await remove();
+      });
+      const body = { username, password: PASSWORD };
+      const answer = await request(app, "POST /api/auth/login", { body });
+      expect(spy).toHaveBeenCalledOnce();
+      spy.mockRestore();
+      expect(answer.body).toMatchObject({ code: 401, type: "InvalidCredentials" });
+      const { db } = app.service("auth") as any;
+      const left = db.selectFrom("sessions").selectAll().where("user_id", "=", id).execute();
+      // that of the registration
+      expect(await left).toHaveLength(1);
+    },
+  );
 
   it("refuses a username that is taken, without naming what holds it", async () => {
     const { username } = await register(app);

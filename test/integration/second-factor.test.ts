@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { generateSync } from "otplib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { AuditEvent } from "../../lib/audit.ts";
 import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
@@ -88,8 +88,48 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(await audited("second-factor.enabled", id)).toHaveLength(1);
   });
 
-  it("is asked for after the right password only", async () => {
-    const { username, secret } = await registerWithFactor();
+  it("ends the sessions that began without it once it is in force, and no sooner", async () => {
+    const { token, username } = await register(app);
+    const other = await login(app, username, PASSWORD);
+    const { secret } = (await propose(token)).body;
+    const confirm = (otp: string) =>
+      request(app, `POST ${FACTOR}/confirm`, { token, body: { otp } });
+    const answerTo = async (one: string) => request(app, `GET ${FACTOR}`, { token: one });
+
+    expect((await confirm("000000")).body.type).toBe("SecondFactorInvalid");
+    expect((await answerTo(other.token)).body).toMatchObject({ enabled: false });
+
+    expect((await confirm(codeOf(secret))).status).toBe(200);
+    await expect
+      .poll(async () => (await answerTo(other.token)).body.type)
+      .toBe("AccessTokenRevoked");
+    const body = { refresh_token: other.refreshToken };
+    expect((await request(app, "POST /api/auth/refresh", { body })).status).toBe(401);
+    expect((await answerTo(token)).body).toMatchObject({ enabled: true });
+  });
+
+  it("is not got round by who signs in while it comes into force", async () => {
+    const { id, token, username } = await register(app);
+    const { secret } = (await propose(token)).body;
+    const { limits } = users;
+    const remember = limits.remember.bind(limits);
+    // where the password alone was enough
+    vi.spyOn(limits, "remember").mockImplementationOnce(async (...given) => {
+      const confirmed = await request(app, `POST ${FACTOR}/confirm`, {
+        token,
+        body: { otp: codeOf(secret) },
+      });
+      expect(confirmed.status).toBe(200);
+      return remember(...given);
+    });
+    expect((await signIn(username, "000000")).body).toMatchObject({ code: 401 });
+    const { items } = (await request(app, "GET /api/auth/sessions", { token })).body;
+    expect(items).toEqual([expect.objectContaining({ current: true })]);
+    expect(await audited("second-factor.enabled", id)).toHaveLength(1);
+  });
+
+  it("is asked for after the right password only, which the audit trail tells of", async () => {
+    const { id, username, secret } = await registerWithFactor();
     for (const otp of [undefined, "000000", codeOf(secret)])
       expect((await signIn(username, otp, "wrong")).body.type).toBe("InvalidCredentials");
     expect((await signIn(username)).body).toMatchObject({
