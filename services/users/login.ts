@@ -158,7 +158,11 @@ export class Login {
   }
 
   async #proveFactor(ctx: LoginContext, account: Account, otp: string | undefined): Promise<void> {
-    if (otp === undefined) throw new CitadelError("SecondFactorRequired");
+    if (otp === undefined) {
+      // no guess, but whoever asks knows the password
+      audit(ctx, { event: "second-factor.required", subject: partyOf(account) });
+      throw new CitadelError("SecondFactorRequired");
+    }
     const proof = await this.#parts.secondFactor.prove(account.id, otp);
     if (proof === "recovery-code")
       audit(ctx, { event: "recovery-code.used", actor: partyOf(account) });

@@ -64,7 +64,9 @@ export function secondFactorActions(
       const { login, secondFactor } = parts();
       const account = await accountOf(ctx.locals.user.sub);
       await login.confirmBoth(ctx, account, ctx.params);
-      return { recoveryCodes: await secondFactor.renewCodes(account.id) };
+      const recoveryCodes = await secondFactor.renewCodes(account.id);
+      audit(ctx, { event: "recovery-codes.renewed" });
+      return { recoveryCodes };
     },
 
     disableSecondFactor: async (ctx) => {

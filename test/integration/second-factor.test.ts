@@ -138,6 +138,14 @@ describe.skipIf(isMissing)("the second factor", () => {
     });
     expect((await signIn(username, "000000")).body.type).toBe("SecondFactorInvalid");
     expect((await login(app, username, PASSWORD, codeOf(secret))).username).toBe(username);
+    await audited("login.succeeded", id);
+    const required = await audited("second-factor.required", id);
+    expect(required).toEqual([
+      expect.objectContaining({ subjectId: id, subject: username, address: "127.0.0.1" }),
+    ]);
+    expect(required[0].actorId).toBeUndefined();
+    // the wrong passwords and the wrong code
+    expect(await audited("login.failed", id, 4)).toHaveLength(4);
   });
 
   it("takes a code once, also of two at once, and none that is older", async () => {
@@ -199,6 +207,10 @@ describe.skipIf(isMissing)("the second factor", () => {
     await forgetSteps(id);
     expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
     expect((await signIn(username, body.recoveryCodes[0])).status).toBe(200);
+    // the one who was refused has renewed nothing
+    expect(await audited("recovery-codes.renewed", id)).toEqual([
+      expect.objectContaining({ actorId: id, actor: username }),
+    ]);
   });
 
   it("is taken off with password and code, and not without either", async () => {
