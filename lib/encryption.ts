@@ -35,6 +35,11 @@ export class Encryption {
     this.#keys = new Map(parsed.map((key) => [idOf(key), key]));
   }
 
+  /** The ids of the keys, in their order. What was encrypted with one begins with its id and a dot. */
+  get keyIds(): string[] {
+    return [...this.#keys.keys()];
+  }
+
   encrypt(text: string, context: string): string {
     const [[id, key] = ["", Buffer.alloc(0)]] = this.#keys;
     const nonce = randomBytes(NONCE_BYTES);

@@ -1,4 +1,4 @@
-import type { Kysely, Selectable } from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 
 interface SecondFactors {
   account_id: string;
@@ -104,6 +104,35 @@ export class SecondFactorRepository {
     });
   }
 
+  /** The ids of the keys that secrets are encrypted with. */
+  async keyIds(): Promise<string[]> {
+    const rows = await this.#db.selectFrom("second_factors").select(keyId).distinct().execute();
+    return rows.map((row) => row.keyId);
+  }
+
+  /** Up to `limit` factors that are encrypted with other keys than this one, by account, after that one. */
+  async listOthers(key: string, after: string, limit: number): Promise<StoredFactor[]> {
+    return this.#db
+      .selectFrom("second_factors")
+      .selectAll()
+      .where(keyId.expression, "!=", key)
+      .where("account_id", ">", after)
+      .orderBy("account_id")
+      .limit(limit)
+      .execute();
+  }
+
+  /** The same secret encrypted anew, unless there is another by now. @returns was it the same? */
+  async replaceSecret({ account_id, secret }: StoredFactor, renewed: string): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable("second_factors")
+      .set({ secret: renewed })
+      .where("account_id", "=", account_id)
+      .where("secret", "=", secret)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
   /** @returns was there one, confirmed or not? */
   async remove(accountId: string): Promise<boolean> {
     const { numDeletedRows } = await this.#db
@@ -113,6 +142,9 @@ export class SecondFactorRepository {
     return numDeletedRows > 0n;
   }
 }
+
+/** The id of the key that a secret is encrypted with. */
+const keyId = sql<string>`split_part(secret, '.', 1)`.as("keyId");
 
 const insertCodes = (
   db: Kysely<SecondFactorDatabase>,

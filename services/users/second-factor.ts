@@ -7,6 +7,11 @@ import type { SecondFactorRepository, StoredFactor } from "./second-factor.repos
 /** A time step of TOTP, in seconds (RFC 6238, 5.2). The one before and the one after will do as well. */
 const PERIOD = 30;
 
+/** How many secrets are encrypted anew at once. */
+const BATCH = 100;
+/** Before every account. */
+const FIRST = "00000000-0000-0000-0000-000000000000";
+
 const RECOVERY_CODES = 10;
 /** Twelve of these are 60 bits. None looks like another. */
 const ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -44,6 +49,44 @@ export class SecondFactor {
     this.#factors = factors;
     this.#encryption = encryption;
     this.#issuer = issuer;
+  }
+
+  /**
+   * Encrypts anew what an older key has encrypted, so that this key may go.
+   *
+   * @returns how many secrets that were
+   * @throws Error that says what to do where a key is missing
+   */
+  async open(): Promise<number> {
+    const { keyIds } = this.#encryption;
+    const stored = await this.#factors.keyIds();
+    const missing = stored.filter((id) => !keyIds.includes(id));
+    if (missing.length > 0) throw keyMissing(missing);
+    return this.#renewSecrets(keyIds[0] ?? "");
+  }
+
+  async #renewSecrets(key: string): Promise<number> {
+    let renewed = 0;
+    for (let after: string | undefined = FIRST; after;) {
+      const factors = await this.#factors.listOthers(key, after, BATCH);
+      const results = await Promise.all(factors.map((factor) => this.#renewSecret(factor)));
+      renewed += results.filter(Boolean).length;
+      after = factors.at(-1)?.account_id;
+    }
+    return renewed;
+  }
+
+  /** @returns false where another node has been faster, or the secret cannot be read */
+  async #renewSecret(factor: StoredFactor): Promise<boolean> {
+    const { account_id, secret } = factor;
+    let text: string;
+    try {
+      text = this.#encryption.decrypt(secret, account_id);
+    } catch {
+      // moved or damaged: its owner cannot sign in, but all others shall
+      return false;
+    }
+    return this.#factors.replaceSecret(factor, this.#encryption.encrypt(text, account_id));
   }
 
   async isEnabled(accountId: string): Promise<boolean> {
@@ -143,6 +186,14 @@ export class SecondFactor {
 }
 
 const makeCodes = () => Array.from({ length: RECOVERY_CODES }, makeRecoveryCode);
+
+const keyMissing = (ids: readonly string[]) =>
+  new Error(
+    `Second factors in the database cannot be read: USERS_ENCRYPTION_KEY lacks the key ${ids.join(", ")} ` +
+      "that they were stored with. Put that key back, on a line of its own behind a newer one. If it is " +
+      "lost, delete what begins with its id in users.second_factors: until these accounts set up a second " +
+      "factor anew, their passwords alone will do.",
+  );
 
 const notEnabled = () =>
   new CitadelError("NotFound", { message: "This account has no second factor." });

@@ -181,6 +181,11 @@ export default class UsersService extends Service {
               new Encryption(config.secret("users", "encryption_key") ?? ""),
               URL.parse(config.issuer)?.hostname ?? config.issuer,
             );
+            const renewed = await this.secondFactor.open();
+            if (renewed > 0)
+              this.logger.info(
+                `Second factors encrypted anew, with the first USERS_ENCRYPTION_KEY: ${renewed}`,
+              );
             this.login = new Login({
               accounts: this.accounts,
               passwords: this.passwords,

@@ -6,9 +6,16 @@ import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+import {
+  codeOf,
+  confirm,
+  FACTOR,
+  forgetSteps,
+  propose,
+  registerWithFactor,
+} from "../helpers/second-factor.ts";
 
 const LOGIN = "POST /api/auth/login";
-const FACTOR = "/api/auth/second-factor";
 
 describe.skipIf(isMissing)("the second factor", () => {
   let app: App;
@@ -22,32 +29,6 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
   afterAll(() => app?.stop());
 
-  const codeOf = (secret: string) => generateSync({ secret });
-
-  /** As if the last code had been used long ago. */
-  const forgetSteps = (accountId: string) =>
-    users.db
-      .updateTable("second_factors")
-      .set({ last_step: null })
-      .where("account_id", "=", accountId)
-      .execute();
-
-  const propose = (token: string, password = PASSWORD) =>
-    request(app, `POST ${FACTOR}`, { token, body: { password } });
-
-  /** Somebody new, with a second factor. */
-  async function registerWithFactor() {
-    const person = await register(app);
-    const { secret } = (await propose(person.token)).body;
-    const { status, body } = await request(app, `POST ${FACTOR}/confirm`, {
-      token: person.token,
-      body: { otp: codeOf(secret) },
-    });
-    expect(status).toBe(200);
-    await forgetSteps(person.id);
-    return { ...person, secret: secret as string, codes: body.recoveryCodes as string[] };
-  }
-
   const signIn = (username: string, otp?: string, password = PASSWORD) =>
     request(app, LOGIN, { body: { username, password, otp } });
 
@@ -56,7 +37,7 @@ describe.skipIf(isMissing)("the second factor", () => {
 
   it("is set up with the password, and in force once a code of it was shown", async () => {
     const { id, token, username } = await register(app);
-    const { status, body } = await propose(token);
+    const { status, body } = await propose(app, token);
     expect(status).toBe(200);
     expect(body).toEqual({
       secret: expect.stringMatching(/^[A-Z2-7]{32}$/),
@@ -67,14 +48,11 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(decodeURIComponent(uri.pathname)).toContain(username);
     expect((await signIn(username)).status).toBe(200);
 
-    const wrong = await request(app, `POST ${FACTOR}/confirm`, { token, body: { otp: "000000" } });
+    const wrong = await confirm(app, token, "000000");
     expect(wrong.body.type).toBe("SecondFactorInvalid");
     expect((await signIn(username)).status).toBe(200);
 
-    const confirmed = await request(app, `POST ${FACTOR}/confirm`, {
-      token,
-      body: { otp: codeOf(body.secret) },
-    });
+    const confirmed = await confirm(app, token, codeOf(body.secret));
     expect(confirmed.body.recoveryCodes).toHaveLength(10);
     expect(new Set(confirmed.body.recoveryCodes).size).toBe(10);
     for (const code of confirmed.body.recoveryCodes)
@@ -84,22 +62,20 @@ describe.skipIf(isMissing)("the second factor", () => {
       recoveryCodesLeft: 10,
     });
     expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
-    expect((await propose(token)).body.type).toBe("Conflict");
+    expect((await propose(app, token)).body.type).toBe("Conflict");
     expect(await audited("second-factor.enabled", id)).toHaveLength(1);
   });
 
   it("ends the sessions that began without it once it is in force, and no sooner", async () => {
     const { token, username } = await register(app);
     const other = await login(app, username, PASSWORD);
-    const { secret } = (await propose(token)).body;
-    const confirm = (otp: string) =>
-      request(app, `POST ${FACTOR}/confirm`, { token, body: { otp } });
+    const { secret } = (await propose(app, token)).body;
     const answerTo = async (one: string) => request(app, `GET ${FACTOR}`, { token: one });
 
-    expect((await confirm("000000")).body.type).toBe("SecondFactorInvalid");
+    expect((await confirm(app, token, "000000")).body.type).toBe("SecondFactorInvalid");
     expect((await answerTo(other.token)).body).toMatchObject({ enabled: false });
 
-    expect((await confirm(codeOf(secret))).status).toBe(200);
+    expect((await confirm(app, token, codeOf(secret))).status).toBe(200);
     await expect
       .poll(async () => (await answerTo(other.token)).body.type)
       .toBe("AccessTokenRevoked");
@@ -110,15 +86,12 @@ describe.skipIf(isMissing)("the second factor", () => {
 
   it("is not got round by who signs in while it comes into force", async () => {
     const { id, token, username } = await register(app);
-    const { secret } = (await propose(token)).body;
+    const { secret } = (await propose(app, token)).body;
     const { limits } = users;
     const remember = limits.remember.bind(limits);
     // where the password alone was enough
     vi.spyOn(limits, "remember").mockImplementationOnce(async (...given) => {
-      const confirmed = await request(app, `POST ${FACTOR}/confirm`, {
-        token,
-        body: { otp: codeOf(secret) },
-      });
+      const confirmed = await confirm(app, token, codeOf(secret));
       expect(confirmed.status).toBe(200);
       return remember(...given);
     });
@@ -129,7 +102,7 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
 
   it("is asked for after the right password only, which the audit trail tells of", async () => {
-    const { id, username, secret } = await registerWithFactor();
+    const { id, username, secret } = await registerWithFactor(app);
     for (const otp of [undefined, "000000", codeOf(secret)])
       expect((await signIn(username, otp, "wrong")).body.type).toBe("InvalidCredentials");
     expect((await signIn(username)).body).toMatchObject({
@@ -149,7 +122,7 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
 
   it("takes a code once, also of two at once, and none that is older", async () => {
-    const { username, secret } = await registerWithFactor();
+    const { username, secret } = await registerWithFactor(app);
     const otp = codeOf(secret);
     const answers = await Promise.all([1, 2, 3, 4].map(() => signIn(username, otp)));
     const refused = answers.filter(({ body }) => body.type === "SecondFactorInvalid");
@@ -160,7 +133,7 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
 
   it("takes codes of the time steps around, and no others", async () => {
-    const { id, username, secret } = await registerWithFactor();
+    const { id, username, secret } = await registerWithFactor(app);
     const codeIn = (seconds: number) =>
       generateSync({ secret, epoch: Math.floor(Date.now() / 1000) + seconds });
     for (const seconds of [-90, 90])
@@ -169,13 +142,13 @@ describe.skipIf(isMissing)("the second factor", () => {
     const left = 30_000 - (Date.now() % 30_000);
     if (left < 2_000) await new Promise((resolve) => setTimeout(resolve, left));
     for (const seconds of [-30, 30]) {
-      await forgetSteps(id);
+      await forgetSteps(app, id);
       expect((await signIn(username, codeIn(seconds))).status).toBe(200);
     }
   });
 
   it("takes a recovery code instead, however it is typed, once", async () => {
-    const { id, token, username, codes } = await registerWithFactor();
+    const { id, token, username, codes } = await registerWithFactor(app);
     const typed = codes[0]!.toLowerCase().replaceAll("-", " ");
     const answers = await Promise.all([1, 2, 3].map(() => signIn(username, typed)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
@@ -187,12 +160,12 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
 
   it("takes no recovery code of somebody else", async () => {
-    const [one, other] = [await registerWithFactor(), await registerWithFactor()];
+    const [one, other] = [await registerWithFactor(app), await registerWithFactor(app)];
     expect((await signIn(one.username, other.codes[0])).body.type).toBe("SecondFactorInvalid");
   });
 
   it("gives new recovery codes for password and code; the old ones are worth nothing", async () => {
-    const { id, token, username, secret, codes } = await registerWithFactor();
+    const { id, token, username, secret, codes } = await registerWithFactor(app);
     const route = `POST ${FACTOR}/recovery-codes`;
     const refused = await request(app, route, {
       token,
@@ -204,7 +177,7 @@ describe.skipIf(isMissing)("the second factor", () => {
       body: { password: PASSWORD, otp: codeOf(secret) },
     });
     expect(body.recoveryCodes).toHaveLength(10);
-    await forgetSteps(id);
+    await forgetSteps(app, id);
     expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
     expect((await signIn(username, body.recoveryCodes[0])).status).toBe(200);
     // the one who was refused has renewed nothing
@@ -214,7 +187,7 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
 
   it("is taken off with password and code, and not without either", async () => {
-    const { id, token, username, secret } = await registerWithFactor();
+    const { id, token, username, secret } = await registerWithFactor(app);
     const disable = (password: string, otp: string) =>
       request(app, `POST ${FACTOR}/disable`, { token, body: { password, otp } });
     expect((await disable("wrong", codeOf(secret))).body.type).toBe("InvalidCredentials");
@@ -227,7 +200,7 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
 
   it("is guessed ten times at most, also with the right password", async () => {
-    const { username, secret } = await registerWithFactor();
+    const { username, secret } = await registerWithFactor(app);
     for (let count = 0; count < 10; count++) {
       expect((await signIn(username, "000000")).body.type).toBe("SecondFactorInvalid");
       if (count < 9) expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
@@ -237,26 +210,20 @@ describe.skipIf(isMissing)("the second factor", () => {
 
   it("limits guesses at the password, and at a code that is to be confirmed", async () => {
     const [one, other] = [await register(app), await register(app)];
-    await propose(other.token);
+    await propose(app, other.token);
     for (let count = 0; count < 10; count++) {
-      expect((await propose(one.token, "wrong")).body.type).toBe("InvalidCredentials");
-      const { body } = await request(app, `POST ${FACTOR}/confirm`, {
-        token: other.token,
-        body: { otp: "000000" },
-      });
+      expect((await propose(app, one.token, "wrong")).body.type).toBe("InvalidCredentials");
+      const { body } = await confirm(app, other.token, "000000");
       expect(body.type).toBe("SecondFactorInvalid");
     }
-    expect((await propose(one.token)).body.type).toBe("TooManyRequests");
+    expect((await propose(app, one.token)).body.type).toBe("TooManyRequests");
     expect((await signIn(one.username)).body.type).toBe("TooManyRequests");
-    const { body } = await request(app, `POST ${FACTOR}/confirm`, {
-      token: other.token,
-      body: { otp: "000000" },
-    });
+    const { body } = await confirm(app, other.token, "000000");
     expect(body.type).toBe("TooManyRequests");
   });
 
   it("outlives another password", async () => {
-    const { id, username, secret } = await registerWithFactor();
+    const { id, username, secret } = await registerWithFactor(app);
     const passwordHash = await users.passwords.hash("another password");
     await users.accounts.change(id, () => ({ passwordHash }));
     const { body } = await signIn(username, undefined, "another password");
@@ -265,7 +232,7 @@ describe.skipIf(isMissing)("the second factor", () => {
   });
 
   it("is stored so that the database alone is of no use", async () => {
-    const { id, secret, codes } = await registerWithFactor();
+    const { id, secret, codes } = await registerWithFactor(app);
     const { rows } = await sql`
       select secret from users.second_factors union all select hash from users.recovery_codes
     `.execute(users.db);
@@ -274,7 +241,7 @@ describe.skipIf(isMissing)("the second factor", () => {
     for (const code of codes) expect(stored).not.toContain(code.replaceAll("-", ""));
 
     // moved to another account it cannot be read
-    const other = await registerWithFactor();
+    const other = await registerWithFactor(app);
     await sql`update users.second_factors set secret =
       (select secret from users.second_factors where account_id = ${id})
       where account_id = ${other.id}`.execute(users.db);
@@ -287,7 +254,7 @@ describe.skipIf(isMissing)("the second factor", () => {
       request(app, `DELETE /api/users/${id}/second-factor`, { token });
 
     it("is taken off by an administrator, and their sessions end", async () => {
-      const { id, token, username } = await registerWithFactor();
+      const { id, token, username } = await registerWithFactor(app);
       expect((await remove(admin.token, id)).status).toBe(204);
       await expect
         .poll(async () => (await request(app, "GET /api/users/me", { token })).body.type)
@@ -302,8 +269,8 @@ describe.skipIf(isMissing)("the second factor", () => {
     it("is left alone by anybody else, and never taken off a super user by others", async () => {
       const [one, victim, boss] = [
         await register(app),
-        await registerWithFactor(),
-        await registerWithFactor(),
+        await registerWithFactor(app),
+        await registerWithFactor(app),
       ];
       expect((await remove(one.token, victim.id)).body.type).toBe("UserNotAuthorized");
       expect((await signIn(victim.username)).body.type).toBe("SecondFactorRequired");

@@ -1,0 +1,95 @@
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Encryption, makeEncryptionKey } from "../../lib/encryption.ts";
+import { SecondFactorRepository } from "../../services/users/second-factor.repository.ts";
+import { SecondFactor } from "../../services/users/second-factor.ts";
+import type UsersService from "../../services/users/users.service.ts";
+import { type App, isMissing, restart, startApp } from "../helpers/app.ts";
+import { steal } from "../helpers/attacker.ts";
+import { login, PASSWORD, register, request } from "../helpers/http.ts";
+import { codeOf, confirm, propose, registerWithFactor } from "../helpers/second-factor.ts";
+
+describe.skipIf(isMissing)("a second factor under another encryption key", () => {
+  let app: App;
+  let users: UsersService;
+
+  beforeAll(async () => {
+    app = await startApp();
+    users = app.service("users") as unknown as UsersService;
+  });
+  afterAll(() => app?.stop());
+
+  const read = (keys: string) =>
+    new SecondFactor(new SecondFactorRepository(users.db), new Encryption(keys), "localhost");
+
+  const secretOf = async (id: string) =>
+    (await new SecondFactorRepository(users.db).find(id))!.secret;
+
+  it("cannot be read: users does not start, and says what to do", async () => {
+    const { id } = await registerWithFactor(app);
+    const before = await secretOf(id);
+    await expect(read(makeEncryptionKey()).open()).rejects.toThrow(
+      /USERS_ENCRYPTION_KEY lacks the key .* Put that key back/,
+    );
+    expect(await secretOf(id)).toBe(before);
+  });
+
+  it("is encrypted anew at the start, after which the old key may go", async () => {
+    const restartWith = async (keys: string) => {
+      app = await restart(app, { USERS_ENCRYPTION_KEY: keys });
+      users = app.service("users") as unknown as UsersService;
+    };
+    await users.db.deleteFrom("second_factors").execute();
+    const [{ id, username, secret }, waiting] = [
+      await registerWithFactor(app),
+      await register(app),
+    ];
+    const proposed = (await propose(app, waiting.token)).body.secret;
+    const damaged = await registerWithFactor(app);
+    const update = users.db.updateTable("second_factors").set({ secret: await secretOf(id) });
+    await update.where("account_id", "=", damaged.id).execute();
+
+    const [old, next] = [steal(app, "users", "encryption_key"), makeEncryptionKey()];
+    const [nextId] = new Encryption(next).keyIds;
+    await restartWith(`${next}\n${old}`);
+    for (const one of [id, waiting.id])
+      expect((await secretOf(one)).startsWith(`${nextId}.`)).toBe(true);
+    expect(await read(`${next}\n${old}`).open()).toBe(0);
+    // what cannot be read at all keeps nobody else from it, but is not left behind unsaid
+    await expect(read(next).open()).rejects.toThrow(/lacks the key/);
+    await users.db.deleteFrom("second_factors").where("account_id", "=", damaged.id).execute();
+
+    await restartWith(next);
+    const refused = await request(app, "POST /api/auth/login", {
+      body: { username, password: PASSWORD },
+    });
+    expect(refused.body.type).toBe("SecondFactorRequired");
+    await login(app, username, PASSWORD, codeOf(secret));
+    const { token } = await login(app, waiting.username, PASSWORD);
+    expect((await confirm(app, token, codeOf(proposed))).status).toBe(200);
+  });
+
+  it("is encrypted anew by one of two nodes that start at once, however many there are", async () => {
+    const { id } = await register(app);
+    const [old, next] = [makeEncryptionKey(), makeEncryptionKey()];
+    const factors = new SecondFactorRepository(users.db);
+    await users.db.deleteFrom("second_factors").execute();
+    await sql`insert into users.accounts (id, username, email, password_hash, roles, subject_type)
+      select gen_random_uuid(), 'many-' || n, 'many-' || n || '@example.com', '', '{}', 'EndUserAccount'
+      from generate_series(1, 250) n`.execute(users.db);
+    const many = await users.db
+      .selectFrom("accounts")
+      .select("id")
+      .where("username", "like", "many-%")
+      .execute();
+    const all = [id, ...many.map((one) => one.id)];
+    const encryption = new Encryption(old);
+    for (const one of all) await factors.propose(one, encryption.encrypt("a secret", one));
+
+    const renewed = await Promise.all([1, 2].map(() => read(`${next}\n${old}`).open()));
+    expect(renewed[0]! + renewed[1]!).toBe(all.length);
+    expect(await factors.keyIds()).toEqual(new Encryption(next).keyIds);
+    for (const one of all)
+      expect(new Encryption(next).decrypt(await secretOf(one), one)).toBe("a secret");
+  });
+});
