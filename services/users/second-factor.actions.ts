@@ -2,6 +2,7 @@ import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { endingSessions, partyOf } from "./account-changes.ts";
+import type { AccountMails } from "./account-mails.ts";
 import type { Login } from "./login.ts";
 import { mustOutrank } from "./management.ts";
 import type { SecondFactor } from "./second-factor.ts";
@@ -20,6 +21,7 @@ type Name =
 interface Parts {
   readonly accounts: UsersRepository;
   readonly login: Login;
+  readonly mails: AccountMails;
   readonly secondFactor: SecondFactor;
 }
 
@@ -45,7 +47,7 @@ export function secondFactorActions(
     },
 
     confirmSecondFactor: async (ctx) => {
-      const { login, secondFactor } = parts();
+      const { login, mails, secondFactor } = parts();
       const { sub: userId, sid: except } = ctx.locals.user;
       const account = await accountOf(userId);
       const shown = await login.limited(ctx, account, () =>
@@ -55,17 +57,19 @@ export function secondFactorActions(
       const recoveryCodes = await endingSessions(ctx, { userId, except }, async () => {
         const codes = await secondFactor.enable(shown);
         audit(ctx, { event: "second-factor.enabled" });
+        mails.secondFactorEnabled(account);
         return codes;
       });
       return { recoveryCodes };
     },
 
     renewRecoveryCodes: async (ctx) => {
-      const { login, secondFactor } = parts();
+      const { login, mails, secondFactor } = parts();
       const account = await accountOf(ctx.locals.user.sub);
       await login.confirmBoth(ctx, account, ctx.params);
       const recoveryCodes = await secondFactor.renewCodes(account.id);
       audit(ctx, { event: "recovery-codes.renewed" });
+      mails.recoveryCodesRenewed(account);
       return { recoveryCodes };
     },
 

@@ -94,6 +94,7 @@ export default class UsersService extends Service {
             ...secondFactorActions(allPermissions, () => ({
               accounts: this.accounts,
               login: this.login,
+              mails: this.mails,
               secondFactor: this.secondFactor,
             })),
 

@@ -6,6 +6,7 @@ import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+import { mailsTo, mailTo } from "../helpers/mail.ts";
 import {
   codeOf,
   confirm,
@@ -34,6 +35,9 @@ describe.skipIf(isMissing)("the second factor", () => {
 
   const audited = (event: AuditEvent, userId: string, count = 1) =>
     auditOf(app, { event, userId }, count);
+
+  const about = (address: string, subject: RegExp) =>
+    mailsTo(app, address).filter((mail) => subject.test(mail.subject));
 
   it("is set up with the password, and in force once a code of it was shown", async () => {
     const { id, token, username } = await register(app);
@@ -64,6 +68,10 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
     expect((await propose(app, token)).body.type).toBe("Conflict");
     expect(await audited("second-factor.enabled", id)).toHaveLength(1);
+    // once: the wrong code has set up nothing
+    const address = `${username}@example.com`;
+    await mailTo(app, address, /has a second factor/);
+    expect(about(address, /second factor/)).toHaveLength(1);
   });
 
   it("ends the sessions that began without it once it is in force, and no sooner", async () => {
@@ -184,6 +192,9 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(await audited("recovery-codes.renewed", id)).toEqual([
       expect.objectContaining({ actorId: id, actor: username }),
     ]);
+    const address = `${username}@example.com`;
+    await mailTo(app, address, /recovery codes were renewed/);
+    expect(about(address, /recovery codes/)).toHaveLength(1);
   });
 
   it("is taken off with password and code, and not without either", async () => {
