@@ -3,7 +3,7 @@
  * should do. The types and codes are fixed: clients act on them.
  */
 const ERRORS = {
-  BadRequest: [400, "The request could not be read. Send valid JSON."],
+  BadRequest: [400, "The request could not be read. Where it has a body, send a JSON object."],
   LinkInvalid: [400, "This link was used before, or is too old. Ask for a new one."],
   AccessTokenRequired: [401, "Sign in first, and send the token as 'Authorization: Bearer ...'."],
   AccessTokenExpired: [401, "The access token has expired. Get a new one with your refresh token."],

@@ -72,7 +72,7 @@ export const isTagged = (contract: ActionContract): boolean =>
 
 /** May the answer be that nothing has changed? */
 export const isConditional = (contract: ActionContract): boolean =>
-  isTagged(contract) && contract.rest?.startsWith("GET ") === true;
+  isTagged(contract) && isForEverybody(contract);
 
 /** The answer to who has it already. */
 export const NOT_MODIFIED = {

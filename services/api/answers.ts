@@ -35,7 +35,7 @@ const isUnreadable = ({ $params }: GatewayRequest, error: unknown) =>
   $params === undefined && typeof (error as { code?: unknown } | null)?.code === "string";
 
 /** A stack is worth reading where a program is wrong, not where a service is away. */
-function logFailure({ logger }: Service, error: unknown, requestID?: string | null): void {
+export function logFailure({ logger }: Service, error: unknown, requestID?: string | null): void {
   const { type } = toPublicError(error);
   if (type === "InternalError") return logger.error({ err: error, requestID }, "A request failed.");
   const { message, cause } = error as Error;
@@ -67,9 +67,11 @@ export function successOf({ result, status, location }: ActionContract, data: un
 
 /**
  * Names what is answered by its ETag, so that moleculer-web answers 304 to who has it (RFC 9110, 8.8.3),
- * and says who may keep it: what is the same for everybody, as long as it is asked about again.
+ * and says who may keep it: what is the same for everybody, as long as it is asked about again. What shows
+ * some more than others is answered whole: its tag names the version, not what somebody sees of it.
  */
 export function markAnswer(
+  req: GatewayRequest,
   res: GatewayResponse,
   contract: ActionContract | undefined,
   data: unknown,
@@ -78,6 +80,7 @@ export function markAnswer(
   const etag = contract && (versionTag(contract, data) ?? (isPublic ? digestTag(data) : undefined));
   if (etag !== undefined) res.setHeader("ETag", etag);
   res.setHeader("Cache-Control", isPublic ? "no-cache" : "no-store");
+  if (!isPublic) delete req.headers["if-none-match"];
 }
 
 /** What has a version is named by it; `If-Match` takes strong tags only. */

@@ -11,11 +11,12 @@ import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./health.ts";
 import { close } from "./http-server.ts";
 import { httpSettings, logAnswers } from "./http.ts";
+import { confirm } from "./identities.ts";
 import { Limiter } from "./limiter.ts";
 import { requestMethods } from "./methods.ts";
 import { shareCounts, takeCounts } from "./shared-limits.ts";
 import { limitEvents } from "./socket-limits.ts";
-import { confirm, senders, socketMethods, socketSettings } from "./sockets.ts";
+import { senders, socketMethods, socketSettings } from "./sockets.ts";
 
 /** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
 export default class ApiService extends Service {
@@ -60,7 +61,7 @@ export default class ApiService extends Service {
           methods: {
             ...errorMethods,
             ...requestMethods(corsOrigins, defend),
-            ...socketMethods(corsOrigins),
+            ...socketMethods(limiter),
           },
           created: () => logAnswers(this as unknown as Service & Gateways),
           started: () => {

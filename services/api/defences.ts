@@ -2,13 +2,21 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
+import { Connections } from "./connections.ts";
 import type { Gateways, GatewayResponse } from "./gateways.ts";
 import { answerRaw, mustFit } from "./http-server.ts";
 import { type Limiter, mustBeWithin, showStanding } from "./limiter.ts";
 import { setSecurityHeaders } from "./security-headers.ts";
 
+const HEALTH: ReadonlySet<string | undefined> = new Set(["/health/live", "/health/ready"]);
+const READING: ReadonlySet<string | undefined> = new Set(["GET", "HEAD"]);
+
 /** A flood must not make a node look ill to who restarts those that are; the answer costs next to nothing. */
-const HEALTH = "/health/";
+const isHealthCheck = ({ method, url, headers }: IncomingMessage) =>
+  HEALTH.has(url) &&
+  READING.has(method) &&
+  headers["content-length"] === undefined &&
+  headers["transfer-encoding"] === undefined;
 
 /** What every request meets first, whatever it asks for. */
 export type Defence = (req: IncomingMessage, res: GatewayResponse) => Promise<void>;
@@ -18,7 +26,7 @@ export const makeDefence =
   ({ trustedProxies }: Config, limiter: Limiter): Defence =>
   async (req, res) => {
     setSecurityHeaders(trustedProxies, req, res);
-    if (req.url?.startsWith(HEALTH)) return mustFit(req);
+    if (isHealthCheck(req)) return mustFit(req);
     const standing = await limiter.count("address", limitKeyOf(trustedProxies.addressOf(req)));
     if (standing) showStanding(res, standing);
     mustBeWithin(standing);
@@ -26,46 +34,24 @@ export const makeDefence =
   };
 
 /** Puts Engine.IO, which answers below its path by itself, behind the same defence, and bounds its connections. */
-export function defendEngine(
-  { engine }: Gateways["io"],
-  { trustedProxies, maxSockets }: Config,
-  defend: Defence,
-): void {
-  const open = new Map<string, number>();
-  const keyOf = (req: IncomingMessage) => limitKeyOf(trustedProxies.addressOf(req));
-
-  engine.use(async (req: IncomingMessage, res: GatewayResponse, proceed: () => void) => {
+export function defendEngine(io: Gateways["io"], config: Config, defend: Defence): void {
+  const connections = new Connections(config);
+  io.engine.use(async (req: IncomingMessage, res: GatewayResponse, proceed: () => void) => {
     try {
       await defend(req, res);
-      if (isFirst(req) && (open.get(keyOf(req)) ?? 0) >= maxSockets.address)
-        throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
+      mustBeNoScript(req);
+      connections.mustHaveRoom(req);
     } catch (error) {
       return refuse(req, res, error);
     }
     proceed();
   });
-
-  engine.on("connection", (connection: EngineConnection) => {
-    const key = keyOf(connection.request);
-    open.set(key, (open.get(key) ?? 0) + 1);
-    connection.once("close", () => {
-      const left = (open.get(key) ?? 1) - 1;
-      if (left > 0) open.set(key, left);
-      else open.delete(key);
-    });
-  });
+  connections.bound(io);
 }
 
-/** When somebody with too many sockets may try again, in seconds. */
-const RETRY_AFTER = 10;
-
-/** Is it the first of a connection? Every later one names it. */
-const isFirst = ({ url = "" }: IncomingMessage) =>
-  !new URL(url, "http://localhost").searchParams.getAll("sid").at(-1);
-
-interface EngineConnection {
-  request: IncomingMessage;
-  once(event: "close", listener: () => void): void;
+/** Answers as a script would be one that any page may load, whatever origins may connect. */
+function mustBeNoScript({ url = "" }: IncomingMessage): void {
+  if (new URL(url, "http://localhost").searchParams.has("j")) throw new CitadelError("BadRequest");
 }
 
 /** An upgrade has no response, only a socket. */

@@ -67,6 +67,11 @@ export function makeServer(listener: RequestListener): Server {
   });
   // no expectation is needed (RFC 9110, 10.1.1); Node's own answer would go past everything
   server.on("checkExpectation", (req, res) => server.emit("request", req, res));
+  // nobody is asked for a body that will be refused
+  server.on("checkContinue", (req, res) => {
+    if (fits(req)) res.writeContinue();
+    server.emit("request", req, res);
+  });
   server.on("clientError", ({ code }: NodeJS.ErrnoException, socket) => {
     const type = Object.hasOwn(BY_CODE, code ?? "") ? BY_CODE[code ?? ""] : undefined;
     answerRaw(socket, new CitadelError(type ?? "BadRequest"));
@@ -87,6 +92,15 @@ export async function close({ io, server }: Partial<Gateways>): Promise<void> {
 /** Ends what is connected still. Node's `closeAllConnections` does not know those that were upgraded. */
 function cutOff(server: Server): void {
   for (const socket of connections.get(server) ?? []) socket.destroy();
+}
+
+function fits(req: IncomingMessage): boolean {
+  try {
+    mustFit(req);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws CitadelError where the address or the body is too long, or the headers are too many or name no one host */

@@ -44,6 +44,8 @@ export function httpSettings({ config, handlers, limiter }: HttpOptions): object
     ip: config.host,
     port: config.port,
     path: "",
+    // what is called as something of Object.prototype is unknown like everything else
+    qsOptions: { allowPrototypes: true },
     routes: [
       {
         path: "/",
@@ -74,13 +76,13 @@ export function httpSettings({ config, handlers, limiter }: HttpOptions): object
         onAfterCall(
           ctx: Context,
           _route: unknown,
-          req: { $action: { name: string } },
+          req: GatewayRequest,
           res: GatewayResponse,
           data: unknown,
         ) {
-          const contract = contracts.get(req.$action.name);
+          const contract = contracts.get(req.$action?.name ?? "");
           ctx.meta = contract ? successOf(contract, data) : {};
-          markAnswer(res, contract, data);
+          markAnswer(req, res, contract, data);
           return data;
         },
       },

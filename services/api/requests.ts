@@ -12,7 +12,7 @@ const BODYLESS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "DELET
  * The action's parameters: the path's, over the query's or the body's, never both, and the version that
  * `If-Match` names.
  *
- * @throws CitadelError PreconditionFailed, BadRequest for a version that can be none,
+ * @throws CitadelError PreconditionFailed, BadRequest for a list, and a version that can be none,
  *   UnsupportedMediaType for a body that was not read
  */
 export function paramsOf(
@@ -23,6 +23,8 @@ export function paramsOf(
   const { params, query, body } = $params as Record<string, Record<string, unknown> | undefined>;
   const isBodyless = BODYLESS.has(method);
   if (contract && !isBodyless) mustBeRead(req, contract);
+  // spread, an empty list would be an empty object
+  if (Array.isArray(body)) throw new CitadelError("BadRequest");
   const given = { ...(isBodyless ? query : body), ...params };
   const name = contract?.version;
   if (name === undefined || contract?.params[name] === undefined) return given;

@@ -8,7 +8,8 @@ import { clientOf } from "./client-address.ts";
 import type { Socket } from "./gateways.ts";
 import { BOUNDS } from "./bodies.ts";
 import { type Limiter, mustBeWithin } from "./limiter.ts";
-import { end, refuse, userOf } from "./sockets.ts";
+import { end, userOf } from "./identities.ts";
+import { refuse } from "./sockets.ts";
 
 /** How far over its limit a socket goes on before it is closed. */
 const PATIENCE = 3;

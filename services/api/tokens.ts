@@ -14,7 +14,7 @@ const QUERY_NAMES = ["access_token", "token"];
 
 /** The token of `Authorization: Bearer` (RFC 6750, 2.1). */
 export function bearerOf(header: string | undefined): string | undefined {
-  return header && /^Bearer +(.+)$/i.exec(header)?.[1];
+  return /^Bearer +(.+)$/i.exec(header ?? "")?.[1];
 }
 
 /**

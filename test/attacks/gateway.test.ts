@@ -266,6 +266,32 @@ describe.skipIf(isMissing)("the gateway", () => {
     expect(answer).toMatch(/^X-Content-Type-Options: nosniff\r$/m);
   });
 
+  it("asks nobody for a body that it will not take", async () => {
+    const head = "POST /api/posts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    const large = `${head}Expect: 100-continue\r\nContent-Length: 999999999\r\n\r\n`;
+    expect(await send(app, large)).toMatch(/^HTTP\/1\.1 413 /);
+    const small = `${head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}`;
+    expect(await send(app, small)).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 4/);
+  });
+
+  it.each(["constructor", "toString", "hasOwnProperty"])(
+    "knows no parameter '%s', as it knows no other",
+    async (name) => {
+      const { status, body } = await request(app, `GET /api/posts?${name}=1`);
+      expect([status, body.type]).toEqual([422, "VALIDATION_ERROR"]);
+      expect(reached).toEqual([]);
+    },
+  );
+
+  it("counts what looks like a look at its health, and brings a body", async () => {
+    const { headers } = await request(app, "GET /health/live");
+    expect(headers.get("ratelimit-remaining")).toBeNull();
+    for (const route of ["POST /health/x", "POST /health/live"]) {
+      const counted = await request(app, route, { body: {} });
+      expect(counted.headers.get("ratelimit-remaining")).not.toBeNull();
+    }
+  });
+
   it("does not wait for those who send slowly", async () => {
     const { server } = app.service("api") as unknown as { server: Server };
     const { headersTimeout, requestTimeout } = server;

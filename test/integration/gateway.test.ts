@@ -79,6 +79,8 @@ describe.skipIf(isMissing)("the gateway", () => {
     ["a nested prototype", '{"title":{"__proto__":{"x":1}},"body":"There"}', 400, "BadRequest"],
     ["a constructor", '{"title":"Hi","body":"There","constructor":{}}', 422, "VALIDATION_ERROR"],
     ["no object", '"Hi"', 400, "BadRequest"],
+    ["an empty list", "[]", 400, "BadRequest"],
+    ["a list", '[{"title":"Hi","body":"There"}]', 400, "BadRequest"],
     ["nul bytes", '{"title":"a\\u0000b","body":"There"}', 422, "VALIDATION_ERROR"],
     ["too much", JSON.stringify({ title: "x".repeat(200_000) }), 413, "PayloadTooLarge"],
   ])("refuses a body with %s, and writes nothing", async (_what, body, status, type) => {

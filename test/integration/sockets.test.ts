@@ -134,6 +134,17 @@ describe.skipIf(isMissing)("a socket", () => {
     expect(await closed).toBe("io server disconnect");
     expect(await refusal(app, bob.token)).toMatchObject({ type: "AccessTokenRevoked" });
   });
+
+  it("is answered when it signs out itself, then closed", async () => {
+    const bob = await register(app);
+    const socket = await connect(app, bob.token);
+    const closed = next(socket, "disconnect");
+    const [error, result] = await new Promise<any[]>((resolve) =>
+      socket.emit("call", "auth.logout", {}, (...ack: any[]) => resolve(ack)),
+    );
+    expect([error, result]).toEqual([null, null]);
+    await closed;
+  });
 });
 
 describe.skipIf(isMissing)("a socket whose token ends", () => {

@@ -111,4 +111,13 @@ describe.skipIf(isMissing)("two who change the same", () => {
     await change(path, "Changed");
     expect((await request(app, `GET ${path}`, { headers })).status).toBe(200);
   });
+
+  it("are not taken for what somebody else has seen of them", async () => {
+    const { id, token } = await register(app);
+    const seen = await request(app, `GET /api/users/${id}`, { token: alice.token });
+    const headers = { "if-none-match": seen.headers.get("etag")!, "cache-control": "max-age=0" };
+    const own = await request(app, `GET /api/users/${id}`, { token, headers });
+    expect([own.status, seen.body.email]).toEqual([200, undefined]);
+    expect(own.body.email).toBeDefined();
+  });
 });

@@ -129,10 +129,16 @@ describe("the description of the API", () => {
       params: { id: "uuid" },
       result: { type: "object", props: { version: "number" } },
     } as const;
-    const read = describing({ ...contract, rest: "GET /api/notes/:id" }).operation;
+    const rest = "GET /api/notes/:id";
+    const read = describing({ ...contract, auth: "none", rest }).operation;
     expect(read.responses[200].headers).toEqual(ETAG);
     expect(read.responses[304].headers).toEqual(ETAG);
     expect(namesIn(read, "header")).toEqual(["If-None-Match"]);
+    // somebody else may see more of it
+    const own = describing({ ...contract, rest }).operation;
+    expect(own.responses[200].headers).toEqual(ETAG);
+    expect(own.responses[304]).toBeUndefined();
+    expect(namesIn(own, "header")).toEqual([]);
 
     const params = { ...contract.params, version: "number|optional" } as const;
     const changed = describing({ ...contract, params, rest: "PUT /api/notes/:id" }).operation;
@@ -140,8 +146,12 @@ describe("the description of the API", () => {
     expect(changed.responses[304]).toBeUndefined();
     expect(namesIn(changed, "header")).toEqual(["If-Match"]);
 
-    const rest = "DELETE /api/notes/:id";
-    const removed = describing({ ...contract, params, rest, result: null }).operation;
+    const removed = describing({
+      ...contract,
+      params,
+      rest: "DELETE /api/notes/:id",
+      result: null,
+    }).operation;
     expect(removed.responses[204].headers).toBeUndefined();
     expect(namesIn(removed, "header")).toEqual(["If-Match"]);
 

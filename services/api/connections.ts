@@ -1,0 +1,111 @@
+import type { IncomingMessage } from "node:http";
+import type { EventEmitter } from "node:events";
+import type { Config } from "../../lib/config.ts";
+import { CitadelError } from "../../lib/errors.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
+import type { Gateways } from "./gateways.ts";
+
+/**
+ * Engine.IO's connections, which carry sockets: each is bounded, whatever is sent over it, also before
+ * anybody has said who they are.
+ */
+
+/** As much of a transport as is looked at: the WebSocket below it, if it is one. */
+interface Transport {
+  readonly socket?: Pick<EventEmitter, "on"> & { terminate(): void };
+}
+
+interface Connection extends Pick<EventEmitter, "on" | "once"> {
+  readonly request: IncomingMessage;
+  readonly transport: Transport;
+  close(isDiscarded: boolean): void;
+}
+
+/** How many packets, of refused sockets and pings too, for each event: who sends too many of these is told so. */
+const PACKETS_PER_EVENT = 20;
+
+/** In bytes: how much may wait for a client that does not read when more is to be sent. */
+const MAX_UNSENT = 4_000_000;
+
+/** When somebody with too many connections may try again, in seconds. */
+const RETRY_AFTER = 10;
+
+/** Counts the connections of each address. */
+export class Connections {
+  readonly #open = new Map<string, number>();
+  readonly #config: Config;
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  /** @throws CitadelError TooManyRequests where a request would open one too many */
+  mustHaveRoom(req: IncomingMessage): void {
+    if (isFirst(req) && (this.#open.get(this.#keyOf(req)) ?? 0) >= this.#config.maxSockets.address)
+      throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
+  }
+
+  /** Bounds what is opened from now on. */
+  bound({ engine }: Gateways["io"]): void {
+    engine.on("connection", (connection: Connection) => {
+      this.#count(connection);
+      boundPackets(connection, this.#config.rateLimits.socket);
+      boundUnsent(connection);
+    });
+  }
+
+  #keyOf(req: IncomingMessage): string {
+    return limitKeyOf(this.#config.trustedProxies.addressOf(req));
+  }
+
+  #count(connection: Connection): void {
+    const key = this.#keyOf(connection.request);
+    this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
+    connection.once("close", () => {
+      const left = (this.#open.get(key) ?? 1) - 1;
+      if (left > 0) this.#open.set(key, left);
+      else this.#open.delete(key);
+    });
+  }
+}
+
+/** Is it the first request of a connection? Every later one names it. */
+const isFirst = ({ url = "" }: IncomingMessage) =>
+  !new URL(url, "http://localhost").searchParams.getAll("sid").at(-1);
+
+/** Ends a connection without a goodbye, to which the client would have to answer. */
+function cutOff(connection: Connection): void {
+  connection.close(true);
+  connection.transport.socket?.terminate();
+}
+
+/** Closes a connection that floods. It counts at once: many packets come before anything that waits. */
+function boundPackets(connection: Connection, limit: Config["rateLimits"]["socket"]): void {
+  if (!limit) return;
+  let since = Date.now();
+  let count = 0;
+  const add = () => {
+    const now = Date.now();
+    if (now - since >= limit.seconds * 1_000) {
+      since = now;
+      count = 0;
+    }
+    count += 1;
+    if (count > PACKETS_PER_EVENT * limit.points) cutOff(connection);
+  };
+  // a WebSocket answers its own pings, which are no packets
+  const addPings = ({ socket }: Transport) => void socket?.on("ping", add);
+  connection.on("packet", add);
+  connection.on("upgrading", addPings);
+  addPings(connection.transport);
+}
+
+/** Closes a connection whose client lets wait what is sent to it. */
+function boundUnsent(connection: Connection): void {
+  let unsent = 0;
+  connection.on("packetCreate", ({ data }: { data?: string | Buffer }) => {
+    if (unsent > MAX_UNSENT) cutOff(connection);
+    unsent += data?.length ?? 0;
+  });
+  connection.on("drain", () => (unsent = 0));
+}
