@@ -3,6 +3,7 @@ import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../lib/contract.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
+import { Turns } from "../../lib/turns.ts";
 
 interface Posts {
   id: string;
@@ -12,11 +13,27 @@ interface Posts {
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
   version: Generated<number>;
+  /** The words of the title and the body. */
+  search: Generated<unknown>;
 }
+
+/** What is shown of a post. */
+const COLUMNS = [
+  "id",
+  "author_id",
+  "title",
+  "body",
+  "created_at",
+  "updated_at",
+  "version",
+] as const satisfies readonly (keyof Posts)[];
+
+/** How many searches may run at once, and how many wait: one may be slow, and others need the database, too. */
+const SEARCHES = { atOnce: 3, waiting: 100 };
 
 type Post = ResultOf<"posts.get">;
 
-const toPost = (row: Selectable<Posts>): Post => ({
+const toPost = (row: Pick<Selectable<Posts>, (typeof COLUMNS)[number]>): Post => ({
   id: row.id,
   authorId: row.author_id,
   title: row.title,
@@ -46,6 +63,7 @@ export interface PostsDatabase {
 /** The posts service's only table. */
 export class PostsRepository {
   readonly #db: Kysely<PostsDatabase>;
+  readonly #searches = new Turns(SEARCHES.atOnce, SEARCHES.waiting);
 
   constructor(db: Kysely<PostsDatabase>) {
     this.#db = db;
@@ -55,7 +73,7 @@ export class PostsRepository {
     const row = await this.#db
       .insertInto("posts")
       .values({ ...post, id: randomUUID(), author_id: authorId })
-      .returningAll()
+      .returning(COLUMNS)
       .executeTakeFirstOrThrow();
     return toPost(row);
   }
@@ -63,7 +81,7 @@ export class PostsRepository {
   async find(id: string): Promise<Post | undefined> {
     const row = await this.#db
       .selectFrom("posts")
-      .selectAll()
+      .select(COLUMNS)
       .where("id", "=", id)
       .executeTakeFirst();
     return row && toPost(row);
@@ -81,7 +99,7 @@ export class PostsRepository {
       })
       .where("id", "=", id)
       .$if(version !== undefined, (query) => query.where("version", "=", version ?? 0))
-      .returningAll()
+      .returning(COLUMNS)
       .executeTakeFirst();
     return row && toPost(row);
   }
@@ -98,14 +116,12 @@ export class PostsRepository {
 
   /** Newest first. */
   async list({ authorId, query, ...page }: PageRequest & Filter) {
-    let select = this.#db.selectFrom("posts").selectAll();
+    let select = this.#db.selectFrom("posts").select(COLUMNS);
     if (authorId !== undefined) select = select.where("author_id", "=", authorId);
     if (query !== undefined)
-      // the expression of the index
-      select = select.where(
-        sql<boolean>`to_tsvector('simple', title || ' ' || body) @@ websearch_to_tsquery('simple', ${query})`,
-      );
-    const rows = await newestFirst(select, page, "created_at", "id").execute();
+      select = select.where(sql<boolean>`search @@ websearch_to_tsquery('simple', ${query})`);
+    const end = query === undefined ? () => {} : await this.#searches.take("");
+    const rows = await newestFirst(select, page, "created_at", "id").execute().finally(end);
     return toPage(rows, page.limit, ({ created_at, id }) => ({ at: created_at, id }), toPost);
   }
 }

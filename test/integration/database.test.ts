@@ -73,6 +73,7 @@ describe.skipIf(isMissing)("the database", () => {
       "0001-posts",
       "0002-idempotency-keys",
       "0003-version-and-search",
+      "0004-stored-search",
     ]);
   });
 
