@@ -67,6 +67,8 @@ export interface ErrorDetails {
   message?: string;
   data?: unknown;
   cause?: unknown;
+  /** May the same call be made again? Left out: yes, if its code is 503. */
+  retryable?: boolean;
 }
 
 /** What a client sees of an error, over HTTP and sockets alike. */
@@ -84,15 +86,15 @@ export class CitadelError extends Error {
   readonly code: number;
   readonly type: ErrorType;
   readonly data?: unknown;
-  /** Moleculer's flag: may the same call be made again? */
+  /** Moleculer's flag. */
   readonly retryable: boolean;
 
-  constructor(type: ErrorType, { message, data, cause }: ErrorDetails = {}) {
+  constructor(type: ErrorType, { message, data, cause, retryable }: ErrorDetails = {}) {
     super(message ?? ERRORS[type][1], cause === undefined ? undefined : { cause });
     this.name = `${type === "VALIDATION_ERROR" ? "Validation" : type.replace(/Error$/, "")}Error`;
     this.type = type;
     this.code = ERRORS[type][0];
-    this.retryable = this.code === 503;
+    this.retryable = retryable ?? this.code === 503;
     if (data !== undefined) this.data = data;
   }
 

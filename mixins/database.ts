@@ -25,15 +25,21 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
   return {
     async started(this: WithDatabase) {
       const { databaseUrl, dataDir } = configOf(this.broker);
-      const { db, close } = await openDatabase({
+      const options = {
         databaseUrl,
         dataDir,
-        onError: (error) => this.logger.warn("A database connection broke.", error.message),
-      });
+        onError: (error: Error) => this.logger.warn("A database connection broke.", error.message),
+      };
+      const { db, close } = await openDatabase(options);
       this.db = db.withSchema(schema);
       this.closeDatabase = close;
-      const applied = await migrate(db, schema, migrations);
-      if (applied.length > 0) this.logger.info(`Applied migrations: ${applied.join(", ")}`);
+      const patient = await openDatabase({ ...options, isPatient: true });
+      try {
+        const applied = await migrate(patient.db, schema, migrations);
+        if (applied.length > 0) this.logger.info(`Applied migrations: ${applied.join(", ")}`);
+      } finally {
+        await patient.close();
+      }
     },
 
     async stopped(this: WithDatabase) {

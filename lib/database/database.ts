@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
+import { Kysely, PGliteDialect } from "kysely";
+import { openPostgres } from "./postgres.ts";
 import { lockForProcess } from "./single-process-lock.ts";
 
 /** Tables of any service; each narrows it to its own. */
@@ -11,6 +12,8 @@ export interface DatabaseOptions {
   dataDir: string;
   /** Told of connections that break while nobody uses them. */
   onError: (error: Error) => void;
+  /** On PostgreSQL, connections whose queries take the time they need: for migrations. */
+  isPatient?: boolean;
 }
 
 interface Shared {
@@ -34,7 +37,9 @@ const shared: Map<string, Shared> = ((globalThis as { [SHARED]?: Map<string, Sha
 export async function openDatabase(
   options: DatabaseOptions,
 ): Promise<{ db: AnyDatabase; close: () => Promise<void> }> {
-  const id = options.databaseUrl ?? options.dataDir;
+  const { databaseUrl, dataDir, isPatient = false } = options;
+  // the embedded database has but one connection
+  const id = databaseUrl ? `${databaseUrl} ${isPatient}` : dataDir;
   const entry: Shared = shared.get(id) ?? { opening: open(options), users: 0 };
   shared.set(id, entry);
   entry.users += 1;
@@ -55,23 +60,10 @@ export async function openDatabase(
   }
 }
 
-const open = ({ databaseUrl, dataDir, onError }: DatabaseOptions) =>
-  databaseUrl ? openPostgres(databaseUrl, onError) : openEmbedded(dataDir);
-
-async function openPostgres(connectionString: string, onError: (error: Error) => void) {
-  const { default: pg } = await import("pg");
-  const pool = new pg.Pool({
-    connectionString,
-    max: 10,
-    connectionTimeoutMillis: 5_000,
-    application_name: "citadel",
-  });
-  // also of a connection that is in use, whose error would otherwise end the process
-  pool.on("connect", (client) => void client.on("error", onError));
-  pool.on("error", () => undefined);
-  const db: AnyDatabase = new Kysely({ dialect: new PostgresDialect({ pool }) });
-  return { db, close: () => db.destroy() };
-}
+const open = ({ databaseUrl, dataDir, onError, isPatient = false }: DatabaseOptions) =>
+  databaseUrl
+    ? openPostgres({ connectionString: databaseUrl, onError, isPatient })
+    : openEmbedded(dataDir);
 
 async function openEmbedded(dataDir: string) {
   const { PGlite } = await import("@electric-sql/pglite");

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** A connection to a server that can be cut and mended. */
+/** A connection to a server that can be cut and mended, or frozen: then it is there, and nothing comes through. */
 export interface Cable {
   port: number;
   cut(): void;
+  freeze(): void;
   mend(): void;
   close(): Promise<void>;
 }
@@ -13,6 +14,7 @@ export interface Cable {
 export async function layCable(to: number): Promise<Cable> {
   const ends = new Set<Socket>();
   let isCut = false;
+  let isFrozen = false;
   const server = createServer((near) => {
     if (isCut) {
       near.destroy();
@@ -29,7 +31,7 @@ export async function layCable(to: number): Promise<Cable> {
         ends.delete(one);
         other.destroy();
       });
-      one.pipe(other);
+      if (!isFrozen) one.pipe(other);
     }
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -41,7 +43,16 @@ export async function layCable(to: number): Promise<Cable> {
   return {
     port,
     cut,
-    mend: () => (isCut = false),
+    freeze() {
+      isFrozen = true;
+      for (const end of ends) end.unpipe().pause();
+    },
+    mend() {
+      isCut = false;
+      // what was frozen is behind the times
+      if (isFrozen) for (const end of ends) end.destroy();
+      isFrozen = false;
+    },
     async close() {
       cut();
       server.close();
