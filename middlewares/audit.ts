@@ -10,6 +10,7 @@ import {
 import { AuditTrail } from "../lib/audit-trail.ts";
 import { CitadelError, type ErrorType } from "../lib/errors.ts";
 import { toMiddleware } from "../lib/hooks.ts";
+import { Repetitions } from "../lib/repetitions.ts";
 import { ownContext } from "../mixins/contract.ts";
 
 /** How long a node that stops waits for the trail, in milliseconds. */
@@ -21,12 +22,6 @@ const MAX_COUNTED = 1_000;
 
 /** What happens all day and means nothing: a client that has not signed in, or has to refresh. */
 const ORDINARY: ReadonlySet<ErrorType> = new Set(["AccessTokenRequired", "AccessTokenExpired"]);
-
-interface Repeated {
-  service: Service | null | undefined;
-  entry: AuditEntry;
-  count: number;
-}
 
 /** A node's part of the audit trail. */
 interface Recorder {
@@ -99,19 +94,18 @@ export function auditMiddleware(
       log,
     });
 
-    const repeated = new Map<string, Repeated>();
-    const tellRepeated = () => {
-      for (const { service, entry, count } of repeated.values())
-        if (count > 0) tell(service, repeat(entry, { count }));
-      repeated.clear();
-    };
-    let timer: NodeJS.Timeout | undefined;
-
     const tell = (service: Service | null | undefined, entry: AuditEntry) => {
       const speaker = reporter(service);
       if (speaker) trail.add(speaker.name, entry);
       else log(entry, undefined);
     };
+
+    const refusals = new Repetitions<{ service: Service | null | undefined; entry: AuditEntry }>({
+      interval: COUNTING,
+      capacity: MAX_COUNTED,
+      tell: ({ service, entry }, count) =>
+        tell(service, count === 0 ? entry : repeat(entry, { count })),
+    });
 
     const add: Recorder["add"] = (ctx, fact) => tell(ctx.service, toEntry(asAudited(ctx), fact));
 
@@ -119,27 +113,14 @@ export function auditMiddleware(
       const entry = toEntry(asAudited(ctx), fact);
       // what a client may make up anew each time does not count
       const { id: _id, at: _at, requestId: _request, userAgent: _agent, ...same } = entry;
-      const key = JSON.stringify(same);
-      const known = repeated.get(key);
-      if (known) {
-        known.count += 1;
-        return;
-      }
-      if (repeated.size >= MAX_COUNTED) tellRepeated();
-      repeated.set(key, { service: ctx.service, entry, count: 0 });
-      tell(ctx.service, entry);
+      refusals.add(JSON.stringify(same), { service: ctx.service, entry });
     };
 
     return toMiddleware({
       name: "Audit",
       created: () => recorders.set(broker, { add, addCounted }),
-      async started() {
-        timer = setInterval(tellRepeated, COUNTING);
-        timer.unref();
-      },
       async stopping() {
-        clearInterval(timer);
-        tellRepeated();
+        refusals.flush();
         await trail.close(PATIENCE);
       },
     });

@@ -1,7 +1,13 @@
-import { Errors, type Middleware, type ServiceBroker } from "moleculer";
+import { type Context, Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { CitadelError, type ErrorType, isErrorType } from "../lib/errors.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../lib/hooks.ts";
 import { toPublicError } from "../lib/public-error.ts";
+import { Repetitions } from "../lib/repetitions.ts";
+
+/** For how long equal failures of the database are counted instead of logged, in milliseconds. */
+const COUNTING = 10_000;
+/** How many different ones are counted. */
+const MAX_COUNTED = 100;
 
 /** PostgreSQL's SQLSTATE codes, or their classes, and what they mean outside. */
 const SQL_STATES: Readonly<Record<string, ErrorType>> = {
@@ -9,6 +15,8 @@ const SQL_STATES: Readonly<Record<string, ErrorType>> = {
   "23514": "VALIDATION_ERROR",
   "23": "Conflict",
   "22": "VALIDATION_ERROR",
+  // a former primary after a failover
+  "25006": "DatabaseNotAccessible",
   "08": "DatabaseNotAccessible",
   "28": "DatabaseNotAccessible",
   "3D": "DatabaseNotAccessible",
@@ -18,8 +26,12 @@ const SQL_STATES: Readonly<Record<string, ErrorType>> = {
   "58": "DatabaseNotAccessible",
 };
 
-const NETWORK_CODES = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)$/;
-const POOL_MESSAGES = /^(Connection terminated|timeout exceeded when trying to connect)/;
+const NETWORK_CODES =
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+const POOL_MESSAGES =
+  /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client (has encountered a connection error|was closed))/;
+/** Whoever asked has waited long enough: it is not tried again (retryPolicy). */
+const WAITED = /timeout|ETIMEDOUT/;
 
 /** What a database error means outside; undefined for anything else. */
 function typeOfDatabaseError(error: Error & { code?: unknown }): ErrorType | undefined {
@@ -58,7 +70,17 @@ function toOwnError(error: Error & { code?: unknown }): Error {
   const ofDatabase = typeOfDatabaseError(error);
   // Moleculer's own errors stay: its retries and circuit breaker know them
   if (!ofDatabase && toPublicError(error).type !== "InternalError") return error;
-  return new CitadelError(ofDatabase ?? "InternalError", { cause: error });
+  if (!ofDatabase) return new CitadelError("InternalError", { cause: error });
+  const isLate = WAITED.test(error.message);
+  return new CitadelError(ofDatabase, { cause: error, ...(isLate && { retryable: false }) });
+}
+
+/** A failure of the database, as it is logged: where it came from says nothing, so there is no stack. */
+interface Outage {
+  type: ErrorType;
+  reason: string;
+  action: string;
+  requestID: string | null;
 }
 
 /**
@@ -66,10 +88,28 @@ function toOwnError(error: Error & { code?: unknown }): Error {
  * application's own, before they leave the node; the original stays as `cause`. Only here is its stack,
  * so what is not the caller's fault is logged here. It stands outside the validator.
  */
-export const errorsMiddleware = (broker: ServiceBroker): Middleware =>
-  toMiddleware({
+export const errorsMiddleware = (broker: ServiceBroker): Middleware => {
+  const outages = new Repetitions<Outage>({
+    interval: COUNTING,
+    capacity: MAX_COUNTED,
+    tell: ({ type, reason, ...first }, count) =>
+      count === 0
+        ? broker.logger.error({ type, reason, ...first }, "The database failed an action.")
+        : broker.logger.error({ type, reason, count }, "The database failed further actions."),
+  });
+
+  const log = (error: Error & { code?: unknown }, { type }: CitadelError, ctx: Context) => {
+    const [action, { requestID }] = [ctx.action?.name ?? "", ctx];
+    if (type !== "DatabaseNotAccessible")
+      return broker.logger.error({ err: error, action, requestID }, "An action failed.");
+    // the error of several addresses that were tried has no message
+    const reason = error.message || String(error.code);
+    return outages.add(reason, { type, reason, action, requestID });
+  };
+
+  return toMiddleware({
     name: "Errors",
-    localAction: (next: Handler, { name, visibility }: Endpoint): Handler =>
+    localAction: (next: Handler, { visibility }: Endpoint): Handler =>
       // the gateway's own actions: it answers their errors itself
       visibility === "private"
         ? next
@@ -79,14 +119,15 @@ export const errorsMiddleware = (broker: ServiceBroker): Middleware =>
             } catch (error) {
               const own = toOwnError(error as Error);
               if (own !== error && own instanceof CitadelError && own.code >= 500)
-                broker.logger.error(
-                  { err: error, action: name, requestID: ctx.requestID },
-                  "An action failed.",
-                );
+                log(error as Error, own, ctx);
               throw own;
             }
           },
+    async stopping() {
+      outages.flush();
+    },
   });
+};
 
 /** Makes the application's errors of other nodes into what they were there. Stacks stay where they are. */
 export class ErrorRegenerator extends Errors.Regenerator {
@@ -97,6 +138,7 @@ export class ErrorRegenerator extends Errors.Regenerator {
 
   override restoreCustomError(plain: Errors.PlainMoleculerError, payload: object): Error {
     if (!isErrorType(plain.type)) return super.restoreCustomError(plain, payload);
-    return new CitadelError(plain.type, { message: plain.message, data: plain.data });
+    const { type, message, data, retryable } = plain;
+    return new CitadelError(type, { message, data, retryable });
   }
 }

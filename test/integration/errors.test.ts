@@ -16,8 +16,8 @@ const log = new Writable({
 });
 
 /** What PostgreSQL and kysely tell of a row that could not be written. */
-const ofDatabase = (code: string) =>
-  Object.assign(new Error("a column is null"), {
+const ofDatabase = (code: string | undefined, message = `a column is null (${code})`) =>
+  Object.assign(new Error(message), {
     code,
     detail: "Failing row contains (alice, $2b$12$hash).",
     query: "update accounts",
@@ -44,7 +44,7 @@ const faulty = {
     },
     database: {
       ...open,
-      handler: (ctx: any) => Promise.reject(ofDatabase(ctx.params.code)),
+      handler: (ctx: any) => Promise.reject(ofDatabase(ctx.params.code, ctx.params.message)),
     },
     nested: { ...open, handler: (ctx: any) => ctx.call("faulty.handler", ctx.params) },
   },
@@ -95,13 +95,39 @@ describe.skipIf(isMissing)("an error", () => {
     ["23502", "VALIDATION_ERROR"],
     ["23505", "Conflict"],
     ["23P01", "Conflict"],
+    ["25006", "DatabaseNotAccessible"],
     ["57P01", "DatabaseNotAccessible"],
+    ["EHOSTUNREACH", "DatabaseNotAccessible"],
+    ["ENETUNREACH", "DatabaseNotAccessible"],
+    ["ECONNABORTED", "DatabaseNotAccessible"],
     ["42601", "InternalError"],
   ])("of the database, %s, is %s, and no row gets into the log", async (code, type) => {
     const error = await call("faulty.database", { code });
     expect(error).toMatchObject({ type });
     expect(JSON.stringify([error, lines])).not.toMatch(/hash|accounts|alice/);
     expect(lines).toHaveLength(code.startsWith("23") ? 0 : 1);
+  });
+
+  it.each([
+    "Client has encountered a connection error and is not queryable",
+    "Connection terminated unexpectedly",
+    "Query read timeout",
+  ])("of a connection, '%s', says that the database cannot be reached", async (message) => {
+    const error = await call("faulty.database", { message });
+    expect(error).toMatchObject({ type: "DatabaseNotAccessible", code: 503 });
+    // who has waited long is not made to wait as long again
+    expect(error).toMatchObject({ retryable: !message.includes("timeout") });
+  });
+
+  it("of a database that is away is logged once, with the reason and no stack, and then counted", async () => {
+    const message = "connect ECONNREFUSED 127.0.0.1:5432";
+    for (let at = 0; at < 20; at += 1)
+      await call("faulty.database", { code: "ECONNREFUSED", message });
+    const ofThis = lines.filter(({ reason }) => reason === message);
+    expect(ofThis).toMatchObject([
+      { type: "DatabaseNotAccessible", action: "faulty.database", requestID: expect.any(String) },
+    ]);
+    expect(JSON.stringify(ofThis)).not.toContain("stack");
   });
 
   it("of a body that cannot be unpacked is the client's", async () => {
