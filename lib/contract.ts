@@ -1,3 +1,4 @@
+import type { Kysely } from "kysely";
 import type { Context } from "moleculer";
 import type { Input, Output, Rule, Schema, ValueOf } from "./infer.ts";
 import type { AccessTokenClaims, SubjectType } from "./tokens/access-token.ts";
@@ -41,8 +42,12 @@ export interface ActionContract extends Access {
   readonly version?: string;
   /** How long a caller waits for it, in milliseconds, where that is longer than for most. */
   readonly timeout?: number;
-  /** A repeat with the same `Idempotency-Key` gets the first answer; the service needs the table for it. */
-  readonly idempotent?: true;
+  /**
+   * A repeat with the same `Idempotency-Key` gets the first answer; the service needs the table for it.
+   * `"atomic"`: the handler changes nothing but its own database, by the `db` that it is given, and what it
+   * makes and the answer are committed together.
+   */
+  readonly idempotent?: true | "atomic";
   /** Where HTTP finds what was made, for the Location header; what has a colon comes from the result. */
   readonly location?: `/${string}`;
   /** What its handler may refuse with, where the declarations above do not tell. */
@@ -178,9 +183,12 @@ export type ActionContext<A extends ActionContract> = TypedContext<Output<A["par
 /** What an event's handler gets. */
 export type EventContext<N, A extends Access> = TypedContext<PayloadOf<N>, A["auth"]>;
 
-type ActionHandlers<A> = {
+/** What a handler gets besides: the transaction of a request that has a key. */
+type Means<A, DB> = A extends { idempotent: "atomic" } ? [db: Kysely<DB>] : [];
+
+type ActionHandlers<A, DB> = {
   [K in keyof A]: A[K] extends ActionContract
-    ? (ctx: ActionContext<A[K]>) => Promise<Result<A[K]["result"]>>
+    ? (ctx: ActionContext<A[K]>, ...means: Means<A[K], DB>) => Promise<Result<A[K]["result"]>>
     : never;
 };
 
@@ -188,7 +196,10 @@ type EventHandlers<E> = {
   [K in keyof E]: E[K] extends Access ? (ctx: EventContext<K, E[K]>) => Promise<void> : never;
 };
 
-/** One handler for each action and event of the contract: none may be missing, none be extra. */
-export type Handlers<C extends ServiceContract> = {
-  actions: ActionHandlers<C["actions"]>;
+/**
+ * One handler for each action and event of the contract: none may be missing, none be extra.
+ * `DB`: the tables, if one of them is atomic.
+ */
+export type Handlers<C extends ServiceContract, DB = never> = {
+  actions: ActionHandlers<C["actions"], DB>;
 } & (C extends { events: infer E } ? { events: EventHandlers<E> } : { events?: never });

@@ -9,7 +9,7 @@ import type {
   ServiceContract,
 } from "../lib/contract.ts";
 import { loadContracts } from "../lib/contracts.ts";
-import { onceForEachKey } from "./idempotency.ts";
+import { type ActionHandler, onceForEachKey } from "./idempotency.ts";
 
 /** Everything of a schema that a contract does not state. */
 type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settings"> & {
@@ -21,9 +21,9 @@ type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settin
  * parameters, route and access from the contract, each event handler its access, and its parameters
  * from the contract of whoever emits the event.
  */
-export function implement<C extends ServiceContract>(
+export function implement<C extends ServiceContract, DB = never>(
   contract: C,
-  handlers: Handlers<NoInfer<C>>,
+  handlers: Handlers<NoInfer<C>, DB>,
   rest: Rest = {},
 ): ServiceSchema {
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
@@ -55,10 +55,8 @@ export function implement<C extends ServiceContract>(
   };
 }
 
-type ActionHandler = (ctx: Context) => Promise<unknown>;
-
-const handlerOf = (action: ActionContract, handler: ActionHandler | undefined) =>
-  action.idempotent && handler ? onceForEachKey(handler) : handler;
+const handlerOf = ({ idempotent }: ActionContract, handler: ActionHandler | undefined) =>
+  idempotent && handler ? onceForEachKey(handler, idempotent === "atomic") : handler;
 
 /** The contract of an event, stated by the service that emits it. */
 function emitted(event: string): EmitContract {

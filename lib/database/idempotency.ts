@@ -66,32 +66,66 @@ export class IdempotentRequests {
   }
 
   /**
+   * Runs what writes into the transaction in which its answer is kept: a repeat never makes anything
+   * more, whatever dies when. While the first is under way, a repeat waits for it.
+   *
+   * @throws CitadelError VALIDATION_ERROR if the key was used for another request, and whatever `run` throws
+   */
+  async onceAtomically<Answer>(
+    request: RepeatableRequest,
+    run: (db: Kysely<IdempotencyDatabase>) => Promise<Answer>,
+  ): Promise<Answer> {
+    const { id, params, seal, open } = this.#hide<Answer>(request);
+    await this.#forget(id);
+    return this.#db.transaction().execute(async (trx) => {
+      const first = await begin(trx, id, params);
+      if (first !== undefined) return open(first);
+      const answer = await run(trx);
+      await finish(trx, id, seal(answer));
+      return answer;
+    });
+  }
+
+  /**
+   * Runs what does more than to write into this database. If the process dies before the answer is kept,
+   * a repeat runs anew after `PATIENCE`.
+   *
    * @throws CitadelError VALIDATION_ERROR if the key was used for another request, Conflict while the
    * first is under way, and whatever `run` throws
    */
   async once<Answer>(request: RepeatableRequest, run: () => Promise<Answer>): Promise<Answer> {
-    const { key, action, userId = "", params } = request;
-    const scope = [action, userId, key].join("\0");
-    const derived = Buffer.from(hkdfSync("sha256", this.#secret + key, "", scope, 32));
-    const hash = (text: string) => createHmac("sha256", derived).update(text).digest("base64url");
-    const id = hash("id");
-    const encryption = new Encryption(derived.toString("base64url"));
-
-    const first = await this.#begin(id, hash(JSON.stringify(params)));
-    if (first !== undefined) return JSON.parse(encryption.decrypt(first, id)) as Answer;
+    const { id, params, seal, open } = this.#hide<Answer>(request);
+    await this.#forget(id);
+    const first = await begin(this.#db, id, params);
+    if (first !== undefined) return open(first);
     const answer = await run().catch(async (error: unknown) => {
       await this.#db.deleteFrom("idempotency_keys").where("id", "=", id).execute();
       throw error;
     });
     // what is done is done, and said: a repeat finds the first under way, and makes nothing more meanwhile
-    await this.#finish(id, encryption.encrypt(JSON.stringify(answer ?? null), id)).catch(
-      (error: unknown) => this.#logger.warn({ err: error }, "An answer could not be kept."),
+    await finish(this.#db, id, seal(answer)).catch((error: unknown) =>
+      this.#logger.warn({ err: error }, "An answer could not be kept."),
     );
     return answer;
   }
 
-  /** Begins a request that is new. @returns the first one's answer, if it is not */
-  async #begin(id: string, request: string): Promise<string | undefined> {
+  /** What of a request is stored, and what keeps its answer from being read without its key. */
+  #hide<Answer>({ key, action, userId = "", params }: RepeatableRequest) {
+    const scope = [action, userId, key].join("\0");
+    const derived = Buffer.from(hkdfSync("sha256", this.#secret + key, "", scope, 32));
+    const hash = (text: string) => createHmac("sha256", derived).update(text).digest("base64url");
+    const id = hash("id");
+    const encryption = new Encryption(derived.toString("base64url"));
+    return {
+      id,
+      params: hash(JSON.stringify(params)),
+      seal: (answer: Answer) => encryption.encrypt(JSON.stringify(answer ?? null), id),
+      open: (answer: string) => JSON.parse(encryption.decrypt(answer, id)) as Answer,
+    };
+  }
+
+  /** Deletes what is too old, and this request if it was broken off. */
+  async #forget(id: string): Promise<void> {
     const ago = (seconds: number) => sql<Date>`now() - make_interval(secs => ${seconds})`;
     await this.#db
       .deleteFrom("idempotency_keys")
@@ -102,31 +136,39 @@ export class IdempotentRequests {
         ]),
       )
       .execute();
-    const inserted = await this.#db
-      .insertInto("idempotency_keys")
-      .values({ id, request, answer: null, created_at: sql`now()` })
-      .onConflict((conflict) => conflict.column("id").doNothing())
-      .returning("id")
-      .executeTakeFirst();
-    if (inserted) return undefined;
-    const first = await this.#db
-      .selectFrom("idempotency_keys")
-      .select(["request", "answer"])
-      .where("id", "=", id)
-      .executeTakeFirst();
-    if (first && first.request !== request)
-      throw new CitadelError("VALIDATION_ERROR", {
-        message: "This Idempotency-Key was used for another request.",
-        data: [{ field: "Idempotency-Key", type: "reused" }],
-      });
-    if (!first?.answer)
-      throw new CitadelError("Conflict", {
-        message: "The first request with this Idempotency-Key is still under way.",
-      });
-    return first.answer;
   }
+}
 
-  async #finish(id: string, answer: string): Promise<void> {
-    await this.#db.updateTable("idempotency_keys").set({ answer }).where("id", "=", id).execute();
-  }
+/** Begins a request that is new. @returns the first one's answer, if it is not */
+async function begin(
+  db: Kysely<IdempotencyDatabase>,
+  id: string,
+  request: string,
+): Promise<string | undefined> {
+  const inserted = await db
+    .insertInto("idempotency_keys")
+    .values({ id, request, answer: null, created_at: sql`now()` })
+    .onConflict((conflict) => conflict.column("id").doNothing())
+    .returning("id")
+    .executeTakeFirst();
+  if (inserted) return undefined;
+  const first = await db
+    .selectFrom("idempotency_keys")
+    .select(["request", "answer"])
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (first && first.request !== request)
+    throw new CitadelError("VALIDATION_ERROR", {
+      message: "This Idempotency-Key was used for another request.",
+      data: [{ field: "Idempotency-Key", type: "reused" }],
+    });
+  if (!first?.answer)
+    throw new CitadelError("Conflict", {
+      message: "The first request with this Idempotency-Key is still under way.",
+    });
+  return first.answer;
+}
+
+async function finish(db: Kysely<IdempotencyDatabase>, id: string, answer: string): Promise<void> {
+  await db.updateTable("idempotency_keys").set({ answer }).where("id", "=", id).execute();
 }

@@ -100,8 +100,8 @@ const IDEMPOTENCY_KEY = {
   in: "header",
   description:
     "A name of your own for this request, at best a random UUID. A repeat with the same one gets " +
-    "the first answer, for a day, and makes nothing more; while the first is under way, 409; for " +
-    "another request, 422.",
+    "the first answer, for a day, and makes nothing more; while the first is under way, it waits or gets " +
+    "409; for another request, 422.",
   schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!#-~]+$" },
 };
 

@@ -74,7 +74,7 @@ export const contract = defineContract({
       permissions: "posts:write",
       rest: "POST /api/posts",
       status: 201,
-      idempotent: true,
+      idempotent: "atomic",
       location: "/api/posts/:id",
       params: { $$strict: true, title: TITLE, body: BODY },
       result: POST,

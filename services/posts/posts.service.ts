@@ -19,7 +19,7 @@ export default class PostsService extends Service {
     super(broker);
 
     this.parseServiceSchema(
-      implement<typeof contract>(
+      implement<typeof contract, PostsDatabase>(
         contract,
         {
           actions: {
@@ -27,7 +27,7 @@ export default class PostsService extends Service {
 
             get: async (ctx) => found(await this.posts.find(ctx.params.id)),
 
-            create: (ctx) => this.posts.insert(ctx.locals.user.sub, ctx.params),
+            create: (ctx, db) => new PostsRepository(db).insert(ctx.locals.user.sub, ctx.params),
 
             update: async (ctx) => {
               const { id, ...changes } = ctx.params;

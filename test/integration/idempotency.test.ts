@@ -86,20 +86,50 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect((await write(key)).status).toBe(201);
   });
 
-  it("makes nothing more if only its answer could not be kept", async () => {
-    const key = randomUUID();
-    const { db } = app.service("posts") as unknown as PostsService;
-    const before = await countOf(alice);
-    await sql`alter table posts.idempotency_keys add constraint lost check (answer is null) not valid`.execute(
+  /** While `run` runs, no answer can be kept: as if the process died before it. */
+  async function withoutAnswers(schema: "posts" | "auth", run: () => Promise<void>) {
+    const { db } = app.service(schema) as unknown as PostsService;
+    const table = sql.table(`${schema}.idempotency_keys`);
+    await sql`alter table ${table} add constraint lost check (answer is null) not valid`.execute(
       db,
     );
     try {
-      expect((await write(key)).status).toBe(201);
+      await run();
     } finally {
-      await sql`alter table posts.idempotency_keys drop constraint lost`.execute(db);
+      await sql`alter table ${table} drop constraint lost`.execute(db);
     }
-    expect((await write(key)).body.type).toBe("Conflict");
+  }
+
+  it("makes nothing without keeping its answer, where both are in one database", async () => {
+    const key = randomUUID();
+    const before = await countOf(alice);
+    await withoutAnswers("posts", async () => {
+      expect((await write(key)).status).not.toBe(201);
+    });
+    expect(await countOf(alice)).toBe(before);
+    const made = await write(key);
+    expect(made.status).toBe(201);
+    expect((await write(key)).body).toEqual(made.body);
     expect(await countOf(alice)).toBe(before + 1);
+  });
+
+  it("makes nothing more elsewhere, if only its answer could not be kept", async () => {
+    const { token } = await administrator(app);
+    const headers = { "idempotency-key": randomUUID() };
+    const body = { name: "once", permissions: ["posts:write"] };
+    const make = () => request(app, "POST /api/auth/service-accounts", { token, body, headers });
+    await withoutAnswers("auth", async () => {
+      expect((await make()).status).toBe(201);
+    });
+    expect((await make()).body.type).toBe("Conflict");
+    const { db } = app.service("auth") as unknown as PostsService;
+    // long ago, it counts as broken off: then its name is taken
+    await sql`update auth.idempotency_keys set created_at = now() - interval '2 minutes'`.execute(
+      db,
+    );
+    expect((await make()).body.type).toBe("Conflict");
+    const all = await request(app, "GET /api/auth/service-accounts", { token });
+    expect(all.body.items.filter(({ name }: any) => name === "once")).toHaveLength(1);
   });
 
   it("makes one account, one session for it, and one service account", async () => {
