@@ -17,6 +17,7 @@ export interface Mail {
 /** As much of a logger as mail needs. */
 export interface MailLog {
   info(text: string): void;
+  warn(details: object, text: string): void;
   error(details: object, text: string): void;
 }
 
@@ -40,7 +41,7 @@ export const mailFolder = ({ dataDir }: Pick<Config, "dataDir">): string => join
 
 /**
  * Delivers mails in the background: by SMTP, or as files that only their owner can read. Nobody waits for it; what
- * fails is tried again a few times, then logged without what it says, since that may hold a link.
+ * fails is logged, tried again a few times, and logged then; without what it says, since that may hold a link.
  */
 export class Mailer {
   readonly #deliver: (mail: Mail) => Promise<unknown>;
@@ -76,12 +77,14 @@ export class Mailer {
   }
 
   async #insist(mail: Mail): Promise<void> {
-    for (const wait of this.#delays) {
+    for (const [attempt, wait] of this.#delays.entries()) {
       try {
         await this.#deliver(mail);
         return;
       } catch (error) {
         if (isPermanent(error)) throw error;
+        if (attempt === 0)
+          this.#log.warn({ err: error }, "A mail could not be delivered yet; it is tried again.");
         await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => undefined);
       }
     }

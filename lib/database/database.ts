@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Kysely, PGliteDialect } from "kysely";
 import { openPostgres } from "./postgres.ts";
-import { lockForProcess } from "./single-process-lock.ts";
+import { InUseError, lockForProcess } from "./single-process-lock.ts";
 
 /** Tables of any service; each narrows it to its own. */
 export type AnyDatabase = Kysely<Record<string, never>>;
@@ -67,19 +67,29 @@ const open = ({ databaseUrl, dataDir, onError, isPatient = false }: DatabaseOpti
 
 async function openEmbedded(dataDir: string) {
   const { PGlite } = await import("@electric-sql/pglite");
-  const unlock = lockForProcess(join(dataDir, "database.pid"), "The embedded database");
+  let unlock: (() => void) | undefined;
   try {
+    unlock = lockForProcess(join(dataDir, "database.pid"), "The embedded database");
     const pglite = await PGlite.create(join(dataDir, "database"));
     const db: AnyDatabase = new Kysely({ dialect: new PGliteDialect({ pglite }) });
     return {
       db,
       async close() {
         await db.destroy();
-        unlock();
+        unlock?.();
       },
     };
   } catch (error) {
-    unlock();
-    throw error;
+    unlock?.();
+    throw error instanceof InUseError ? error : notOpened(dataDir, error as Error);
   }
 }
+
+/** Of a full disk PGlite says but a number. */
+const notOpened = (dataDir: string, cause: Error & { errno?: unknown }) =>
+  new Error(
+    `The embedded database in ${dataDir} cannot be opened: ${cause.message || `${cause.name} ${String(cause.errno)}`}. ` +
+      "See that there is room on its disk and that its files can be written, set DATA_DIR to another folder, or " +
+      "DATABASE_URL to a PostgreSQL server.",
+    { cause },
+  );

@@ -1,15 +1,6 @@
-import { randomBytes } from "node:crypto";
-import {
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { withDraft } from "../draft.ts";
 
 /** A process that takes over needs no time; one that has been at it for so long has died, in milliseconds. */
 const MAX_TAKEOVER = 5_000;
@@ -34,22 +25,23 @@ function attempt(run: () => void, expected: "EEXIST" | "ENOENT"): boolean {
   }
 }
 
+/** Another process has it: what to do is in the message. */
+export class InUseError extends Error {
+  override readonly name = "InUseError";
+}
+
 /**
  * Keeps a second process out: a file with the holder's process id. The file of a process that was
- * killed is taken over. It is linked into place, so that nobody ever reads half of it.
+ * killed is taken over.
  *
  * @returns gives the lock back
- * @throws Error that names the other process
+ * @throws InUseError that names the other process
  */
 export function lockForProcess(file: string, what: string): () => void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const draft = `${file}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(draft, String(process.pid), { flag: "wx", mode: 0o600 });
-  try {
+  withDraft(file, String(process.pid), (draft) => {
     while (!attempt(() => linkSync(draft, file), "EEXIST")) removeStale(file, what);
-  } finally {
-    unlinkSync(draft);
-  }
+  });
   return () => rmSync(file, { force: true });
 }
 
@@ -65,7 +57,7 @@ function removeStale(file: string, what: string): void {
     if (!attempt(() => (content = readFileSync(file, "utf8")), "ENOENT")) return;
     const holder = Number(content);
     if (holder !== process.pid && Number.isInteger(holder) && holder > 0 && isRunning(holder))
-      throw new Error(
+      throw new InUseError(
         `${what} is in use by the process ${holder}. Stop that one, set another DATA_DIR, ` +
           "or set DATABASE_URL to a PostgreSQL server that several processes may share.",
       );

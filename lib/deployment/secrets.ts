@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { withDraft } from "../draft.ts";
 import { makeEncryptionKey } from "../encryption.ts";
 import { makeSigningKey, readSigningKey } from "../tokens/signing-key.ts";
 import { signCredential } from "../tokens/service-token.ts";
@@ -15,27 +16,20 @@ export function writeOnce(file: string, make: () => string): string {
   } catch {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   }
-  const draft = writeDraft(file, make());
-  try {
-    linkSync(draft, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    unlinkSync(draft);
-  }
+  withDraft(file, make(), (draft) => {
+    try {
+      linkSync(draft, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  });
   return readFileSync(file, "utf8");
 }
 
 /** Writes a file that follows from secrets, over what is there, whole or not at all. */
 export function rewrite(file: string, content: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  renameSync(writeDraft(file, content), file);
-}
-
-function writeDraft(file: string, content: string): string {
-  const draft = `${file}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(draft, content, { mode: 0o600, flag: "wx" });
-  return draft;
+  withDraft(file, content, (draft) => renameSync(draft, file));
 }
 
 /** A password that is hard to guess and easy to carry: 144 bits, no punctuation. */
