@@ -19,12 +19,14 @@ import { commands } from "./repl/commands.ts";
 import { permissionsOfRoles, ROLE_NAMES } from "./services/users/roles.ts";
 
 /**
- * What a token brings about that could not be checked: it says nothing about the callee, and whoever
- * sends such tokens must not be able to shut an action for everybody.
+ * What says nothing about the callee: a token that could not be checked, since whoever sends such tokens
+ * must not be able to shut an action for everybody; and a call that was given up since NATS or the node
+ * went away (Moleculer's own type), since both come back at once.
  */
-const OF_TOKENS: ReadonlySet<unknown> = new Set<ErrorType>([
+const OF_OTHERS: ReadonlySet<unknown> = new Set<ErrorType | "REQUEST_REJECTED">([
   "JwksError",
   "IdentityServiceNotAccessible",
+  "REQUEST_REJECTED",
 ]);
 
 /**
@@ -88,7 +90,7 @@ export function brokerOptions(config: Config): BrokerOptions {
       halfOpenTime: 5_000,
       check: (error) => {
         const { code = 0, type } = (error as Partial<CitadelError> | undefined) ?? {};
-        return code >= 500 && !OF_TOKENS.has(type);
+        return code >= 500 && !OF_OTHERS.has(type);
       },
     },
     bulkhead: { enabled: true, concurrency: 200, maxQueueSize: 2_000 },
@@ -105,10 +107,11 @@ export function brokerOptions(config: Config): BrokerOptions {
       errorsMiddleware as never,
       "Bulkhead",
       "Cacher",
-      "ContextTracker",
       "CircuitBreaker",
       "Timeout",
       "Retry",
+      // outside Timeout: what is given up there is never settled further in, and would be waited for
+      "ContextTracker",
       "Fallback",
       "Debounce",
       "Throttle",

@@ -24,10 +24,10 @@ const INTERNAL = [
   "Validator",
   "Bulkhead",
   "Cacher",
-  "ContextTracker",
   "CircuitBreaker",
   "Timeout",
   "Retry",
+  "ContextTracker",
   "Fallback",
 ];
 

@@ -56,6 +56,7 @@ export interface Hooks {
   broadcast?(next: Emit): Emit;
   broadcastLocal?(next: Emit): Emit;
   localAction?(next: Handler, action: Endpoint): Handler;
+  remoteAction?(next: Handler, action: Endpoint): Handler;
   localEvent?(next: Handler, event: Endpoint): Handler;
   transitMessageHandler?(next: MessageHandler): MessageHandler;
 }

@@ -1,5 +1,6 @@
-import type { Middleware, ServiceBroker } from "moleculer";
-import { toMiddleware } from "../lib/hooks.ts";
+import type { Context, Middleware, ServiceBroker } from "moleculer";
+import { CitadelError } from "../lib/errors.ts";
+import { type Handler, toMiddleware } from "../lib/hooks.ts";
 
 /** As much of a NATS client as tells how its connection is. */
 interface NatsClient {
@@ -7,26 +8,68 @@ interface NatsClient {
   flush(): Promise<void>;
 }
 
-/** Where Moleculer keeps the client. */
+/** Where Moleculer keeps the client, and the nodes that it knows. */
 interface WithTransporter {
-  transit?: { tx: { client?: Partial<NatsClient> | null } };
+  transit?: {
+    tx: { client?: Partial<NatsClient> | null };
+    removePendingRequestByNodeID(nodeID: string): void;
+  };
+  registry: { nodes: { toArray(): { id: string; local: boolean }[] } };
 }
+
+/** For how long calls of other nodes wait for NATS, in milliseconds; a server that starts anew is back by then. */
+const PATIENCE = 3_000;
 
 /**
  * Tells of a NATS connection that breaks and comes back, which Moleculer's transporter keeps to itself:
  * in the log, and by the events that its other transporters emit, `$transporter.disconnected` and
  * `$transporter.connected`. What was broadcast meanwhile has been missed.
+ *
+ * The client throws away what it is given meanwhile, so calls of other nodes wait here until it is back.
+ * If it stays away they are refused, from then on at once, and those that are under way are given up:
+ * nobody waits for each of them in turn.
  */
 export const transporterStatus = (broker: ServiceBroker): Middleware => {
+  /** While NATS is away: was it back in time? */
+  let absence: PromiseWithResolvers<boolean> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const giveUp = () => {
+    broker.logger.warn("NATS is still away. What other nodes are asked for is refused.");
+    absence?.resolve(false);
+    const { transit, registry } = broker as unknown as WithTransporter;
+    for (const { id, local } of registry.nodes.toArray())
+      if (!local) transit?.removePendingRequestByNodeID(id);
+  };
+
+  const begin = () => {
+    absence ??= Promise.withResolvers();
+    timer ??= setTimeout(giveUp, PATIENCE);
+    timer.unref();
+  };
+
+  const end = (isBack: boolean) => {
+    clearTimeout(timer);
+    timer = undefined;
+    absence?.resolve(isBack);
+    absence = undefined;
+  };
+
   const watch = async (client: NatsClient) => {
     for await (const { type } of client.status()) {
       if (type === "disconnect") {
         broker.logger.warn("NATS is away. It is asked for again and again.");
+        begin();
         await broker.broadcastLocal("$transporter.disconnected", { graceFul: false });
       } else if (type === "reconnect") {
         broker.logger.warn("NATS is back.");
-        // what answers come by is subscribed to again
-        await client.flush();
+        // what answers come by is subscribed to again, or it is away again and this comes anew
+        const isBack = await client.flush().then(
+          () => true,
+          () => false,
+        );
+        if (!isBack) continue;
+        end(true);
         await broker.broadcastLocal("$transporter.connected", { wasReconnect: true });
       }
     }
@@ -40,6 +83,14 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
       watch(client as NatsClient).catch((error: unknown) =>
         broker.logger.error({ err: error }, "The connection to NATS is not watched any more."),
       );
+    },
+    stopping: async () => end(false),
+    remoteAction: (next: Handler): Handler => {
+      const callWhenBack = async (ctx: Context, { promise }: PromiseWithResolvers<boolean>) => {
+        if (!(await promise)) throw new CitadelError("ServiceNotAvailable");
+        return next(ctx);
+      };
+      return (ctx) => (absence ? callWhenBack(ctx, absence) : next(ctx));
     },
   });
 };

@@ -4,6 +4,8 @@ import { connect, createServer, type Socket } from "node:net";
 /** A connection to a server that can be cut and mended, or frozen: then it is there, and nothing comes through. */
 export interface Cable {
   port: number;
+  /** How many connections were refused since it was cut. */
+  readonly refused: number;
   cut(): void;
   freeze(): void;
   mend(): void;
@@ -15,8 +17,10 @@ export async function layCable(to: number): Promise<Cable> {
   const ends = new Set<Socket>();
   let isCut = false;
   let isFrozen = false;
+  let refused = 0;
   const server = createServer((near) => {
     if (isCut) {
+      refused += 1;
       near.destroy();
       return;
     }
@@ -38,10 +42,14 @@ export async function layCable(to: number): Promise<Cable> {
   const { port } = server.address() as { port: number };
   const cut = () => {
     isCut = true;
+    refused = 0;
     for (const end of ends) end.destroy();
   };
   return {
     port,
+    get refused() {
+      return refused;
+    },
     cut,
     freeze() {
       isFrozen = true;
