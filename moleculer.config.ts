@@ -65,9 +65,10 @@ export function brokerOptions(config: Config): BrokerOptions {
     internalServices: false,
 
     requestTimeout: 10_000,
-    // a node that was killed is noticed after this many seconds
-    heartbeatInterval: 4,
-    heartbeatTimeout: 12,
+    // in seconds; a node that was killed is noticed after one to two times the latter, as often as it is
+    // looked after. One that is busy for less is not taken for killed.
+    heartbeatInterval: 2,
+    heartbeatTimeout: 5,
     maxCallLevel: 20,
     // off here, on for each action that changes nothing (mixins/contract.ts)
     retryPolicy: {
