@@ -204,7 +204,7 @@ export function loadConfig(
     refreshTokenTtl: integer("REFRESH_TOKEN_TTL", 30 * 86_400, 1, 365 * 86_400),
     callTokenTtl: integer("CALL_TOKEN_TTL", 60, 1, 3_600),
     signingKeyMaxAge: integer("SIGNING_KEY_MAX_AGE", 90 * 86_400, 60, 10 * 365 * 86_400),
-    refreshGrace: integer("REFRESH_GRACE", 10, 0, 300),
+    refreshGrace: integer("REFRESH_GRACE", 30, 0, 300),
     bcryptCost: integer("BCRYPT_COST", 12, production ? 10 : 4, 15),
     corsOrigins: list("CORS_ORIGINS"),
     trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigError, loadConfig } from "../../lib/config.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
 
 const SERVICES = ["api", "auth", "guard", "users"];
 
@@ -10,6 +11,12 @@ describe("the configuration", () => {
   it("needs nothing in development", () => {
     const config = loadConfig({}, SERVICES);
     expect(config).toMatchObject({ port: 3000, services: SERVICES, production: false });
+  });
+
+  it("lets a refresh be asked for again by a client that has waited for its 504", () => {
+    const config = loadConfig({}, SERVICES);
+    const { requestTimeout } = brokerOptions(config);
+    expect(config.refreshGrace * 1000).toBeGreaterThan(2 * requestTimeout!);
   });
 
   it("listens on this machine only in development, everywhere in production, or where it is told", () => {
