@@ -12,6 +12,7 @@ import {
 } from "../../lib/hooks.ts";
 import { EVERY_NODE, type ProvedRequest, signProof } from "../../lib/tokens/request-proof.ts";
 import { audienceOfAction, audienceOfEvent } from "../../lib/tokens/service-token.ts";
+import { unlessAged } from "./aging.ts";
 import type { CallTokens } from "./call-tokens.ts";
 import { PROOF_HEADER, TOKEN_HEADER, withHeaders } from "./headers.ts";
 import { type Grant, grantOf, markMadeHere } from "./made-here.ts";
@@ -74,7 +75,7 @@ export class Outgoing {
     const { token } = own;
     const request = { target: endpoint.action.name ?? "", nodeID: endpoint.id, params, token };
     const headers = { [TOKEN_HEADER]: token, [PROOF_HEADER]: this.#prove(from, request) };
-    return this.#seal(next(to, params, withHeaders(opts, headers)));
+    return this.#seal(unlessAged(next(to, params, withHeaders(opts, headers))));
   }
 
   readonly emit =
