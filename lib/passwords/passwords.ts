@@ -13,10 +13,10 @@ const nobody = (cost: number) => NOBODY.replace("XX", String(cost).padStart(2, "
 const costOf = (hash: string) => Number(hash.split("$")[2]);
 
 /** How long something may wait for a thread, in milliseconds; soon after, its request is given up. */
-const PATIENCE = 20_000;
+const PATIENCE = 12_000;
 
 /** As many wait for a thread as it usually gets done meanwhile. */
-const queueOf = (cost: number) => Math.min(1_000, Math.max(8, 64 * 2 ** (12 - cost)));
+const queueOf = (cost: number) => Math.min(1_000, Math.max(8, 40 * 2 ** (12 - cost)));
 
 /**
  * The hashes that a password is compared with: the account's, then as many of nobody's as make up for

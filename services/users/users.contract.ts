@@ -16,8 +16,12 @@ const PASSWORD = { type: "string", min: 8, max: 72 } as const;
 
 /** What is given at the login, or to confirm that it is still oneself: not checked for being a good one. */
 const GIVEN_PASSWORD = "string|min:1|max:1000";
-/** How long what hashes a password may take, in milliseconds: when many sign in at once, they wait in line. */
-const HASHING = 25_000;
+/**
+ * How long what hashes a password may take, in milliseconds: when many sign in at once, they wait in line for
+ * a thread (lib/passwords/passwords.ts), and what comes before and after needs its time too. On two slow
+ * cores that is enough for fifty; longer, and a service that is away would keep everybody waiting.
+ */
+const HASHING = 15_000;
 
 /** A code of the second factor, or a recovery code. */
 const OTP = "string|min:6|max:32";
