@@ -80,8 +80,9 @@ export function auditMiddleware(
       [service, ...broker.services].find((one) => one && services.includes(one.name)) ?? undefined;
 
     const log = (entry: object, error: unknown) =>
+      // without the stack, which would be the same for each of many
       broker.logger.warn(
-        { audit: entry, err: error },
+        { audit: entry, reason: (error as Error | undefined)?.message },
         "The audit trail cannot be reached; kept here.",
       );
 

@@ -26,6 +26,9 @@ const CARE_INTERVAL = 5_000;
 /** While a node has not yet proved all its services. */
 const FIRST_INTERVAL = 50;
 
+/** For how long a node may be without proof before the log tells of it, in milliseconds. */
+const UNPROVED_PATIENCE = 5_000;
+
 /**
  * Callees are checked too. A node puts a proof for each of its services into its metadata: a call token
  * whose audience is this node in this incarnation. Services that are not proved never get into
@@ -36,6 +39,8 @@ export class Announcements {
   readonly #options: AnnouncementsOptions;
   /** Nodes that have proved themselves, by their id: nobody else may speak for them. */
   readonly #proved = new LRUCache<string, true>({ max: 10_000 });
+  /** Since when a node says things without proof, in milliseconds since the epoch, by its id. */
+  readonly #unproved = new LRUCache<string, number>({ max: 1_000 });
   /** What nodes said while the guard's keys were not known, by their id. */
   readonly #held = new LRUCache<string, () => void>({ max: 1_000 });
   #timer: NodeJS.Timeout | undefined;
@@ -117,14 +122,25 @@ export class Announcements {
     const isKnown = this.#proved.has(sender);
     // a name that has been proved is not given away to whoever comes next
     if (proved.size === 0 && (isKnown || services.length > 0)) {
-      if (tokens.length > 0 || isKnown)
-        this.#broker.logger.warn(`The guard takes no notice of the node '${sender}': no proof.`);
+      if (tokens.length > 0 || isKnown) this.#tellOfUnproved(sender);
       return;
     }
     if (proved.size > 0) this.#proved.set(sender, true);
+    this.#unproved.delete(sender);
     const isLetIn = ({ name, fullName = name }: NodeInfo["services"][number]) =>
       proved.has(fullName) || (isInternal(name) && proved.size > 0);
     accept({ ...info, services: services.filter(isLetIn) });
+  }
+
+  /** A node that starts anew speaks before it has its proofs; one that has none is asked again and again. */
+  #tellOfUnproved(sender: string): void {
+    const now = Date.now();
+    const since = this.#unproved.get(sender);
+    if (since === undefined) this.#unproved.set(sender, now);
+    else if (now - since >= UNPROVED_PATIENCE) {
+      this.#unproved.set(sender, now);
+      this.#broker.logger.warn(`The guard takes no notice of the node '${sender}': no proof.`);
+    }
   }
 
   /** Looks again at what was held, if there is anything new to look at it with. */

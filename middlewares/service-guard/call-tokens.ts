@@ -36,6 +36,9 @@ interface Entry {
 /** Call tokens die this much earlier here, so that none expires on its way, in milliseconds. */
 const MARGIN = 2_000;
 
+/** How long a renewal that failed is left alone while the old token lives, in milliseconds. */
+const RENEWAL_PAUSE = 1_000;
+
 /**
  * The caller's side: one call token per caller and audience, had by one exchange at a time and renewed
  * in the background when two thirds of its life are over. While the guard is away, tokens that live
@@ -67,7 +70,7 @@ export class CallTokens {
     const { jwk } = this.keyOf(caller);
     const renewal = this.#renew({ service: caller, credential, audience, jwk });
     if (!entry?.grant || now >= entry.expiresAt) return renewal;
-    renewal.catch(() => {}); // the old one lives; the next call tries again
+    renewal.catch(() => {}); // the old one lives; a later call tries again
     return entry.grant;
   }
 
@@ -94,6 +97,10 @@ export class CallTokens {
         entry.renewAt = now + (life * 2) / 3;
         entry.expiresAt = now + life;
         return entry.grant;
+      })
+      .catch((error: unknown) => {
+        entry.renewAt = Math.min(Date.now() + RENEWAL_PAUSE, entry.expiresAt);
+        throw error;
       })
       .finally(() => (entry.pending = undefined));
     return entry.pending;

@@ -71,6 +71,20 @@ describe("call tokens", () => {
     expect(await get()).toMatch(/^token \d+$/);
   });
 
+  it("are renewed once in a second, not at each call, while the guard is away and they live", async () => {
+    await get();
+    isAway = true;
+    vi.setSystemTime(50_000);
+    for (let at = 0; at < 5; at++) expect(await get()).toBe("token 1");
+    await vi.waitFor(() => expect(asked).toHaveLength(3)); // twice, as below
+    for (let at = 0; at < 5; at++) expect(await get()).toBe("token 1");
+    expect(asked).toHaveLength(3);
+    vi.setSystemTime(51_000);
+    isAway = false;
+    await get();
+    await vi.waitFor(async () => expect(await get()).toBe("token 4"));
+  });
+
   it("are asked for twice, since one guard node may have gone, and a refusal is taken at once", async () => {
     let asks = 0;
     const once = new CallTokens({
