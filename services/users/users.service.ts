@@ -40,7 +40,7 @@ import { toUser } from "./viewing.ts";
 /** How many of one address are registered at once: others' logins wait behind so many, not behind all. */
 const REGISTRATIONS = 2;
 /** How many more of one address wait their turn: as many as get it before their requests are given up. */
-const MAX_WAITING = 40;
+const MAX_WAITING = 48;
 
 /** How long a node that stops waits for mails, in milliseconds. */
 const PATIENCE = 3_000;
