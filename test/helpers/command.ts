@@ -14,7 +14,7 @@ export interface Command {
   /** The output from `from` on, once it matches. @throws Error when the process ends before it does */
   shows(pattern: RegExp, from?: number): Promise<string>;
   exitCode(): Promise<number>;
-  /** Ends it as an operator does. @returns its exit code */
+  /** Ends it as an operator does: tells npm alone. @returns its exit code, once all that it started is gone */
   stop(): Promise<number>;
 }
 
@@ -49,7 +49,7 @@ export function run(script: string, env: Record<string, string>, cwd = ROOT): Co
     },
     exitCode: () => ended,
     async stop() {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+      if (child.pid !== undefined && child.exitCode === null) process.kill(child.pid, "SIGTERM");
       return ended;
     },
   };
