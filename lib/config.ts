@@ -7,6 +7,9 @@ import { type RateLimits, readRateLimit } from "./network/rate-limit.ts";
 import { readTrustedIssuers, type TrustedIssuer } from "./tokens/trusted-issuer.ts";
 import { readTrustedProxies, type TrustedProxies } from "./network/trusted-proxies.ts";
 
+/** pino's levels, the one that holds unless another is set before the rest. */
+const LOG_LEVELS = ["info", "trace", "debug", "warn", "error", "fatal", "silent"] as const;
+
 /** The application's configuration, read once from the environment. Every setting has one place: here. */
 export interface Config {
   readonly production: boolean;
@@ -47,7 +50,7 @@ export interface Config {
   readonly rateLimits: RateLimits;
   /** How many sockets may be open at one gateway, from one address and of one user. */
   readonly maxSockets: { readonly address: number; readonly user: number };
-  readonly logLevel: string;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
   /** The services that this process runs. */
   readonly services: readonly string[];
   /** A deployment's secret, `secret("users", "auth_token")`, or undefined when there is none. */
@@ -91,6 +94,8 @@ const variableOf = (service: string, name: string) => `${service}_${name}`.toUpp
 const isPlaceholder = (value: string) =>
   /^(change[-_ ]?me|secret|password|placeholder|example|todo|x+)$/i.test(value.trim());
 
+const isWebAddress = (value: string) => /^https?:\/\//i.test(value) && URL.canParse(value);
+
 /**
  * Reads the configuration of a process.
  *
@@ -126,10 +131,19 @@ export function loadConfig(
     return fallback;
   };
 
+  /** The first one is what holds when it is not set. */
   const oneOf = <const V extends string>(name: string, values: readonly [V, ...V[]]): V => {
-    const value = values.find((one) => one === (env[name] || values[0]));
+    const said = (env[name]?.trim() || values[0]).toLowerCase();
+    const value = values.find((one) => one.toLowerCase() === said);
     if (value === undefined) problems.push(`${name} must be one of ${values.join(", ")}`);
     return value ?? values[0];
+  };
+
+  const webAddress = (name: string, fallback: string) => {
+    const value = env[name]?.trim() || fallback;
+    if (isWebAddress(value)) return value;
+    problems.push(`${name} must be a URL that begins with http:// or https://`);
+    return fallback;
   };
 
   const list = (name: string) =>
@@ -137,6 +151,17 @@ export function loadConfig(
       .split(",")
       .map((item) => item.trim())
       .filter(Boolean);
+
+  const origins = (name: string) => {
+    const said = list(name);
+    for (const one of said.filter((item) => !isWebAddress(item) || new URL(item).origin !== item)) {
+      const instead = isWebAddress(one)
+        ? new URL(one).origin
+        : "origins like https://app.example.com";
+      problems.push(`${name}: '${one}' is no origin that a browser sends; write ${instead}`);
+    }
+    return said;
+  };
 
   const rateLimit = (name: string, fallback: string) =>
     readRateLimit(name, env[name] || fallback, production, problems);
@@ -178,7 +203,9 @@ export function loadConfig(
   if (smtpUrl && !(/^smtps?:/i.test(smtpUrl) && URL.canParse(smtpUrl)))
     problems.push("SMTP_URL must be a URL that begins with smtp:// or smtps://");
 
-  const issuer = env.ISSUER || "http://localhost:3000";
+  // where somebody finds it: PORT=0 is known only once it listens, and production stands behind something
+  const ownPort = production || port === 0 ? 3000 : port;
+  const issuer = webAddress("ISSUER", `http://localhost:${ownPort}`);
   const config: Config = {
     production,
     host: env.HOST || (production ? "0.0.0.0" : "127.0.0.1"),
@@ -197,7 +224,7 @@ export function loadConfig(
       { production, issuer, roles },
       problems,
     ),
-    webUrl: (env.WEB_URL || issuer).replace(/\/$/, ""),
+    webUrl: webAddress("WEB_URL", issuer).replace(/\/$/, ""),
     smtpUrl,
     mailFrom: env.MAIL_FROM || "Citadel <no-reply@localhost.localdomain>",
     accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, MAX_LIFETIME),
@@ -206,7 +233,7 @@ export function loadConfig(
     signingKeyMaxAge: integer("SIGNING_KEY_MAX_AGE", 90 * 86_400, 60, 10 * 365 * 86_400),
     refreshGrace: integer("REFRESH_GRACE", 30, 0, 300),
     bcryptCost: integer("BCRYPT_COST", 12, production ? 10 : 4, 15),
-    corsOrigins: list("CORS_ORIGINS"),
+    corsOrigins: origins("CORS_ORIGINS"),
     trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),
     rateLimits: {
       address: rateLimit("RATE_LIMIT_ADDRESS", "1000/10"),
@@ -218,7 +245,7 @@ export function loadConfig(
       address: integer("MAX_SOCKETS_ADDRESS", 2_000, 1, 1_000_000),
       user: integer("MAX_SOCKETS_USER", 100, 1, 1_000_000),
     },
-    logLevel: env.LOG_LEVEL || "info",
+    logLevel: oneOf("LOG_LEVEL", LOG_LEVELS),
     services: running,
     secret,
     admin: {

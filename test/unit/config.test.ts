@@ -65,8 +65,31 @@ describe("the configuration", () => {
     [{ SERVICES: "users,usres" }, /'usres', which is none of api/],
     [{ USERS_AUTH_TOKEN_FILE: "/nowhere", NODE_ENV: "production" }, /cannot be read/],
     [{ NATS_URL: "nats://x", SERVICES: "users" }, /DATABASE_URL is needed/],
+    [{ LOG_LEVEL: "warning" }, /LOG_LEVEL must be one of info, .*warn, error/],
+    [{ ISSUER: "nourl" }, /ISSUER must be a URL that begins with http/],
+    [{ ISSUER: "ftp://id.example.com" }, /ISSUER must be a URL/],
+    [{ WEB_URL: "web.example.com" }, /WEB_URL must be a URL/],
+    [{ CORS_ORIGINS: "https://a.example.com/" }, /write https:\/\/a\.example\.com$/m],
+    [{ CORS_ORIGINS: "https://a.example.com,b.example.com" }, /'b\.example\.com' is no origin/],
+    [{ CORS_ORIGINS: "*" }, /'\*' is no origin/],
   ])("says what is wrong with %j", (env, message) => {
     expect(() => loadConfig(env, SERVICES)).toThrow(message);
+  });
+
+  it("takes a level of the log in whatever case", () => {
+    expect(loadConfig({ LOG_LEVEL: "WARN" }, SERVICES).logLevel).toBe("warn");
+  });
+
+  it("takes itself to be where it listens, in development only", () => {
+    const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
+    const issuerOf = (env: object) => loadConfig({ ...env }, SERVICES).issuer;
+    expect(issuerOf({ PORT: "4000" })).toBe("http://localhost:4000");
+    expect(loadConfig({ PORT: "4000" }, SERVICES).webUrl).toBe("http://localhost:4000");
+    for (const env of [{}, { PORT: "0" }, { ...production, PORT: "4000" }])
+      expect(issuerOf(env)).toBe("http://localhost:3000");
+    expect(issuerOf({ PORT: "4000", ISSUER: "https://a.example.com" })).toBe(
+      "https://a.example.com",
+    );
   });
 
   const issuer = {
