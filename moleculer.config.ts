@@ -13,6 +13,7 @@ import { validatorOptions } from "./lib/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
+import { hotReloadRecovery } from "./middlewares/hot-reload.ts";
 import { serviceGuard } from "./middlewares/service-guard/index.ts";
 import { transporterStatus } from "./middlewares/transporter-status.ts";
 import { commands } from "./repl/commands.ts";
@@ -132,7 +133,7 @@ export function brokerOptions(config: Config): BrokerOptions {
       "ErrorHandler",
       "Tracing",
       "Metrics",
-      ...(hotReload ? ["HotReload"] : []),
+      ...(hotReload ? ["HotReload", hotReloadRecovery() as never] : []),
     ],
 
     created(broker: ServiceBroker) {

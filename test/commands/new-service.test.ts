@@ -1,5 +1,13 @@
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -139,6 +147,31 @@ describe("npm run new:service", () => {
       await dev.shows(/text: 'Hello'/);
       dev.type("can posts notes.list");
       await dev.shows(/no: notes\.list is restricted to api/);
+    });
+
+    it("is loaded again once a mistake in one of its files is corrected", async () => {
+      const file = join(copy, "services", "notes", "notes.repository.ts");
+      const right = readFileSync(file, "utf8");
+      let from = dev.output().length;
+      writeFileSync(file, `${right}\nconst = ;\n`);
+      await dev.shows(/notes\.service\.ts is not loaded\. Correct the mistake and save/, from);
+      expect((await request(app, "GET /api/users/me")).status).toBe(401);
+      from = dev.output().length;
+      writeFileSync(file, right);
+      await dev.shows(/Service 'notes' started/, from);
+      // Moleculer, too, has answered to the change by then
+      await dev.shows(/Reload \d+ service/, from);
+      const { token } = await register(app as never, "corrected");
+      await expect
+        .poll(async () => (await request(app, "GET /api/notes", { token })).status)
+        .toBe(200);
+    });
+
+    it("has new routes after a restart, which the log says", async () => {
+      const file = join(copy, "services", "notes", "notes.contract.ts");
+      const from = dev.output().length;
+      writeFileSync(file, readFileSync(file, "utf8"));
+      await dev.shows(/notes\.contract\.ts changed: routes and \/openapi\.json follow after/, from);
     });
   });
 });
