@@ -69,7 +69,7 @@ export function brokerOptions(config: Config): BrokerOptions {
     // in seconds; a node that was killed is noticed after one to two times the latter, as often as it is
     // looked after. One that is busy for less is not taken for killed.
     heartbeatInterval: 2,
-    heartbeatTimeout: 5,
+    heartbeatTimeout: 8,
     maxCallLevel: 20,
     // off here, on for each action that changes nothing (mixins/contract.ts)
     retryPolicy: {

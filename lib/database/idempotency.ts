@@ -47,6 +47,14 @@ export interface RepeatableRequest {
   params: unknown;
 }
 
+/** The same whatever the order of its fields, which means nothing. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([name, one]) => [name, sorted(one)] as const);
+  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /**
  * Runs a request once, however often it comes: a repeat gets the answer of the first. What is stored can
  * be read by nobody but a client that knows the key. A request that failed may be tried again.
@@ -118,7 +126,7 @@ export class IdempotentRequests {
     const encryption = new Encryption(derived.toString("base64url"));
     return {
       id,
-      params: hash(JSON.stringify(params)),
+      params: hash(JSON.stringify(sorted(params))),
       seal: (answer: Answer) => encryption.encrypt(JSON.stringify(answer ?? null), id),
       open: (answer: string) => JSON.parse(encryption.decrypt(answer, id)) as Answer,
     };

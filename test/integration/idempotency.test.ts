@@ -40,6 +40,14 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(await countOf(alice)).toBe(before + 1);
   });
 
+  it("is the same request, whatever the order of its fields", async () => {
+    const headers = { "idempotency-key": randomUUID() };
+    const send = (body: object) =>
+      request(app, "POST /api/posts", { token: alice.token, headers, body });
+    const first = await send({ title: "Hi", body: "There" });
+    expect((await send({ body: "There", title: "Hi" })).body).toEqual(first.body);
+  });
+
   it("gets the first answer also when what it made has changed", async () => {
     const key = randomUUID();
     const { body } = await write(key);

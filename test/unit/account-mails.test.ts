@@ -21,7 +21,7 @@ it.each([
   "%s is told where links go that set a password, and nowhere else",
   async (event, subject) => {
     const env = { DATA_DIR: mkdtempSync(join(tmpdir(), "citadel-mail-")) };
-    const log = { info: () => undefined, error: () => undefined };
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const mails = new AccountMails(loadConfig(env, ["users"]), undefined as never, log);
     mails[event](account);
     await mails.close(5_000);
