@@ -77,10 +77,10 @@ type ShorthandRule = ScalarName | `${ScalarName}|${string}` | `${ScalarName}[]`;
 /** One field's rule: `"string|min:3"`, `"uuid[]"` or an object with `type`. */
 export type Rule = ShorthandRule | ScalarRule | EnumRule | ArrayRule | ObjectRule | RecordRule;
 
-/** An object's fields and their rules; `$$strict` refuses fields that are not listed. */
+/** An object's fields and their rules; `$$strict` refuses fields that are not listed, or removes them. */
 export interface Schema {
-  readonly $$strict?: boolean;
-  readonly [field: string]: Rule | boolean | undefined;
+  readonly $$strict?: boolean | "remove";
+  readonly [field: string]: Rule | boolean | "remove" | undefined;
 }
 
 type Shorthand<R extends string> = R extends `${infer N extends ScalarName}[]`

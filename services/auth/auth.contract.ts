@@ -218,7 +218,8 @@ export const contract = defineContract({
       errors: ["InvalidCredentials"],
       form: true,
       params: {
-        $$strict: true,
+        // RFC 6749, 3.2: what is not known is ignored, "scope" among it
+        $$strict: "remove",
         grant_type: { type: "enum", values: ["client_credentials"] },
         client_id: "string|min:1|max:200",
         client_secret: "string|min:1|max:200",
