@@ -40,7 +40,6 @@ export async function openPostgres({ connectionString, onError, isPatient }: Pos
   const db: AnyDatabase = new Kysely({
     dialect: new PostgresDialect({
       pool: {
-        Client: pg.Client,
         options: pool.options,
         connect: async () => lend(await pool.connect(), isSound),
         end: () => pool.end(),
