@@ -48,6 +48,15 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
   };
 }
 
+/** What to do where there is no database, by what PostgreSQL or the network says. */
+const HINTS: Readonly<Record<string, string>> = {
+  "3D000": "the one that DATABASE_URL names does not exist. Make it with 'createdb'.",
+  "28P01": "PostgreSQL refuses the password in DATABASE_URL.",
+  "28000": "PostgreSQL refuses the user in DATABASE_URL.",
+  ECONNREFUSED: "nothing answers where DATABASE_URL points to. Start PostgreSQL, or correct it.",
+  ENOTFOUND: "the host in DATABASE_URL is not known.",
+};
+
 /**
  * Applies the migrations of a folder to a schema, which is made if need be.
  *
@@ -66,6 +75,8 @@ export async function migrate(
     migrationTableSchema: schema,
   });
   const { error, results = [] } = await migrator.migrateToLatest();
+  const hint = HINTS[String((error as { code?: unknown } | undefined)?.code)];
+  if (hint !== undefined) throw new Error(`'${schema}' has no database: ${hint}`);
   if (error !== undefined)
     throw new Error(`The migrations of '${schema}' failed; nothing of the failed one was kept.`, {
       cause: error,

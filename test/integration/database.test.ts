@@ -90,6 +90,15 @@ describe.skipIf(isMissing)("the database", () => {
 
   const onPostgres = topology === "postgres" ? it : () => {};
 
+  onPostgres("says what to do where it is not there", async () => {
+    const { openDatabase } = await import("../../lib/database/database.ts");
+    const { migrate } = await import("../../mixins/database.ts");
+    const databaseUrl = app.env.DATABASE_URL!.replace(/[^/]+$/, "nonesuch");
+    const { db, close } = await openDatabase({ databaseUrl, dataDir: "", onError: () => {} });
+    await expect(migrate(db, "posts", "")).rejects.toThrow(/does not exist.*createdb/);
+    await close();
+  });
+
   onPostgres("may break its connections: nothing falls, and the next requests go on", async () => {
     const client = new Client({ connectionString: app.env.DATABASE_URL! });
     await client.connect();
