@@ -38,6 +38,8 @@ export class AuditTrail {
   readonly #queue: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
+  /** When it may be asked again, in milliseconds since the epoch. */
+  #notBefore = 0;
   #isClosed = false;
   #storing: Promise<void> | undefined;
 
@@ -73,10 +75,13 @@ export class AuditTrail {
   }
 
   #schedule(delay: number) {
+    const wait = Math.max(delay, this.#notBefore - Date.now());
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
+      // what came while it was asked waits as long as all else
+      if (Date.now() < this.#notBefore) return this.#schedule(0);
       void this.flush();
-    }, delay);
+    }, wait);
     this.#timer.unref();
   }
 
@@ -94,7 +99,8 @@ export class AuditTrail {
         this.#log(batch, error);
         if (!isFinal(error)) {
           this.#failures += 1;
-          this.#schedule(Math.min(MAX_DELAY, 500 * 2 ** this.#failures));
+          this.#notBefore = Date.now() + Math.min(MAX_DELAY, 500 * 2 ** this.#failures);
+          this.#schedule(0);
           return;
         }
       }

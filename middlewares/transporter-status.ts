@@ -19,6 +19,8 @@ interface WithTransporter {
 
 /** For how long calls of other nodes wait for NATS, in milliseconds; a server that starts anew is back by then. */
 const PATIENCE = 3_000;
+/** How much later other nodes may be back: they dial four times a second, and what comes before them is lost. */
+const SETTLING = 500;
 
 /**
  * Tells of a NATS connection that breaks and comes back, which Moleculer's transporter keeps to itself:
@@ -33,9 +35,12 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
   /** While NATS is away: was it back in time? */
   let absence: PromiseWithResolvers<boolean> | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let settling: NodeJS.Timeout | undefined;
+  let isGivenUp = false;
 
   const giveUp = () => {
     broker.logger.warn("NATS is still away. What other nodes are asked for is refused.");
+    isGivenUp = true;
     absence?.resolve(false);
     const { transit, registry } = broker as unknown as WithTransporter;
     for (const { id, local } of registry.nodes.toArray())
@@ -43,6 +48,7 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
   };
 
   const begin = () => {
+    clearTimeout(settling);
     absence ??= Promise.withResolvers();
     timer ??= setTimeout(giveUp, PATIENCE);
     timer.unref();
@@ -50,9 +56,18 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
 
   const end = (isBack: boolean) => {
     clearTimeout(timer);
+    clearTimeout(settling);
     timer = undefined;
     absence?.resolve(isBack);
     absence = undefined;
+  };
+
+  const settle = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (isGivenUp) absence = Promise.withResolvers();
+    isGivenUp = false;
+    settling = setTimeout(end, SETTLING, true);
   };
 
   const watch = async (client: NatsClient) => {
@@ -69,7 +84,7 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
           () => false,
         );
         if (!isBack) continue;
-        end(true);
+        settle();
         await broker.broadcastLocal("$transporter.connected", { wasReconnect: true });
       }
     }

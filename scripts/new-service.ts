@@ -44,7 +44,7 @@ function objectionTo(name: string): string | undefined {
 /** One of them. */
 function singularOf(names: string): string {
   if (/[^aeiou]ies$/.test(names)) return names.replace(/ies$/, "y");
-  if (/(s|x|z|ch|sh)es$/.test(names)) return names.slice(0, -2);
+  if (/(ss|x|zz|ch|sh)es$/.test(names)) return names.slice(0, -2);
   return names.slice(0, -1);
 }
 

@@ -115,7 +115,9 @@ export class KeySet {
 
   /** Takes keys that came by another way than asking. */
   learn(keys: Jwks["keys"]): void {
+    const { now, maxAge } = this.#options;
     for (const [kid, key] of toVerificationKeys(keys)) this.#keys.set(kid, key);
+    this.#oldAt = Math.min(this.#oldAt, now() + maxAge);
   }
 }
 

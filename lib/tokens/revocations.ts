@@ -67,6 +67,8 @@ export class Revocations {
   /** Until then nothing is good that auth has not been asked about since. */
   #strictUntil = 0;
   #asking: Promise<void> | undefined;
+  /** How often broadcasts may have been missed. */
+  #distrusts = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor({
@@ -105,7 +107,10 @@ export class Revocations {
    * be, none is good, for as long as `patience`; then auth is away, and what was known goes on.
    */
   distrust(): void {
+    this.#distrusts += 1;
     this.#isCurrent = false;
+    // what is under way was asked before
+    this.#asking = undefined;
     this.#strictUntil = Date.now() + this.#options.patience;
   }
 
@@ -115,8 +120,12 @@ export class Revocations {
    * @throws what asking threw, if auth has never been asked, or not since broadcasts may have been missed
    */
   async learn(): Promise<void> {
-    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
-    return this.#asking;
+    if (this.#asking) return this.#asking;
+    const asking = this.#ask().finally(() => {
+      if (this.#asking === asking) this.#asking = undefined;
+    });
+    this.#asking = asking;
+    return asking;
   }
 
   stop(): void {
@@ -126,6 +135,7 @@ export class Revocations {
 
   async #ask(): Promise<void> {
     const { fetch, interval, retryInterval } = this.#options;
+    const distrusts = this.#distrusts;
     let delay = interval;
     try {
       const { sessions } = await fetch();
@@ -133,7 +143,7 @@ export class Revocations {
       for (const [hash, { until }] of this.#entries) if (until < now) this.#entries.delete(hash);
       for (const { hash, ...entry } of sessions) this.#add(hash, entry);
       this.#isKnown = true;
-      this.#isCurrent = true;
+      this.#isCurrent = distrusts === this.#distrusts;
     } catch (error) {
       delay = retryInterval;
       this.#isCurrent = this.#isKnown && Date.now() >= this.#strictUntil;

@@ -62,7 +62,10 @@ export class Announcements {
 
   #care(delay: number): void {
     const care = async () => {
-      const isWhole = await this.#prove();
+      const isWhole = await this.#prove().catch((error: unknown) => {
+        this.#broker.logger.warn({ err: error }, "This node could not be proved to others yet.");
+        return false;
+      });
       if (this.#timer) this.#care(isWhole ? CARE_INTERVAL : FIRST_INTERVAL);
     };
     this.#timer = setTimeout(() => void care(), delay);

@@ -66,7 +66,8 @@ export class CallTokens {
     const now = Date.now();
     if (entry?.grant && now < entry.renewAt) return entry.grant;
     const credential = this.#options.credential(caller);
-    if (!credential) return undefined;
+    // it may be away just while its file is swapped
+    if (!credential) return entry?.grant && now < entry.expiresAt ? entry.grant : undefined;
     const { jwk } = this.keyOf(caller);
     const renewal = this.#renew({ service: caller, credential, audience, jwk });
     if (!entry?.grant || now >= entry.expiresAt) return renewal;

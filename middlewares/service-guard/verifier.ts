@@ -32,6 +32,9 @@ export interface Verdict {
   expiresAt: number;
 }
 
+/** After how long the guard is asked for its keys again, so that one that was taken out ends, in milliseconds. */
+const MAX_KEY_AGE = 600_000;
+
 /**
  * The callee's side: checks call tokens against the guard's public keys, once, and remembers the
  * verdict until the token ends.
@@ -53,6 +56,7 @@ export class Verifier {
     this.#options = options;
     this.#keys = new KeySet({
       fetch: async () => ({ keys: this.#trusted(await options.fetchKeys()) }),
+      maxAge: MAX_KEY_AGE,
     });
   }
 

@@ -36,7 +36,11 @@ export function profileActions(
         confirmed = found(await accounts.find(user.sub));
         await login.confirmPassword(ctx, confirmed, currentPassword);
       }
-      if (changes.email !== undefined) await mailLimits.move(user.sub);
+      if (changes.email !== undefined) {
+        const account = confirmed ?? found(await accounts.find(user.sub));
+        mustBeVersion(account, version);
+        if (changes.email !== account.email) await mailLimits.move(user.sub);
+      }
       const changed = await accounts.change(user.sub, (account) => {
         mustBeVersion(account, version);
         if (!confirmed) return changes;

@@ -68,6 +68,8 @@ export default class UsersService extends Service {
         {
           actions: {
             register: async (ctx) => {
+              // is it there? An account without a session would keep its owner from trying again
+              await ctx.call("auth.jwks");
               const end = await this.registrations.take(limitKeyOf(ctx.meta.client?.address ?? ""));
               const account = await this.insert(ctx.params).finally(end);
               const self = partyOf(account);

@@ -4,6 +4,7 @@ import { ensureAdministrator } from "../../services/users/first-administrator.ts
 import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { administrator, login, PASSWORD, register, request } from "../helpers/http.ts";
+import { without } from "../helpers/without.ts";
 
 describe.skipIf(isMissing)("accounts", () => {
   let app: App;
@@ -32,6 +33,15 @@ describe.skipIf(isMissing)("accounts", () => {
         roles: ["user"],
       },
     });
+  });
+
+  it("registers nobody while auth is away, so that they can try again", async () => {
+    const body = { username: "later", email: "later@example.com", password: PASSWORD };
+    const failed = await without(app, "auth", () =>
+      request(app, "POST /api/auth/register", { body }),
+    );
+    expect(failed.status).toBe(503);
+    expect((await request(app, "POST /api/auth/register", { body })).status).toBe(201);
   });
 
   it("signs in by username or e-mail address, whatever the case", async () => {

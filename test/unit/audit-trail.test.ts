@@ -57,6 +57,24 @@ describe("a node's way into the audit trail", () => {
     expect(logged).toHaveLength(2);
   });
 
+  it("asks less and less often, also where each try takes its time", async () => {
+    let asked = 0;
+    const trail = new AuditTrail({
+      store: async () => {
+        asked += 1;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        throw new CitadelError("GuardNotAccessible");
+      },
+      log: () => {},
+    });
+    for (let at = 0; at < 160; at++) {
+      trail.add("users", entry());
+      await vi.advanceTimersByTimeAsync(50);
+    }
+    // after 0.2, 1.5, 3.8 and 8.1 seconds
+    expect(asked).toBeLessThanOrEqual(4);
+  });
+
   it("is not held up by an entry that is refused", async () => {
     const { trail, logged, fault, ids } = makeTrail();
     fault.error = new CitadelError("ServiceNotAuthorized");

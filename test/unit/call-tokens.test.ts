@@ -6,13 +6,15 @@ describe("call tokens", () => {
   let asked: ExchangeRequest[];
   let isAway: boolean;
   let tokens: CallTokens;
+  let stranger: string;
 
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["Date"], now: 0 });
     asked = [];
     isAway = false;
+    stranger = "stranger";
     tokens = new CallTokens({
-      credential: (service) => (service === "stranger" ? undefined : `credential of ${service}`),
+      credential: (service) => (service === stranger ? undefined : `credential of ${service}`),
       exchange: async (request) => {
         asked.push(request);
         if (isAway) throw new Error("nobody there");
@@ -50,6 +52,15 @@ describe("call tokens", () => {
 
   it("are none for a service without a credential", () => {
     expect(tokens.get("stranger", "users")).toBeUndefined();
+  });
+
+  it("go on while the credential cannot be read, until they end", async () => {
+    await get();
+    stranger = "posts";
+    vi.setSystemTime(59_000);
+    expect(tokens.get("posts", "users")).toEqual({ token: "token 1" });
+    vi.setSystemTime(61_000);
+    expect(tokens.get("posts", "users")).toBeUndefined();
   });
 
   it("are renewed in the background when two thirds of their life are over", async () => {

@@ -77,6 +77,17 @@ describe("a key set", () => {
     await expect.poll(() => set.cached(kid)).toBeUndefined();
   });
 
+  it("asks again for keys that came by another way, too", async () => {
+    let now = 0;
+    const set = new KeySet({ fetch: async () => ({ keys: [] }), maxAge: 1_000, now: () => now });
+    set.learn([jwk]);
+    now = 999;
+    expect(set.cached(kid)).toBeDefined();
+    now = 1_000;
+    expect(set.cached(kid)).toBeDefined();
+    await expect.poll(() => set.cached(kid)).toBeUndefined();
+  });
+
   it("keeps old keys while they cannot be had anew, and asks once a cool-down", async () => {
     let asked = 0;
     let now = 0;

@@ -98,6 +98,23 @@ describe("the revocations that a node knows of", () => {
     revocations.stop();
   });
 
+  it("are asked for anew where the answer was asked for before they may have been missed", async () => {
+    const answers: ((value: { sessions: { hash: string; until: number }[] }) => void)[] = [];
+    const fetch = () => new Promise<any>((resolve) => answers.push(resolve));
+    const revocations = new Revocations({ fetch });
+    const before = revocations.learn();
+    revocations.distrust();
+    const after = revocations.learn();
+    answers[0]!({ sessions: [] });
+    await before;
+    expect(revocations.isCurrent).toBe(false);
+    answers[1]!({ sessions: [{ hash: hashOfSession("missed"), until: LATER }] });
+    await after;
+    expect(revocations.isCurrent).toBe(true);
+    expect(revocations.recallOf(hashOfSession("missed"), 1)).toBe("ended");
+    revocations.stop();
+  });
+
   it("are forgotten when no access token of theirs can live", async () => {
     const revocations = new Revocations(makeAuth());
     revocations.add("old", Date.now() / 1000 - 1);
