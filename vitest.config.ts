@@ -5,6 +5,10 @@ import { defineConfig } from "vitest/config";
 const INTEGRATION = ["test/integration/**/*.test.ts"];
 /** What runs in process and over NATS alone: the database makes no difference to it. */
 const ATTACKS = ["test/attacks/**/*.test.ts"];
+/** Of the others, what is the gateway's alone. */
+const GATEWAY = ["errors", "gateway", "openapi", "sockets"].map(
+  (name) => `test/integration/${name}.test.ts`,
+);
 
 const form = (topology: "process" | "nats" | "postgres") => ({
   extends: true as const,
@@ -15,6 +19,7 @@ const form = (topology: "process" | "nats" | "postgres") => ({
       ...(topology === "postgres" ? [] : ATTACKS),
       `test/${topology}/**/*.test.ts`,
     ],
+    exclude: topology === "postgres" ? GATEWAY : [],
     provide: { topology },
   },
 });
@@ -28,7 +33,7 @@ export default defineConfig({
     // files of one worker share what Node has loaded; each starts an application of its own
     isolate: false,
     // each waits more than it works
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    maxWorkers: Math.max(4, availableParallelism() - 1),
     testTimeout: 20_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000, interval: 20 } },
