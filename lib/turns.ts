@@ -5,7 +5,10 @@ interface Line {
   readonly waiting: (() => void)[];
 }
 
-/** Lets so many at once do something for the same key; the others wait, and first come is first served. */
+/**
+ * Limits how many pieces of work run at once for the same key; the others wait, in the order in which they came.
+ * A turn ends when the work settles or throws, so that no caller can keep one.
+ */
 export class Turns {
   readonly #size: number;
   readonly #room: number;
@@ -21,22 +24,31 @@ export class Turns {
   }
 
   /**
-   * Waits for a turn.
+   * Runs `work` when it is its turn.
    *
-   * @returns what ends it
-   * @throws CitadelError TooManyRequests where too many wait already
+   * @throws CitadelError TooManyRequests where too many wait already; `work` has then not run
    */
-  async take(key: string): Promise<() => void> {
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const line = await this.#begin(key);
+    try {
+      return await work();
+    } finally {
+      this.#end(key, line);
+    }
+  }
+
+  async #begin(key: string): Promise<Line> {
     const line = this.#lines.get(key) ?? { busy: 0, waiting: [] };
     this.#lines.set(key, line);
-    if (line.busy < this.#size) line.busy += 1;
-    else {
-      if (line.waiting.length >= this.#room)
-        throw new CitadelError("TooManyRequests", { data: { retryAfter: 5 } });
-      // who goes hands the turn over
-      await new Promise<void>((resolve) => line.waiting.push(resolve));
+    if (line.busy < this.#size) {
+      line.busy += 1;
+      return line;
     }
-    return () => this.#end(key, line);
+    if (line.waiting.length >= this.#room)
+      throw new CitadelError("TooManyRequests", { data: { retryAfter: 5 } });
+    // whoever ends hands the turn over
+    await new Promise<void>((resolve) => line.waiting.push(resolve));
+    return line;
   }
 
   #end(key: string, line: Line): void {

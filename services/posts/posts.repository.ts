@@ -120,8 +120,8 @@ export class PostsRepository {
     if (authorId !== undefined) select = select.where("author_id", "=", authorId);
     if (query !== undefined)
       select = select.where(sql<boolean>`search @@ websearch_to_tsquery('simple', ${query})`);
-    const end = query === undefined ? () => {} : await this.#searches.take("");
-    const rows = await newestFirst(select, page, "created_at", "id").execute().finally(end);
+    const find = async () => newestFirst(select, page, "created_at", "id").execute();
+    const rows = await (query === undefined ? find() : this.#searches.run("", find));
     return toPage(rows, page.limit, ({ created_at, id }) => ({ at: created_at, id }), toPost);
   }
 }

@@ -33,10 +33,12 @@ export interface Attempt {
   readonly client: Client | undefined;
 }
 
-/** An attempt that was counted. */
-export interface CountedAttempt extends Reservation {
-  /** It is over: the next of the same kind has its turn. */
-  end(): void;
+/** How an attempt ends. */
+export interface AttemptOptions {
+  /** Is this error a wrong guess? Only wrong guesses stay counted. */
+  readonly isFailure: (error: unknown) => boolean;
+  /** Called when a limit is reached, once for each key and window. */
+  readonly onLimit: (limit: LimitName) => void;
 }
 
 /** How many may wait until it is known how those before them ended. */
@@ -82,23 +84,26 @@ export class LoginLimits {
   }
 
   /**
-   * Counts an attempt, until it is released, which comes before its end.
+   * Runs `prove` when it is this attempt's turn, and counts it where it ends in a failure.
    *
-   * @param onLimit told of a limit that is reached, once for each key and window
-   * @throws CitadelError TooManyRequests with `retryAfter`
+   * @throws CitadelError TooManyRequests with `retryAfter`; `prove` has then not run
    */
-  async begin(attempt: Attempt, onLimit: (limit: LimitName) => void): Promise<CountedAttempt> {
+  async run<T>(attempt: Attempt, options: AttemptOptions, prove: () => Promise<T>): Promise<T> {
     const { account, client } = attempt;
     const key = keyOf(attempt);
     const address = client && limitKeyOf(client.address);
-    const end = await this.#turns.take(`${key} ${address ?? ""}`);
-    try {
-      const { release } = await this.#count(key, account?.id, address, onLimit);
-      return { release, end };
-    } catch (error) {
-      end();
-      throw error;
-    }
+    return this.#turns.run(`${key} ${address ?? ""}`, async () => {
+      const counted = await this.#count(key, account?.id, address, options.onLimit);
+      let isFailure = false;
+      try {
+        return await prove();
+      } catch (error) {
+        isFailure = options.isFailure(error);
+        throw error;
+      } finally {
+        if (!isFailure) await counted.release();
+      }
+    });
   }
 
   async #count(

@@ -134,22 +134,18 @@ export class Login {
   ): Promise<T> {
     // an unknown name may be a password, typed into the wrong field
     const subject = account ? partyOf(account) : {};
-    const attempt = await this.#parts.limits.begin(
+    return this.#parts.limits.run(
       { account, login, client: ctx.meta.client },
-      (limit) => audit(ctx, { event: "login.limited", subject, data: { limit } }),
+      {
+        isFailure: (error) => {
+          const reason = reasonOf(error);
+          if (reason) audit(ctx, { event: "login.failed", subject, data: { reason } });
+          return reason !== undefined;
+        },
+        onLimit: (limit) => audit(ctx, { event: "login.limited", subject, data: { limit } }),
+      },
+      prove,
     );
-    let isFailure = false;
-    try {
-      return await prove();
-    } catch (error) {
-      const reason = reasonOf(error);
-      isFailure = reason !== undefined;
-      if (reason) audit(ctx, { event: "login.failed", subject, data: { reason } });
-      throw error;
-    } finally {
-      if (!isFailure) await attempt.release().finally(attempt.end);
-      else attempt.end();
-    }
   }
 
   async #matchPassword(account: Account, password: string): Promise<void> {

@@ -70,8 +70,8 @@ export default class UsersService extends Service {
             register: async (ctx) => {
               // is it there? An account without a session would keep its owner from trying again
               await ctx.call("auth.jwks");
-              const end = await this.registrations.take(limitKeyOf(ctx.meta.client?.address ?? ""));
-              const account = await this.insert(ctx.params).finally(end);
+              const address = limitKeyOf(ctx.meta.client?.address ?? "");
+              const account = await this.registrations.run(address, () => this.insert(ctx.params));
               const self = partyOf(account);
               audit(ctx, { event: "account.registered", actor: self, subject: self });
               await this.limits.remember(account.id, ctx.meta.client);

@@ -31,7 +31,7 @@ describe.skipIf(isMissing)("somebody who registers without end", () => {
       await opened;
       return make(...given);
     });
-    return { hash, take: vi.spyOn(registrations, "take"), open };
+    return { hash, wait: vi.spyOn(registrations, "run"), open };
   };
 
   it("with what is taken: no password is hashed for it", async () => {
@@ -48,9 +48,9 @@ describe.skipIf(isMissing)("somebody who registers without end", () => {
   });
 
   it("has two hashed at once, and others from elsewhere do not wait for the rest", async () => {
-    const { hash, take, open } = hold();
+    const { hash, wait, open } = hold();
     const many = Array.from({ length: 6 }, () => signUp(somebody()));
-    await expect.poll(() => take).toHaveBeenCalledTimes(6);
+    await expect.poll(() => wait).toHaveBeenCalledTimes(6);
     await expect.poll(() => hash).toHaveBeenCalledTimes(2);
     const other = requestFrom(app, "127.0.0.2", ROUTE, somebody());
     await expect.poll(() => hash).toHaveBeenCalledTimes(3);
@@ -62,9 +62,9 @@ describe.skipIf(isMissing)("somebody who registers without end", () => {
     const crowd = (size: number) =>
       Promise.all(Array.from({ length: size }, () => signUp(somebody())));
     for (const { status } of await crowd(50)) expect(status).toBe(201);
-    const { take, open } = hold();
+    const { wait, open } = hold();
     const answers = crowd(80);
-    await expect.poll(() => take).toHaveBeenCalledTimes(80);
+    await expect.poll(() => wait).toHaveBeenCalledTimes(80);
     open();
     const statuses = (await answers).map(({ status }) => status);
     expect(statuses.filter((status) => status === 429)).toHaveLength(80 - 50);

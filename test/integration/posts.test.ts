@@ -70,6 +70,12 @@ describe.skipIf(isMissing)("posts", () => {
     expect(body.data).toEqual([{ field: "cursor", type: "cursor" }]);
   });
 
+  it("are still searched after searches with invalid cursors: each gives its turn back", async () => {
+    for (let at = 0; at < 4; at++)
+      expect((await request(app, "GET /api/posts?query=gnu&cursor=nonsense")).status).toBe(422);
+    expect((await request(app, "GET /api/posts?query=gnu")).status).toBe(200);
+  });
+
   it("are changed and removed by their authors", async () => {
     const { body } = await write(alice.token, "Draft");
     const route = `/api/posts/${body.id}`;
