@@ -7,7 +7,9 @@ import { type Config, loadConfig } from "./lib/config.ts";
 import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
 import type { CitadelError, ErrorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
-import { mustBeRoutable } from "./lib/access/route-problems.ts";
+import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
+import { mustBeSound } from "./lib/access/must-be-sound.ts";
+import { accessWarnings } from "./lib/access/warnings.ts";
 import { makeSecrets } from "./lib/deployment/secrets.ts";
 import { validatorOptions } from "./lib/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
@@ -17,7 +19,7 @@ import { hotReloadRecovery } from "./middlewares/hot-reload.ts";
 import { serviceGuard } from "./middlewares/service-guard/index.ts";
 import { transporterStatus } from "./middlewares/transporter-status.ts";
 import { commands } from "./repl/commands.ts";
-import { permissionsOfRoles, ROLE_NAMES } from "./services/users/roles.ts";
+import { permissionsByRole, permissionsOfRoles, ROLE_NAMES } from "./services/users/roles.ts";
 
 /**
  * What says nothing about the callee: a token that could not be checked, since whoever sends such tokens
@@ -33,10 +35,13 @@ const OF_OTHERS: ReadonlySet<unknown> = new Set<ErrorType | "REQUEST_REJECTED">(
 /**
  * The broker of one node.
  *
- * @throws Error that names each route which cannot be
+ * @throws Error that names each declaration in the contracts which is unknown or cannot be
  */
 export function brokerOptions(config: Config): BrokerOptions {
-  mustBeRoutable(loadContracts());
+  const contracts = loadContracts();
+  const allPermissions = permissionsOf(contracts);
+  const roles = permissionsByRole(allPermissions);
+  mustBeSound(contracts, roles);
   const hotReload = process.argv.includes("--hot");
   return {
     namespace: config.namespace,
@@ -120,12 +125,13 @@ export function brokerOptions(config: Config): BrokerOptions {
       // neither a cached answer nor a validation message reaches somebody who may not ask
       authMiddleware({
         ...config,
-        permissionsOf: (roles) => permissionsOfRoles(roles, permissionsOf(loadContracts())),
+        permissionsOf: (names) => permissionsOfRoles(names, allPermissions),
       }) as never,
       auditMiddleware(serviceNames()) as never,
       transporterStatus as never,
       serviceGuard({
         services: serviceNames(),
+        keys: DECLARATION_KEYS,
         credential: (name) => config.secret(name, "auth_token"),
         onRefusal: (ctx, { target, error, caller }) =>
           auditRefusal(ctx, "service.refused", target, error, caller),
@@ -141,6 +147,7 @@ export function brokerOptions(config: Config): BrokerOptions {
       for (const name of ["ServiceGuard", "Audit", "Auth"])
         if (!names.includes(name)) throw new Error(`The middleware ${name} is missing.`);
       setConfig(broker, config);
+      for (const warning of accessWarnings(contracts, roles)) broker.logger.warn(warning);
     },
 
     replOptions: { delimiter: "citadel $", customCommands: commands as never },

@@ -4,6 +4,7 @@ import type { Input, Output, Rule, Schema, ValueOf } from "./infer.ts";
 import type { AccessTokenClaims, SubjectType } from "./tokens/access-token.ts";
 import type { Client } from "./client.ts";
 import type { ErrorType } from "./errors.ts";
+import type { ExactContract } from "./exact.ts";
 
 /** Who may come in. There is no default: a declaration without these keeps the node from starting. */
 export interface Access {
@@ -79,8 +80,11 @@ export interface ServiceContract {
   readonly events?: Readonly<Record<string, Access>>;
 }
 
-/** States a contract; the literals keep their types, and everything else is derived from them. */
-export function defineContract<const C extends ServiceContract>(contract: C): C {
+/**
+ * States a contract; the literals keep their types, and everything else is derived from them. A key that contracts do
+ * not know is a type error; the start refuses it too (lib/access/contract-problems.ts).
+ */
+export function defineContract<const C extends ServiceContract>(contract: C & ExactContract<C>): C {
   return contract;
 }
 

@@ -17,7 +17,7 @@ interface Scalars {
   any: unknown;
 }
 
-type ScalarName = keyof Scalars;
+export type ScalarName = keyof Scalars;
 
 /** Modifiers that every rule takes. `default` makes a field optional for the caller only. */
 interface Modifiers {
@@ -73,6 +73,19 @@ interface RecordRule extends Modifiers {
 export type Direction = "input" | "output";
 
 type ShorthandRule = ScalarName | `${ScalarName}|${string}` | `${ScalarName}[]`;
+
+type RuleByType = Record<ScalarName, ScalarRule> & {
+  enum: EnumRule;
+  array: ArrayRule;
+  object: ObjectRule;
+  record: RecordRule;
+};
+
+/** The types of rules that contracts use. */
+export type RuleType = keyof RuleByType;
+
+/** What a rule of this type may say. */
+export type RuleKeys<T> = T extends RuleType ? keyof RuleByType[T] : never;
 
 /** One field's rule: `"string|min:3"`, `"uuid[]"` or an object with `type`. */
 export type Rule = ShorthandRule | ScalarRule | EnumRule | ArrayRule | ObjectRule | RecordRule;

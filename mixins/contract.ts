@@ -1,4 +1,5 @@
 import { type Service, type ServiceBroker, type ServiceSchema, Context } from "moleculer";
+import { mustBeKnown } from "../lib/access/contract-problems.ts";
 import type { AuditContext } from "../lib/audit.ts";
 import type { Client } from "../lib/client.ts";
 import type {
@@ -26,6 +27,8 @@ export function implement<C extends ServiceContract, DB = never>(
   handlers: Handlers<NoInfer<C>, DB>,
   rest: Rest = {},
 ): ServiceSchema {
+  // a hot reload brings contracts that the start has not seen
+  mustBeKnown([contract]);
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
   // what only describes does not travel: nodes tell each other their actions
   const actions = Object.entries(contract.actions).map(

@@ -4,6 +4,7 @@ import { stderr, stdout } from "node:process";
 import { styleText } from "node:util";
 import { accessMatrix, type Cell, type Matrix } from "../lib/access/matrix.ts";
 import { accessReport, differingLines, toJson } from "../lib/access/report.ts";
+import { mustBeSound } from "../lib/access/must-be-sound.ts";
 import { accessWarnings } from "../lib/access/warnings.ts";
 import { loadContracts, permissionsOf } from "../lib/contracts.ts";
 import { permissionsByRole, subjectTypeOfRole } from "../services/users/roles.ts";
@@ -38,6 +39,11 @@ function main(args: readonly string[]): void {
   if (args.length > (isCheck ? 1 : 0)) fail(USAGE);
   const contracts = loadContracts();
   const roles = permissionsByRole(permissionsOf(contracts));
+  try {
+    mustBeSound(contracts, roles);
+  } catch (error) {
+    fail(`${(error as Error).message}\n`);
+  }
   const current = toJson(accessReport(contracts, roles));
   for (const warning of accessWarnings(contracts, roles))
     stderr.write(`${styleText("yellow", "warning:", { stream: stderr })} ${warning}\n`);

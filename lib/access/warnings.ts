@@ -6,7 +6,10 @@ import { declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
-/** Declarations that match nothing: each is dead, or somebody expects of it what it does not do. */
+/**
+ * Declarations that match nothing and are worth a look: each is unused, or its author expects of it what it does not do.
+ * None of them lets in more than it says.
+ */
 export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
   return [
     ...actionWarnings(contracts),
@@ -15,34 +18,58 @@ export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
   ].toSorted();
 }
 
+/** Declarations that say something else than their author can mean: the start refuses them. */
+function accessProblems(contracts: Contracts, roles: Roles): string[] {
+  return [
+    ...actionProblems(contracts),
+    ...callerProblems(contracts),
+    ...eventProblems(contracts),
+    ...permissionProblems(contracts, roles),
+  ].toSorted();
+}
+
+/** @throws Error that names each declaration whose access is not what its author can mean */
+export function mustMatch(contracts: Contracts, roles: Roles): void {
+  const problems = accessProblems(contracts, roles);
+  if (problems.length > 0)
+    throw new Error(
+      `These declarations of access match nothing:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
+        "Correct the name, or take the declaration out.",
+    );
+}
+
 function actionWarnings(contracts: Contracts): string[] {
   return declaredActions(contracts).flatMap(({ name, access: { restricted }, route, isClosed }) => {
-    const shut = route !== undefined && restricted && !restricted.includes(GATEWAY);
     const isForRoutes = restricted?.length === 1 && restricted[0] === GATEWAY;
-    const isLost = isForRoutes && route === undefined && !isClosed;
-    return [
-      ...(isLost
-        ? [`${name} is for ${GATEWAY} alone and has no route: say so with 'closed: true'`]
-        : []),
-      ...(isClosed && route !== undefined ? [`${name} is closed, but has the route ${route}`] : []),
-      ...(restricted ?? [])
+    return isForRoutes && route === undefined && !isClosed
+      ? [`${name} is for ${GATEWAY} alone and has no route: say so with 'closed: true'`]
+      : [];
+  });
+}
+
+function actionProblems(contracts: Contracts): string[] {
+  return declaredActions(contracts).flatMap(({ name, route, isClosed }) =>
+    isClosed && route !== undefined ? [`${name} is closed, but has the route ${route}`] : [],
+  );
+}
+
+function callerProblems(contracts: Contracts): string[] {
+  return [...declaredActions(contracts), ...declaredHandlers(contracts)].flatMap(
+    ({ name, access: { restricted } }) =>
+      (restricted ?? [])
         .filter((service) => !contracts.has(service))
         .map((service) => `${name} is restricted to ${service}, which is no service`),
-      ...(shut ? [`${name} has the route ${route}, but refuses ${GATEWAY}`] : []),
-    ];
-  });
+  );
 }
 
 function eventWarnings(contracts: Contracts): string[] {
   const emitters = emittersOf(contracts);
-  return declaredHandlers(contracts).flatMap(({ name: what, event, access }) => {
+  return declaredHandlers(contracts).flatMap(({ name: what, event, access: { restricted } }) => {
     const emitting = emitters.get(event);
-    if (!emitting) return [`${what}: nobody emits it`];
-    const { restricted } = access;
-    if (!restricted) return [];
+    if (!emitting || !restricted) return [];
     return [
       ...restricted
-        .filter((name) => !emitting.includes(name))
+        .filter((name) => contracts.has(name) && !emitting.includes(name))
         .map((name) => `${what}: ${name} is listed and does not emit it`),
       ...emitting
         .filter((name) => !restricted.includes(name))
@@ -51,26 +78,42 @@ function eventWarnings(contracts: Contracts): string[] {
   });
 }
 
+function eventProblems(contracts: Contracts): string[] {
+  const emitters = emittersOf(contracts);
+  return declaredHandlers(contracts)
+    .filter(({ event }) => !emitters.has(event))
+    .map(({ name }) => `${name}: nobody emits it`);
+}
+
 function permissionWarnings(contracts: Contracts, roles: Roles): string[] {
   const known = permissionsOf(contracts);
-  const needed = [...declaredActions(contracts), ...declaredHandlers(contracts)].flatMap(
-    ({ name, access: { permissions } }) => (permissions ? [{ name, permissions }] : []),
-  );
-  const held = [...roles].flatMap(([role, permissions]) =>
-    permissions.map((permission) => ({ role, permission })),
-  );
+  const needed = new Set(neededPermissions(contracts).map(({ permissions }) => permissions));
   // a role that holds everything says nothing about what is of use
   const isChosen = (role: string) => known.some((one) => !roles.get(role)?.includes(one));
+  const held = new Set(
+    [...roles].flatMap(([role, permissions]) => (isChosen(role) ? permissions : [])),
+  );
+  return known
+    .filter((one) => !needed.has(one) && !held.has(one))
+    .map((one) => `permission ${one}: no action needs it and no role has it by name`);
+}
+
+function permissionProblems(contracts: Contracts, roles: Roles): string[] {
+  const known = permissionsOf(contracts);
   return [
-    ...known
-      .filter((one) => !needed.some(({ permissions }) => permissions === one))
-      .filter((one) => !held.some(({ role, permission }) => permission === one && isChosen(role)))
-      .map((one) => `permission ${one}: no action needs it and no role has it by name`),
-    ...needed
+    ...neededPermissions(contracts)
       .filter(({ permissions }) => !known.includes(permissions))
       .map(({ name, permissions }) => `${name} needs ${permissions}, which no contract knows`),
-    ...held
-      .filter(({ permission }) => !known.includes(permission))
-      .map(({ role, permission }) => `role ${role} has ${permission}, which no contract knows`),
+    ...[...roles].flatMap(([role, held]) =>
+      held
+        .filter((permission) => !known.includes(permission))
+        .map((permission) => `role ${role} has ${permission}, which no contract knows`),
+    ),
   ];
 }
+
+/** What asks for a permission, and for which. */
+const neededPermissions = (contracts: Contracts) =>
+  [...declaredActions(contracts), ...declaredHandlers(contracts)].flatMap(
+    ({ name, access: { permissions } }) => (permissions ? [{ name, permissions }] : []),
+  );

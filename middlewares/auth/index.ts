@@ -186,6 +186,8 @@ const needOf = ({ auth, permissions, subjects }: Endpoint): Need => ({
   subjects: subjects as readonly unknown[] | undefined,
 });
 
+const isPermission = (value: unknown) => typeof value === "string" && /^[^:]+:[^:]+$/.test(value);
+
 /** Every action and event handler must say whether it needs a user. */
 function checkDeclarations(schema: ServiceSchema): void {
   const actions = definitionsOf(schema.actions).filter(([, action]) => !isPrivate(action));
@@ -194,7 +196,11 @@ function checkDeclarations(schema: ServiceSchema): void {
     const what = `'${name}' of the service '${schema.name}'`;
     if (!["required", "optional", "none"].includes(auth as string))
       throw new Error(`${what} must declare auth: "required", "optional" or "none".`);
-    if (permissions !== undefined && (auth !== "required" || typeof permissions !== "string"))
+    if (permissions !== undefined && !isPermission(permissions))
+      throw new Error(
+        `${what} must name one permission as its permissions, such as "posts:write".`,
+      );
+    if (permissions !== undefined && auth !== "required")
       throw new Error(`${what} declares permissions, so it must declare auth: "required".`);
     if (subjects === undefined) continue;
     if (auth !== "required")

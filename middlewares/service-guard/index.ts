@@ -17,6 +17,11 @@ import { Verifier } from "./verifier.ts";
 export interface ServiceGuardOptions {
   /** Every service that `restricted` may name. */
   services: readonly string[];
+  /**
+   * What other middlewares read in actions and event handlers, such as `auth`. A key that neither these nor Moleculer
+   * know keeps the node from starting.
+   */
+  keys?: readonly string[];
   /** The credential of a service that runs in this process. */
   credential: (service: string) => string | undefined;
   /** What of a response's meta reaches the caller; by default nothing. */
@@ -37,8 +42,9 @@ export function serviceGuard(options: ServiceGuardOptions): (broker: ServiceBrok
 }
 
 function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks {
-  const { services, credential, responseMeta = [], onRefusal = () => {} } = options;
-  const known = new Set([...services, "guard"]);
+  const { services, keys = [], credential, responseMeta = [], onRefusal = () => {} } = options;
+  // the node's own service says to other middlewares that it needs no user
+  const known = { services: new Set([...services, "guard"]), keys: [...keys, "auth"] };
   const guardKeys = () => broker.call<EndorsedKeys, object>("guard.jwks", {});
   const denials = new Denials(broker);
   const tokens = new CallTokens({ credential, exchange: (request) => exchange(broker, request) });

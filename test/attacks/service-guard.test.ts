@@ -357,6 +357,10 @@ describe.skipIf(isMissing)("a service that declares no access", () => {
     ["no word on users", { restricted: ["api"] }],
     ["a wrong word on users", { restricted: ["api"], auth: "maybe" }],
     ["a permission without a user", { restricted: ["api"], auth: "none", permissions: "a:b" }],
+    ["an unknown key 'roles'", { restricted: ["api"], auth: "required", roles: ["admin"] }],
+    ["an unknown key 'permission'", { restricted: ["api"], auth: "required", permission: "a:b" }],
+    ["an unknown key 'subject'", { restricted: ["api"], auth: "required", subject: ["x"] }],
+    ["a list of permissions", { restricted: ["api"], auth: "required", permissions: ["a:b"] }],
     ["visibility alone", { visibility: "public" }],
   ])("does not start with an action that says %s, and is told which", async (_what, access) => {
     const handler = () => Promise.resolve();

@@ -77,6 +77,11 @@ describe("npm run new:service", () => {
 
     beforeAll(async () => {
       made = await node("new-service.ts", "notes");
+      // a permission that nothing needs, to be warned of
+      const contract = "services/chat/chat.contract.ts";
+      const changed = read(contract).replace("permissions: {", '$&\n    spare: "",');
+      writeFileSync(join(copy, contract), changed);
+      await node("access.ts");
       const port = await freePort();
       app = { url: `http://127.0.0.1:${port}` };
       dev = run(
@@ -138,6 +143,10 @@ describe("npm run new:service", () => {
       expect((await request(app, "GET /api/notes", admin)).body.items).toEqual([]);
       const { status } = await request(app, "POST /api/notes", { ...admin, body });
       expect(status).toBe(201);
+    });
+
+    it("starts with the warnings about the contracts in the log, each once", () => {
+      expect(dev.output().match(/permission chat:spare: no action needs it/g)).toHaveLength(1);
     });
 
     it("answers those inside who ask for a user, and nobody else", async () => {

@@ -157,3 +157,72 @@ defineContract({
     },
   },
 });
+
+// a key that contracts do not know is an error, wherever it stands
+const open = { description: "", restricted: null, auth: "required", result: null } as const;
+const told = { description: "" } as const;
+const heard = { restricted: ["users"], auth: "required" } as const;
+const MISSPELT = { type: "string", maximum: 5 } as const;
+const WRONG_TYPE = { type: "enum", values: ["a"], pattern: /a/ } as const;
+const arrayOf = <const R>(items: R) => ({ type: "array", items }) as const;
+const objectOf = <const R>(field: R) => ({ type: "object", props: { field } }) as const;
+const recordOf = <const R>(value: R) => ({ type: "record", key: "string", value }) as const;
+
+// @ts-expect-error of the contract
+defineContract({ name: "x", permission: { write: "" }, actions: {} });
+// @ts-expect-error of an action
+defineContract({ name: "x", actions: { a: { ...open, params: {}, roles: ["admin"] } } });
+// @ts-expect-error of an action
+defineContract({ name: "x", actions: { a: { ...open, params: {}, permission: "x:write" } } });
+// @ts-expect-error of an action
+defineContract({ name: "x", actions: { a: { ...open, params: {}, subject: STAFF } } });
+// @ts-expect-error one permission
+defineContract({ name: "x", actions: { a: { ...open, params: {}, permissions: ["x:write"] } } });
+// @ts-expect-error of a schema
+defineContract({ name: "x", actions: { a: { ...open, params: { $$strct: true } } } });
+// @ts-expect-error no rule
+defineContract({ name: "x", actions: { a: { ...open, params: { flag: true } } } });
+// @ts-expect-error of a rule
+defineContract({ name: "x", actions: { a: { ...open, params: { text: MISSPELT } } } });
+// @ts-expect-error of a rule of this type
+defineContract({ name: "x", actions: { a: { ...open, params: { kind: WRONG_TYPE } } } });
+// @ts-expect-error of a rule in short
+defineContract({ name: "x", actions: { a: { ...open, params: { text: "string|maximum:5" } } } });
+// @ts-expect-error of a rule of an array's items
+defineContract({ name: "x", actions: { a: { ...open, params: { list: arrayOf(MISSPELT) } } } });
+// @ts-expect-error of a rule of a field
+defineContract({ name: "x", actions: { a: { ...open, params: { o: objectOf(MISSPELT) } } } });
+// @ts-expect-error of a rule of a record's values
+defineContract({ name: "x", actions: { a: { ...open, params: { o: recordOf(MISSPELT) } } } });
+// @ts-expect-error of a result
+defineContract({ name: "x", actions: { a: { ...open, params: {}, result: objectOf(MISSPELT) } } });
+// @ts-expect-error of an example
+defineContract({ name: "x", actions: { a: { ...open, params: {}, example: { param: {} } } } });
+// @ts-expect-error of an event
+defineContract({ name: "x", actions: {}, emits: { e: { ...told, params: {}, durably: true } } });
+// @ts-expect-error of a rule of an event
+defineContract({ name: "x", actions: {}, emits: { e: { ...told, params: { o: MISSPELT } } } });
+// @ts-expect-error of a handler's access
+defineContract({ name: "x", actions: {}, events: { e: { ...heard, permission: "x:write" } } });
+
+// and what contracts know is none
+defineContract({
+  name: "spelt",
+  permissions: { write: "" },
+  actions: {
+    write: {
+      ...open,
+      permissions: "spelt:write",
+      params: {
+        $$strict: true,
+        text: { type: "string", min: 1, pattern: /a/, optional: true },
+        short: "string|optional|max:5|pattern:^\\d$",
+        rows: { type: "array", items: { type: "object", props: { id: "uuid" } }, max: 5 },
+        data: { type: "record", key: "string", value: "any", optional: true },
+      },
+      example: { params: { text: "a" }, result: null },
+    },
+  },
+  emits: { told: { description: "", params: { id: "uuid" } } },
+  events: { told: { restricted: ["users"], auth: "none" } },
+});

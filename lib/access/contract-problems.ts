@@ -1,0 +1,180 @@
+import type {
+  Access,
+  ActionContract,
+  EmitContract,
+  Example,
+  ServiceContract,
+} from "../contract.ts";
+import type { RuleKeys, RuleType, ScalarName } from "../infer.ts";
+import { inFull } from "../validator.ts";
+
+/** Names of keys; the compiler holds them to the types, so that none is missing and none is extra. */
+type KeysOf<T extends PropertyKey> = Readonly<Record<T, true>>;
+
+const ACCESS: KeysOf<keyof Access> = {
+  restricted: true,
+  auth: true,
+  permissions: true,
+  subjects: true,
+  proof: true,
+};
+
+const ACTION: KeysOf<keyof ActionContract> = {
+  ...ACCESS,
+  description: true,
+  params: true,
+  result: true,
+  rest: true,
+  form: true,
+  closed: true,
+  status: true,
+  version: true,
+  timeout: true,
+  idempotent: true,
+  location: true,
+  errors: true,
+  example: true,
+};
+
+const EXAMPLE: KeysOf<keyof Example> = { params: true, result: true };
+
+const EMIT: KeysOf<keyof EmitContract> = { description: true, params: true };
+
+const CONTRACT: KeysOf<keyof ServiceContract> = {
+  name: true,
+  permissions: true,
+  actions: true,
+  emits: true,
+  events: true,
+};
+
+const MODIFIERS = {
+  type: true,
+  optional: true,
+  nullable: true,
+  default: true,
+  convert: true,
+  messages: true,
+} as const;
+
+const SCALAR: KeysOf<RuleKeys<ScalarName>> = {
+  ...MODIFIERS,
+  min: true,
+  max: true,
+  length: true,
+  integer: true,
+  positive: true,
+  empty: true,
+  trim: true,
+  lowercase: true,
+  normalize: true,
+  pattern: true,
+  mode: true,
+};
+
+const RULES: { readonly [T in RuleType]: KeysOf<RuleKeys<T>> } = {
+  string: SCALAR,
+  email: SCALAR,
+  uuid: SCALAR,
+  url: SCALAR,
+  number: SCALAR,
+  boolean: SCALAR,
+  date: SCALAR,
+  any: SCALAR,
+  enum: { ...MODIFIERS, values: true },
+  array: { ...MODIFIERS, items: true, min: true, max: true, unique: true },
+  object: { ...MODIFIERS, props: true, strict: true },
+  record: { ...MODIFIERS, key: true, value: true },
+};
+
+/** The keys of actions and event handlers that the application's middlewares and its gateway read. */
+export const DECLARATION_KEYS: readonly string[] = Object.keys(ACTION);
+
+const ROUTE = /^(GET|POST|PUT|PATCH|DELETE) \/\S*$/;
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What is unknown in something, named by where it stands. */
+type Check = (what: string, value: unknown) => string[];
+
+const unknownKeys =
+  (known: object): Check =>
+  (what, value) =>
+    isObject(value)
+      ? Object.keys(value)
+          .filter((key) => !Object.hasOwn(known, key))
+          .map((key) => `${what} has the unknown key '${key}'`)
+      : [`${what} is no object`];
+
+/** Checks everything that stands under some name in a part of a contract. */
+const each = (value: unknown, what: (key: string) => string, check: Check): string[] =>
+  isObject(value) ? Object.entries(value).flatMap(([key, one]) => check(what(key), one)) : [];
+
+const checkRule: Check = (what, value) => {
+  if (typeof value !== "string" && !isObject(value)) return [`${what} has no rule`];
+  const rule = inFull(value as never) as unknown as Readonly<Record<string, unknown>>;
+  const { type, items, props, key, value: ofRecord } = rule;
+  if (typeof type !== "string" || !Object.hasOwn(RULES, type))
+    return [`${what} has a rule of the unknown type '${String(type)}'`];
+  return [
+    ...unknownKeys(RULES[type as RuleType])(what, rule),
+    ...(type === "array" ? checkRule(`${what}[]`, items) : []),
+    ...(type === "object" ? checkSchema(what, props) : []),
+    ...(type === "record" ? [...checkRule(what, key), ...checkRule(what, ofRecord)] : []),
+  ];
+};
+
+const checkSchema: Check = (what, value) =>
+  isObject(value)
+    ? Object.entries(value).flatMap(([key, rule]) => {
+        if (key === "$$strict") return [];
+        if (key.startsWith("$$")) return [`${what} has the unknown key '${key}'`];
+        return checkRule(`${what}.${key}`, rule);
+      })
+    : [`${what} is no schema`];
+
+const checkAction: Check = (what, value) => {
+  const unknown = unknownKeys(ACTION)(what, value);
+  if (!isObject(value)) return unknown;
+  const { params, result, rest, example } = value;
+  return [
+    ...unknown,
+    ...checkSchema(`${what}.params`, params),
+    ...(result === null ? [] : checkRule(`${what}.result`, result)),
+    ...(rest === undefined || (typeof rest === "string" && ROUTE.test(rest))
+      ? []
+      : [`${what} has a route that is none: write it as "GET /api/…"`]),
+    ...(example === undefined ? [] : unknownKeys(EXAMPLE)(`${what}.example`, example)),
+  ];
+};
+
+const checkEmit: Check = (what, value) => [
+  ...unknownKeys(EMIT)(what, value),
+  ...(isObject(value) ? checkSchema(`${what}.params`, value.params) : []),
+];
+
+/** Every key of a contract that nothing reads, at any depth; whoever avoided the type check gets it here. */
+function contractProblems(contract: ServiceContract): string[] {
+  const { name, actions, emits, events } = contract;
+  return [
+    ...unknownKeys(CONTRACT)(`the contract '${name}'`, contract),
+    ...each(actions, (action) => `${name}.${action}`, checkAction),
+    ...each(emits, (event) => `event '${event}' of '${name}'`, checkEmit),
+    ...each(events, (event) => `the handler of '${event}' in '${name}'`, unknownKeys(ACCESS)),
+  ];
+}
+
+/**
+ * Refuses contracts with unknown keys: with `permission` for `permissions` an action would be open to every user.
+ *
+ * @throws Error that names each unknown key
+ */
+export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
+  const problems = [...contracts].flatMap(contractProblems);
+  if (problems.length > 0)
+    throw new Error(
+      `The contracts have unknown keys:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
+        `An action may have: ${DECLARATION_KEYS.join(", ")}. See lib/contract.ts and lib/infer.ts for the rest.`,
+    );
+}

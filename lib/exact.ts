@@ -1,0 +1,85 @@
+import type { Access, ActionContract, EmitContract, Example, ServiceContract } from "./contract.ts";
+import type { RuleKeys, ScalarName } from "./infer.ts";
+
+/**
+ * TypeScript compares excess keys only for types that it does not infer, so that a misspelt key of a contract would
+ * compile. These types say what a contract would have to be: where it has an unknown key, the value becomes an
+ * error text, which no value is.
+ */
+
+type Unknown<K> = `'${K & string}' is not a known key`;
+
+/** `T`, whose keys `Known` has. */
+type Only<T, Known> = { [K in keyof T]: K extends keyof Known ? T[K] : Unknown<K> };
+
+type KeyIn<Modifier> = Modifier extends `${infer Key}:${string}` ? Key : Modifier;
+
+/** The first modifier of a rule in short that is no key of it: `"string|maxx:5"`. */
+type UnknownModifier<R> = R extends `${infer First}|${infer Rest}`
+  ? UnknownModifier<First> | UnknownModifier<Rest>
+  : KeyIn<R> extends RuleKeys<ScalarName>
+    ? never
+    : KeyIn<R>;
+
+type ExactShorthand<R> = R extends `${string}|${infer Modifiers}`
+  ? [UnknownModifier<Modifiers>] extends [never]
+    ? R
+    : Unknown<UnknownModifier<Modifiers>>
+  : R;
+
+type ExactRule<R> = R extends string
+  ? ExactShorthand<R>
+  : R extends { readonly type: infer Type }
+    ? {
+        [K in keyof R]: K extends RuleKeys<Type>
+          ? K extends "items" | "key" | "value"
+            ? ExactRule<R[K]>
+            : K extends "props"
+              ? ExactSchema<R[K]>
+              : R[K]
+          : Unknown<K>;
+      }
+    : R;
+
+type ExactSchema<S> = {
+  [K in keyof S]: K extends "$$strict"
+    ? S[K]
+    : K extends `$$${string}`
+      ? Unknown<K>
+      : S[K] extends boolean
+        ? "a field needs a rule"
+        : ExactRule<S[K]>;
+};
+
+type ExactAction<A> = {
+  [K in keyof A]: K extends keyof ActionContract
+    ? K extends "params"
+      ? ExactSchema<A[K]>
+      : K extends "result"
+        ? ExactRule<A[K]>
+        : K extends "example"
+          ? Only<A[K], Example>
+          : A[K]
+    : Unknown<K>;
+};
+
+type ExactEmit<E> = {
+  [K in keyof E]: K extends keyof EmitContract
+    ? K extends "params"
+      ? ExactSchema<E[K]>
+      : E[K]
+    : Unknown<K>;
+};
+
+/** A contract without unknown keys, at any depth. */
+export type ExactContract<C> = {
+  [K in keyof C]: K extends keyof ServiceContract
+    ? K extends "actions"
+      ? { [A in keyof C[K]]: ExactAction<C[K][A]> }
+      : K extends "emits"
+        ? { [E in keyof C[K]]: ExactEmit<C[K][E]> }
+        : K extends "events"
+          ? { [E in keyof C[K]]: Only<C[K][E], Access> }
+          : C[K]
+    : Unknown<K>;
+};
