@@ -23,6 +23,9 @@ export const JWKS = {
   props: { keys: { type: "array", items: JWK } },
 } as const;
 
+/** What auth states its keys as, to the nodes that verify access tokens. */
+export const SIGNING_KEYS = "access-token-keys";
+
 export type Jwks = ValueOf<typeof JWKS>;
 export type Jwk = Jwks["keys"][number];
 

@@ -1,5 +1,5 @@
 import { createHash, type KeyObject, randomUUID } from "node:crypto";
-import { signJwt, TokenError, verifyJwt, type VerificationKey } from "./jwt.ts";
+import { type Claims, signJwt, TokenError, verifyJwt, type VerificationKey } from "./jwt.ts";
 
 /**
  * A proof that the holder of a key makes this very request: bound to the action, the node that is to
@@ -58,6 +58,23 @@ export function signProof(
   );
 }
 
+/**
+ * Checks that a proof is for this request; not whether it was used before.
+ *
+ * @throws TokenError
+ */
+export function verifyProof(proof: unknown, key: VerificationKey, request: ProvedRequest): Claims {
+  const claims = verifyJwt(proof as string, key, {
+    typ: PROOF_TYPE,
+    issuer: request.service,
+    audience: audienceOf(request),
+    maxLifetime: LIFETIME,
+  });
+  if (claims.wth !== digest(request.token)) throw new TokenError("of another token");
+  if (claims.pth !== digestOfParams(request.params)) throw new TokenError("of other parameters");
+  return claims;
+}
+
 /** Checks proofs, and lets each in once. */
 export class ProofVerifier {
   /** By jti and handler: when the proof has ended, in seconds since the epoch. In the order of their arrival. */
@@ -68,14 +85,7 @@ export class ProofVerifier {
    * @throws TokenError unless this proves this request, for the first time
    */
   verify(proof: unknown, key: VerificationKey, request: ProvedRequest, handler: string): void {
-    const claims = verifyJwt(proof as string, key, {
-      typ: PROOF_TYPE,
-      issuer: request.service,
-      audience: audienceOf(request),
-      maxLifetime: LIFETIME,
-    });
-    if (claims.wth !== digest(request.token)) throw new TokenError("of another token");
-    if (claims.pth !== digestOfParams(request.params)) throw new TokenError("of other parameters");
+    const claims = verifyProof(proof, key, request);
     this.#use(`${claims.jti} ${handler}`, claims.exp);
   }
 

@@ -14,11 +14,13 @@ const CREDENTIAL_LIFETIME = 5 * 365 * 86_400;
 /** The longest that a call token may live, whatever the guard says, in seconds. */
 export const MAX_CALL_TOKEN_LIFETIME = 3_600;
 
-/** A call token's audience: the service that is called, the event that is emitted, or a node's peers. */
+/** A call token's audience: the service that is called, the event that is emitted, a node's peers, or a statement's topic. */
 export const audienceOfAction = (service: string) => service;
 export const audienceOfEvent = (event: string) => `event:${event}`;
 export const audienceOfNode = (nodeID: string, instanceID: string) =>
   `node:${nodeID}:${instanceID}`;
+
+export const audienceOfStatement = (topic: string) => `statement:${topic}`;
 
 /** What a call token says. */
 export interface CallTokenClaims extends Claims {

@@ -28,7 +28,7 @@ export interface AccessTokenRules extends OwnRules {
 }
 
 export interface VerifierOptions extends AccessTokenRules {
-  /** Gets auth's published keys. */
+  /** Gets auth's published keys; throws unless auth itself has published them. */
   fetchKeys: () => Promise<Jwks>;
   /** Is told when another issuer's keys cannot be had. */
   onOutage: (issuer: string, error: unknown) => void;

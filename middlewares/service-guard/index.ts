@@ -12,6 +12,7 @@ import { CREDENTIAL_HEADER, CREDENTIAL_PROOF_HEADER } from "./headers.ts";
 import { Incoming, type Refused } from "./incoming.ts";
 import { nodeService } from "./node-service.ts";
 import { Outgoing } from "./outgoing.ts";
+import { setStatements, Statements } from "./statements.ts";
 import { Verifier } from "./verifier.ts";
 
 export interface ServiceGuardOptions {
@@ -60,6 +61,7 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks
     name: "ServiceGuard",
     created() {
       denials.registerMetric();
+      setStatements(broker, new Statements(tokens, verifier));
       broker.createService(nodeService(denials, verifier) as ServiceSchema);
     },
     started: async () => announcements.start(),

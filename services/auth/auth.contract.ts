@@ -3,6 +3,7 @@ import { defineContract } from "../../lib/contract.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
 import { REVOCATIONS } from "../../lib/tokens/revocations.ts";
+import { statementOf } from "../../lib/tokens/statement.ts";
 
 /** An access token with OAuth's names (RFC 6749, 5.1). */
 const ACCESS_TOKEN = {
@@ -380,6 +381,13 @@ export const contract = defineContract({
           ],
         },
       },
+    },
+    signedKeys: {
+      description: "The same keys, with the proof that auth published them: for every node.",
+      restricted: null,
+      auth: "none",
+      params: { $$strict: true },
+      result: statementOf(JWKS),
     },
     metadata: {
       description: "What OAuth clients need to know (RFC 8414).",

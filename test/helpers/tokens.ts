@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
+import type { SigningKey } from "../../lib/tokens/signing-key.ts";
 import type { App } from "./app.ts";
 import { stolenKey } from "./attacker.ts";
 import { request } from "./http.ts";
@@ -23,8 +24,12 @@ export const refresh = (app: App, refreshToken: string, retry?: string) =>
 export const faultOf = async (app: App, token: string): Promise<string | undefined> =>
   (await request(app, "GET /api/protected", { token })).body.type;
 
-/** An access token of somebody whom the users service does not know, signed with auth's own key. */
-export function tokenFor(app: App, claims: Partial<AccessTokenClaims>): string {
+/** An access token of somebody whom the users service does not know, signed with auth's own key or another. */
+export function tokenFor(
+  app: App,
+  claims: Partial<AccessTokenClaims>,
+  key: SigningKey = stolenKey(app, "auth"),
+): string {
   const iat = Math.floor(Date.now() / 1000);
   const whole: AccessTokenClaims = {
     iss: "http://localhost:3000",
@@ -43,5 +48,5 @@ export function tokenFor(app: App, claims: Partial<AccessTokenClaims>): string {
     subjectType: "UserAccount",
     ...claims,
   };
-  return signJwt({ ...whole }, { ...stolenKey(app, "auth"), typ: ACCESS_TOKEN_TYPE });
+  return signJwt({ ...whole }, { ...key, typ: ACCESS_TOKEN_TYPE });
 }
