@@ -46,9 +46,10 @@ export interface ActionContract extends Access {
   /**
    * A repeat with the same `Idempotency-Key` gets the first answer; the service needs the table for it.
    * `"atomic"`: the handler changes nothing but its own database, by the `db` that it is given, and what it
-   * makes and the answer are committed together.
+   * makes and the answer are committed together. `"once"`: the answer has secrets and is not kept; the handler is given
+   * `once`, which runs on the first request only what must not run again.
    */
-  readonly idempotent?: true | "atomic";
+  readonly idempotent?: true | "atomic" | "once";
   /** Where HTTP finds what was made, for the Location header; what has a colon comes from the result. */
   readonly location?: `/${string}`;
   /** What its handler may refuse with, where the declarations above do not tell. */
@@ -187,8 +188,15 @@ export type ActionContext<A extends ActionContract> = TypedContext<Output<A["par
 /** What an event's handler gets. */
 export type EventContext<N, A extends Access> = TypedContext<PayloadOf<N>, A["auth"]>;
 
-/** What a handler gets besides: the transaction of a request that has a key. */
-type Means<A, DB> = A extends { idempotent: "atomic" } ? [db: Kysely<DB>] : [];
+/** Runs the work on the first request. @returns what comes of it; undefined: the request is a repeat */
+export type Once = <T>(run: () => Promise<T>) => Promise<T | undefined>;
+
+/** What a handler gets besides: the transaction of a request that has a key, or what runs its work once. */
+type Means<A, DB> = A extends { idempotent: "atomic" }
+  ? [db: Kysely<DB>]
+  : A extends { idempotent: "once" }
+    ? [once: Once]
+    : [];
 
 type ActionHandlers<A, DB> = {
   [K in keyof A]: A[K] extends ActionContract

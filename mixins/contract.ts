@@ -59,7 +59,7 @@ export function implement<C extends ServiceContract, DB = never>(
 }
 
 const handlerOf = ({ idempotent }: ActionContract, handler: ActionHandler | undefined) =>
-  idempotent && handler ? onceForEachKey(handler, idempotent === "atomic") : handler;
+  idempotent && handler ? onceForEachKey(handler, idempotent) : handler;
 
 /** The contract of an event, stated by the service that emits it. */
 function emitted(event: string): EmitContract {

@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync } from "node:crypto";
+import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import type { Service } from "moleculer";
 import { Encryption } from "../encryption.ts";
@@ -42,7 +42,7 @@ export interface RepeatableRequest {
   /** What the client calls this request: `Idempotency-Key`. */
   key: string;
   action: string;
-  /** Nobody else's request is this one; undefined: nobody is signed in. */
+  /** Nobody else's request is this one; undefined: nobody is signed in, and only the same request is this one. */
   userId: string | undefined;
   params: unknown;
 }
@@ -106,10 +106,7 @@ export class IdempotentRequests {
     await this.#forget(id);
     const first = await begin(this.#db, id, params);
     if (first !== undefined) return open(first);
-    const answer = await run().catch(async (error: unknown) => {
-      await this.#db.deleteFrom("idempotency_keys").where("id", "=", id).execute();
-      throw error;
-    });
+    const answer = await this.#orForget(id, run);
     // what is done is done, and said: a repeat finds the first under way, and makes nothing more meanwhile
     await finish(this.#db, id, seal(answer)).catch((error: unknown) =>
       this.#logger.warn({ err: error }, "An answer could not be kept."),
@@ -117,16 +114,29 @@ export class IdempotentRequests {
     return answer;
   }
 
+  /** Runs what may be tried again if it fails, however it fails. */
+  async #orForget<Answer>(id: string, run: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await run();
+    } catch (error) {
+      await this.#db.deleteFrom("idempotency_keys").where("id", "=", id).execute();
+      throw error;
+    }
+  }
+
   /** What of a request is stored, and what keeps its answer from being read without its key. */
-  #hide<Answer>({ key, action, userId = "", params }: RepeatableRequest) {
-    const scope = [action, userId, key].join("\0");
+  #hide<Answer>({ key, action, userId, params }: RepeatableRequest) {
+    const content = JSON.stringify(sorted(params));
+    // people without an account may choose the same key: only who sends all of the request is the same
+    const whose = userId ?? createHash("sha256").update(content).digest("base64url");
+    const scope = [action, whose, key].join("\0");
     const derived = Buffer.from(hkdfSync("sha256", this.#secret + key, "", scope, 32));
     const hash = (text: string) => createHmac("sha256", derived).update(text).digest("base64url");
     const id = hash("id");
     const encryption = new Encryption(derived.toString("base64url"));
     return {
       id,
-      params: hash(JSON.stringify(sorted(params))),
+      params: hash(content),
       seal: (answer: Answer) => encryption.encrypt(JSON.stringify(answer ?? null), id),
       open: (answer: string) => JSON.parse(encryption.decrypt(answer, id)) as Answer,
     };

@@ -101,7 +101,7 @@ const IDEMPOTENCY_KEY = {
   description:
     "A name of your own for this request, at best a random UUID. A repeat with the same one gets " +
     "the first answer, for a day, and makes nothing more; while the first is under way, it waits or gets " +
-    "409; for another request, 422.",
+    "409; for another request of the same user, 422. A repeated registration signs in instead.",
   schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!#-~]+$" },
 };
 

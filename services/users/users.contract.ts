@@ -104,10 +104,12 @@ export const contract = defineContract({
       rest: "POST /api/auth/register",
       timeout: HASHING,
       status: 201,
-      idempotent: true,
+      idempotent: "once",
       location: "/api/users/me",
       params: ACCOUNT,
       result: TOKEN_ANSWER,
+      // of a repeat with the same Idempotency-Key, which signs in
+      errors: ["InvalidCredentials", "SecondFactorRequired"],
       example: { params: ACCOUNT_EXAMPLE, result: TOKEN_EXAMPLE },
     },
     login: {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/attachment.ts";
-import type { ResultOf } from "../../lib/contract.ts";
+import type { Caller, ResultOf } from "../../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
@@ -25,7 +25,7 @@ import {
 } from "./known-addresses.repository.ts";
 import { MailLimits } from "./mail-limits.ts";
 import { LoginLimits } from "./login-limits.ts";
-import { Login, refuseGone } from "./login.ts";
+import { type Credentials, Login, type LoginContext, refuseGone } from "./login.ts";
 import { managementActions } from "./management.actions.ts";
 import { passwordActions } from "./password.actions.ts";
 import { profileActions } from "./profile.actions.ts";
@@ -62,36 +62,49 @@ export default class UsersService extends Service {
     const config = configOf(broker);
     const allPermissions = permissionsOf(loadContracts());
 
+    /** Signs somebody in who proves with password and second factor who they are. */
+    const openSession = async (
+      ctx: LoginContext & Caller,
+      credentials: Credentials & { username: string },
+    ) => {
+      const signedIn = await this.login.signIn(ctx, credentials);
+      const { account } = signedIn;
+      const session = { userId: account.id, id: randomUUID() };
+      const answer = await ctx.call("auth.createSession", session).catch(refuseGone);
+      // what changed meanwhile has ended only the sessions that were there before
+      if (!(await this.login.isStillRight(signedIn, credentials.password))) {
+        await ctx.call("auth.endSessions", { userId: account.id, only: session.id });
+        throw new CitadelError("InvalidCredentials");
+      }
+      audit(ctx, { event: "login.succeeded", actor: partyOf(account) });
+      return answer;
+    };
+
     this.parseServiceSchema(
       implement<typeof contract>(
         contract,
         {
           actions: {
-            register: async (ctx) => {
+            register: async (ctx, once) => {
               // is it there? An account without a session would keep its owner from trying again
               await ctx.call("auth.jwks");
-              const address = limitKeyOf(ctx.meta.client?.address ?? "");
-              const account = await this.registrations.run(address, () => this.insert(ctx.params));
-              const self = partyOf(account);
-              audit(ctx, { event: "account.registered", actor: self, subject: self });
-              await this.limits.remember(account.id, ctx.meta.client);
-              await ctx.emit("user.created", { id: account.id, username: account.username });
-              return ctx.call("auth.createSession", { userId: account.id });
+              const registered = await once(async () => {
+                const address = limitKeyOf(ctx.meta.client?.address ?? "");
+                const account = await this.registrations.run(address, () =>
+                  this.insert(ctx.params),
+                );
+                const self = partyOf(account);
+                audit(ctx, { event: "account.registered", actor: self, subject: self });
+                await this.limits.remember(account.id, ctx.meta.client);
+                await ctx.emit("user.created", { id: account.id, username: account.username });
+                return account;
+              });
+              // a repeat has the password; it may have changed since
+              if (!registered) return openSession(ctx, ctx.params);
+              return ctx.call("auth.createSession", { userId: registered.id });
             },
 
-            login: async (ctx) => {
-              const signedIn = await this.login.signIn(ctx, ctx.params);
-              const { account } = signedIn;
-              const session = { userId: account.id, id: randomUUID() };
-              const answer = await ctx.call("auth.createSession", session).catch(refuseGone);
-              // what changed meanwhile has ended only the sessions that were there before
-              if (!(await this.login.isStillRight(signedIn, ctx.params.password))) {
-                await ctx.call("auth.endSessions", { userId: account.id, only: session.id });
-                throw new CitadelError("InvalidCredentials");
-              }
-              audit(ctx, { event: "login.succeeded", actor: partyOf(account) });
-              return answer;
-            },
+            login: (ctx) => openSession(ctx, ctx.params),
 
             ...secondFactorActions(allPermissions, () => ({
               accounts: this.accounts,

@@ -3,7 +3,8 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type PostsService from "../../services/posts/posts.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
+import { refresh } from "../helpers/tokens.ts";
 
 describe.skipIf(isMissing)("a request that comes twice", () => {
   let app: App;
@@ -140,14 +141,59 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(all.body.items.filter(({ name }: any) => name === "once")).toHaveLength(1);
   });
 
-  it("makes one account, one session for it, and one service account", async () => {
-    const headers = { "idempotency-key": randomUUID() };
-    const account = { username: "twice", email: "twice@example.com", password: PASSWORD };
-    const join = () => request(app, "POST /api/auth/register", { body: account, headers });
-    const [first, second] = [await join(), await join()];
-    expect(first.status).toBe(201);
-    expect(second.body).toEqual(first.body);
+  const accountOf = (username: string) => ({
+    username,
+    email: `${username}@example.com`,
+    password: PASSWORD,
+  });
 
+  const join = (key: string, body: object) =>
+    request(app, "POST /api/auth/register", { body, headers: { "idempotency-key": key } });
+
+  it("of nobody is the same only if all of it is: a key is shared with nobody else", async () => {
+    const [first, other] = [
+      await join("1", accountOf("first")),
+      await join("1", accountOf("other")),
+    ];
+    expect([first.status, other.status]).toEqual([201, 201]);
+    expect(other.body.user.username).toBe("other");
+    expect((await join("1", { ...accountOf("first"), password: "guess work" })).status).toBe(409);
+  });
+
+  it("registers once and signs in anew: no token is kept, so no old one is handed out", async () => {
+    const key = randomUUID();
+    const first = await join(key, accountOf("again"));
+    const next = await refresh(app, first.body.refresh_token);
+    const repeat = await join(key, accountOf("again"));
+    expect(repeat.status).toBe(201);
+    expect(repeat.body.user).toEqual(first.body.user);
+    // an old refresh token would end the session of the first
+    for (const { body } of [repeat, next])
+      expect((await refresh(app, body.refresh_token)).status).toBe(200);
+    const { db } = app.service("users") as unknown as PostsService;
+    const { rows } = await sql<{ answer: string }>`
+      select answer from users.idempotency_keys`.execute(db);
+    for (const { answer } of rows) expect(answer.length).toBeLessThan(100);
+  });
+
+  it("signs nobody in whose password has changed since", async () => {
+    const key = randomUUID();
+    const { body } = await join(key, accountOf("changed"));
+    const changed = await request(app, "POST /api/auth/password", {
+      token: body.access_token,
+      body: { currentPassword: PASSWORD, newPassword: "a lighthouse in the fog" },
+    });
+    expect(changed.status).toBe(204);
+    const repeat = await join(key, accountOf("changed"));
+    expect([repeat.status, repeat.body.type]).toEqual([401, "InvalidCredentials"]);
+    const { token } = await login(app, "changed", "a lighthouse in the fog");
+    const sessions = await request(app, "GET /api/auth/sessions", { token });
+    expect(sessions.body.items.filter(({ current }: any) => !current)).toHaveLength(1);
+  });
+
+  it("makes one account and one service account", async () => {
+    const headers = { "idempotency-key": randomUUID() };
+    const account = accountOf("twice");
     const { token } = await administrator(app);
     for (const [route, body] of [
       ["POST /api/users", { ...account, username: "thrice", email: "thrice@example.com" }],
