@@ -59,10 +59,15 @@ export class TrustedProxies {
     return known === undefined ? "" : plain(known);
   }
 
+  /** Is this the address of one of the listed proxies? */
+  includes(address: string): boolean {
+    return this.#isAny(address, 0);
+  }
+
   /** Did the client come over https? X-Forwarded-Proto counts from the connection's own proxy. */
   isSecure(req: IncomingMessage): boolean {
     if ((req.socket as TLSSocket).encrypted) return true;
-    if (!this.#isAny(req.socket.remoteAddress ?? "", 0)) return false;
+    if (!this.includes(req.socket.remoteAddress ?? "")) return false;
     return String(req.headers["x-forwarded-proto"]).split(",").at(-1)?.trim() === "https";
   }
 }

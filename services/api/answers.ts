@@ -15,7 +15,8 @@ function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): v
   const shown = toPublicError(error);
   res.statusCode = shown.code;
   const { allowed, retryAfter } = (shown.data ?? {}) as { allowed?: string; retryAfter?: number };
-  if (shown.type === "TooManyRequests") res.setHeader("Retry-After", retryAfter ?? 1);
+  if (retryAfter !== undefined || shown.type === "TooManyRequests")
+    res.setHeader("Retry-After", retryAfter ?? 1);
   if (shown.type === "MethodNotAllowed") res.setHeader("Allow", allowed ?? "");
   if (shown.code === 401) res.setHeader("WWW-Authenticate", challenge(req));
   res.setHeader("Content-Type", "application/json; charset=utf-8");

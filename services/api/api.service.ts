@@ -60,7 +60,7 @@ export default class ApiService extends Service {
           },
           methods: {
             ...errorMethods,
-            ...requestMethods(corsOrigins, defend),
+            ...requestMethods(config, defend),
             ...socketMethods(limiter),
           },
           created: () => logAnswers(this as unknown as Service & Gateways),

@@ -28,7 +28,9 @@ const takesGzip = (given: unknown) => /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.te
 
 /** Answers with something that does not change while the process runs. */
 export function asset({ type, body, caching = "no-cache", headers = {} }: Asset) {
-  const name = fingerprint(body);
+  // one for all responses: Node sends a buffer as it is, without a copy
+  const plain = Buffer.isBuffer(body) ? body : Buffer.from(body);
+  const name = fingerprint(plain);
   const etags = { identity: `"${name}"`, gzip: `"${name}-gzip"` };
   let compressed: Promise<Buffer> | undefined;
   return async (req: GatewayRequest, res: GatewayResponse): Promise<void> => {
@@ -39,7 +41,7 @@ export function asset({ type, body, caching = "no-cache", headers = {} }: Asset)
     res.appendHeader("Vary", "Accept-Encoding");
     if (isFresh(req.headers["if-none-match"], Object.values(etags)))
       return void res.writeHead(304).end();
-    const content = coding === "gzip" ? await (compressed ??= compress(body)) : Buffer.from(body);
+    const content = coding === "gzip" ? await (compressed ??= compress(plain)) : plain;
     res.setHeader("Content-Type", type);
     res.setHeader("Content-Length", content.length);
     if (coding === "gzip") res.setHeader("Content-Encoding", "gzip");

@@ -4,6 +4,7 @@ import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Gateways } from "./gateways.ts";
+import { OpenCounts } from "./open-counts.ts";
 
 /**
  * Engine.IO's connections, which carry sockets: each is bounded, whatever is sent over it, also before
@@ -32,7 +33,7 @@ const RETRY_AFTER = 10;
 
 /** Counts the connections of each address. */
 export class Connections {
-  readonly #open = new Map<string, number>();
+  readonly #open = new OpenCounts();
   readonly #config: Config;
 
   constructor(config: Config) {
@@ -41,14 +42,14 @@ export class Connections {
 
   /** @throws CitadelError TooManyRequests where a request would open one too many */
   mustHaveRoom(req: IncomingMessage): void {
-    if (isFirst(req) && (this.#open.get(this.#keyOf(req)) ?? 0) >= this.#config.maxSockets.address)
+    if (isFirst(req) && this.#open.of(this.#keyOf(req)) >= this.#config.maxSockets.address)
       throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
   }
 
   /** Bounds what is opened from now on. */
   bound({ engine }: Gateways["io"]): void {
     engine.on("connection", (connection: Connection) => {
-      this.#count(connection);
+      this.#open.add(this.#keyOf(connection.request), connection);
       boundPackets(connection, this.#config.rateLimits.socket);
       boundUnsent(connection);
     });
@@ -56,16 +57,6 @@ export class Connections {
 
   #keyOf(req: IncomingMessage): string {
     return limitKeyOf(this.#config.trustedProxies.addressOf(req));
-  }
-
-  #count(connection: Connection): void {
-    const key = this.#keyOf(connection.request);
-    this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
-    connection.once("close", () => {
-      const left = (this.#open.get(key) ?? 1) - 1;
-      if (left > 0) this.#open.set(key, left);
-      else this.#open.delete(key);
-    });
   }
 }
 

@@ -6,6 +6,7 @@ import { Connections } from "./connections.ts";
 import type { Gateways, GatewayResponse } from "./gateways.ts";
 import { answerRaw, mustFit } from "./http-server.ts";
 import { type Limiter, mustBeWithin, showStanding } from "./limiter.ts";
+import { OpenCounts } from "./open-counts.ts";
 import { setSecurityHeaders } from "./security-headers.ts";
 
 const HEALTH: ReadonlySet<string | undefined> = new Set(["/health/live", "/health/ready"]);
@@ -32,6 +33,26 @@ export const makeDefence =
     mustBeWithin(standing);
     mustFit(req);
   };
+
+/** How many responses may be pending for one client address. Polls are not among them: MAX_SOCKETS_ADDRESS limits those. */
+export const MAX_PENDING = 256;
+
+/** When to try again where too many responses are pending, in seconds. */
+const RETRY_AFTER = 1;
+
+/** The same for HTTP: no client address may have too many requests under way, or responses that it does not read. */
+export function makeHttpDefence({ trustedProxies }: Config, defend: Defence): Defence {
+  const pending = new OpenCounts();
+  return async (req, res) => {
+    await defend(req, res);
+    if (isHealthCheck(req)) return;
+    const key = limitKeyOf(trustedProxies.addressOf(req));
+    // a refusal is a response, too, and may stay unread
+    pending.add(key, res);
+    if (pending.of(key) > MAX_PENDING)
+      throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
+  };
+}
 
 /** Puts Engine.IO, which answers below its path by itself, behind the same defence, and bounds its connections. */
 export function defendEngine(io: Gateways["io"], config: Config, defend: Defence): void {

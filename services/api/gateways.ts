@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
-import type { Context, ServiceSchema } from "moleculer";
+import type { Context, Service, ServiceSchema } from "moleculer";
 import SocketIOMixin from "moleculer-io";
 import ApiGateway from "moleculer-web";
 import type { Server, Socket } from "socket.io";
@@ -7,12 +7,26 @@ import type { Server, Socket } from "socket.io";
 // The two gateways with the types that they have, and without what they offer to other services:
 // listing and changing routes, calling any action from a socket, sending to any socket.
 
-const { rest } = ApiGateway.actions as { rest: object };
+const { rest } = ApiGateway.actions as {
+  rest: { handler(this: Service, ctx: Context<{ res: ServerResponse }>): Promise<unknown> };
+};
 
-/** moleculer-web: HTTP. */
+/**
+ * moleculer-web: HTTP. `rest` runs until its response has been read, so a bulkhead around it would let clients that do
+ * not read stop everybody; work-slots.ts limits the work instead.
+ */
 export const httpGateway = {
   ...ApiGateway,
-  actions: { rest },
+  actions: {
+    rest: {
+      ...rest,
+      bulkhead: { enabled: false },
+      /** moleculer-web would wait for the end of a response that has ended before. */
+      handler(this: Service, ctx: Context<{ res: ServerResponse }>) {
+        return ctx.params.res.destroyed ? true : rest.handler.call(this, ctx);
+      },
+    },
+  },
   events: {},
 } as Partial<ServiceSchema>;
 

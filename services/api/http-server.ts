@@ -1,15 +1,16 @@
 import {
   createServer,
-  type IncomingMessage,
+  IncomingMessage,
   type RequestListener,
   type Server,
   STATUS_CODES,
 } from "node:http";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Config } from "../../lib/config.ts";
 import { CitadelError, type ErrorType } from "../../lib/errors.ts";
 import { BODY_LIMIT } from "./bodies.ts";
 import type { Gateways } from "./gateways.ts";
+import { HttpConnections, PendingResponse } from "./http-connections.ts";
 
 /** The HTTP server, and what it does with what is no request yet. */
 
@@ -17,6 +18,13 @@ import type { Gateways } from "./gateways.ts";
 const HEADERS_TIMEOUT = 10_000;
 const REQUEST_TIMEOUT = 30_000;
 const KEEP_ALIVE_TIMEOUT = 65_000;
+/**
+ * In milliseconds: how long a connection may make no progress with a request or a response. Longer than any action
+ * runs and Socket.IO's polls wait. Node looks twice at a response that is being sent: it may take as long again.
+ */
+const PROGRESS_TIMEOUT = 30_000;
+/** In milliseconds: how long a client may keep a connection on which it was refused. */
+const LINGER_TIMEOUT = 2_000;
 /** How often the server looks for those who are too slow. */
 const CHECK_INTERVAL = 1_000;
 
@@ -36,15 +44,14 @@ const BY_CODE: Readonly<Record<string, ErrorType>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "RequestTooSlow",
 };
 
-/** What is connected to each server. */
-const connections = new WeakMap<Server, Set<Socket>>();
+const connectionsOf = new WeakMap<Server, HttpConnections>();
 
 /** Does it ask for a socket, where sockets are? */
 const isForSockets = ({ url, headers }: IncomingMessage) =>
   headers.upgrade?.toLowerCase() === "websocket" && (url?.startsWith(SOCKETS) ?? false);
 
 /** A server that waits for nobody for long. */
-export function makeServer(listener: RequestListener): Server {
+export function makeServer(listener: RequestListener, config: Config): Server {
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_SIZE,
@@ -56,15 +63,15 @@ export function makeServer(listener: RequestListener): Server {
       requireHostHeader: false,
       // every other offer to speak another protocol is declined: the request is answered as it is (RFC 9110, 7.8)
       shouldUpgradeCallback: isForSockets,
+      IncomingMessage,
+      ServerResponse: PendingResponse,
     },
     listener,
   );
-  const open = new Set<Socket>();
-  connections.set(server, open);
-  server.on("connection", (socket) => {
-    open.add(socket);
-    socket.once("close", () => open.delete(socket));
-  });
+  server.timeout = PROGRESS_TIMEOUT;
+  const connections = new HttpConnections(config);
+  connections.watch(server);
+  connectionsOf.set(server, connections);
   // no expectation is needed (RFC 9110, 10.1.1); Node's own answer would go past everything
   server.on("checkExpectation", (req, res) => server.emit("request", req, res));
   // nobody is asked for a body that will be refused
@@ -84,14 +91,9 @@ const GOODBYE = 2_000;
 
 /** Closes the sockets, then the server, which would wait for them; who does not go is cut off. */
 export async function close({ io, server }: Partial<Gateways>): Promise<void> {
-  const timer = setTimeout(() => server && cutOff(server), GOODBYE);
+  const timer = setTimeout(() => server && connectionsOf.get(server)?.destroy(), GOODBYE);
   await io?.close();
   clearTimeout(timer);
-}
-
-/** Ends what is connected still. Node's `closeAllConnections` does not know those that were upgraded. */
-function cutOff(server: Server): void {
-  for (const socket of connections.get(server) ?? []) socket.destroy();
 }
 
 function fits(req: IncomingMessage): boolean {
@@ -140,4 +142,7 @@ export function answerRaw(socket: Duplex, error: CitadelError): void {
   // Socket.IO may have half-closed it already; then nobody reads this
   socket.on("error", () => {});
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  // the client may keep its side open; to destroy it at once would lose the response (RFC 9112, 9.6)
+  const timer = setTimeout(() => socket.destroy(), LINGER_TIMEOUT).unref();
+  socket.once("close", () => clearTimeout(timer));
 }

@@ -1,10 +1,13 @@
 import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { Service } from "moleculer";
+import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { packAnswer } from "./compression.ts";
-import type { Defence } from "./defences.ts";
+import { limitKeyOf } from "../../lib/network/address.ts";
+import { compressResponse } from "./compression.ts";
+import { type Defence, makeHttpDefence, MAX_PENDING } from "./defences.ts";
 import { type GatewayRequest, type GatewayResponse, httpGateway } from "./gateways.ts";
 import { makeServer } from "./http-server.ts";
+import { WorkLimits } from "./work-limits.ts";
 
 /** Which method of HTTP may ask what, before any route runs (RFC 9110, 9.3; the Fetch standard's CORS). */
 
@@ -12,6 +15,8 @@ import { makeServer } from "./http-server.ts";
 interface Alias {
   method: string;
   isMethod(method: string): boolean;
+  /** The action behind it; null where a handler of the gateway's own responds. */
+  readonly action: string | null;
   /** The path's parameters; false where the path is another. */
   match(path: string): Record<string, string> | false;
 }
@@ -30,9 +35,18 @@ const REQUEST_ID = /^[\w-]{1,64}$/;
 const ALLOWED_HEADERS =
   "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID";
 
-/** moleculer-web's `httpHandler`, for what is no matter of methods. */
-const { httpHandler: handle } = httpGateway.methods as {
+/** Of what is worked on at once, one address may have a part only; and 32 MB of responses that it has not read. */
+const WORK_BOUNDS = { total: 1_000, address: 64, waiting: MAX_PENDING, unread: 32_000_000 };
+
+/** moleculer-web's own methods, which those below end in. */
+const { httpHandler: handle, aliasHandler: handleAlias } = httpGateway.methods as {
   httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void>;
+  aliasHandler(
+    this: Gateway,
+    req: GatewayRequest,
+    res: GatewayResponse,
+    alias: Alias,
+  ): Promise<unknown>;
 };
 
 /** The path without query and trailing slash, as moleculer-web matches it. */
@@ -84,47 +98,70 @@ const SAFE: ReadonlySet<string | undefined> = new Set(["GET", "HEAD"]);
 /**
  * moleculer-web's own, replaced.
  *
- * @param origins those whose pages may read our answers
- * @param defend what every request meets first
+ * @param config names the origins whose pages may read our answers
+ * @param defend what every request meets first, whatever protocol follows
  */
-export const requestMethods = (origins: readonly string[], defend: Defence) => ({
-  createServer(this: Gateway): void {
-    this.server ??= makeServer(this.httpHandler);
-  },
+export const requestMethods = (config: Config, defend: Defence) => {
+  const { corsOrigins } = config;
+  const defendHttp = makeHttpDefence(config, defend);
+  const limits = new WorkLimits(WORK_BOUNDS);
+  const keyOf = (req: IncomingMessage) => limitKeyOf(config.trustedProxies.addressOf(req));
+  return {
+    createServer(this: Gateway): void {
+      this.server ??= makeServer(this.httpHandler, config);
+    },
 
-  async httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void> {
-    for (const name of ["x-request-id", "x-correlation-id"])
-      if (!REQUEST_ID.test(String(req.headers[name]))) delete req.headers[name];
-    const { origin } = req.headers;
-    if (origins.length > 0) res.setHeader("Vary", "Origin");
-    if (origin !== undefined && origins.includes(origin)) {
-      res.setHeader("Access-Control-Allow-Origin", origin);
-      res.setHeader("Access-Control-Expose-Headers", EXPOSED);
-    }
-    // moleculer-web would answer 304 to a write that it has run
-    if (!SAFE.has(req.method)) delete req.headers["if-none-match"];
-    // it speaks to caches on the way; moleculer-web would answer 200 to who has the same (RFC 9110, 13.1.2)
-    delete req.headers["cache-control"];
-    packAnswer(req, res);
-    try {
-      await defend(req, res);
-    } catch (error) {
-      return this.errorHandler(req, res, error);
-    }
-    // moleculer-web would run the action of the method that OPTIONS asks about
-    if (req.method === "OPTIONS") return answerOptions(this, req, res);
-    return handle.call(this, req, res);
-  },
+    async httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void> {
+      for (const name of ["x-request-id", "x-correlation-id"])
+        if (!REQUEST_ID.test(String(req.headers[name]))) delete req.headers[name];
+      const { origin } = req.headers;
+      if (corsOrigins.length > 0) res.setHeader("Vary", "Origin");
+      if (origin !== undefined && corsOrigins.includes(origin)) {
+        res.setHeader("Access-Control-Allow-Origin", origin);
+        res.setHeader("Access-Control-Expose-Headers", EXPOSED);
+      }
+      // moleculer-web would answer 304 to a write that it has run
+      if (!SAFE.has(req.method)) delete req.headers["if-none-match"];
+      // it speaks to caches on the way; moleculer-web would answer 200 to who has the same (RFC 9110, 13.1.2)
+      delete req.headers["cache-control"];
+      try {
+        await defendHttp(req, res);
+      } catch (error) {
+        return this.errorHandler(req, res, error);
+      }
+      // moleculer-web would run the action of the method that OPTIONS asks about
+      if (req.method === "OPTIONS") return answerOptions(this, req, res);
+      return handle.call(this, req, res);
+    },
 
-  /** HEAD is GET, without a body; a path that is there says what it allows. */
-  resolveAlias(this: Gateway, path: string, method: string) {
-    const wanted = method === "HEAD" ? "GET" : method;
-    for (const alias of this.aliases) {
-      const params = alias.isMethod(wanted) && alias.match(path);
-      if (params) return { alias, params };
-    }
-    const allowed = allowedAt(this.aliases, path);
-    if (allowed) throw new CitadelError("MethodNotAllowed", { data: { allowed } });
-    return false;
-  },
-});
+    /** Runs once the body has been read. What calls no action is ready to send, and needs no limit. */
+    aliasHandler(
+      this: Gateway,
+      req: GatewayRequest,
+      res: GatewayResponse,
+      alias: Alias,
+    ): Promise<unknown> {
+      if (alias.action === null) return handleAlias.call(this, req, res, alias);
+      compressResponse(req, res);
+      return limits.run(keyOf(req), res, () => handleAlias.call(this, req, res, alias));
+    },
+
+    encodeResponse(req: GatewayRequest, res: GatewayResponse, data: unknown): string {
+      const body = JSON.stringify(data);
+      limits.addUnread(keyOf(req), res, body.length);
+      return body;
+    },
+
+    /** HEAD is GET, without a body; a path that is there says what it allows. */
+    resolveAlias(this: Gateway, path: string, method: string) {
+      const wanted = method === "HEAD" ? "GET" : method;
+      for (const alias of this.aliases) {
+        const params = alias.isMethod(wanted) && alias.match(path);
+        if (params) return { alias, params };
+      }
+      const allowed = allowedAt(this.aliases, path);
+      if (allowed) throw new CitadelError("MethodNotAllowed", { data: { allowed } });
+      return false;
+    },
+  };
+};

@@ -2,10 +2,12 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { json, text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, startApp } from "../helpers/app.ts";
 import { administrator, type Person, register, request } from "../helpers/http.ts";
 import { type Certificate, hasNginx, type Nginx, startNginx } from "../helpers/nginx.ts";
+import { askFrom } from "../helpers/slow-clients.ts";
 import { connect, refusal } from "../helpers/socket.ts";
 
 const CLIENT = "203.0.113.7";
@@ -99,5 +101,55 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
     const answer = await ask("/api/posts", nginx.client, options, body);
     expect(answer.statusCode).toBe(413);
     expect(await json(answer)).toMatchObject({ type: "PayloadTooLarge" });
+  });
+
+  describe("clients that do not read, or do not finish", () => {
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const requests = [
+      get("/docs/scalar.js"),
+      get("/openapi.json"),
+      get("/api/posts"),
+      get("/health/ready"),
+      get("/nothing"),
+      get("/socket.io/?EIO=4&transport=polling"),
+      "OPTIONS /api/posts HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ];
+    const unfinished = ["/api/auth/login", "/nothing", "/socket.io/?EIO=4&transport=polling"].map(
+      (path) =>
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
+        "Content-Length: 40\r\n\r\n{",
+    );
+
+    /** A connection through nginx that sends this and reads nothing. */
+    const openUnread = async (sent: string) => {
+      const { port } = new URL(nginx.url);
+      const options = { host: "localhost", port: Number(port), ca: nginx.ca, ...nginx.client };
+      const socket = connectTls(options);
+      socket.on("error", () => {});
+      await once(socket, "secureConnect");
+      socket.pause();
+      await new Promise((resolve) => socket.write(sent, resolve));
+      return socket;
+    };
+
+    it.each<[string, number, (at: number) => string]>([
+      ["420 requests at once", 7, (at) => requests[at % requests.length]!.repeat(420)],
+      ["210 unread responses", 210, (at) => requests[at % requests.length]!],
+      ["210 unfinished bodies", 210, (at) => unfinished[at % unfinished.length]!],
+    ])("do not stop it with %s", async (_what, count, sent) => {
+      const sockets = await Promise.all(
+        Array.from({ length: count }, (_, at) => openUnread(sent(at))),
+      );
+      for (const path of ["/health/live", "/api/posts"]) {
+        const answer = await ask(path, nginx.client);
+        expect(answer.statusCode).toBe(200);
+        answer.resume();
+        expect((await askFrom("127.0.0.2", app.url, `GET ${path}`)).status).toBe(200);
+      }
+      for (const socket of sockets) socket.destroy();
+      const { _trackedContexts } = app.service("api") as unknown as { _trackedContexts: unknown[] };
+      await expect.poll(() => _trackedContexts.length).toBe(0);
+      expect((await ask("/health/live", nginx.client)).resume().statusCode).toBe(200);
+    });
   });
 });
