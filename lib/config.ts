@@ -206,6 +206,9 @@ export function loadConfig(
   // where somebody finds it: PORT=0 is known only once it listens, and production stands behind something
   const ownPort = production || port === 0 ? 3000 : port;
   const issuer = webAddress("ISSUER", `http://localhost:${ownPort}`);
+  // RFC 8414, 2 and 3: clients build the address of the metadata from it, and the API is at the root
+  if (![new URL(issuer).origin, `${new URL(issuer).origin}/`].includes(issuer))
+    problems.push(`ISSUER must be an origin, without a path or query: ${new URL(issuer).origin}`);
   const config: Config = {
     production,
     host: env.HOST || (production ? "0.0.0.0" : "127.0.0.1"),

@@ -68,6 +68,11 @@ describe("the configuration", () => {
     [{ LOG_LEVEL: "warning" }, /LOG_LEVEL must be one of info, .*warn, error/],
     [{ ISSUER: "nourl" }, /ISSUER must be a URL that begins with http/],
     [{ ISSUER: "ftp://id.example.com" }, /ISSUER must be a URL/],
+    [{ ISSUER: "https://id.example.com/auth" }, /without a path or query: https:.*\.com$/m],
+    [{ ISSUER: "https://id.example.com?tenant=1" }, /ISSUER must be an origin/],
+    [{ ISSUER: "https://id.example.com/#x" }, /ISSUER must be an origin/],
+    [{ ISSUER: "https://user:hush@id.example.com" }, /^(?![^]*hush)[^]*ISSUER must be an origin/],
+    [{ ISSUER: "https://ID.example.com" }, /ISSUER must be an origin/],
     [{ WEB_URL: "web.example.com" }, /WEB_URL must be a URL/],
     [{ CORS_ORIGINS: "https://a.example.com/" }, /write https:\/\/a\.example\.com$/m],
     [{ CORS_ORIGINS: "https://a.example.com,b.example.com" }, /'b\.example\.com' is no origin/],
@@ -87,9 +92,8 @@ describe("the configuration", () => {
     expect(loadConfig({ PORT: "4000" }, SERVICES).webUrl).toBe("http://localhost:4000");
     for (const env of [{}, { PORT: "0" }, { ...production, PORT: "4000" }])
       expect(issuerOf(env)).toBe("http://localhost:3000");
-    expect(issuerOf({ PORT: "4000", ISSUER: "https://a.example.com" })).toBe(
-      "https://a.example.com",
-    );
+    for (const ISSUER of ["https://a.example.com", "https://a.example.com/"])
+      expect(issuerOf({ PORT: "4000", ISSUER })).toBe(ISSUER);
   });
 
   const issuer = {
