@@ -5,6 +5,7 @@ import type { AccessTokenClaims, SubjectType } from "./tokens/access-token.ts";
 import type { Client } from "./client.ts";
 import type { ErrorType } from "./errors.ts";
 import type { ExactContract } from "./exact.ts";
+import type { OAuthKind } from "./oauth-errors.ts";
 
 /** Who may come in. There is no default: a declaration without these keeps the node from starting. */
 export interface Access {
@@ -32,6 +33,11 @@ export interface ActionContract extends Access {
   readonly rest?: `${Method} /${string}`;
   /** HTTP takes the parameters from a form, too (application/x-www-form-urlencoded). */
   readonly form?: true;
+  /**
+   * Errors have OAuth's `error` and `error_description` as well (RFC 6749, 5.2). `"token"`: it is the token
+   * endpoint, where RFC 6749 also sets the statuses, and clients may authenticate by `Authorization: Basic`.
+   */
+  readonly oauth?: OAuthKind;
   /** No route leads here on purpose: it is for the REPL, `as admin …`. */
   readonly closed?: true;
   /** The status of success, where it is not 200 (or 204 without a result). */

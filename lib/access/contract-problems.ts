@@ -26,6 +26,7 @@ const ACTION: KeysOf<keyof ActionContract> = {
   result: true,
   rest: true,
   form: true,
+  oauth: true,
   closed: true,
   status: true,
   version: true,

@@ -1,5 +1,6 @@
 import type { Route } from "../contracts.ts";
 import { CitadelError, ERROR_TYPES, type ErrorType } from "../errors.ts";
+import { OAUTH_ERRORS, type OAuthKind, toOAuthError } from "../oauth-errors.ts";
 import type { JsonSchema } from "./json-schema.ts";
 import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./headers.ts";
 
@@ -61,9 +62,26 @@ export const ERROR_SCHEMA: JsonSchema = {
   additionalProperties: false,
 };
 
+/** The same where OAuth clients ask (RFC 6749, 5.2). */
+export const OAUTH_ERROR_SCHEMA: JsonSchema = {
+  ...ERROR_SCHEMA,
+  properties: {
+    ...ERROR_SCHEMA.properties,
+    error: { type: "string", enum: [...OAUTH_ERRORS], description: "For an OAuth client." },
+    error_description: { type: "string", description: "What `message` says, in ASCII." },
+  },
+  required: [...(ERROR_SCHEMA.required ?? []), "error", "error_description"],
+};
+
 /** The answers with these errors, by their status: which types each has. */
-export function errorResponses(types: readonly ErrorType[]): Record<string, object> {
-  const errors = types.map((type) => new CitadelError(type).toJSON());
+export function errorResponses(
+  types: readonly ErrorType[],
+  oauth?: OAuthKind,
+): Record<string, object> {
+  const errors = types.map((type) => {
+    const error = new CitadelError(type).toJSON();
+    return oauth ? toOAuthError(error, oauth) : error;
+  });
   const responses = [...Map.groupBy(errors, ({ code }) => code)].map(([code, ofCode]) => {
     const headers = ERROR_HEADERS[code];
     return [
@@ -74,11 +92,16 @@ export function errorResponses(types: readonly ErrorType[]): Record<string, obje
         content: {
           "application/json": {
             schema: {
-              allOf: [{ $ref: "#/components/schemas/Error" }],
+              allOf: [{ $ref: `#/components/schemas/${oauth ? "OAuthError" : "Error"}` }],
               properties: { code: { const: code }, type: { enum: ofCode.map(({ type }) => type) } },
             },
             examples: Object.fromEntries(
-              ofCode.map(({ type }) => [type, { $ref: `#/components/examples/${type}` }]),
+              ofCode.map((value) => [
+                value.type,
+                oauth
+                  ? { summary: value.message, value }
+                  : { $ref: `#/components/examples/${value.type}` },
+              ]),
             ),
           },
         },

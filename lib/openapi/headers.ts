@@ -38,7 +38,7 @@ export const RESPONSE_HEADERS = {
     schema: COUNT,
   },
   "WWW-Authenticate": {
-    description: "What to sign in with (RFC 6750, 3).",
+    description: "What to authenticate with (RFC 6750, 3; at the token endpoint RFC 6749, 5.2).",
     required: true,
     schema: TEXT,
   },

@@ -4,7 +4,8 @@ export const INTRODUCTION = `
 
 \`POST /api/auth/register\` makes an account, \`POST /api/auth/login\` signs in. Both answer an \`access_token\`:
 send it as \`Authorization: Bearer …\`. It lives for \`expires_in\` seconds; \`POST /api/auth/refresh\` trades the
-\`refresh_token\`, which is good for one use, for new ones. A program signs in with \`POST /api/auth/token\`.
+\`refresh_token\`, which is good for one use, for new ones. A program signs in with \`POST /api/auth/token\`, OAuth's
+token endpoint.
 
 ## Errors
 

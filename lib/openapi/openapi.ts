@@ -1,7 +1,13 @@
 import type { ActionContract, Method, ServiceContract } from "../contract.ts";
 import { type Route, routesOf } from "../contracts.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
-import { ERROR_SCHEMA, errorExamples, errorResponses, errorsOf } from "./errors.ts";
+import {
+  ERROR_SCHEMA,
+  errorExamples,
+  errorResponses,
+  errorsOf,
+  OAUTH_ERROR_SCHEMA,
+} from "./errors.ts";
 import {
   headerParametersOf,
   headersOf,
@@ -56,7 +62,7 @@ export function toOpenApi(
     tags: tagsOf(all),
     paths: all,
     components: {
-      schemas: { Error: ERROR_SCHEMA },
+      schemas: { Error: ERROR_SCHEMA, OAuthError: OAUTH_ERROR_SCHEMA },
       examples: errorExamples(),
       headers: RESPONSE_HEADERS,
       securitySchemes: {
@@ -65,6 +71,11 @@ export function toOpenApi(
           scheme: "bearer",
           bearerFormat: "JWT",
           description: "The access token that signing in answers (RFC 6750).",
+        },
+        clientBasic: {
+          type: "http",
+          scheme: "basic",
+          description: "The id and secret of a service account (RFC 6749, 2.3.1).",
         },
       },
     },
@@ -91,7 +102,7 @@ const SECURITY: Readonly<Record<ActionContract["auth"], object[]>> = {
 
 function operationOf(route: Route, contracts: ReadonlyMap<string, ServiceContract>): object {
   const { action, contract } = route;
-  const { description, auth, restricted, permissions, subjects, example } = contract;
+  const { description, auth, restricted, permissions, subjects, example, oauth } = contract;
   const { parameters, body } = requestOf(route);
   const summary = toSummary(description);
   const lines = [
@@ -103,13 +114,13 @@ function operationOf(route: Route, contracts: ReadonlyMap<string, ServiceContrac
     tags: [action.split(".", 1)[0]],
     summary,
     ...(lines.length > 0 && { description: lines.join("\n\n") }),
-    security: SECURITY[auth],
+    security: oauth === "token" ? [{ clientBasic: [] }, {}] : SECURITY[auth],
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: body }),
     responses: {
       ...successOf(contract, example?.result),
       ...(isConditional(contract) && NOT_MODIFIED),
-      ...errorResponses(errorsOf(route)),
+      ...errorResponses(errorsOf(route), oauth),
     },
     ...(permissions !== undefined && { "x-permissions": [permissions] }),
     ...(subjects && { "x-subjects": subjects }),

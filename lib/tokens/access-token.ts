@@ -3,6 +3,9 @@ import type { Claims } from "./jwt.ts";
 /** The `typ` of access tokens (RFC 9068). */
 export const ACCESS_TOKEN_TYPE = "at+jwt";
 
+/** The `client_id` of everybody who signs in here, with whatever program: they share one public client. */
+export const FIRST_PARTY_CLIENT = "first-party";
+
 /** The longest life of an access token that is believed, in seconds. */
 export const MAX_LIFETIME = 86_400;
 
@@ -55,6 +58,13 @@ export type Permissions = Record<string, string[]>;
 
 /** A user's proof, as `auth` signs it. */
 export interface AccessTokenClaims extends Claims {
+  /**
+   * The client that it was issued to (RFC 9068, 2.2): a service account's id, or FIRST_PARTY_CLIENT. Users of
+   * other issuers have none: what those call their clients means nothing here.
+   */
+  client_id?: string;
+  /** What a client that asked for a part of its permissions was granted (RFC 9068, 2.2.3). */
+  scope?: string;
   /** The session; ending it ends the token. */
   sid: string;
   /** Which tokens of the session this is of: those of an older generation were called back. */

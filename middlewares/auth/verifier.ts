@@ -179,11 +179,13 @@ export class AccessTokenVerifier {
 
   /** @throws TokenError unless these are claims of an access token of this deployment */
   #own(claims: Claims & Record<string, unknown>): AccessTokenClaims {
-    const { sid, generation, username, roles, permissions, tenantId, environmentId, subjectType } =
-      claims;
+    const { client_id, sid, generation, username, roles, permissions, subjectType } = claims;
+    const { tenantId, environmentId } = claims;
     if (
       tenantId === this.#options.tenantId &&
       environmentId === this.#options.environmentId &&
+      typeof client_id === "string" &&
+      client_id !== "" &&
       typeof sid === "string" &&
       sid !== "" &&
       Number.isSafeInteger(generation) &&

@@ -2,31 +2,51 @@ import { createHash } from "node:crypto";
 import type { Service } from "moleculer";
 import type { ActionContract } from "../../lib/contract.ts";
 import { isForEverybody } from "../../lib/contracts.ts";
-import { CitadelError } from "../../lib/errors.ts";
+import { CitadelError, type ErrorType, type PublicError } from "../../lib/errors.ts";
+import { type OAuthKind, toOAuthError } from "../../lib/oauth-errors.ts";
 import { isUnlogged, toPublicError } from "../../lib/public-error.ts";
 import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
-import { bearerOf } from "./tokens.ts";
+import { CLIENT_CHALLENGE, oauthKindOf } from "./oauth.ts";
 
 /** What goes back to the client, of success and of errors. */
 
 /** Answers with an error, in the one shape that all errors have. */
 function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): void {
   if (res.headersSent) return void res.end();
-  const shown = toPublicError(error);
+  const oauth = oauthKindOf(req);
+  const shown = oauth ? toOAuthError(toPublicError(error), oauth) : toPublicError(error);
   res.statusCode = shown.code;
   const { allowed, retryAfter } = (shown.data ?? {}) as { allowed?: string; retryAfter?: number };
   if (retryAfter !== undefined || shown.type === "TooManyRequests")
     res.setHeader("Retry-After", retryAfter ?? 1);
   if (shown.type === "MethodNotAllowed") res.setHeader("Allow", allowed ?? "");
-  if (shown.code === 401) res.setHeader("WWW-Authenticate", challenge(req));
+  const challenge = challengeOf(shown, oauth);
+  if (challenge) res.setHeader("WWW-Authenticate", challenge);
   res.setHeader("Content-Type", "application/json; charset=utf-8");
   res.setHeader("Cache-Control", "no-store");
   res.end(JSON.stringify(shown));
 }
 
-/** RFC 6750, 3: the reason is named only to those who sent a token. */
-const challenge = (req: GatewayRequest) =>
-  bearerOf(req.headers.authorization) ? 'Bearer error="invalid_token"' : "Bearer";
+/** What is wrong with the access token that was sent. */
+const INVALID_TOKEN: ReadonlySet<ErrorType> = new Set([
+  "AccessTokenExpired",
+  "AccessTokenRevoked",
+  "AccessTokenVerificationFailed",
+  "SigningKeyNotFound",
+]);
+
+/** What to authenticate with (RFC 6750, 3.1): `error` is for those who sent a token. */
+function challengeOf(
+  { type, code, data }: PublicError,
+  oauth: OAuthKind | undefined,
+): string | undefined {
+  if (oauth === "token") return code === 401 ? CLIENT_CHALLENGE : undefined;
+  if (INVALID_TOKEN.has(type)) return 'Bearer error="invalid_token"';
+  if (code === 401) return "Bearer";
+  const { permission } = (data ?? {}) as { permission?: unknown };
+  if (type !== "UserNotAuthorized" || typeof permission !== "string") return undefined;
+  return `Bearer error="insufficient_scope", scope="${permission}"`;
+}
 
 /**
  * Is it the body that failed, packed badly or broken off? moleculer-web then drops the status 400 for a
@@ -81,6 +101,8 @@ export function markAnswer(
   const etag = contract && (versionTag(contract, data) ?? (isPublic ? digestTag(data) : undefined));
   if (etag !== undefined) res.setHeader("ETag", etag);
   res.setHeader("Cache-Control", isPublic ? "no-cache" : "no-store");
+  // RFC 6749, 5.1 asks for this as well
+  if (contract?.oauth === "token") res.setHeader("Pragma", "no-cache");
   if (!isPublic) delete req.headers["if-none-match"];
 }
 

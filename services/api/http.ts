@@ -7,6 +7,7 @@ import { callLimits } from "./call-limits.ts";
 import { clientOf } from "./client-address.ts";
 import type { GatewayRequest, GatewayResponse, Gateways } from "./gateways.ts";
 import type { Limiter } from "./limiter.ts";
+import { clientParams } from "./oauth.ts";
 import { idempotencyKeyOf, paramsOf } from "./requests.ts";
 import { tokenOfRequest } from "./tokens.ts";
 
@@ -70,7 +71,7 @@ export function httpSettings({ config, handlers, limiter }: HttpOptions): object
             client,
             ...(contract?.idempotent && { idempotencyKey: idempotencyKeyOf(req) }),
           };
-          req.$params = paramsOf(req, contract);
+          req.$params = clientParams(req, contract, paramsOf(req, contract));
           if (contract) await limitCall(ctx, res, { action, token, client });
         },
         onAfterCall(

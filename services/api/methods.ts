@@ -8,6 +8,7 @@ import { type Defence, makeHttpDefence, MAX_PENDING } from "./defences.ts";
 import { type GatewayRequest, type GatewayResponse, httpGateway } from "./gateways.ts";
 import { makeServer } from "./http-server.ts";
 import { WorkLimits } from "./work-limits.ts";
+import { pathOf } from "./requests.ts";
 
 /** Which method of HTTP may ask what, before any route runs (RFC 9110, 9.3; the Fetch standard's CORS). */
 
@@ -49,12 +50,6 @@ const { httpHandler: handle, aliasHandler: handleAlias } = httpGateway.methods a
   ): Promise<unknown>;
 };
 
-/** The path without query and trailing slash, as moleculer-web matches it. */
-const pathOf = ({ url = "/" }: IncomingMessage) => {
-  const [path = "/"] = url.split("?", 1);
-  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
-};
-
 /** What `Allow` says of a path; undefined: there is nothing. */
 function allowedAt(aliases: readonly Alias[], path: string): string | undefined {
   const methods = aliases.filter((alias) => alias.match(path)).map(({ method }) => method);
@@ -89,6 +84,7 @@ const EXPOSED = [
   "RateLimit-Policy",
   "RateLimit-Remaining",
   "RateLimit-Reset",
+  "WWW-Authenticate",
   "X-Request-ID",
 ].join(", ");
 

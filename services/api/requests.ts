@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { ActionContract } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { mustBeRead } from "./bodies.ts";
@@ -7,6 +8,12 @@ import type { GatewayRequest } from "./gateways.ts";
 
 /** The methods whose parameters are in the query; a body means nothing there (RFC 9110, 9.3.1). */
 const BODYLESS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "DELETE"]);
+
+/** The path without query and trailing slash, as moleculer-web matches it. */
+export const pathOf = ({ url = "/" }: IncomingMessage): string => {
+  const [path = "/"] = url.split("?", 1);
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+};
 
 /**
  * The action's parameters: the path's, over the query's or the body's, never both, and the version that

@@ -13,7 +13,7 @@ type Rules = Pick<Config, "trustedIssuers" | "corsOrigins">;
 const QUERY_NAMES = ["access_token", "token"];
 
 /** The token of `Authorization: Bearer` (RFC 6750, 2.1). */
-export function bearerOf(header: string | undefined): string | undefined {
+function bearerOf(header: string | undefined): string | undefined {
   return /^Bearer +(.+)$/i.exec(header ?? "")?.[1];
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import {
   ACCESS_TOKEN_TYPE,
   type AccessTokenClaims,
+  FIRST_PARTY_CLIENT,
   groupPermissions,
 } from "../../lib/tokens/access-token.ts";
 import type { Config } from "../../lib/config.ts";
@@ -17,17 +18,23 @@ export interface Holder extends Pick<
   "sid" | "generation" | "username" | "roles" | "subjectType"
 > {
   id: string;
+  /** Left out, it is FIRST_PARTY_CLIENT. */
+  clientId?: string;
   /** `["posts:write"]` */
   permissions: readonly string[];
+  /** What its client asked for, as far as it was granted; left out: nothing in particular. */
+  scope?: string | undefined;
   act?: AccessTokenClaims["act"];
 }
 
 /** Makes an access token of this deployment (RFC 9068), as OAuth answers it (RFC 6749, 5.1). */
 export function mint(
-  { id, sid, generation, username, roles, permissions, subjectType, act }: Holder,
+  holder: Holder,
   key: SigningKey,
   { issuer, accessTokenTtl, tenantId, environmentId }: Config,
 ) {
+  const { id, clientId = FIRST_PARTY_CLIENT, permissions, scope, act } = holder;
+  const { sid, generation, username, roles, subjectType } = holder;
   const iat = Math.floor(Date.now() / 1000);
   const claims: AccessTokenClaims = {
     iss: issuer,
@@ -36,6 +43,7 @@ export function mint(
     iat,
     exp: iat + accessTokenTtl,
     jti: randomUUID(),
+    client_id: clientId,
     sid,
     generation,
     username,
@@ -44,6 +52,7 @@ export function mint(
     tenantId,
     environmentId,
     subjectType,
+    ...(scope !== undefined && { scope }),
     ...(act && { act }),
   };
   return {

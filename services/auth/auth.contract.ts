@@ -17,6 +17,9 @@ const USER = {
   props: { id: "uuid", username: "string", email: "email", roles: "string[]" },
 } as const;
 
+/** The grants of the token endpoint (RFC 6749, 4.4 and 6). */
+export const GRANT_TYPES = ["client_credentials", "refresh_token"] as const;
+
 /** What a sign-in answers. */
 export const TOKEN_ANSWER = {
   type: "object",
@@ -124,6 +127,7 @@ export const contract = defineContract({
         idempotency_key: "string|optional|min:16|max:200",
       },
       result: TOKEN_ANSWER,
+      oauth: "errors",
       errors: ["RefreshTokenInvalid", "RefreshTokenReused"],
       example: {
         params: { refresh_token: "q0ZK1cTjX7mN4sWbEo9RfLd2uYhVaGi8PxMt6QvBkJw" },
@@ -211,24 +215,47 @@ export const contract = defineContract({
       },
     },
     token: {
-      description: "An access token for a service account (RFC 6749, 4.4).",
+      description:
+        "OAuth's token endpoint (RFC 6749). `client_credentials` is for service accounts, whose id and secret " +
+        "come as `Authorization: Basic` or as `client_id` and `client_secret`. `refresh_token` does what " +
+        "`POST /api/auth/refresh` does, by its rules; it is for tokens of people, whose client is `first-party` and " +
+        "has no secret. `scope` asks for a part of the permissions, and is answered with what was granted.",
       restricted: ["api"],
       auth: "none",
       proof: "request",
       rest: "POST /api/auth/token",
-      errors: ["InvalidCredentials"],
+      errors: ["InvalidCredentials", "RefreshTokenInvalid", "RefreshTokenReused"],
       form: true,
+      oauth: "token",
       params: {
-        // RFC 6749, 3.2: what is not known is ignored, "scope" among it
+        // RFC 6749, 3.2: what is not known is ignored
         $$strict: "remove",
-        grant_type: { type: "enum", values: ["client_credentials"] },
-        client_id: "string|min:1|max:200",
-        client_secret: "string|min:1|max:200",
+        grant_type: { type: "enum", values: GRANT_TYPES },
+        client_id: "string|optional|min:1|max:200",
+        client_secret: "string|optional|min:1|max:200",
+        refresh_token: "string|optional|min:1|max:200",
+        idempotency_key: "string|optional|min:16|max:200",
+        // RFC 6749, 3.3
+        scope: {
+          type: "string",
+          optional: true,
+          max: 2_000,
+          pattern: /^[!#-[\]-~]+( [!#-[\]-~]+)*$/,
+        },
       },
-      result: { type: "object", props: ACCESS_TOKEN },
+      result: {
+        type: "object",
+        props: {
+          ...ACCESS_TOKEN,
+          /** The permissions in the access token; left out: none. */
+          scope: "string|optional",
+          refresh_token: "string|optional",
+          user: { ...USER, optional: true },
+        },
+      },
       example: {
         params: { grant_type: "client_credentials", ...CLIENT_EXAMPLE },
-        result: ACCESS_TOKEN_EXAMPLE,
+        result: { ...ACCESS_TOKEN_EXAMPLE, scope: "posts:write" },
       },
     },
     serviceAccounts: {
@@ -356,6 +383,7 @@ export const contract = defineContract({
             iat: 1_795_300_379,
             exp: 1_795_300_979,
             jti: "7a5c0c6b-2b87-4c0e-8f5e-93a0de6f4d52",
+            client_id: "first-party",
             sid: SESSION_ID,
             username: "alice",
             roles: ["user"],
@@ -401,6 +429,7 @@ export const contract = defineContract({
           issuer: "string",
           token_endpoint: "string",
           jwks_uri: "string",
+          scopes_supported: "string[]",
           response_types_supported: "string[]",
           grant_types_supported: "string[]",
           token_endpoint_auth_methods_supported: "string[]",
@@ -411,9 +440,14 @@ export const contract = defineContract({
           issuer: "http://localhost:3000",
           token_endpoint: "http://localhost:3000/api/auth/token",
           jwks_uri: "http://localhost:3000/.well-known/jwks.json",
+          scopes_supported: ["chat:write", "posts:write"],
           response_types_supported: [],
-          grant_types_supported: ["client_credentials"],
-          token_endpoint_auth_methods_supported: ["client_secret_post"],
+          grant_types_supported: [...GRANT_TYPES],
+          token_endpoint_auth_methods_supported: [
+            "client_secret_basic",
+            "client_secret_post",
+            "none",
+          ],
         },
       },
     },

@@ -19,15 +19,17 @@ import { contract } from "./auth.contract.ts";
 import { identityIn, toUser } from "./identity.ts";
 import { impersonationActions } from "./impersonation.actions.ts";
 import { KeyRing, LOOK_INTERVAL } from "./key-ring.ts";
-import { RefreshTokensRepository, type Verdict } from "./refresh-tokens.repository.ts";
-import { GRANT, serviceAccountActions } from "./service-accounts.actions.ts";
+import { refresher } from "./refresh.ts";
+import { RefreshTokensRepository } from "./refresh-tokens.repository.ts";
+import { serviceAccountActions } from "./service-accounts.actions.ts";
 import { ServiceAccountsRepository } from "./service-accounts.repository.ts";
 import { endSessions, renewSessions, type Teller } from "./session-end.ts";
 import { SessionEndsRepository, type Which } from "./session-ends.repository.ts";
-import { type OwnedSession, SessionsRepository } from "./sessions.repository.ts";
+import { SessionsRepository } from "./sessions.repository.ts";
 import { SigningKeysRepository } from "./signing-keys.repository.ts";
 import type { AuthDatabase } from "./tables.ts";
 import { inSeconds, LEEWAY } from "./token-life.ts";
+import { tokenEndpointActions } from "./token-endpoint.actions.ts";
 
 /** How often is deleted what does not matter any more, in milliseconds. */
 const PURGE_INTERVAL = 600_000;
@@ -66,19 +68,13 @@ export default class AuthService extends Service {
 
     const end = (ctx: Teller, which: Which) => endSessions(ctx, this.sessionEnds, which);
 
-    /** The session that a refresh token continues. Reuse ends it: somebody else has the token, too. */
-    const continued = async (ctx: Teller, verdict: Verdict): Promise<OwnedSession> => {
-      if (verdict.outcome === "invalid") throw new CitadelError("RefreshTokenInvalid");
-      const { session, outcome } = verdict;
-      if (outcome !== "reused") return session;
-      audit(ctx, {
-        event: "refresh-token.reused",
-        subject: { id: session.userId },
-        data: { session: session.id },
-      });
-      await end(ctx, { id: session.id });
-      throw new CitadelError("RefreshTokenReused");
-    };
+    const refresh = refresher({
+      refreshTokens: () => this.refreshTokens,
+      end,
+      sign,
+      derive: (value) => encryption.derive(value, "refresh token"),
+      refreshTokenTtl,
+    });
 
     const tellOfNewKey = async (ctx: Teller, { kid, alg }: { kid: string; alg: string }) => {
       audit(ctx, { event: "signing-key.rotated", data: { kid, alg } });
@@ -107,31 +103,7 @@ export default class AuthService extends Service {
               };
             },
 
-            refresh: async (ctx) => {
-              const { refresh_token: token, idempotency_key: key } = ctx.params;
-              // the same key gets the same token again, which is stored nowhere
-              const next =
-                key === undefined
-                  ? makeOpaqueToken()
-                  : encryption.derive(`${token} ${key}`, "refresh token");
-              // asked first: while users is away, the token is not used up
-              const { userId, generation } = await continued(
-                ctx,
-                await this.refreshTokens.judge(token, next),
-              );
-              const identity = await ctx.call("users.identity", { id: userId });
-              const expiresAt = inSeconds(refreshTokenTtl);
-              const { client } = ctx.meta;
-              const { id: sid } = await continued(
-                ctx,
-                await this.refreshTokens.rotate(token, next, expiresAt, client),
-              );
-              return {
-                ...sign({ ...identity, sid, generation }),
-                refresh_token: next,
-                user: toUser(identity),
-              };
-            },
+            refresh: async (ctx) => (await refresh(ctx, ctx.params)).tokens,
 
             logout: async (ctx) => {
               const { sub: userId, sid: id } = ctx.locals.user;
@@ -162,7 +134,9 @@ export default class AuthService extends Service {
 
             ...impersonationActions({ sessions: () => this.sessions, sign, accessTokenTtl }),
 
-            ...serviceAccountActions({ accounts: () => this.accounts, end, sign }),
+            ...serviceAccountActions({ accounts: () => this.accounts, end }),
+
+            ...tokenEndpointActions({ accounts: () => this.accounts, refresh, sign, issuer }),
 
             rotateKeys: async (ctx) => {
               const { kid, alg, startsIn, isMade } = await this.keys.rotate();
@@ -186,16 +160,6 @@ export default class AuthService extends Service {
 
             signedKeys: () =>
               statementsOf(broker).make(this.name, SIGNING_KEYS, { keys: this.keys.published }),
-
-            metadata: async () => ({
-              issuer,
-              token_endpoint: new URL("/api/auth/token", issuer).href,
-              jwks_uri: new URL("/.well-known/jwks.json", issuer).href,
-              // there is no authorization endpoint
-              response_types_supported: [],
-              grant_types_supported: [GRANT],
-              token_endpoint_auth_methods_supported: ["client_secret_post"],
-            }),
           },
           events: {
             "user.removed": async (ctx) => {

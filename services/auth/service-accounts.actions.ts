@@ -1,14 +1,11 @@
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
-import { audit, auditCounted } from "../../middlewares/audit.ts";
-import { FIRST_GENERATION, type Holder, type mint } from "./access-tokens.ts";
+import { audit } from "../../middlewares/audit.ts";
 import type { contract } from "./auth.contract.ts";
 import { mustHoldAll } from "./delegation.ts";
 import type { ServiceAccount, ServiceAccountsRepository } from "./service-accounts.repository.ts";
 import type { Teller } from "./session-end.ts";
-
-export const GRANT = "client_credentials";
 
 type Actions = Handlers<typeof contract>["actions"];
 
@@ -17,19 +14,18 @@ interface Means {
   accounts: () => ServiceAccountsRepository;
   /** Ends the session of a secret, and with it its tokens. */
   end: (ctx: Teller, which: { id: string }) => Promise<unknown>;
-  sign: (holder: Holder) => ReturnType<typeof mint>;
 }
 
-const partyOf = ({ id, name }: ServiceAccount) => ({ id, name });
+/** A service account, as the audit trail names it. */
+export const partyOf = ({ id, name }: ServiceAccount) => ({ id, name });
 
-/** Programs that act for themselves: how they are made, and get their tokens. */
+/** Programs that act for themselves: how they are made and managed. */
 export function serviceAccountActions({
   accounts,
   end,
-  sign,
 }: Means): Pick<
   Actions,
-  "token" | "serviceAccounts" | "createServiceAccount" | "changeSecret" | "removeServiceAccount"
+  "serviceAccounts" | "createServiceAccount" | "changeSecret" | "removeServiceAccount"
 > {
   const found = async (id: string) => {
     const account = await accounts().find(id);
@@ -39,30 +35,6 @@ export function serviceAccountActions({
   };
 
   return {
-    token: async (ctx) => {
-      const { client_id, client_secret } = ctx.params;
-      const { account, isProved } = await accounts().authenticate(client_id, client_secret);
-      const data = { grant: GRANT };
-      if (!account || !isProved) {
-        const subject = account && { subject: partyOf(account) };
-        auditCounted(ctx, { event: "login.failed", ...subject, data });
-        throw new CitadelError("InvalidCredentials", {
-          message: "The client's id or its secret is wrong.",
-        });
-      }
-      audit(ctx, { event: "token.issued", actor: partyOf(account), data });
-      const { id, name: username, permissions, sid } = account;
-      return sign({
-        id,
-        sid,
-        generation: FIRST_GENERATION,
-        username,
-        roles: [],
-        permissions,
-        subjectType: "ServiceAccount",
-      });
-    },
-
     serviceAccounts: (ctx) => accounts().list(ctx.params),
 
     createServiceAccount: async (ctx) => {

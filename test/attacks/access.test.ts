@@ -158,6 +158,7 @@ describe.skipIf(isMissing)("who may do what, as declared", () => {
       iat: now,
       exp: now + 600,
       jti: randomUUID(),
+      client_id: "somebody's",
       sid: randomUUID(),
       generation: 1,
       username: "somebody",

@@ -1,5 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { ACCESS_TOKEN_TYPE, type AccessTokenClaims } from "../../lib/tokens/access-token.ts";
+import {
+  ACCESS_TOKEN_TYPE,
+  type AccessTokenClaims,
+  FIRST_PARTY_CLIENT,
+} from "../../lib/tokens/access-token.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
 import type { SigningKey } from "../../lib/tokens/signing-key.ts";
 import type { App } from "./app.ts";
@@ -38,6 +42,7 @@ export function tokenFor(
     iat,
     exp: iat + 600,
     jti: randomUUID(),
+    client_id: FIRST_PARTY_CLIENT,
     sid: randomUUID(),
     generation: 1,
     username: "stranger",

@@ -125,6 +125,7 @@ describe.skipIf(isMissing)("accounts", () => {
         iat: expect.any(Number),
         exp: expect.any(Number),
         jti: expect.any(String),
+        client_id: "first-party",
         sid: expect.any(String),
         generation: 1,
         username,

@@ -46,6 +46,23 @@ describe.skipIf(isMissing)("the gateway", () => {
     },
   );
 
+  it("blames a token only where the token is what was refused (RFC 6750, 3.1)", async () => {
+    const { token, username } = await register(app);
+    const challenges = [
+      await request(app, "GET /api/protected", { token: "none" }),
+      // who guesses a password with a good token must not throw the token away
+      await request(app, "POST /api/auth/login", { token, body: { username, password: "wrong" } }),
+      await request(app, "POST /api/users", { token, body: {} }),
+      await request(app, "GET /api/posts/none", { token }),
+    ].map(({ status, headers }) => [status, headers.get("www-authenticate")]);
+    expect(challenges).toEqual([
+      [401, 'Bearer error="invalid_token"'],
+      [401, "Bearer"],
+      [403, 'Bearer error="insufficient_scope", scope="users:write"'],
+      [422, null],
+    ]);
+  });
+
   it.each([
     "GET /",
     "GET /api",

@@ -20,6 +20,7 @@ function sign(lifetime: number): string {
     iat,
     exp: iat + lifetime,
     jti: randomUUID(),
+    client_id: "first-party",
     sid: randomUUID(),
     generation: 1,
     username: "alice",

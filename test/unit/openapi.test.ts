@@ -96,6 +96,30 @@ describe("the description of the API", () => {
     ]);
   });
 
+  it("describes the token endpoint as RFC 6749 has it", () => {
+    const contract = {
+      oauth: "token",
+      errors: ["InvalidCredentials", "RefreshTokenInvalid"],
+    } as const;
+    const params = { grant_type: "string" } as const;
+    const { operation } = describing({ ...contract, auth: "none", params });
+    expect(operation.security).toEqual([{ clientBasic: [] }, {}]);
+    expect(operation.responses[422]).toBeUndefined();
+    const { schema, examples } = operation.responses[400].content["application/json"];
+    expect(schema).toMatchObject({
+      allOf: [{ $ref: "#/components/schemas/OAuthError" }],
+      properties: { code: { const: 400 } },
+    });
+    expect(schema.properties.type.enum).toEqual([
+      "BadRequest",
+      "RefreshTokenInvalid",
+      "VALIDATION_ERROR",
+    ]);
+    expect(examples.RefreshTokenInvalid.value).toMatchObject({ code: 400, error: "invalid_grant" });
+    const refused = operation.responses[401].content["application/json"].examples;
+    expect(refused.InvalidCredentials.value.error).toBe("invalid_client");
+  });
+
   it("says what success is", () => {
     const made = describing({ status: 201, location: "/api/notes/:id", result: "string" });
     expect(made.operation.responses[201]).toMatchObject({
