@@ -18,8 +18,8 @@ const COUNT: JsonSchema = { type: "integer", minimum: 0 };
 /** The headers of answers, whatever the operation. Where an operator has set no limit, none is told. */
 export const RESPONSE_HEADERS = {
   ETag: {
-    description: "Names this very state of it (RFC 9110, 8.8.3).",
-    required: true,
+    description:
+      "Names this very state of it (RFC 9110, 8.8.3). A response of more than 500,000 characters has none.",
     schema: { type: "string", pattern: '^(W/)?"[!#-~]+"$' },
   },
   "RateLimit-Limit": { description: "How many requests are let through.", schema: COUNT },

@@ -7,6 +7,7 @@ import { type OAuthKind, toOAuthError } from "../../lib/oauth-errors.ts";
 import { isUnlogged, toPublicError } from "../../lib/public-error.ts";
 import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
 import { CLIENT_CHALLENGE, oauthKindOf } from "./oauth.ts";
+import { textOf } from "./response-text.ts";
 
 /** What goes back to the client, of success and of errors. */
 
@@ -67,6 +68,7 @@ export function logFailure({ logger }: Service, error: unknown, requestID?: stri
 /** moleculer-web's own, replaced: what is not the client's fault is logged, and told to nobody. */
 export const errorMethods = {
   sendError,
+  encodeResponse: (_req: GatewayRequest, _res: GatewayResponse, data: unknown) => textOf(data),
   errorHandler(this: Service, req: GatewayRequest, res: GatewayResponse, given: unknown) {
     const error = isUnreadable(req, given)
       ? new CitadelError("BadRequest", { cause: given })
@@ -112,8 +114,12 @@ function versionTag({ version, result }: ActionContract, data: unknown): string 
   return `"${String((data as Record<string, unknown>)[version])}"`;
 }
 
+/** In characters. A larger response has no tag: hashing it would cost more than the tag saves. */
+const MAX_HASHED = 500_000;
+
 /** Weak: it is the same, packed or not. */
-function digestTag(data: unknown): string {
-  const text = JSON.stringify(data) ?? "";
+function digestTag(data: unknown): string | undefined {
+  const text = textOf(data);
+  if (text.length > MAX_HASHED) return undefined;
   return `W/"${createHash("sha256").update(text).digest("base64url")}"`;
 }

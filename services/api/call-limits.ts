@@ -4,6 +4,7 @@ import type { Client } from "../../lib/client.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import type { GatewayResponse } from "./gateways.ts";
 import { type Limiter, mustBeWithin, showStanding } from "./limiter.ts";
+import { pointsOf } from "./response-text.ts";
 
 interface LimitedCall {
   action: string;
@@ -35,3 +36,13 @@ export const callLimits =
       mustBeWithin(standing);
     }
   };
+
+/** Charges an address for a large response, which has then been made: the next requests wait for it. */
+export async function chargeResponse(
+  limiter: Limiter,
+  address: string,
+  data: unknown,
+): Promise<void> {
+  const points = pointsOf(data);
+  if (points > 0) await limiter.count("address", limitKeyOf(address), points);
+}

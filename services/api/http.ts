@@ -3,7 +3,7 @@ import type { Config } from "../../lib/config.ts";
 import { loadContracts, publicWrites, type Route, routesOf } from "../../lib/contracts.ts";
 import { markAnswer, successOf } from "./answers.ts";
 import { bodyParsers } from "./bodies.ts";
-import { callLimits } from "./call-limits.ts";
+import { callLimits, chargeResponse } from "./call-limits.ts";
 import { clientOf } from "./client-address.ts";
 import type { GatewayRequest, GatewayResponse, Gateways } from "./gateways.ts";
 import type { Limiter } from "./limiter.ts";
@@ -74,7 +74,7 @@ export function httpSettings({ config, handlers, limiter }: HttpOptions): object
           req.$params = clientParams(req, contract, paramsOf(req, contract));
           if (contract) await limitCall(ctx, res, { action, token, client });
         },
-        onAfterCall(
+        async onAfterCall(
           ctx: Context,
           _route: unknown,
           req: GatewayRequest,
@@ -84,6 +84,7 @@ export function httpSettings({ config, handlers, limiter }: HttpOptions): object
           const contract = contracts.get(req.$action?.name ?? "");
           ctx.meta = contract ? successOf(contract, data) : {};
           markAnswer(req, res, contract, data);
+          await chargeResponse(limiter, clientOf(req, config).address, data);
           return data;
         },
       },

@@ -85,14 +85,14 @@ export class Limiter {
     this.#untold = isShared ? new Map() : undefined;
   }
 
-  /** Counts one more of somebody's. @returns undefined where there is no limit */
-  async count(limit: LimitName, of: string): Promise<Standing | undefined> {
+  /** Counts points of somebody's. @returns undefined where there is no limit */
+  async count(limit: LimitName, of: string, points = 1): Promise<Standing | undefined> {
     const counter = this.#counters.get(limit);
     if (!counter) return undefined;
     const digest = createHash("sha256").update(`${limit} ${of}`).digest("base64url");
     const key = digest.slice(0, KEY_LENGTH);
-    if (limit !== "socket") this.#remember({ limit, key, points: 1 });
-    return counter.add(key, 1);
+    if (limit !== "socket") this.#remember({ limit, key, points });
+    return counter.add(key, points);
   }
 
   #remember(consumed: Consumed): void {

@@ -4,18 +4,25 @@ import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
 const TITLE = { type: "string", min: 1, max: 200, trim: true } as const;
 const BODY = { type: "string", min: 1, max: 20_000 } as const;
 
-export const POST = {
+/** The length of an excerpt, in characters (code points). */
+export const EXCERPT_LENGTH = 200;
+
+const COMMON = {
+  id: "uuid",
+  authorId: "uuid",
+  title: "string",
+  createdAt: "string",
+  updatedAt: "string",
+  /** Counts the changes. */
+  version: "number",
+} as const;
+
+const POST = { type: "object", props: { ...COMMON, body: "string" } } as const;
+
+/** A post in a list. The body is left out: a hundred of them are up to 6 MB. */
+export const POST_SUMMARY = {
   type: "object",
-  props: {
-    id: "uuid",
-    authorId: "uuid",
-    title: "string",
-    body: "string",
-    createdAt: "string",
-    updatedAt: "string",
-    /** Counts the changes. */
-    version: "number",
-  },
+  props: { ...COMMON, excerpt: { type: "string", max: EXCERPT_LENGTH } },
 } as const;
 
 /** The version that is to be changed; another one is left alone. */
@@ -23,17 +30,21 @@ const VERSION = { type: "number", integer: true, min: 1, optional: true } as con
 
 const ID = "965a8b1b-0f3e-4c55-8a4e-6b3f4a3f9d20";
 
-const POST_EXAMPLE = {
+const COMMON_EXAMPLE = {
   id: ID,
   authorId: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
   title: "Hi",
-  body: "There",
   createdAt: "2026-11-21T22:32:59.862Z",
   updatedAt: "2026-11-21T22:32:59.862Z",
   version: 1,
 };
 
-export const POSTS_EXAMPLE = { items: [POST_EXAMPLE], nextCursor: null };
+const POST_EXAMPLE = { ...COMMON_EXAMPLE, body: "There" };
+
+export const POSTS_EXAMPLE = {
+  items: [{ ...COMMON_EXAMPLE, excerpt: "There" }],
+  nextCursor: null,
+};
 
 export const contract = defineContract({
   name: "posts",
@@ -43,7 +54,7 @@ export const contract = defineContract({
   },
   actions: {
     list: {
-      description: "Everybody's posts, one author's, or those that a search finds, newest first.",
+      description: `Everybody's posts, one author's, or those that a search finds, newest first. Each has the first ${EXCERPT_LENGTH} characters of its body as \`excerpt\`; posts.get returns the whole body.`,
       restricted: ["api", "users"],
       auth: "none",
       rest: "GET /api/posts",
@@ -54,7 +65,7 @@ export const contract = defineContract({
         authorId: "uuid|optional",
         ...PAGE_PARAMS,
       },
-      result: pageOf(POST),
+      result: pageOf(POST_SUMMARY),
       example: { params: { limit: 20 }, result: POSTS_EXAMPLE },
     },
     get: {
@@ -121,7 +132,7 @@ export const contract = defineContract({
       restricted: null,
       auth: "none",
       params: { $$strict: true, id: "uuid|optional" },
-      result: pageOf(POST),
+      result: pageOf(POST_SUMMARY),
     },
     createUser: {
       description: "The guard's tour: users.create is for api alone, so this is refused.",

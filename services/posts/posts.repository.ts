@@ -4,6 +4,7 @@ import type { ResultOf } from "../../lib/contract.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
 import { Turns } from "../../lib/turns.ts";
+import { EXCERPT_LENGTH } from "./posts.contract.ts";
 
 interface Posts {
   id: string;
@@ -17,30 +18,42 @@ interface Posts {
   search: Generated<unknown>;
 }
 
-/** What is shown of a post. */
-const COLUMNS = [
+/** The columns of a list; the body is added where one post is returned. */
+const SUMMARY_COLUMNS = [
   "id",
   "author_id",
   "title",
-  "body",
   "created_at",
   "updated_at",
   "version",
 ] as const satisfies readonly (keyof Posts)[];
 
+const COLUMNS = [...SUMMARY_COLUMNS, "body"] as const;
+
 /** How many searches may run at once, and how many wait: one may be slow, and others need the database, too. */
 const SEARCHES = { atOnce: 3, waiting: 100 };
 
 type Post = ResultOf<"posts.get">;
+type PostSummary = ResultOf<"posts.list">["items"][number];
+type SummaryRow = Pick<Selectable<Posts>, (typeof SUMMARY_COLUMNS)[number]>;
 
-const toPost = (row: Pick<Selectable<Posts>, (typeof COLUMNS)[number]>): Post => ({
+const toCommon = (row: SummaryRow): Omit<Post, "body"> => ({
   id: row.id,
   authorId: row.author_id,
   title: row.title,
-  body: row.body,
   createdAt: row.created_at.toISOString(),
   updatedAt: row.updated_at.toISOString(),
   version: row.version,
+});
+
+const toPost = (row: SummaryRow & { body: string }): Post => ({
+  ...toCommon(row),
+  body: row.body,
+});
+
+const toSummary = (row: SummaryRow & { excerpt: string }): PostSummary => ({
+  ...toCommon(row),
+  excerpt: row.excerpt,
 });
 
 interface Changes {
@@ -114,14 +127,16 @@ export class PostsRepository {
     return numDeletedRows > 0n;
   }
 
-  /** Newest first. */
+  /** Newest first, with excerpts instead of bodies. */
   async list({ authorId, query, ...page }: PageRequest & Filter) {
-    let select = this.#db.selectFrom("posts").select(COLUMNS);
+    // `substr` decompresses only the beginning of a long text, `left` all of it
+    const excerpt = sql<string>`substr(body, 1, ${EXCERPT_LENGTH})`.as("excerpt");
+    let select = this.#db.selectFrom("posts").select([...SUMMARY_COLUMNS, excerpt]);
     if (authorId !== undefined) select = select.where("author_id", "=", authorId);
     if (query !== undefined)
       select = select.where(sql<boolean>`search @@ websearch_to_tsquery('simple', ${query})`);
     const find = async () => newestFirst(select, page, "created_at", "id").execute();
     const rows = await (query === undefined ? find() : this.#searches.run("", find));
-    return toPage(rows, page.limit, ({ created_at, id }) => ({ at: created_at, id }), toPost);
+    return toPage(rows, page.limit, ({ created_at, id }) => ({ at: created_at, id }), toSummary);
   }
 }

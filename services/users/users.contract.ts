@@ -2,7 +2,7 @@ import { PEOPLE, STAFF, type SubjectType } from "../../lib/tokens/access-token.t
 import { defineContract } from "../../lib/contract.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
 import { TOKEN_ANSWER, TOKEN_EXAMPLE } from "../auth/auth.contract.ts";
-import { POST, POSTS_EXAMPLE } from "../posts/posts.contract.ts";
+import { POST_SUMMARY, POSTS_EXAMPLE } from "../posts/posts.contract.ts";
 import { ROLE_NAMES } from "./roles.ts";
 
 const USERNAME = {
@@ -415,12 +415,13 @@ export const contract = defineContract({
       },
     },
     posts: {
-      description: "The posts of one user; without an id everybody's newest.",
+      description:
+        "The posts of one user with excerpts of their bodies; without an id everybody's newest.",
       restricted: ["api", "posts"],
       auth: "none",
       rest: "GET /api/users/:id/posts",
       params: { $$strict: true, id: "uuid|optional", ...PAGE_PARAMS },
-      result: pageOf(POST),
+      result: pageOf(POST_SUMMARY),
       example: { params: { id: ID, limit: 20 }, result: POSTS_EXAMPLE },
     },
     list: {
