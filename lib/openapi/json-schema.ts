@@ -132,8 +132,11 @@ function textOf(
   };
 }
 
-/** Nothing invisible (lib/validator.ts). */
-const VISIBLE = "^[^\\p{C}\\p{Z}]*$";
+/**
+ * No spaces (lib/validator.ts refuses all invisible characters). Without `\p`, which readers of JSON Schema that
+ * compile patterns without the flag `u` take literally.
+ */
+const VISIBLE = "^\\S*$";
 /** A text without NUL, and one that has more than spaces (lib/validator.ts). */
 const WITHOUT_NUL = "^[^\\u0000]*$";
 const MORE_THAN_SPACES = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$";

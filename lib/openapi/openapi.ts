@@ -57,13 +57,15 @@ export function toOpenApi(
       title: "Citadel",
       version,
       description: INTRODUCTION,
+      contact: { name: "The operator of this API", url: issuer },
+      license: { name: "MIT", identifier: "MIT" },
     },
-    servers: [{ url: issuer }],
-    tags: tagsOf(all),
+    servers: [{ url: isLocal(issuer) ? "/" : issuer }],
+    tags: tagsOf(all, contracts),
     paths: all,
     components: {
       schemas: { Error: ERROR_SCHEMA, OAuthError: OAUTH_ERROR_SCHEMA },
-      examples: errorExamples(),
+      examples: usedIn(all, errorExamples()),
       headers: RESPONSE_HEADERS,
       securitySchemes: {
         bearerAuth: {
@@ -82,9 +84,31 @@ export function toOpenApi(
   };
 }
 
-function tagsOf(paths: Paths): { name: string }[] {
+/** A local address is another machine for each reader: such a document is relative to where it was read. */
+const isLocal = (issuer: string) =>
+  ["localhost", "127.0.0.1", "[::1]"].includes(URL.parse(issuer)?.hostname ?? "");
+
+/** The examples that some operation refers to. */
+function usedIn(paths: Paths, examples: Record<string, object>): Record<string, object> {
+  const text = JSON.stringify(paths);
+  const isUsed = ([name]: [string, object]) => text.includes(`"#/components/examples/${name}"`);
+  return Object.fromEntries(Object.entries(examples).filter(isUsed));
+}
+
+function tagsOf(
+  paths: Paths,
+  contracts: ReadonlyMap<string, ServiceContract>,
+): { name: string; description: string }[] {
   const operations = Object.values(paths).flatMap(Object.values) as { tags: string[] }[];
-  return [...new Set(operations.flatMap(({ tags }) => tags))].map((name) => ({ name }));
+  return [...new Set(operations.flatMap(({ tags }) => tags))].map((name) => ({
+    name,
+    description: [
+      `Operations of the service \`${name}\`.`,
+      ...Object.entries(contracts.get(name)?.permissions ?? {}).map(
+        ([permission, meaning]) => `- \`${name}:${permission}\`: ${meaning}`,
+      ),
+    ].join("\n"),
+  }));
 }
 
 /** `/api/posts/:id` as OpenAPI writes it. */
@@ -105,15 +129,12 @@ function operationOf(route: Route, contracts: ReadonlyMap<string, ServiceContrac
   const { description, auth, restricted, permissions, subjects, example, oauth } = contract;
   const { parameters, body } = requestOf(route);
   const summary = toSummary(description);
-  const lines = [
-    ...(description === `${summary}.` ? [] : [description]),
-    ...accessLines(contract, contracts),
-  ];
+  const lines = [description, ...accessLines(contract, contracts)];
   return {
     operationId: action,
     tags: [action.split(".", 1)[0]],
     summary,
-    ...(lines.length > 0 && { description: lines.join("\n\n") }),
+    description: lines.join("\n\n"),
     security: oauth === "token" ? [{ clientBasic: [] }, {}] : SECURITY[auth],
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: body }),
@@ -133,7 +154,8 @@ function accessLines(
   { auth, permissions, subjects }: ActionContract,
   contracts: ReadonlyMap<string, ServiceContract>,
 ): string[] {
-  if (auth !== "required") return [];
+  if (auth === "none") return ["No access token is needed."];
+  if (auth === "optional") return ["An access token is optional."];
   const [service = "", name = ""] = permissions?.split(":") ?? [];
   const meaning = contracts.get(service)?.permissions?.[name];
   return [

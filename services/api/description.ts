@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadContracts } from "../../lib/contracts.ts";
 import type { JsonSchema } from "../../lib/openapi/json-schema.ts";
-import { type Paths, toOpenApi, toSummary } from "../../lib/openapi/openapi.ts";
+import { type OpenApi, type Paths, toOpenApi, toSummary } from "../../lib/openapi/openapi.ts";
 import { errorResponses } from "../../lib/openapi/errors.ts";
 import { headersOf, IF_NONE_MATCH, NOT_MODIFIED } from "../../lib/openapi/headers.ts";
 import { asset } from "./assets.ts";
@@ -48,14 +48,21 @@ const fixed = (operationId: string, description: string, content: ReturnType<typ
     },
   });
 
+/** Only a health check without a body is exempt from the rate limits. */
+const WITH_BODY = errorResponses(["TooManyRequests"]);
+
 const OWN_ROUTES: Paths = {
   "/health/live": own("api.live", "Does this node live? For whoever restarts it.", {
-    responses: { 200: answer("It does.", "application/json", status("live")) },
+    responses: {
+      200: answer("It does.", "application/json", status("live")),
+      ...WITH_BODY,
+    },
   }),
   "/health/ready": own("api.ready", "Is this node ready? For whoever sends requests to it.", {
     responses: {
       200: answer("It is.", "application/json", status("ready")),
       503: answer("It starts, or stops.", "application/json", status("not ready")),
+      ...WITH_BODY,
     },
   }),
   "/openapi.json": fixed(
@@ -76,17 +83,16 @@ const versionOf = () => {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 };
 
+/** The OpenAPI document of this application. @param issuer where the API is */
+export const describeApi = (issuer: string): OpenApi =>
+  toOpenApi(loadContracts(), { version: versionOf(), issuer, more: OWN_ROUTES });
+
 /** `GET /openapi.json`. @param issuer where the API is */
 export function descriptionHandlers(issuer: string) {
-  const description = toOpenApi(loadContracts(), {
-    version: versionOf(),
-    issuer,
-    more: OWN_ROUTES,
-  });
   return {
     "GET /openapi.json": asset({
       type: "application/json; charset=utf-8",
-      body: JSON.stringify(description),
+      body: JSON.stringify(describeApi(issuer)),
     }),
   };
 }

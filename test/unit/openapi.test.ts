@@ -1,4 +1,3 @@
-import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
 import type { ActionContract, ServiceContract } from "../../lib/contract.ts";
 import { loadContracts, routesOf } from "../../lib/contracts.ts";
@@ -33,12 +32,6 @@ const describing = (changes: Partial<ActionContract>): any => {
 describe("the description of the API", () => {
   const description = toOpenApi(loadContracts(), options);
 
-  it("is OpenAPI 3.1", async () => {
-    const { valid, errors } = await new Validator().validate(structuredClone(description) as any);
-    expect(errors).toBeUndefined();
-    expect(valid).toBe(true);
-  });
-
   it("has every route, under the action's name", () => {
     const described = Object.entries(description.paths).flatMap(([path, operations]) =>
       Object.entries(operations).map(
@@ -55,6 +48,9 @@ describe("the description of the API", () => {
   it("says where the API is and which version", () => {
     expect(description.servers).toEqual([{ url: "https://api.example.com" }]);
     expect(description.info).toMatchObject({ version: "1.2.3" });
+    // another machine's localhost is not this one
+    const local = toOpenApi(loadContracts(), { ...options, issuer: "http://localhost:3000" });
+    expect(local.servers).toEqual([{ url: "/" }]);
   });
 
   it("puts parameters into the path, the query and the body, as the gateway reads them", () => {

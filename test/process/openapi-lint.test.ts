@@ -1,0 +1,25 @@
+import { createConfig, lintFromString } from "@redocly/openapi-core";
+import spectral from "@stoplight/spectral-core";
+import rulesets from "@stoplight/spectral-rulesets";
+import { describe, expect, it } from "vitest";
+import { describeApi } from "../../services/api/description.ts";
+
+describe.each(["http://localhost:3000", "https://api.citadel.test"])(
+  "the OpenAPI document of %s",
+  (issuer) => {
+    const document = describeApi(issuer);
+
+    it("has no finding of Spectral's recommended rules", async () => {
+      const linter = new spectral.Spectral();
+      linter.setRuleset({ extends: [rulesets.oas as spectral.RulesetDefinition], rules: {} });
+      const findings = await linter.run(structuredClone(document) as never);
+      expect(findings.map(({ code, path }) => `${code} ${path.join(".")}`)).toEqual([]);
+    });
+
+    it("has no finding of Redocly's recommended rules", async () => {
+      const config = await createConfig({ extends: ["recommended"] });
+      const findings = await lintFromString({ source: JSON.stringify(document), config });
+      expect(findings.map(({ ruleId, location }) => [ruleId, location[0]?.pointer])).toEqual([]);
+    });
+  },
+);
