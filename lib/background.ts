@@ -16,7 +16,8 @@ export class Background {
   }
 
   run(work: () => Promise<void>): void {
-    const running = work()
+    // work that throws before it returns a promise has failed like any other
+    const running = (async () => work())()
       .catch(this.#onError)
       .finally(() => this.#running.delete(running));
     this.#running.add(running);

@@ -16,9 +16,16 @@ export interface DatabaseOptions {
   isPatient?: boolean;
 }
 
+interface Opened {
+  db: AnyDatabase;
+  close: () => Promise<void>;
+}
+
 interface Shared {
-  opening: Promise<{ db: AnyDatabase; close: () => Promise<void> }>;
+  opening: Promise<Opened>;
   users: number;
+  /** Set once the last user has closed it. */
+  closing?: Promise<void>;
 }
 
 /**
@@ -30,34 +37,45 @@ const shared: Map<string, Shared> = ((globalThis as { [SHARED]?: Map<string, Sha
   new Map());
 
 /**
- * Opens the database, or takes part in the one that is open.
+ * Opens the database, or takes part in the one that is open. Waits for one that is being closed: the embedded
+ * database would be opened twice.
  *
  * @returns the database, and what closes it when the last one who opened it has done so
  */
-export async function openDatabase(
-  options: DatabaseOptions,
-): Promise<{ db: AnyDatabase; close: () => Promise<void> }> {
+export async function openDatabase(options: DatabaseOptions): Promise<Opened> {
   const { databaseUrl, dataDir, isPatient = false } = options;
   // the embedded database has but one connection
   const id = databaseUrl ? `${databaseUrl} ${isPatient}` : dataDir;
-  const entry: Shared = shared.get(id) ?? { opening: open(options), users: 0 };
+  let entry = shared.get(id);
+  while (entry?.closing) {
+    await entry.closing.catch(() => undefined);
+    entry = shared.get(id);
+  }
+  entry ??= { opening: open(options), users: 0 };
   shared.set(id, entry);
   entry.users += 1;
-  try {
-    const { db, close } = await entry.opening;
-    return {
-      db,
-      async close() {
-        entry.users -= 1;
-        if (entry.users > 0) return;
-        shared.delete(id);
-        await close();
-      },
-    };
-  } catch (error) {
-    shared.delete(id);
+  const { opening } = entry;
+  const { db, close } = await opening.catch((error: unknown) => {
+    forget(id, opening);
     throw error;
-  }
+  });
+  let isClosed = false;
+  return {
+    db,
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      entry.users -= 1;
+      if (entry.users > 0) return;
+      entry.closing = close().finally(() => forget(id, opening));
+      await entry.closing;
+    },
+  };
+}
+
+/** Lets the next one open it anew, unless that has happened. */
+function forget(id: string, opening: Promise<Opened>): void {
+  if (shared.get(id)?.opening === opening) shared.delete(id);
 }
 
 const open = ({ databaseUrl, dataDir, onError, isPatient = false }: DatabaseOptions) =>
@@ -75,8 +93,13 @@ async function openEmbedded(dataDir: string) {
     return {
       db,
       async close() {
-        await db.destroy();
-        unlock?.();
+        try {
+          await db.destroy();
+          // kysely leaves it open where no query was made
+          if (!pglite.closed) await pglite.close();
+        } finally {
+          unlock?.();
+        }
       },
     };
   } catch (error) {

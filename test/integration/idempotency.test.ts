@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { IdempotentRequests } from "../../lib/database/idempotency.ts";
 import type PostsService from "../../services/posts/posts.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
@@ -93,6 +94,17 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
       await sql`alter table posts.hidden rename to posts`.execute(db);
     }
     expect((await write(key)).status).toBe(201);
+  });
+
+  it("may be tried again also if its handler threw before it returned a promise", async () => {
+    const { db, logger } = app.service("posts") as unknown as PostsService;
+    const requests = new IdempotentRequests(db as never, "secret", logger);
+    const asked = { key: randomUUID(), action: "probe", userId: alice.id, params: {} };
+    const failing = requests.once(asked, () => {
+      throw new Error("at once");
+    });
+    await expect(failing).rejects.toThrow("at once");
+    expect(await requests.once(asked, async () => "done")).toBe("done");
   });
 
   /** While `run` runs, no answer can be kept: as if the process died before it. */

@@ -23,7 +23,12 @@ describe("work in the background", () => {
     const errors: unknown[] = [];
     const background = new Background((error) => errors.push(error));
     background.run(() => Promise.reject(new Error("broken")));
+    background.run(() => {
+      throw new Error("broken at once");
+    });
     await background.idle(5_000);
-    expect(errors).toMatchObject([{ message: "broken" }]);
+    const messages = errors.map((error) => (error as Error).message);
+    expect(messages.toSorted()).toEqual(["broken", "broken at once"]);
+    expect(background.size).toBe(0);
   });
 });
