@@ -68,7 +68,10 @@ export interface AuditEntry {
   readonly subject?: string | undefined;
   readonly address?: string | undefined;
   readonly userAgent?: string | undefined;
+  /** The gateway's name for the request. */
   readonly requestId?: string | undefined;
+  /** The client's own name for it. */
+  readonly correlationId?: string | undefined;
   readonly data?: AuditFact["data"] | undefined;
 }
 
@@ -100,6 +103,7 @@ export function toEntry(ctx: AuditContext, { event, actor, subject, data }: Audi
     address: client?.address,
     userAgent: client?.userAgent,
     requestId: ctx.requestID ?? undefined,
+    correlationId: client?.correlationId,
     data,
   };
 }

@@ -68,7 +68,11 @@ export function loggerOptions(level: string, isTerminal: boolean): LoggerOptions
     ...(isTerminal && {
       transport: {
         target: "pino-pretty",
-        options: { translateTime: "HH:MM:ss.l", ignore: "pid,hostname,nodeID,ns,svc,ver,mod" },
+        options: {
+          translateTime: "HH:MM:ss.l",
+          ignore: "pid,hostname,nodeID,ns,svc,ver,mod",
+          singleLine: true,
+        },
       },
     }),
   };

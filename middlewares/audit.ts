@@ -113,7 +113,14 @@ export function auditMiddleware(
     const addCounted: Recorder["addCounted"] = (ctx, fact) => {
       const entry = toEntry(asAudited(ctx), fact);
       // what a client may make up anew each time does not count
-      const { id: _id, at: _at, requestId: _request, userAgent: _agent, ...same } = entry;
+      const {
+        id: _id,
+        at: _at,
+        requestId: _request,
+        correlationId: _correlation,
+        userAgent: _agent,
+        ...same
+      } = entry;
       refusals.add(JSON.stringify(same), { service: ctx.service, entry });
     };
 

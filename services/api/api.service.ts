@@ -10,7 +10,7 @@ import { docsHandlers } from "./docs.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./health.ts";
 import { close } from "./http-server.ts";
-import { httpSettings, logAnswers } from "./http.ts";
+import { httpSettings, logResponses } from "./http.ts";
 import { confirm } from "./identities.ts";
 import { Limiter } from "./limiter.ts";
 import { requestMethods } from "./methods.ts";
@@ -63,7 +63,7 @@ export default class ApiService extends Service {
             ...requestMethods(config, defend),
             ...socketMethods(limiter),
           },
-          created: () => logAnswers(this as unknown as Service & Gateways),
+          created: () => logResponses(this as unknown as Service & Gateways),
           started: () => {
             const { io } = this as unknown as Gateways;
             defendEngine(io, config, defend);

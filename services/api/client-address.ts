@@ -4,5 +4,6 @@ import type { Config } from "../../lib/config.ts";
 
 /** Who is at the other end of a request, as far as our own proxies say. */
 export function clientOf(req: IncomingMessage, { trustedProxies }: Config): Client {
-  return makeClient(trustedProxies.addressOf(req), req.headers["user-agent"]);
+  const { "user-agent": userAgent, "x-correlation-id": named, "x-request-id": id } = req.headers;
+  return makeClient(trustedProxies.addressOf(req), userAgent, (named ?? id)?.toString());
 }

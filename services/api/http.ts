@@ -1,4 +1,5 @@
 import type { Context, Service } from "moleculer";
+import { configOf } from "../../lib/attachment.ts";
 import type { Config } from "../../lib/config.ts";
 import { loadContracts, publicWrites, type Route, routesOf } from "../../lib/contracts.ts";
 import { markAnswer, successOf } from "./answers.ts";
@@ -13,15 +14,20 @@ import { tokenOfRequest } from "./tokens.ts";
 
 /** The HTTP side of the gateway: moleculer-web's settings, made from the contracts. */
 
-/** Writes a line for each answer: what was asked for, without its query, and how long it took. */
-export function logAnswers({ server, logger }: Service & Gateways): void {
+/** Logs each response: what was requested, without its query, how long it took, and its two ids. */
+export function logResponses({ server, logger, broker }: Service & Gateways): void {
+  const config = configOf(broker);
   server.on("request", (req, res) => {
     const started = performance.now();
     res.once("finish", () => {
       const path = req.url?.split("?", 1)[0] ?? "";
       if (path.startsWith("/health/") || path.startsWith("/socket.io/")) return;
       const ms = Math.round(performance.now() - started);
-      logger.info(`${req.method} ${path} ${res.statusCode} ${ms} ms`);
+      const { correlationId } = clientOf(req, config);
+      logger.info(
+        { requestID: res.getHeader("X-Request-ID"), correlationID: correlationId },
+        `${req.method} ${path} ${res.statusCode} ${ms} ms`,
+      );
     });
   });
 }
@@ -45,6 +51,10 @@ export function httpSettings({ config, handlers, limiter }: HttpOptions): object
     ip: config.host,
     port: config.port,
     path: "",
+    // moleculer-web would take the client's, which may be that of somebody else's request
+    rootCallOptions(options: { requestID?: unknown }, _req: unknown, res: GatewayResponse) {
+      options.requestID = res.getHeader("X-Request-ID");
+    },
     // what is called as something of Object.prototype is unknown like everything else
     qsOptions: { allowPrototypes: true },
     routes: [

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { Service } from "moleculer";
 import type { Config } from "../../lib/config.ts";
@@ -29,12 +30,9 @@ type Gateway = Service & {
   errorHandler(req: GatewayRequest, res: GatewayResponse, error: unknown): void;
 };
 
-/** The ids of requests that are believed: they get into the log, and into every nested call. */
-const REQUEST_ID = /^[\w-]{1,64}$/;
-
 /** What pages of other origins may send. */
 const ALLOWED_HEADERS =
-  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID";
+  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Correlation-ID, X-Request-ID";
 
 /** Of what is worked on at once, one address may have a part only; and 32 MB of responses that it has not read. */
 const WORK_BOUNDS = { total: 1_000, address: 64, waiting: MAX_PENDING, unread: 32_000_000 };
@@ -108,8 +106,7 @@ export const requestMethods = (config: Config, defend: Defence) => {
     },
 
     async httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void> {
-      for (const name of ["x-request-id", "x-correlation-id"])
-        if (!REQUEST_ID.test(String(req.headers[name]))) delete req.headers[name];
+      res.setHeader("X-Request-ID", randomUUID());
       const { origin } = req.headers;
       if (corsOrigins.length > 0) res.setHeader("Vary", "Origin");
       if (origin !== undefined && corsOrigins.includes(origin)) {

@@ -18,6 +18,7 @@ interface AuditLog {
   address: string | null;
   user_agent: string | null;
   request_id: string | null;
+  correlation_id: string | null;
   data: unknown;
 }
 
@@ -87,6 +88,7 @@ const toRow = (service: string, entry: AuditEntry) => ({
   address: entry.address ?? null,
   user_agent: entry.userAgent ?? null,
   request_id: entry.requestId ?? null,
+  correlation_id: entry.correlationId ?? null,
   data: entry.data ? JSON.stringify(entry.data) : null,
 });
 
@@ -105,5 +107,6 @@ const toItem = (row: Selectable<AuditLog>): Item => ({
   address: row.address ?? undefined,
   userAgent: row.user_agent ?? undefined,
   requestId: row.request_id ?? undefined,
+  correlationId: row.correlation_id ?? undefined,
   data: (row.data as Record<string, unknown> | null) ?? undefined,
 });

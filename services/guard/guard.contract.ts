@@ -40,6 +40,7 @@ const AUDIT_ENTRY = {
   address: "string|optional|max:100",
   userAgent: "string|optional|max:500",
   requestId: "string|optional|max:100",
+  correlationId: "string|optional|max:100",
   data: { type: "record", key: "string", value: "any", optional: true },
 } as const;
 

@@ -37,17 +37,36 @@ describe.skipIf(isMissing)("the audit trail", () => {
       actor: username,
       address: expect.stringMatching(/127\.0\.0\.1$/),
       userAgent: "a test",
-      requestId: "the-request",
+      requestId: answer.headers.get("x-request-id"),
+      correlationId: "the-request",
       data: { target: "chat.sendMessageToAll", type: "UserNotAuthorized" },
     });
     expect(Date.parse(entry.at)).toBeGreaterThanOrEqual(before - 1_000);
   });
 
+  it.each(["x".repeat(65), "a b", "<script>", "\u00e9", ""])(
+    "keeps nothing of a correlation id like '%s'",
+    async (value) => {
+      const { id, token } = await register(app);
+      await request(app, "POST /api/chat/announcements", {
+        token,
+        body: { text: "x" },
+        headers: { "x-correlation-id": value },
+      });
+      const [entry] = await auditOf(app, { event: "user.refused", userId: id });
+      expect(entry).not.toHaveProperty("correlationId");
+    },
+  );
+
   it("counts a refusal that comes again and again", async () => {
     const { id, token } = await register(app);
-    const refuse = () =>
-      request(app, "POST /api/chat/announcements", { token, body: { text: "x" } });
-    for (let at = 0; at < 5; at += 1) await refuse();
+    const refuse = (at: number) =>
+      request(app, "POST /api/chat/announcements", {
+        token,
+        body: { text: "x" },
+        headers: { "x-correlation-id": `request-${at}` },
+      });
+    for (let at = 0; at < 5; at += 1) await refuse(at);
     expect(await auditOf(app, { userId: id, event: "user.refused" })).toHaveLength(1);
   });
 
@@ -66,9 +85,10 @@ describe.skipIf(isMissing)("the audit trail", () => {
       .toContainEqual({ target: "the sockets", type: "AccessTokenVerificationFailed" });
   });
 
-  it("says from where a socket asked", async () => {
+  it("says from where a socket asked, and names each of its requests itself", async () => {
     const { id, token } = await register(app);
-    const socket = await connect(app, token);
+    const extraHeaders = { "x-request-id": "the-socket" };
+    const socket = await connect(app, token, { extraHeaders });
     const ask = new Promise((resolve) =>
       socket.emit("call", "chat.sendMessageToAll", { text: "x" }, resolve),
     );
@@ -76,6 +96,8 @@ describe.skipIf(isMissing)("the audit trail", () => {
     socket.close();
     const [entry] = await auditOf(app, { event: "user.refused", userId: id });
     expect(entry.address).toMatch(/127\.0\.0\.1$/);
+    expect(entry.requestId).toMatch(/^[\da-f]{8}-/);
+    expect(entry.correlationId).toBe("the-socket");
   });
 
   it("is read page by page, and by who, what and when", async () => {
