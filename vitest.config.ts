@@ -10,6 +10,9 @@ const GATEWAY = ["errors", "gateway", "openapi", "sockets"].map(
   (name) => `test/integration/${name}.test.ts`,
 );
 
+/** What others have written against the API: its form makes no difference to them. */
+const CLIENTS = ["test/clients/**/*.test.ts"];
+
 const form = (topology: "process" | "nats" | "postgres") => ({
   extends: true as const,
   test: {
@@ -18,6 +21,7 @@ const form = (topology: "process" | "nats" | "postgres") => ({
       ...INTEGRATION,
       ...(topology === "postgres" ? [] : ATTACKS),
       `test/${topology}/**/*.test.ts`,
+      ...(topology === "process" ? CLIENTS : []),
     ],
     exclude: topology === "postgres" ? GATEWAY : [],
     provide: { topology },
