@@ -17,16 +17,22 @@ function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): v
   const oauth = oauthKindOf(req);
   const shown = oauth ? toOAuthError(toPublicError(error), oauth) : toPublicError(error);
   res.statusCode = shown.code;
-  const { allowed, retryAfter } = (shown.data ?? {}) as { allowed?: string; retryAfter?: number };
-  if (retryAfter !== undefined || shown.type === "TooManyRequests")
-    res.setHeader("Retry-After", retryAfter ?? 1);
-  if (shown.type === "MethodNotAllowed") res.setHeader("Allow", allowed ?? "");
+  const { allowed, retryAfter } = (shown.data ?? {}) as { allowed?: unknown; retryAfter?: unknown };
+  const wait = typeof retryAfter === "number" ? retryAfter : undefined;
+  if (wait !== undefined || shown.type === "TooManyRequests")
+    res.setHeader("Retry-After", wait ?? 1);
+  if (shown.type === "MethodNotAllowed")
+    res.setHeader("Allow", isHeaderText(allowed) ? allowed : "");
   const challenge = challengeOf(shown, oauth);
   if (challenge) res.setHeader("WWW-Authenticate", challenge);
   res.setHeader("Content-Type", "application/json; charset=utf-8");
   res.setHeader("Cache-Control", "no-store");
   res.end(JSON.stringify(shown));
 }
+
+/** An error's data may come from any service: a header with other characters would not be sent, nor the response. */
+const isHeaderText = (value: unknown): value is string =>
+  typeof value === "string" && /^[ !#-[\]-~]+$/.test(value);
 
 /** What is wrong with the access token that was sent. */
 const INVALID_TOKEN: ReadonlySet<ErrorType> = new Set([
@@ -45,7 +51,7 @@ function challengeOf(
   if (INVALID_TOKEN.has(type)) return 'Bearer error="invalid_token"';
   if (code === 401) return "Bearer";
   const { permission } = (data ?? {}) as { permission?: unknown };
-  if (type !== "UserNotAuthorized" || typeof permission !== "string") return undefined;
+  if (type !== "UserNotAuthorized" || !isHeaderText(permission)) return undefined;
   return `Bearer error="insufficient_scope", scope="${permission}"`;
 }
 

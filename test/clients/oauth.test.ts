@@ -29,8 +29,6 @@ describe.skipIf(isMissing)("an OAuth client", () => {
   });
   afterAll(() => app?.stop());
 
-  const newPost = () => JSON.stringify({ title: "By", body: "a program" });
-
   describe("jose", () => {
     const verify = (token: string, options: object = {}) =>
       jwtVerify(token, createRemoteJWKSet(new URL("/.well-known/jwks.json", app.url)), {
@@ -94,6 +92,16 @@ describe.skipIf(isMissing)("an OAuth client", () => {
         await oauth.refreshTokenGrantRequest(server, PUBLIC, oauth.None(), refreshToken, insecure),
       );
 
+    const writePost = (token: string) =>
+      oauth.protectedResourceRequest(
+        token,
+        "POST",
+        new URL("/api/posts", app.url),
+        new Headers({ "content-type": "application/json" }),
+        JSON.stringify({ title: "By", body: "a program" }),
+        insecure,
+      );
+
     it("discovers what the token endpoint takes", () => {
       expect(server).toMatchObject({
         issuer: app.url,
@@ -115,15 +123,7 @@ describe.skipIf(isMissing)("an OAuth client", () => {
       const auth = authentication(client.client_secret);
       const { access_token, scope, expires_in } = await grant(auth, "posts:write openid");
       expect({ scope, expires_in }).toEqual({ scope: "posts:write", expires_in: 600 });
-      const response = await oauth.protectedResourceRequest(
-        access_token,
-        "POST",
-        new URL("/api/posts", app.url),
-        new Headers({ "content-type": "application/json" }),
-        newPost(),
-        insecure,
-      );
-      expect(response.status).toBe(201);
+      expect((await writePost(access_token)).status).toBe(201);
     });
 
     it("validates a token as RFC 9068 has it", async () => {
@@ -164,15 +164,7 @@ describe.skipIf(isMissing)("an OAuth client", () => {
     it("learns from a challenge which scope it lacks", async () => {
       const auth = oauth.ClientSecretPost(client.client_secret);
       const { access_token } = await grant(auth, "users:read");
-      const asking = oauth.protectedResourceRequest(
-        access_token,
-        "POST",
-        new URL("/api/posts", app.url),
-        new Headers({ "content-type": "application/json" }),
-        newPost(),
-        insecure,
-      );
-      await expect(asking).rejects.toMatchObject({
+      await expect(writePost(access_token)).rejects.toMatchObject({
         status: 403,
         cause: [
           {
