@@ -32,9 +32,13 @@ describe.skipIf(isMissing)("anonymous reads", () => {
       const { body } = await request(app, route);
       expect(body.items).toHaveLength(100);
       expect(JSON.stringify(body).length).toBeLessThan(300_000);
-      expect(body.items[0]).toMatchObject({ id: newest, authorId: alice.id, title: WIDE });
-      expect(body.items[0].excerpt).toBe(BODY.slice(0, EXCERPT_LENGTH));
-      expect(body.items[1].excerpt).toBe(WIDE);
+      // of two posts of one millisecond the ids decide which comes first
+      const long = body.items.find(({ id }: { id: string }) => id === newest);
+      expect(long).toMatchObject({ authorId: alice.id, title: WIDE });
+      expect(long.excerpt).toBe(BODY.slice(0, EXCERPT_LENGTH));
+      expect(
+        body.items.filter(({ excerpt }: { excerpt: string }) => excerpt === WIDE),
+      ).toHaveLength(99);
       for (const item of body.items) expect(item).not.toHaveProperty("body");
     }
     expect((await request(app, `GET /api/posts/${newest}`)).body.body).toBe(BODY);
