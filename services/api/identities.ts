@@ -125,8 +125,7 @@ export async function authorize(service: Service, socket: Socket, limiter: Limit
   const config = configOf(service.broker);
   const client = clientOf(socket.request, config);
   try {
-    const { origin, host } = socket.handshake.headers;
-    if (!isAllowed(origin, host, config.corsOrigins)) throw new CitadelError("OriginNotAllowed");
+    if (!isAllowed(socket.request, config)) throw new CitadelError("OriginNotAllowed");
     // one connection may try as often as it likes
     mustBeWithin(await limiter.count("address", limitKeyOf(client.address)));
     await identify(service, socket, mustBeToken(tokenOfHandshake(socket, config)));

@@ -3,11 +3,11 @@ import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { readIssuer } from "../../lib/tokens/jwt.ts";
 import type { Socket } from "./gateways.ts";
-import { isAllowed } from "./origins.ts";
+import { isAllowed, type OriginRules } from "./origins.ts";
 
 /** Where access tokens are taken from. Of the ways that RFC 6750 has, a request may use one. */
 
-type Rules = Pick<Config, "trustedIssuers" | "corsOrigins">;
+type Rules = OriginRules & Pick<Config, "trustedIssuers">;
 
 /** What a token in a query is called. Over HTTP none is taken there: queries get into logs and histories. */
 const QUERY_NAMES = ["access_token", "token"];
@@ -51,15 +51,11 @@ export function tokenOfHandshake({ handshake, request }: Socket, rules: Rules): 
  * header is good for that issuer's tokens only. The proxy adds it to whatever a signed-in browser
  * sends, so a page of somebody else's could make the browser send it: it may not.
  */
-function assertionOf(
-  { headers }: IncomingMessage,
-  { trustedIssuers, corsOrigins }: Rules,
-): string | undefined {
-  for (const { issuer, header } of trustedIssuers) {
-    const token = header === undefined ? undefined : headers[header];
+function assertionOf(req: IncomingMessage, rules: Rules): string | undefined {
+  for (const { issuer, header } of rules.trustedIssuers) {
+    const token = header === undefined ? undefined : req.headers[header];
     if (typeof token !== "string") continue;
-    if (!isAllowed(headers.origin, headers.host, corsOrigins))
-      throw new CitadelError("OriginNotAllowed");
+    if (!isAllowed(req, rules)) throw new CitadelError("OriginNotAllowed");
     if (!isFrom(issuer, token)) throw new CitadelError("AccessTokenVerificationFailed");
     return token;
   }

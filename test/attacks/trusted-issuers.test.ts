@@ -371,7 +371,7 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     });
 
     it("is worth nothing to a page of somebody else's", async () => {
-      for (const origin of ["https://evil.example", "null"]) {
+      for (const origin of ["https://evil.example", app.url.replace("http:", "https:"), "null"]) {
         const headers = { [ASSERTION]: access.sign(), origin };
         await expectRefused(() => whoami(undefined, headers), "OriginNotAllowed");
       }

@@ -45,11 +45,14 @@ describe.skipIf(isMissing)("a socket", () => {
   });
 
   it("is refused from a page of somebody else's", async () => {
-    const options = { extraHeaders: { origin: "https://evil.example" } };
-    expect(await refusal(app, alice.token, options)).toMatchObject({
-      type: "OriginNotAllowed",
-      code: 403,
-    });
+    // our own host, but over another protocol than we are reached by, is somebody else as well
+    for (const origin of ["https://evil.example", app.url.replace("http:", "https:")]) {
+      const options = { extraHeaders: { origin } };
+      expect(await refusal(app, alice.token, options)).toMatchObject({
+        type: "OriginNotAllowed",
+        code: 403,
+      });
+    }
     const own = await connect(app, alice.token, { extraHeaders: { origin: app.url } });
     own.close();
   });

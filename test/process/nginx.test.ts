@@ -71,7 +71,7 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
     const answer = await ask("/api/users/me", nginx.client);
     expect(answer.statusCode).toBe(200);
     expect(await json(answer)).toMatchObject({ id: alice.id });
-    expect(answer.headers["strict-transport-security"]).toMatch(/^max-age=\d+/);
+    expect(answer.headers["strict-transport-security"]).toBe("max-age=63072000; includeSubDomains");
   });
 
   it("the client's address is the one that Cloudflare names", async () => {
@@ -89,6 +89,12 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
     const { ok } = await socket.emitWithAck("message", { text: "Through" });
     expect(ok).toBe(true);
     socket.close();
+    const from = (origin: string) => ({ ...options, extraHeaders: { ...headers, origin } });
+    (await connect({ url: nginx.url }, alice.token, from(nginx.url))).close();
+    const plain = from(nginx.url.replace("https:", "http:"));
+    expect(await refusal({ url: nginx.url }, alice.token, plain)).toMatchObject({
+      type: "OriginNotAllowed",
+    });
     await refusal({ url: nginx.url }, "nonsense", options);
     await expect
       .poll(async () => (await refusals())[0])
