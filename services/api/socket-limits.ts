@@ -9,7 +9,7 @@ import type { Socket } from "./gateways.ts";
 import { BOUNDS } from "./bodies.ts";
 import { type Limiter, mustBeWithin } from "./limiter.ts";
 import { end, userOf } from "./identities.ts";
-import { refuse } from "./sockets.ts";
+import { isClientEvent, refuse } from "./sockets.ts";
 
 /** How far over its limit a socket goes on before it is closed. */
 const PATIENCE = 3;
@@ -30,7 +30,7 @@ export function limitEvents(service: Service, socket: Socket, limiter: Limiter):
     if (event === "call" && typeof sent[0] === "string" && PUBLIC_WRITES.has(sent[0]))
       mustBeWithin(await limiter.count("public", limitKeyOf(address)));
     // a handler that is not there would never answer
-    if (socket.listenerCount(event) === 0) throw new CitadelError("NotFound");
+    if (!isClientEvent(event)) throw new CitadelError("NotFound");
     if (!isValueWithinBounds(sent, BOUNDS)) throw new CitadelError("PayloadTooLarge");
   };
 

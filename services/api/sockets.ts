@@ -105,6 +105,9 @@ const events = {
   },
 };
 
+/** Is this an event that clients may send? Node and Socket.IO listen to others on a socket, such as `error`. */
+export const isClientEvent = (event: string): boolean => Object.hasOwn(events, event);
+
 /** moleculer-io's settings. */
 export function socketSettings(origins: readonly string[]): object {
   return {

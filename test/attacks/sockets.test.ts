@@ -64,6 +64,11 @@ describe.skipIf(isMissing)("a socket", () => {
     "chat.send",
     "chat.message",
     "session:end",
+    // Node and Socket.IO listen to these on a socket of the server
+    "error",
+    "connection",
+    "toString",
+    "",
     "x".repeat(1_000),
   ])("has nothing to say with the event '%s'", async (event) => {
     const socket = await connect(app, alice.token);
@@ -71,6 +76,29 @@ describe.skipIf(isMissing)("a socket", () => {
     expect(answer).toMatchObject({ ok: false, error: { type: "NotFound", code: 404 } });
     expect(reached).toEqual([]);
     socket.close();
+  });
+
+  it("has nothing to say with an event that is a number", async () => {
+    const socket = await connect(app, alice.token);
+    const answer = await socket.timeout(5_000).emitWithAck(5 as never, { text: "Hi" });
+    expect(answer).toMatchObject({ ok: false, error: { type: "NotFound", code: 404 } });
+    socket.close();
+  });
+
+  it.each([
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+  ])("is closed when it sends '%s', which Socket.IO reserves", async (event) => {
+    const socket = await connect(app, alice.token);
+    const closed = next(socket, "disconnect");
+    // the client would not send it
+    socket.io.engine.write(`420${JSON.stringify([event, "transport close"])}`);
+    await closed;
+    expect(reached).toEqual([]);
   });
 
   it.each([
