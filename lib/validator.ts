@@ -18,17 +18,34 @@ export const inFull = (rule: Rule): FullRule =>
 
 /** A rule's `this`, which writes its checks' source. */
 interface Compiler {
-  makeError(error: { type: string; actual: string; messages: object }): string;
+  makeError(error: { type: string; expected?: number; actual: string; messages: object }): string;
 }
 
-/** The rule of this name, which first refuses what `condition`, in the source that it writes, holds for. */
-function refusing(name: string, condition: string, finding = name): CompilationFunction {
+/** What a rule refuses before its own checks run. */
+interface Refusal {
+  /** The condition's source. */
+  condition: string;
+  type: string;
+  expected?: number;
+}
+
+/** The rule of this name, which first refuses what a condition holds for. */
+function refusing(
+  name: string,
+  refusalOf: (schema: { max?: number }) => Refusal | undefined,
+): CompilationFunction {
   const original = rules[name];
   if (!original) throw new Error(`fastest-validator has no rule '${name}'.`);
   return function checked(this: Compiler, rule, path, context) {
-    const { source, ...rest } = original.call(this, rule, path, context);
-    const error = this.makeError({ type: finding, actual: "value", messages: rule.messages });
-    return { ...rest, source: `if (${condition}) { ${error} return value; }\n${source}` };
+    const compiled = original.call(this, rule, path, context);
+    const refusal = refusalOf(rule.schema as { max?: number });
+    if (!refusal) return compiled;
+    const { condition, ...finding } = refusal;
+    const error = this.makeError({ ...finding, actual: "value", messages: rule.messages });
+    return {
+      ...compiled,
+      source: `if (${condition}) { ${error} return value; }\n${compiled.source}`,
+    };
   };
 }
 
@@ -38,6 +55,15 @@ const isNoAddress = 'typeof value === "string" && /[\\p{C}\\p{Z}]/u.test(value.t
 const isNoNumeral =
   'typeof value !== "number" && !(typeof value === "string" && /^-?\\d{1,15}(\\.\\d{1,15})?$/.test(value))';
 
+const tooLong = ({ max }: { max?: number }): Refusal | undefined =>
+  max === undefined
+    ? undefined
+    : {
+        condition: `Array.isArray(value) && value.length > ${max}`,
+        type: "arrayMax",
+        expected: max,
+      };
+
 /**
  * How fastest-validator checks here, whatever a contract says or forgets to say:
  *
@@ -46,6 +72,8 @@ const isNoNumeral =
  * - what is converted to a number is a numeral: not `true`, `[5]`, `"0x10"` or an object
  * - an e-mail address is matched in linear time: the default pattern takes minutes over a long one; it has no
  *   invisible characters, with which two would look the same, or one be read from right to left
+ * - of an array that is too long no item is checked: `unique` takes quadratic time
+ * - a pattern is explained by the `messages.stringPattern` of its rule
  */
 export const validatorOptions = () => ({
   considerNullAsAValue: true,
@@ -59,9 +87,10 @@ export const validatorOptions = () => ({
       "The '{field}' field must not contain spaces or characters that cannot be seen.",
   },
   customRules: {
-    string: refusing("string", isNoText, "stringNul"),
-    email: refusing("email", isNoAddress, "emailInvisible"),
-    url: refusing("url", isNoText, "stringNul"),
-    number: refusing("number", isNoNumeral),
+    string: refusing("string", () => ({ condition: isNoText, type: "stringNul" })),
+    email: refusing("email", () => ({ condition: isNoAddress, type: "emailInvisible" })),
+    url: refusing("url", () => ({ condition: isNoText, type: "stringNul" })),
+    number: refusing("number", () => ({ condition: isNoNumeral, type: "number" })),
+    array: refusing("array", tooLong),
   },
 });

@@ -1,5 +1,6 @@
 import { type Context, Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { CitadelError, type ErrorType, isErrorType } from "../lib/errors.ts";
+import { type Finding, toFindings } from "../lib/findings.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../lib/hooks.ts";
 import { toPublicError } from "../lib/public-error.ts";
 import { Repetitions } from "../lib/repetitions.ts";
@@ -42,31 +43,12 @@ function typeOfDatabaseError(error: Error & { code?: unknown }): ErrorType | und
   return SQL_STATES[error.code] ?? SQL_STATES[error.code.slice(0, 2)];
 }
 
-/** What a validator found: where and what is wrong. */
-interface Finding {
-  field?: string;
-  type: string;
-  message?: string;
-}
-
-/** Findings whose messages repeat what was sent. */
-const TELLING = new Set(["objectStrict", "arrayEnum", "arrayUnique", "enumValue"]);
-
-/** A finding without what was sent, and without the action and node that Moleculer adds. */
-const toFinding = ({ field, type, message }: Finding): Finding => ({
-  ...(field !== undefined && { field }),
-  type,
-  ...(message !== undefined && {
-    message: TELLING.has(type) ? "Not one of the fields or values that are accepted." : message,
-  }),
-});
-
 function toOwnError(error: Error & { code?: unknown }): Error {
   if (error instanceof CitadelError) return error;
   // by its type, not its class: after a hot reload Moleculer's classes are there twice
   const { type: kind, data } = error as { type?: unknown; data?: unknown };
   if (kind === "VALIDATION_ERROR" && Array.isArray(data))
-    return new CitadelError("VALIDATION_ERROR", { data: (data as Finding[]).map(toFinding) });
+    return new CitadelError("VALIDATION_ERROR", { data: toFindings(data as Finding[]) });
   const ofDatabase = typeOfDatabaseError(error);
   // Moleculer's own errors stay: its retries and circuit breaker know them
   if (!ofDatabase && toPublicError(error).type !== "InternalError") return error;

@@ -1,9 +1,10 @@
-import { styleText } from "node:util";
+import { inspect, styleText } from "node:util";
 import type { ServiceBroker } from "moleculer";
 import { decide, findAction, type Subject } from "../lib/access/access.ts";
 import type { ActionName, ResultOf } from "../lib/contract.ts";
 import { loadContracts, permissionsOf } from "../lib/contracts.ts";
 import type { ErrorType } from "../lib/errors.ts";
+import type { Finding } from "../lib/findings.ts";
 import { permissionsOfRoles, ROLES, subjectTypeOfRole } from "../services/users/roles.ts";
 import { ownContext } from "../mixins/contract.ts";
 
@@ -87,6 +88,15 @@ async function callAs(broker: ServiceBroker, args: Arguments): Promise<void> {
   }
 }
 
+/** What an error says beyond its message: of invalid parameters each field and what is wrong with it. */
+const linesOf = (data: unknown): string[] =>
+  (Array.isArray(data) ? (data as unknown[]) : [data]).flatMap((one) => {
+    if (one === undefined) return [];
+    const { field, type, message } = one as Partial<Finding>;
+    if (type === undefined) return [inspect(one, { depth: 4 })];
+    return [`${field === undefined ? "" : `${field}: `}${message ?? type}`];
+  });
+
 /** Runs a command; its error is shown as a person reads it. */
 const shown =
   (run: (broker: ServiceBroker, args: Arguments) => Promise<void>) =>
@@ -94,8 +104,9 @@ const shown =
     try {
       await run(broker, args);
     } catch (error) {
-      const { type, message } = error as { type?: string; message: string };
+      const { type, message, data } = error as { type?: string; message: string; data?: unknown };
       say("red", `>> ERROR: ${type ? `${type}: ` : ""}${message}`);
+      for (const line of linesOf(data)) say("red", `   ${line}`);
     }
   };
 

@@ -37,6 +37,8 @@ function toJsonSchema(given: Rule, side: Direction): JsonSchema {
   const rule = inFull(given);
   const schema = { ...bareSchema(rule, side) };
   if (rule.nullable === true) admitNull(schema);
+  const explanation = rule.messages?.stringPattern;
+  if (explanation !== undefined && side === "input") schema.description = explanation;
   if (rule.default !== undefined && side === "input") schema.default = rule.default;
   return schema;
 }

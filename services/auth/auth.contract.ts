@@ -286,7 +286,16 @@ export const contract = defineContract({
       location: "/api/auth/service-accounts/:id",
       params: {
         $$strict: true,
-        name: { type: "string", min: 3, max: 64, pattern: /^[A-Za-z0-9][A-Za-z0-9 ._-]*$/ },
+        name: {
+          type: "string",
+          min: 3,
+          max: 64,
+          pattern: /^[A-Za-z0-9][A-Za-z0-9 ._-]*$/,
+          messages: {
+            stringPattern:
+              "Must begin with a letter or digit, and have only letters, digits, spaces, '.', '_' and '-'.",
+          },
+        },
         permissions: { type: "array", items: "string|max:100", unique: true, max: 100 },
       },
       result: { type: "object", props: { ...SERVICE_ACCOUNT, ...CLIENT } },

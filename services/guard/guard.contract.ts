@@ -18,12 +18,23 @@ const CREDENTIAL = {
   },
 } as const;
 
+const SERVICE_NAME = {
+  type: "string",
+  pattern: /^[A-Za-z][\w-]{0,62}$/,
+  messages: {
+    stringPattern: "Must begin with a letter, and have at most 63 letters, digits, '_' and '-'.",
+  },
+} as const;
+
 /** ISO 8601, in UTC. */
 const TIME = {
   type: "string",
   // year 0 is none to PostgreSQL
   pattern:
     /^(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?Z$/,
+  messages: {
+    stringPattern: "Must be a time of ISO 8601 in UTC, such as 2026-11-21T22:31:04Z.",
+  },
 } as const;
 
 /** A line of the audit trail, as those write it who saw what happened. */
@@ -77,7 +88,7 @@ export const contract = defineContract({
       description: "Makes a service's credential, for its authToken. On a bus for operators only.",
       restricted: null,
       auth: "optional",
-      params: { $$strict: true, service: { type: "string", pattern: /^[A-Za-z][\w-]{0,62}$/ } },
+      params: { $$strict: true, service: SERVICE_NAME },
       result: "string",
     },
     denials: {

@@ -10,6 +10,10 @@ const USERNAME = {
   min: 3,
   max: 32,
   pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+  messages: {
+    stringPattern:
+      "Must begin with a letter or digit, and have only letters, digits, '.', '_' and '-'.",
+  },
 } as const;
 const EMAIL = { type: "email", mode: "precise", max: 254, normalize: true } as const;
 const PASSWORD = { type: "string", min: 8, max: 72 } as const;

@@ -69,6 +69,51 @@ describe.skipIf(isMissing)("parameters", () => {
     expect(fieldsOf(body)).toEqual(["limit"]);
   });
 
+  it("that are unknown are named, and values are not echoed", async () => {
+    const { status, body } = await request(app, "POST /api/posts", {
+      token: alice.token,
+      body: { titel: "hush-hush", body: "There", "s3cret pass": 1, __x: 1, ["x".repeat(33)]: 1 },
+    });
+    expect(status).toBe(422);
+    expect(body.data).toEqual([
+      { field: "title", type: "required", message: "The 'title' field is required." },
+      {
+        field: "titel",
+        type: "objectStrict",
+        message: "This field is unknown. Accepted fields: title, body.",
+      },
+    ]);
+    expect(JSON.stringify(body)).not.toMatch(/hush|s3cret|__x|xxx/);
+  });
+
+  it("that are unknown and have no plain name are refused without the name", async () => {
+    const { body } = await request(app, "POST /api/posts", {
+      token: alice.token,
+      body: { title: "Hi", body: "There", "<b>": 1 },
+    });
+    const message = "There is an unknown field. Accepted fields: title, body.";
+    expect(body.data).toEqual([{ type: "objectStrict", message }]);
+  });
+
+  it("that do not match a pattern get its explanation", async () => {
+    const { body } = await request(app, "PATCH /api/users/me", {
+      token: alice.token,
+      body: { username: "_alice" },
+    });
+    const message =
+      "Must begin with a letter or digit, and have only letters, digits, '.', '_' and '-'.";
+    expect(body.data).toEqual([{ field: "username", type: "stringPattern", message }]);
+  });
+
+  it("that are unknown by the thousand are answered with at most 20 findings", async () => {
+    const { status, body } = await request(app, "POST /api/posts", {
+      token: alice.token,
+      body: Object.fromEntries(Array.from({ length: 5_000 }, (_, at) => [`field${at}`, at])),
+    });
+    expect(status).toBe(422);
+    expect(body.data).toHaveLength(20);
+  });
+
   it.each(["2147483648", "-1", "1e3"])("of a room's messages have no 'after' %s", async (after) => {
     const route = `GET /api/chat/rooms/lobby/messages?after=${after}`;
     const { status, body } = await request(app, route, { token: alice.token });

@@ -68,6 +68,8 @@ describe("npm run dev", () => {
     ["login nobody", /NotFound: There is no such user/],
     ["as alice posts.create --title Hi --body There", /title: 'Hi'/],
     ["as alice users.create --username x", /UserNotAuthorized/],
+    ["as alice posts.create --titel Hi --body There", /titel: This field is unknown/],
+    ["call users.list --limit 0", /field: 'limit'/],
     ["as alice auth.logout", /undefined|null/],
     ["as alice users.profile", /username: 'alice'/],
     ["call posts.userPosts", /title: 'Hi'/],
