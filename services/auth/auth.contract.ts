@@ -241,6 +241,7 @@ export const contract = defineContract({
           optional: true,
           max: 2_000,
           pattern: /^[!#-[\]-~]+( [!#-[\]-~]+)*$/,
+          messages: { stringPattern: "Must be scopes with one space between two." },
         },
       },
       result: {
