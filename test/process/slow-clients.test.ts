@@ -50,6 +50,9 @@ const ran: string[] = [];
 /** Holds the next call of `posts.list`, if somebody waits for it to begin. */
 const holds = new EventEmitter();
 
+/** What `posts.list` returns instead of posts, if anything. */
+let result: object | undefined;
+
 const spy = {
   name: "Spy",
   localAction:
@@ -57,7 +60,7 @@ const spy = {
     async (ctx: any) => {
       if (/^(posts|users)\./.test(name)) ran.push(name);
       if (name === "posts.list" && holds.emit("began")) await once(holds, "end");
-      return next(ctx);
+      return name === "posts.list" && result ? result : next(ctx);
     },
 };
 
@@ -160,6 +163,22 @@ describe("a client that does not read, or does not finish", () => {
       expect((await askFrom(ATTACKER, app.url, route)).status).toBe(200);
     await serves();
     await close(sockets);
+    await serves(ATTACKER);
+  });
+
+  it("is refused where it leaves 32 MB of results unread, and others are not", async () => {
+    result = { items: [], nextCursor: "x".repeat(5_000_000) };
+    const socket = await openUnread(app.url, head("GET /api/posts").repeat(12));
+    await expect.poll(() => ran.length).toBeGreaterThanOrEqual(12);
+    await expect
+      .poll(async () => (await askFrom(ATTACKER, app.url, "GET /api/posts")).status)
+      .toBe(429);
+    result = undefined;
+    ran.length = 0;
+    expect((await askFrom(ATTACKER, app.url, "GET /api/posts")).status).toBe(429);
+    expect(ran).toEqual([]);
+    await serves();
+    await close([socket]);
     await serves(ATTACKER);
   });
 });
