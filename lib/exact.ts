@@ -1,5 +1,5 @@
 import type { Access, ActionContract, EmitContract, Example, ServiceContract } from "./contract.ts";
-import type { RuleKeys, ScalarName } from "./infer.ts";
+import type { RuleKeys } from "./infer.ts";
 
 /**
  * TypeScript compares excess keys only for types that it does not infer, so that a misspelt key of a contract would
@@ -14,17 +14,17 @@ type Only<T, Known> = { [K in keyof T]: K extends keyof Known ? T[K] : Unknown<K
 
 type KeyIn<Modifier> = Modifier extends `${infer Key}:${string}` ? Key : Modifier;
 
-/** The first modifier of a rule in short that is no key of it: `"string|maxx:5"`. */
-type UnknownModifier<R> = R extends `${infer First}|${infer Rest}`
-  ? UnknownModifier<First> | UnknownModifier<Rest>
-  : KeyIn<R> extends RuleKeys<ScalarName>
+/** The modifiers of a rule in short that are no keys of its type: `"string|maxx:5"`. */
+type UnknownModifier<Type, R> = R extends `${infer First}|${infer Rest}`
+  ? UnknownModifier<Type, First> | UnknownModifier<Type, Rest>
+  : KeyIn<R> extends RuleKeys<Type>
     ? never
     : KeyIn<R>;
 
-type ExactShorthand<R> = R extends `${string}|${infer Modifiers}`
-  ? [UnknownModifier<Modifiers>] extends [never]
+type ExactShorthand<R> = R extends `${infer Type}|${infer Modifiers}`
+  ? [UnknownModifier<Type, Modifiers>] extends [never]
     ? R
-    : Unknown<UnknownModifier<Modifiers>>
+    : Unknown<UnknownModifier<Type, Modifiers>>
   : R;
 
 type ExactRule<R> = R extends string

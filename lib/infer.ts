@@ -17,7 +17,7 @@ interface Scalars {
   any: unknown;
 }
 
-export type ScalarName = keyof Scalars;
+type ScalarName = keyof Scalars;
 
 /** Modifiers that every rule takes. `default` makes a field optional for the caller only. */
 interface Modifiers {
@@ -74,18 +74,29 @@ export type Direction = "input" | "output";
 
 type ShorthandRule = ScalarName | `${ScalarName}|${string}` | `${ScalarName}[]`;
 
-type RuleByType = Record<ScalarName, ScalarRule> & {
-  enum: EnumRule;
-  array: ArrayRule;
-  object: ObjectRule;
-  record: RecordRule;
-};
+/** What rules of a type may say, beside what all may: fastest-validator ignores anything else. */
+interface OwnKeys {
+  string: "min" | "max" | "length" | "empty" | "trim" | "lowercase" | "pattern" | "convert";
+  email: "min" | "max" | "empty" | "normalize" | "mode";
+  uuid: never;
+  url: "empty";
+  number: "min" | "max" | "integer" | "positive" | "convert";
+  boolean: "convert";
+  date: "convert";
+  any: never;
+  enum: "values";
+  array: "items" | "min" | "max" | "unique" | "convert";
+  object: "props" | "strict";
+  record: "key" | "value";
+}
 
 /** The types of rules that contracts use. */
-export type RuleType = keyof RuleByType;
+export type RuleType = keyof OwnKeys;
 
 /** What a rule of this type may say. */
-export type RuleKeys<T> = T extends RuleType ? keyof RuleByType[T] : never;
+export type RuleKeys<T> = T extends RuleType
+  ? "type" | Exclude<keyof Modifiers, "convert"> | OwnKeys[T]
+  : never;
 
 /** One field's rule: `"string|min:3"`, `"uuid[]"` or an object with `type`. */
 export type Rule = ShorthandRule | ScalarRule | EnumRule | ArrayRule | ObjectRule | RecordRule;

@@ -5,7 +5,7 @@ import type {
   Example,
   ServiceContract,
 } from "../contract.ts";
-import type { RuleKeys, RuleType, ScalarName } from "../infer.ts";
+import type { RuleKeys, RuleType } from "../infer.ts";
 import { inFull } from "../validator.ts";
 
 /** Names of keys; the compiler holds them to the types, so that none is missing and none is extra. */
@@ -54,36 +54,37 @@ const MODIFIERS = {
   optional: true,
   nullable: true,
   default: true,
-  convert: true,
   messages: true,
 } as const;
 
-const SCALAR: KeysOf<RuleKeys<ScalarName>> = {
-  ...MODIFIERS,
-  min: true,
-  max: true,
-  length: true,
-  integer: true,
-  positive: true,
-  empty: true,
-  trim: true,
-  lowercase: true,
-  normalize: true,
-  pattern: true,
-  mode: true,
-};
-
 const RULES: { readonly [T in RuleType]: KeysOf<RuleKeys<T>> } = {
-  string: SCALAR,
-  email: SCALAR,
-  uuid: SCALAR,
-  url: SCALAR,
-  number: SCALAR,
-  boolean: SCALAR,
-  date: SCALAR,
-  any: SCALAR,
+  string: {
+    ...MODIFIERS,
+    min: true,
+    max: true,
+    length: true,
+    empty: true,
+    trim: true,
+    lowercase: true,
+    pattern: true,
+    convert: true,
+  },
+  email: { ...MODIFIERS, min: true, max: true, empty: true, normalize: true, mode: true },
+  uuid: MODIFIERS,
+  url: { ...MODIFIERS, empty: true },
+  number: {
+    ...MODIFIERS,
+    min: true,
+    max: true,
+    integer: true,
+    positive: true,
+    convert: true,
+  },
+  boolean: { ...MODIFIERS, convert: true },
+  date: { ...MODIFIERS, convert: true },
+  any: MODIFIERS,
   enum: { ...MODIFIERS, values: true },
-  array: { ...MODIFIERS, items: true, min: true, max: true, unique: true },
+  array: { ...MODIFIERS, items: true, min: true, max: true, unique: true, convert: true },
   object: { ...MODIFIERS, props: true, strict: true },
   record: { ...MODIFIERS, key: true, value: true },
 };

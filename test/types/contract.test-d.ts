@@ -188,6 +188,8 @@ defineContract({ name: "x", actions: { a: { ...open, params: { text: MISSPELT } 
 defineContract({ name: "x", actions: { a: { ...open, params: { kind: WRONG_TYPE } } } });
 // @ts-expect-error of a rule in short
 defineContract({ name: "x", actions: { a: { ...open, params: { text: "string|maximum:5" } } } });
+// @ts-expect-error of a rule in short of this type
+defineContract({ name: "x", actions: { a: { ...open, params: { id: "uuid|max:5" } } } });
 // @ts-expect-error of a rule of an array's items
 defineContract({ name: "x", actions: { a: { ...open, params: { list: arrayOf(MISSPELT) } } } });
 // @ts-expect-error of a rule of a field

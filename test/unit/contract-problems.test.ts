@@ -45,6 +45,11 @@ describe("a contract with unknown keys", () => {
       "notes.create.params.text has the unknown key 'maxx'",
     ],
     [
+      "a rule of another type",
+      withAction({ params: { id: { type: "uuid", max: 5 } } }),
+      "notes.create.params.id has the unknown key 'max'",
+    ],
+    [
       "a rule's type",
       withAction({ params: { text: "strng" } }),
       "notes.create.params.text has a rule of the unknown type 'strng'",
