@@ -16,6 +16,10 @@ const ERRORS = {
   InvalidCredentials: [401, "The username or the password is wrong."],
   SecondFactorRequired: [401, "This account has a second factor. Send its code as 'otp'."],
   SecondFactorInvalid: [401, "The code of the second factor is wrong, too old, or used before."],
+  ReauthenticationRequired: [
+    401,
+    "You signed in too long ago for this. Send your password, and a code of your second factor if you have one, to POST /api/auth/confirm; then try again within 10 minutes.",
+  ],
   RefreshTokenInvalid: [401, "The refresh token is not valid. Sign in again."],
   RefreshTokenReused: [
     401,

@@ -144,11 +144,13 @@ export const contract = defineContract({
       result: null,
     },
     logoutAll: {
-      description: "Ends all sessions of the user.",
+      description:
+        "Ends all sessions of the user, within 10 minutes of the sign-in or of POST /api/auth/confirm.",
       restricted: ["api"],
       auth: "required",
       subjects: PEOPLE,
       rest: "POST /api/auth/logout-all",
+      errors: ["ReauthenticationRequired"],
       params: { $$strict: true },
       result: null,
     },
@@ -179,14 +181,23 @@ export const contract = defineContract({
       },
     },
     revokeSession: {
-      description: "Ends one of one's own sessions, everywhere at once.",
+      description:
+        "Ends one of one's own sessions, everywhere at once: the one that asks, or another within 10 minutes of the sign-in or of POST /api/auth/confirm.",
       restricted: ["api"],
       auth: "required",
       subjects: PEOPLE,
       rest: "DELETE /api/auth/sessions/:id",
+      errors: ["ReauthenticationRequired"],
       params: { $$strict: true, id: "uuid" },
       result: null,
       example: { params: { id: SESSION_ID } },
+    },
+    confirmSession: {
+      description: "Notes that the user has just given the password in a session.",
+      restricted: ["users"],
+      auth: "none",
+      params: { $$strict: true, id: "uuid" },
+      result: null,
     },
     endSessions: {
       description:

@@ -111,6 +111,7 @@ export default class AuthService extends Service {
             },
 
             logoutAll: async (ctx) => {
+              await this.sessions.mustBeConfirmed(ctx.locals.user.sid);
               await end(ctx, { userId: ctx.locals.user.sub });
             },
 
@@ -118,12 +119,15 @@ export default class AuthService extends Service {
               this.sessions.list(ctx.locals.user.sub, ctx.locals.user.sid, ctx.params),
 
             revokeSession: async (ctx) => {
-              const { sub: userId } = ctx.locals.user;
+              const { sub: userId, sid } = ctx.locals.user;
+              if (ctx.params.id !== sid) await this.sessions.mustBeConfirmed(sid);
               if (!(await end(ctx, { id: ctx.params.id, userId })))
                 throw new CitadelError("NotFound", {
                   message: "You have no such session; it may have ended.",
                 });
             },
+
+            confirmSession: (ctx) => this.sessions.confirm(ctx.params.id),
 
             renewSessions: (ctx) => renewSessions(ctx, this.sessionEnds, ctx.params.userId),
 

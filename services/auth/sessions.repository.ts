@@ -37,6 +37,9 @@ export interface NewSession {
   impersonator?: Impersonator;
 }
 
+/** For how long a session may end others after the password was given in it, in seconds (lib/errors.ts says it). */
+const CONFIRMED_FOR = 600;
+
 /** A session and whose it is. */
 export interface OwnedSession {
   id: string;
@@ -127,6 +130,30 @@ export class SessionsRepository {
       .where("ended_at", "is", null)
       .executeTakeFirstOrThrow();
     return numUpdatedRows > 0n;
+  }
+
+  /** Notes that its user has just given the password in it. */
+  async confirm(id: string): Promise<void> {
+    await this.#db
+      .updateTable("sessions")
+      .set({ confirmed_at: sql`now()` })
+      .where("id", "=", id)
+      .execute();
+  }
+
+  /**
+   * Who holds a stolen access token alone shall not end the owner's sessions.
+   *
+   * @throws CitadelError ReauthenticationRequired: the password was given too long ago in this session
+   */
+  async mustBeConfirmed(id: string): Promise<void> {
+    const row = await this.#db
+      .selectFrom("sessions")
+      .select("id")
+      .where("id", "=", id)
+      .where("confirmed_at", ">", sql<Date>`now() - make_interval(secs => ${CONFIRMED_FOR})`)
+      .executeTakeFirst();
+    if (!row) throw new CitadelError("ReauthenticationRequired");
   }
 
   /** The living sessions of a user, newest first. @param current the one that asks */

@@ -23,6 +23,8 @@ export interface Sessions {
   renewed_at: Generated<Date | null>;
   /** Until when its newest access token lives, whatever ACCESS_TOKEN_TTL was then. */
   tokens_until: Generated<Date>;
+  /** When the user last gave the password in it. */
+  confirmed_at: Generated<Date>;
 }
 
 export interface ServiceAccounts {

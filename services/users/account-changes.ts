@@ -1,7 +1,10 @@
 import type { Caller } from "../../lib/contract.ts";
 import { audit } from "../../middlewares/audit.ts";
 import type { AccountMails } from "./account-mails.ts";
-import type { Account, Changed } from "./users.repository.ts";
+import type { Account, Changed, UsersRepository } from "./users.repository.ts";
+
+/** As much of a context as it takes to remove an account. */
+type Remover = Caller & Parameters<typeof audit>[0];
 
 /** Whom an entry of the audit trail is about. */
 export const partyOf = ({ id, username }: Account) => ({ id, name: username });
@@ -41,13 +44,32 @@ export async function renewingSessions<T>(
 export function tell(
   ctx: Parameters<typeof audit>[0],
   mails: AccountMails,
-  { before, after }: Changed,
+  { before, after, restoringToken }: Changed,
 ): void {
   const subject = partyOf(after);
   const fields = (["username", "email"] as const).filter((field) => before[field] !== after[field]);
   if (fields.length > 0) audit(ctx, { event: "account.changed", subject, data: { fields } });
-  mails.emailChanged({ before, after });
+  mails.emailChanged({ before, after, restoringToken });
   if (before.password_hash === after.password_hash) return;
   audit(ctx, { event: "password.changed", subject });
   mails.passwordChanged(before);
+}
+
+/**
+ * Removes an account and ends its sessions.
+ *
+ * @param check refuses by throwing, once nobody else changes the account any more
+ */
+export async function removeAccount(
+  ctx: Remover,
+  accounts: UsersRepository,
+  account: Account,
+  check: (account: Account) => void,
+): Promise<void> {
+  const { id } = account;
+  await endingSessions(ctx, { userId: id }, async () => {
+    await accounts.remove(id, check);
+    audit(ctx, { event: "account.removed", subject: partyOf(account) });
+    await ctx.emit("user.removed", { id });
+  });
 }

@@ -1,23 +1,23 @@
 import { Background } from "../../lib/background.ts";
 import type { Config } from "../../lib/config.ts";
-import { Mailer, mailFolder, type MailLog } from "../../lib/mailer.ts";
+import { type Mail, Mailer, mailFolder, type MailLog } from "../../lib/mailer.ts";
 import type { LinkPurpose } from "./links.repository.ts";
 import {
-  addressRestored,
-  emailChanged,
+  addressClaimed,
   emailReplaced,
+  emailRestored,
   LINK_MAILS,
   passwordChanged,
   recoveryCodesRenewed,
   secondFactorEnabled,
 } from "./mails.ts";
-import { recoveryAddressOf } from "./recovery-address.ts";
 import type { Account, Changed, UsersRepository } from "./users.repository.ts";
 
 /** The pages of the web client that take a link's token, in the fragment: it gets into no server's log. */
 const PAGES: Readonly<Record<LinkPurpose, string>> = {
   "reset-password": "/reset-password",
   "verify-email": "/verify-email",
+  "restore-email": "/restore-email",
 };
 
 /** Mails about accounts, none of which a request waits for. */
@@ -43,17 +43,34 @@ export class AccountMails {
   }
 
   /**
-   * Makes a link and mails it.
+   * Makes a link and mails it. Where the address is another account's, its owner is told instead, after
+   * the same work: nobody can verify it, and whoever asked cannot tell.
    *
-   * @returns was it? An account gets but a few of them in an hour
+   * @returns was it made? An account gets but a few of them in an hour
    */
-  async sendLink(account: Account, purpose: LinkPurpose): Promise<boolean> {
-    const link = await this.#accounts.makeLink(account.id, purpose);
-    if (!link) return false;
-    const { token, to } = link;
-    const url = `${this.#webUrl}${PAGES[purpose]}#token=${token}`;
-    this.#mailer.send({ to, ...LINK_MAILS[purpose]({ url, token }) });
+  async sendLink(
+    account: Account,
+    purpose: Exclude<LinkPurpose, "restore-email">,
+  ): Promise<boolean> {
+    const token = await this.#accounts.makeLink(account.id, purpose);
+    const holder = await this.#accounts.findHolder(account);
+    if (token === undefined) return false;
+    const mail = holder ? addressClaimed(holder.username) : this.#linkMail(purpose, token);
+    this.#mailer.send({ to: holder?.email ?? account.email, ...mail });
     return true;
+  }
+
+  #linkMail(purpose: LinkPurpose, token: string): Omit<Mail, "to"> {
+    const url = `${this.#webUrl}${PAGES[purpose]}#token=${token}`;
+    return LINK_MAILS[purpose]({ url, token });
+  }
+
+  /** Mails an account's owner, unless the address is another account's: its owner has nothing to do with this one. */
+  #tell(account: Account, content: Omit<Mail, "to">): void {
+    this.inBackground(async () => {
+      if (await this.#accounts.findHolder(account)) return;
+      this.#mailer.send({ to: account.email, ...content });
+    });
   }
 
   /** Asks whether the account's address is its owner's. */
@@ -62,30 +79,29 @@ export class AccountMails {
   }
 
   passwordChanged(account: Account): void {
-    this.#mailer.send({ to: recoveryAddressOf(account), ...passwordChanged });
-  }
-
-  /** Tells of a password that was set by a link, which may have given the account its old address back. */
-  passwordReset({ before, after }: Changed): void {
-    if (before.email === after.email) this.passwordChanged(after);
-    else this.#mailer.send({ to: after.email, ...addressRestored });
+    this.#tell(account, passwordChanged);
   }
 
   secondFactorEnabled(account: Account): void {
-    this.#mailer.send({ to: recoveryAddressOf(account), ...secondFactorEnabled });
+    this.#tell(account, secondFactorEnabled);
   }
 
   recoveryCodesRenewed(account: Account): void {
-    this.#mailer.send({ to: recoveryAddressOf(account), ...recoveryCodesRenewed });
+    this.#tell(account, recoveryCodesRenewed);
   }
 
-  /** Tells who can still set the password, or could, and asks at the new one, if there is a new one. */
-  emailChanged({ before, after }: Changed): void {
+  /** Tells the old address, which can undo it where there is a token for that, and asks at the new one. */
+  emailChanged({ before, after, restoringToken: token }: Omit<Changed, "isFactorEnded">): void {
     if (before.email === after.email) return;
-    const to = recoveryAddressOf(before);
-    const isWayBack = recoveryAddressOf(after) === to;
-    this.#mailer.send({ to, ...(isWayBack ? emailChanged : emailReplaced) });
+    this.#tell(
+      before,
+      token === undefined ? emailReplaced : this.#linkMail("restore-email", token),
+    );
     this.verify(after);
+  }
+
+  emailRestored(account: Account): void {
+    this.#tell(account, emailRestored);
   }
 
   /** Waits for what is under way, for at most `patience` milliseconds. */

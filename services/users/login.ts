@@ -99,6 +99,18 @@ export class Login {
   }
 
   /**
+   * Proves that the owner of an account asks: with the password, and the second factor where there is one.
+   * Guesses are limited as those at the login.
+   *
+   * @throws CitadelError InvalidCredentials, SecondFactorRequired, SecondFactorInvalid, TooManyRequests
+   */
+  async confirm(ctx: LoginContext, account: Account, credentials: Credentials): Promise<void> {
+    if (await this.#parts.secondFactor.isEnabled(account.id))
+      await this.confirmBoth(ctx, account, credentials);
+    else await this.confirmPassword(ctx, account, credentials.password);
+  }
+
+  /**
    * Proves that it is still the owner of an account who asks; guesses are limited as those at the login.
    *
    * @throws CitadelError InvalidCredentials, TooManyRequests

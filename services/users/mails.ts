@@ -3,7 +3,8 @@ import type { LinkPurpose } from "./links.repository.ts";
 
 /**
  * What the mails say. None has a word that somebody else could choose, a username for one: mail goes to
- * addresses that nobody has shown to own, and would carry it there in our name.
+ * addresses that nobody has shown to own, and would carry it there in our name. `addressClaimed` has the
+ * username of the account that has verified the address that it goes to.
  */
 type Content = Omit<Mail, "to">;
 
@@ -16,6 +17,9 @@ export interface Link {
 const paragraphs = (...texts: string[]) => `${texts.join("\n\n")}\n`;
 
 const show = ({ url, token }: Link) => ["  " + url, `The token alone:\n\n  ${token}`] as const;
+
+const EMAIL_CHANGED =
+  "Your account has another e-mail address now. What we send goes there from now on.";
 
 export const LINK_MAILS: Readonly<Record<LinkPurpose, (link: Link) => Content>> = {
   "reset-password": (link) => ({
@@ -33,7 +37,19 @@ export const LINK_MAILS: Readonly<Record<LinkPurpose, (link: Link) => Content>> 
       "Somebody, we hope you, named this e-mail address as the one of an account.\n" +
         "This link says that it is yours. It works once, for 24 hours:",
       ...show(link),
+      "An account that was registered with this address is removed after a week, unless a link was used.",
       "If you know of no account, do nothing.",
+    ),
+  }),
+  "restore-email": (link) => ({
+    subject: "Your e-mail address was changed",
+    text: paragraphs(
+      EMAIL_CHANGED,
+      "If it was not you, this link undoes it: it gives the account this address back, and ends its\n" +
+        "sessions. It works for three days:",
+      ...show(link),
+      "Whoever changed the address knew your password. Set a new one at once, after that\n" +
+        "('forgot password' mails you a link), and tell whoever runs this service.",
     ),
   }),
 };
@@ -50,38 +66,33 @@ export const passwordChanged: Content = {
   ),
 };
 
-export const addressRestored: Content = {
-  subject: "Your password was changed, and your e-mail address set back",
+export const emailRestored: Content = {
+  subject: "Your e-mail address was set back",
   text: paragraphs(
-    "The password of your account was changed by a link that was mailed here, and its sessions ended.\n" +
-      "The account has this e-mail address again, as it had before the address was changed.",
-    "If you want the other address, sign in and change it, with your password.",
-    DOUBT,
+    "The account has this e-mail address again, as it had before the address was changed. Its sessions ended.",
+    "Whoever changed the address knew the password. Set a new one at once ('forgot password' mails you a link).",
   ),
 };
 
-const EMAIL_CHANGED = {
-  subject: "Your e-mail address was changed",
-  text: "Your account has another e-mail address now. What we send goes there from now on.",
-};
-
-export const emailChanged: Content = {
-  ...EMAIL_CHANGED,
-  text: paragraphs(
-    EMAIL_CHANGED.text,
-    "If it was not you, ask for a link to set a new password, and tell whoever runs this service.\n" +
-      "Such links come here for three days from the first change on.",
-  ),
-};
-
-/** Where no link goes to the old address: it was not verified, the owner gave the password, or it was staff. */
+/** Where no link undoes it: an administrator changed the address. */
 export const emailReplaced: Content = {
-  ...EMAIL_CHANGED,
+  subject: "Your e-mail address was changed",
   text: paragraphs(
-    EMAIL_CHANGED.text,
+    EMAIL_CHANGED,
     "If you know nothing of it, tell whoever runs this service at once.",
   ),
 };
+
+/** To who has verified an address that somebody named as the one of another account. */
+export const addressClaimed = (username: string): Content => ({
+  subject: "You already have an account",
+  text: paragraphs(
+    "Somebody registered an account with your e-mail address, or asked for it as the one of an account.\n" +
+      `You already have an account: ${username}`,
+    "Nobody else can verify this address as theirs. If it was you, sign in with that account, or set a\n" +
+      "new password ('forgot password' mails you a link). If it was not you, do nothing.",
+  ),
+});
 
 export const secondFactorEnabled: Content = {
   subject: "Your account has a second factor",
@@ -94,7 +105,7 @@ export const secondFactorEnabled: Content = {
 export const recoveryCodesRenewed: Content = {
   subject: "Your recovery codes were renewed",
   text: paragraphs(
-    "New recovery codes were made for your account. Those that you have from before are worth nothing now.",
+    "New recovery codes were made for your account. Your old recovery codes no longer work.",
     DOUBT,
   ),
 };

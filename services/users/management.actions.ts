@@ -3,18 +3,18 @@ import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { mustStillHold } from "../../middlewares/auth/index.ts";
-import { endingSessions, partyOf, renewingSessions, tell } from "./account-changes.ts";
+import { found, lastAdministrator, mustBeVersion } from "./account-checks.ts";
+import {
+  endingSessions,
+  partyOf,
+  removeAccount,
+  renewingSessions,
+  tell,
+} from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
 import { mustBeAnothers, mustHold, mustOutrank, subjectTypeFor } from "./management.ts";
 import type { contract } from "./users.contract.ts";
-import {
-  type Account,
-  type Changes,
-  found,
-  lastAdministrator,
-  mustBeVersion,
-  type UsersRepository,
-} from "./users.repository.ts";
+import type { Account, Changes, UsersRepository } from "./users.repository.ts";
 import { toUser } from "./viewing.ts";
 
 /** What the actions need; it is there once the service has started. */
@@ -48,6 +48,7 @@ export function managementActions(
       if (password !== undefined || rest.email !== undefined) mustBeAnothers(user, id);
       const check = checkFor(user, version);
       const { username, email } = found(await accounts.find(id), check);
+      if (rest.email !== undefined) await accounts.mustBeFree({ email: rest.email }, id);
       const owner = { username: rest.username ?? username, email: rest.email ?? email };
       const passwordHash = password && (await passwords.hash(password, owner));
       // where many wait for a hash, who asked may be no manager any more
@@ -57,8 +58,7 @@ export function managementActions(
         const changed = await accounts.change(id, (account) => {
           check(account);
           // whoever had the address that staff replaces is not to get back by it
-          const endsRecovery = rest.email !== undefined && rest.email !== account.email;
-          return { ...changes, endsRecovery };
+          return { ...changes, restorable: "never" };
         });
         tell(ctx, mails, changed);
         return toUser(changed.after, user);
@@ -74,11 +74,7 @@ export function managementActions(
       const account = found(await accounts.find(id), check);
       if (account.roles.includes("admin") && !(await accounts.hasAdministrator(id)))
         throw lastAdministrator();
-      await endingSessions(ctx, { userId: id }, async () => {
-        await accounts.remove(id, check);
-        audit(ctx, { event: "account.removed", subject: partyOf(account) });
-        await ctx.emit("user.removed", { id });
-      });
+      await removeAccount(ctx, accounts, account, check);
     },
 
     setRoles: async (ctx) => {

@@ -2,12 +2,13 @@ import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
+import { found } from "./account-checks.ts";
 import { endingSessions, partyOf, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
 import type { MailLimits } from "./mail-limits.ts";
 import type { Login } from "./login.ts";
 import type { contract } from "./users.contract.ts";
-import { found, type UsersRepository } from "./users.repository.ts";
+import type { UsersRepository } from "./users.repository.ts";
 
 /** What the actions need; it is there once the service has started. */
 interface Parts {
@@ -29,9 +30,9 @@ export function passwordActions(
     changePassword: async (ctx) => {
       const { accounts, mails, login, passwords } = parts();
       const { sub: userId, sid: except } = ctx.locals.user;
-      const { currentPassword, newPassword } = ctx.params;
+      const { currentPassword, newPassword, otp } = ctx.params;
       const account = found(await accounts.find(userId));
-      await login.confirmPassword(ctx, account, currentPassword);
+      await login.confirm(ctx, account, { password: currentPassword, otp });
       const passwordHash = await passwords.hash(newPassword, account, "newPassword");
       await endingSessions(ctx, { userId, except }, async () => {
         const changed = await accounts.change(userId, ({ password_hash }) => {
@@ -61,19 +62,20 @@ export function passwordActions(
       const owner = found(await accounts.find(userId));
       const passwordHash = await passwords.hash(newPassword, owner, "newPassword");
       await endingSessions(ctx, { userId }, async () => {
-        const { before, after } = await accounts.changeByLink(token, "reset-password", (email) => ({
-          passwordHash,
-          // who has the link reads what comes to the address that it was mailed to, which is the
-          // account's own again if somebody has moved it
-          ...(email !== undefined && { email, emailVerified: true, endsRecovery: true }),
-        }));
+        const { after, isFactorEnded } = await accounts.changeByLink(
+          token,
+          "reset-password",
+          ({ email_verified_at, subject_type }) => ({
+            passwordHash,
+            // whoever set it up has never proved the address; staff were appointed, and keep theirs
+            endsFactor: email_verified_at === null && subject_type === "EndUserAccount",
+          }),
+        );
         const self = partyOf(after);
         audit(ctx, { event: "password.reset", actor: self, subject: self });
-        if (before.email !== after.email) {
-          const data = { fields: ["email"] };
-          audit(ctx, { event: "account.changed", actor: self, subject: self, data });
-        }
-        mails.passwordReset({ before, after });
+        if (isFactorEnded)
+          audit(ctx, { event: "second-factor.disabled", actor: self, subject: self });
+        mails.passwordChanged(after);
       });
     },
   };

@@ -1,11 +1,12 @@
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
+import { found, mustBeVersion } from "./account-checks.ts";
 import { tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
 import type { Login } from "./login.ts";
 import type { MailLimits } from "./mail-limits.ts";
 import type { contract } from "./users.contract.ts";
-import { type Account, found, mustBeVersion, type UsersRepository } from "./users.repository.ts";
+import type { UsersRepository } from "./users.repository.ts";
 import { toUser } from "./viewing.ts";
 
 /** What the actions need; it is there once the service has started. */
@@ -29,25 +30,22 @@ export function profileActions(
     updateProfile: async (ctx) => {
       const { accounts, mails, mailLimits, login } = parts();
       const { user } = ctx.locals;
-      const { version, currentPassword, ...changes } = ctx.params;
-      let confirmed: Account | undefined;
-      if (currentPassword !== undefined) {
-        if (changes.email === undefined) throw withoutAddress();
-        confirmed = found(await accounts.find(user.sub));
-        await login.confirmPassword(ctx, confirmed, currentPassword);
+      const { version, currentPassword, otp, ...changes } = ctx.params;
+      const account = found(await accounts.find(user.sub));
+      mustBeVersion(account, version);
+      const isMove = changes.email !== undefined && changes.email !== account.email;
+      if (isMove) {
+        if (currentPassword === undefined) throw withoutPassword();
+        await login.confirm(ctx, account, { password: currentPassword, otp });
+        await mailLimits.move(user.sub);
       }
-      if (changes.email !== undefined) {
-        const account = confirmed ?? found(await accounts.find(user.sub));
-        mustBeVersion(account, version);
-        if (changes.email !== account.email) await mailLimits.move(user.sub);
-      }
-      const changed = await accounts.change(user.sub, (account) => {
-        mustBeVersion(account, version);
-        if (!confirmed) return changes;
-        // it was set anew meanwhile, perhaps to keep out who asks here
-        if (account.password_hash !== confirmed.password_hash)
+      const changed = await accounts.change(user.sub, (current) => {
+        mustBeVersion(current, version);
+        const isMoved = changes.email !== undefined && changes.email !== current.email;
+        // the password was set anew meanwhile, perhaps to keep out who asks here; or the address was changed
+        if (isMoved && (!isMove || current.password_hash !== account.password_hash))
           throw new CitadelError("InvalidCredentials");
-        return { ...changes, endsRecovery: true };
+        return { ...changes, restorable: "by-link" };
       });
       tell(ctx, mails, changed);
       return toUser(changed.after, user);
@@ -55,13 +53,13 @@ export function profileActions(
   };
 }
 
-const withoutAddress = () =>
+const withoutPassword = () =>
   new CitadelError("VALIDATION_ERROR", {
     data: [
       {
         field: "currentPassword",
-        type: "withoutEmail",
-        message: "The password is asked for only where the e-mail address is changed.",
+        type: "required",
+        message: "Another e-mail address needs your current password.",
       },
     ],
   });

@@ -1,13 +1,14 @@
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { audit } from "../../middlewares/audit.ts";
+import { found } from "./account-checks.ts";
 import { endingSessions, partyOf } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
 import type { Login } from "./login.ts";
 import { mustOutrank } from "./management.ts";
 import type { SecondFactor } from "./second-factor.ts";
 import type { contract } from "./users.contract.ts";
-import { found, type UsersRepository } from "./users.repository.ts";
+import type { UsersRepository } from "./users.repository.ts";
 
 type Name =
   | "secondFactor"

@@ -133,6 +133,15 @@ export class SecondFactorRepository {
     return numUpdatedRows > 0n;
   }
 
+  /** Forgets a secret that is still to be confirmed. */
+  async removeProposed(accountId: string): Promise<void> {
+    await this.#db
+      .deleteFrom("second_factors")
+      .where("account_id", "=", accountId)
+      .where("confirmed_at", "is", null)
+      .execute();
+  }
+
   /** @returns was there one, confirmed or not? */
   async remove(accountId: string): Promise<boolean> {
     const { numDeletedRows } = await this.#db

@@ -2,16 +2,16 @@ import { type Kysely, sql } from "kysely";
 import { CitadelError } from "../../lib/errors.ts";
 import type { UsersDatabase } from "./users.repository.ts";
 
-/** What two accounts cannot both have. */
+/** What two accounts cannot both have: a username, and an e-mail address that one of them has verified. */
 export interface Names {
   username?: string | undefined;
   email?: string | undefined;
 }
 
-/** The unique indexes, by what somebody else has already. */
+/** The unique indexes, by the field that they keep unique. */
 const INDEXES: Readonly<Record<string, keyof Names>> = {
   accounts_username: "username",
-  accounts_email: "email",
+  accounts_email_verified: "email",
 };
 
 const taken = (field: keyof Names, cause?: Error) =>
@@ -27,42 +27,28 @@ export function nameTaken(error: Error & { constraint?: string }): never {
   throw field ? taken(field, error) : error;
 }
 
-/** Which of these somebody else has: the name, the address, or the address that links still go to. */
-export async function findTaken(
-  db: Kysely<UsersDatabase>,
-  { username, email }: Names,
-  except: string | null = null,
-): Promise<keyof Names | undefined> {
-  const isName = sql<boolean>`lower(username) = lower(${username ?? null}::text)`;
-  const address = sql`lower(${email ?? null}::text)`;
-  const other = await db
-    .selectFrom("accounts")
-    .select(sql<boolean>`coalesce(${isName}, false)`.as("is_name"))
-    .where("id", "is distinct from", except)
-    .where(({ or }) =>
-      or([
-        isName,
-        sql<boolean>`lower(email) = ${address}`,
-        sql<boolean>`(lower(recovery_email) = ${address} and recovery_until > now())`,
-      ]),
-    )
-    .orderBy("is_name", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return other && (other.is_name ? "username" : "email");
-}
-
 /**
- * The unique indexes know nothing of addresses that links still go to. Of many at once it decides if it is
- * asked after the write, in the same transaction: the index has waited for whoever gave the address up.
+ * Checks names before a write, which alone decides between several that want the same at once.
  *
+ * @param except the account that is to have them
  * @throws CitadelError Conflict that names the field
  */
 export async function mustBeFree(
   db: Kysely<UsersDatabase>,
-  names: Names,
-  except?: string,
+  { username, email }: Names,
+  except: string | null = null,
 ): Promise<void> {
-  const field = await findTaken(db, names, except);
-  if (field) throw taken(field);
+  const isName = sql<boolean>`lower(username) = lower(${username ?? null}::text)`;
+  const isAddress = sql<boolean>`lower(email) = lower(${email ?? null}::text)`;
+  const other = await db
+    .selectFrom("accounts")
+    .select(sql<boolean>`coalesce(${isName}, false)`.as("is_name"))
+    .where("id", "is distinct from", except)
+    .where(({ eb, or, and }) =>
+      or([isName, and([isAddress, eb("email_verified_at", "is not", null)])]),
+    )
+    .orderBy("is_name", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (other) throw taken(other.is_name ? "username" : "email");
 }

@@ -102,7 +102,8 @@ export const contract = defineContract({
   },
   actions: {
     register: {
-      description: "Makes an account for oneself, and signs in.",
+      description:
+        "Makes an account for oneself, and signs in. The account is removed after a week unless its e-mail address is verified.",
       restricted: ["api"],
       auth: "none",
       rest: "POST /api/auth/register",
@@ -135,6 +136,20 @@ export const contract = defineContract({
         params: { username: "alice", password: "correct horse battery" },
         result: TOKEN_EXAMPLE,
       },
+    },
+    confirm: {
+      description:
+        "Confirms that the account's owner holds the access token, so that its session may end others for the next 10 minutes.",
+      restricted: ["api"],
+      auth: "required",
+      subjects: PEOPLE,
+      proof: "request",
+      rest: "POST /api/auth/confirm",
+      timeout: HASHING,
+      errors: ["InvalidCredentials", "SecondFactorRequired", "SecondFactorInvalid", "NotFound"],
+      params: { $$strict: true, currentPassword: GIVEN_PASSWORD, otp: `${OTP}|optional` },
+      result: null,
+      example: { params: { currentPassword: ACCOUNT_EXAMPLE.password } },
     },
     secondFactor: {
       description: "Has one a second factor, and how many recovery codes are left?",
@@ -222,11 +237,12 @@ export const contract = defineContract({
       proof: "request",
       rest: "POST /api/auth/password",
       timeout: HASHING,
-      errors: ["InvalidCredentials", "NotFound"],
+      errors: ["InvalidCredentials", "SecondFactorRequired", "SecondFactorInvalid", "NotFound"],
       params: {
         $$strict: true,
-        currentPassword: "string|min:1|max:1000",
+        currentPassword: GIVEN_PASSWORD,
         newPassword: PASSWORD,
+        otp: `${OTP}|optional`,
       },
       result: null,
       example: {
@@ -247,7 +263,8 @@ export const contract = defineContract({
       example: { params: { email: ACCOUNT_EXAMPLE.email } },
     },
     resetPassword: {
-      description: "Sets a new password by a link that was mailed, and ends all sessions.",
+      description:
+        "Sets a new password by a link that was mailed, and ends all sessions. Where the address was never verified, the second factor ends, too.",
       restricted: ["api"],
       auth: "none",
       proof: "request",
@@ -264,6 +281,18 @@ export const contract = defineContract({
       auth: "none",
       proof: "request",
       rest: "POST /api/auth/verify-email",
+      errors: ["LinkInvalid"],
+      params: { $$strict: true, token: LINK_TOKEN },
+      result: null,
+      example: { params: { token: LINK_TOKEN_EXAMPLE } },
+    },
+    restoreEmail: {
+      description:
+        "Undoes a change of the e-mail address by the link that was mailed to the old one, within three days, and ends all sessions.",
+      restricted: ["api"],
+      auth: "none",
+      proof: "request",
+      rest: "POST /api/auth/restore-email",
       errors: ["LinkInvalid"],
       params: { $$strict: true, token: LINK_TOKEN },
       result: null,
@@ -293,7 +322,7 @@ export const contract = defineContract({
     },
     updateProfile: {
       description:
-        "Changes one's own username or e-mail address. Links that set a password go to an old address, if it was verified, for three days; not so where the current password comes with the new one.",
+        "Changes one's own username or e-mail address. Another address needs the current password, and a code of the second factor where there is one; a link in a mail to the old address undoes it for three days.",
       restricted: ["api"],
       auth: "required",
       subjects: PEOPLE,
@@ -304,12 +333,19 @@ export const contract = defineContract({
         $$strict: true,
         ...CHANGES,
         currentPassword: `${GIVEN_PASSWORD}|optional`,
+        otp: `${OTP}|optional`,
         version: VERSION,
       },
       result: USER,
-      errors: ["InvalidCredentials", "NotFound", "Conflict"],
+      errors: [
+        "InvalidCredentials",
+        "SecondFactorRequired",
+        "SecondFactorInvalid",
+        "NotFound",
+        "Conflict",
+      ],
       example: {
-        params: { email: "alice@example.org" },
+        params: { email: "alice@example.org", currentPassword: ACCOUNT_EXAMPLE.password },
         result: { ...USER_EXAMPLE, email: "alice@example.org", version: 2 },
       },
     },

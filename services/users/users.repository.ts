@@ -1,12 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
-import { CitadelError } from "../../lib/errors.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/page.ts";
 import type { SubjectType } from "../../lib/tokens/access-token.ts";
-import { keptOnMove, recoveryAddressOf } from "./recovery-address.ts";
-import { findTaken, mustBeFree, type Names, nameTaken } from "./taken-names.ts";
-import { type LinkPurpose, type LinksDatabase, LinksRepository } from "./links.repository.ts";
+import { lastAdministrator } from "./account-checks.ts";
+import {
+  isAdministrator,
+  linkInvalid,
+  linksIn,
+  lock,
+  lockAddress,
+  lockWithAdministrators,
+  remove,
+  write,
+} from "./account-writes.ts";
+import type { LinkPurpose, LinksDatabase } from "./links.repository.ts";
+import type { SecondFactorDatabase } from "./second-factor.repository.ts";
+import { mustBeFree, type Names, nameTaken } from "./taken-names.ts";
 
 interface Accounts {
   id: string;
@@ -18,8 +28,8 @@ interface Accounts {
   created_at: Generated<Date>;
   email_verified_at: Date | null;
   version: Generated<number>;
-  recovery_email: string | null;
-  recovery_until: Date | null;
+  /** When an account is removed whose owner registered it and never verified an address; null: never. */
+  expires_at: Date | null;
 }
 
 export type Account = Selectable<Accounts>;
@@ -30,6 +40,8 @@ export interface NewAccount {
   passwordHash: string;
   roles: string[];
   subjectType: SubjectType;
+  /** Left out, it does not expire. */
+  expiresAt?: Date;
 }
 
 export interface Changes {
@@ -40,8 +52,13 @@ export interface Changes {
   subjectType?: SubjectType | undefined;
   /** Its owner has shown to read what comes to the address. */
   emailVerified?: true;
-  /** Who asks is its owner beyond doubt: no older address is a way back. */
-  endsRecovery?: boolean;
+  /**
+   * What becomes of the old address, where there is another: a link gives it back, or no link gives any
+   * older one back.
+   */
+  restorable?: "by-link" | "never";
+  /** The second factor and its recovery codes end. */
+  endsFactor?: boolean;
 }
 
 /** Says what is to change of an account as it is now, or refuses by throwing. It may not wait for anything. */
@@ -51,9 +68,13 @@ export type Decide = (account: Account) => Changes;
 export interface Changed {
   before: Account;
   after: Account;
+  /** Was there a second factor, which has ended? */
+  isFactorEnded: boolean;
+  /** The token of the link that gives the old address back. */
+  restoringToken?: string | undefined;
 }
 
-export interface UsersDatabase extends LinksDatabase {
+export interface UsersDatabase extends LinksDatabase, SecondFactorDatabase {
   accounts: Accounts;
 }
 
@@ -65,23 +86,31 @@ export class UsersRepository {
     this.#db = db;
   }
 
-  async insert({ passwordHash, subjectType, ...account }: NewAccount): Promise<Account> {
-    const values = { ...account, password_hash: passwordHash, subject_type: subjectType };
-    return this.#db.transaction().execute(async (trx) => {
-      const inserted = await trx
-        .insertInto("accounts")
-        .values({ ...values, id: randomUUID() })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-        .catch(nameTaken);
-      await mustBeFree(trx, inserted, inserted.id);
-      return inserted;
-    });
+  /** @throws CitadelError Conflict where the username is taken */
+  async insert(account: NewAccount): Promise<Account> {
+    const { passwordHash, subjectType, expiresAt, ...rest } = account;
+    return this.#db
+      .insertInto("accounts")
+      .values({
+        ...rest,
+        id: randomUUID(),
+        password_hash: passwordHash,
+        subject_type: subjectType,
+        expires_at: expiresAt ?? null,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow()
+      .catch(nameTaken);
   }
 
-  /** Are these free as yet? Of several who want them at once the insert decides. @throws CitadelError Conflict */
-  async mustBeFree(names: Names): Promise<void> {
-    await mustBeFree(this.#db, names);
+  /**
+   * Are these free as yet?
+   *
+   * @param except the account that is to have them
+   * @throws CitadelError Conflict
+   */
+  async mustBeFree(names: Names, except?: string): Promise<void> {
+    await mustBeFree(this.#db, names, except);
   }
 
   async find(id: string): Promise<Account | undefined> {
@@ -91,30 +120,38 @@ export class UsersRepository {
   /** By username or e-mail address, whatever the case. */
   async findByLogin(login: string): Promise<Account | undefined> {
     const lower = login.toLowerCase();
-    return this.#db
-      .selectFrom("accounts")
-      .selectAll()
-      .where((where) =>
-        where.or([where(sql`lower(username)`, "=", lower), where(sql`lower(email)`, "=", lower)]),
+    return this.#byEmailFirst()
+      .where(({ eb, or }) =>
+        or([eb(sql`lower(username)`, "=", lower), eb(sql`lower(email)`, "=", lower)]),
       )
       .executeTakeFirst();
   }
 
-  /** By e-mail address, whatever the case: that of now, or the one that links go to still. */
+  /** Whose e-mail address this is, whatever the case: who has verified it, or else who claimed it first. */
   async findByEmail(email: string): Promise<Account | undefined> {
-    const lower = email.toLowerCase();
+    return this.#byEmailFirst()
+      .where(sql`lower(email)`, "=", email.toLowerCase())
+      .executeTakeFirst();
+  }
+
+  #byEmailFirst() {
     return this.#db
       .selectFrom("accounts")
       .selectAll()
-      .where(({ eb, or, and }) =>
-        or([
-          eb(sql`lower(email)`, "=", lower),
-          and([
-            eb(sql`lower(recovery_email)`, "=", lower),
-            eb("recovery_until", ">", sql<Date>`now()`),
-          ]),
-        ]),
-      )
+      .orderBy(sql`email_verified_at is null`)
+      .orderBy("created_at")
+      .orderBy("id")
+      .limit(1);
+  }
+
+  /** The other account that has verified this account's address. */
+  async findHolder({ id, email }: Account): Promise<Account | undefined> {
+    return this.#db
+      .selectFrom("accounts")
+      .selectAll()
+      .where(sql`lower(email)`, "=", email.toLowerCase())
+      .where("email_verified_at", "is not", null)
+      .where("id", "!=", id)
       .executeTakeFirst();
   }
 
@@ -134,7 +171,7 @@ export class UsersRepository {
   async change(id: string, decide: Decide): Promise<Changed> {
     return this.#db.transaction().execute(async (trx) => {
       const before = await lock(trx, id);
-      return { before, after: await write(trx, before, decide(before)) };
+      return write(trx, before, decide(before));
     });
   }
 
@@ -154,7 +191,7 @@ export class UsersRepository {
       const { account: before, isLast } = await lockWithAdministrators(trx, id);
       const changes = decide(before);
       if (isLast && !changes.roles?.includes("admin")) throw lastAdministrator();
-      return { before, after: await write(trx, before, changes) };
+      return write(trx, before, changes);
     });
   }
 
@@ -163,58 +200,81 @@ export class UsersRepository {
    * @throws CitadelError NotFound; Conflict for the last administrator
    */
   async remove(id: string, check: (account: Account) => void): Promise<void> {
-    await this.#db.transaction().execute(async (trx) => {
-      const { account, isLast } = await lockWithAdministrators(trx, id);
-      check(account);
-      if (isLast) throw lastAdministrator();
-      await trx.deleteFrom("accounts").where("id", "=", id).execute();
-    });
+    await this.#db.transaction().execute((trx) => remove(trx, id, check));
+  }
+
+  /** Accounts that have expired, at most `limit`. */
+  async expired(limit: number): Promise<Account[]> {
+    return this.#db
+      .selectFrom("accounts")
+      .selectAll()
+      .where("expires_at", "<", sql<Date>`now()`)
+      .orderBy("expires_at")
+      .limit(limit)
+      .execute();
   }
 
   /**
-   * Makes a link of which older ones end.
+   * Makes a link to the account's address, of which older ones end.
    *
-   * @returns its token, and where it is to be mailed; undefined: there were enough lately
+   * @returns its token; undefined: there were enough lately
    */
   async makeLink(
     id: string,
-    purpose: LinkPurpose,
-  ): Promise<{ token: string; to: string } | undefined> {
+    purpose: Exclude<LinkPurpose, "restore-email">,
+  ): Promise<string | undefined> {
     return this.#db.transaction().execute(async (trx) => {
-      const account = await lock(trx, id);
-      const link = await linksIn(trx).make(id, purpose);
-      return link && { token: link.token, to: addressFor(purpose, account, link.madeAt) };
+      await lock(trx, id);
+      return linksIn(trx).make(id, purpose);
     });
   }
 
   /** Whose link this is. Nothing is used up. @throws CitadelError LinkInvalid */
   async ownerOfLink(token: string, purpose: LinkPurpose): Promise<string> {
     const link = await linksIn(this.#db).find(token, purpose);
-    if (!link) throw new CitadelError("LinkInvalid");
+    if (!link) throw linkInvalid();
     return link.ownerId;
   }
 
   /**
-   * Uses up a link, of many at once one time, for this change.
+   * Uses up a link, of many at once one time, for a change by whoever reads what comes to the account's address.
    *
-   * @param decide is told where the link was mailed; undefined where that is somebody else's by now
    * @throws CitadelError LinkInvalid
    */
   async changeByLink(
     token: string,
-    purpose: LinkPurpose,
-    decide: (mailedTo: string | undefined) => Changes,
+    purpose: Exclude<LinkPurpose, "restore-email">,
+    decide: Decide,
   ): Promise<Changed> {
     const id = await this.ownerOfLink(token, purpose);
     return this.#db.transaction().execute(async (trx) => {
       const before = await lock(trx, id);
+      const holder = await lockAddress(trx, before.email, id);
       const links = linksIn(trx);
+      // read again: whoever had the lock before may have ended it
       const link = await links.find(token, purpose);
-      if (link?.ownerId !== id) throw new CitadelError("LinkInvalid");
+      if (link?.ownerId !== id || holder !== undefined) throw linkInvalid();
       await links.end(id, [purpose]);
-      const mailedTo = addressFor(purpose, before, link.madeAt);
-      const isOthers = (await findTaken(trx, { email: mailedTo }, id)) !== undefined;
-      return { before, after: await write(trx, before, decide(isOthers ? undefined : mailedTo)) };
+      return write(trx, before, { ...decide(before), emailVerified: true });
+    });
+  }
+
+  /**
+   * Gives an account the address back that this link was mailed to, as it was: verified, unless somebody
+   * else has verified it since, or not.
+   *
+   * @throws CitadelError LinkInvalid
+   */
+  async restoreEmail(token: string): Promise<Changed> {
+    const id = await this.ownerOfLink(token, "restore-email");
+    return this.#db.transaction().execute(async (trx) => {
+      const before = await lock(trx, id);
+      const link = await linksIn(trx).find(token, "restore-email");
+      if (link?.ownerId !== id || !link.restores) throw linkInvalid();
+      const { email, isVerified } = link.restores;
+      const holder = await lockAddress(trx, email, id);
+      const emailVerified = isVerified && holder === undefined;
+      return write(trx, before, { email, ...(emailVerified && { emailVerified }) });
     });
   }
 
@@ -242,97 +302,3 @@ const prefixes = (query: string) => {
   const words = query.match(/[a-z0-9]+/gi) ?? [];
   return sql`to_tsquery('simple', ${words.map((word) => `${word}:*`).join(" & ")})`;
 };
-
-/** @throws CitadelError PreconditionFailed where it has changed since this version, if one is named */
-export function mustBeVersion(account: Account, version: number | undefined): void {
-  if (version !== undefined && version !== account.version)
-    throw new CitadelError("PreconditionFailed");
-}
-
-type Transaction = Kysely<UsersDatabase>;
-
-/** Where a link is mailed that was made at this time: every move since has ended it. */
-const addressFor = (purpose: LinkPurpose, account: Account, madeAt: Date) =>
-  purpose === "reset-password" ? recoveryAddressOf(account, madeAt) : account.email;
-
-const linksIn = (db: Transaction) => new LinksRepository(db.$pickTables<"links">());
-
-const isAdministrator = sql<boolean>`'admin' = any(roles)`;
-
-/** The refusal to leave nobody who may do everything. */
-export const lastAdministrator = () =>
-  new CitadelError("Conflict", {
-    message: "This is the last administrator. Make somebody else one first.",
-  });
-
-/** An account that nobody else changes until the transaction ends. @throws CitadelError NotFound */
-async function lock(trx: Transaction, id: string): Promise<Account> {
-  const account = await trx
-    .selectFrom("accounts")
-    .selectAll()
-    .where("id", "=", id)
-    .forUpdate()
-    .executeTakeFirst();
-  return found(account);
-}
-
-/** The same, with all administrators: of several who go at once, one is the last. */
-async function lockWithAdministrators(trx: Transaction, id: string) {
-  const locked = await trx
-    .selectFrom("accounts")
-    .selectAll()
-    .where(({ eb, or }) => or([eb("id", "=", id), isAdministrator]))
-    .orderBy("id")
-    .forUpdate()
-    .execute();
-  const account = found(locked.find((one) => one.id === id));
-  const isLast =
-    account.roles.includes("admin") &&
-    !locked.some((one) => one.id !== id && one.roles.includes("admin"));
-  return { account, isLast };
-}
-
-/** Writes what changes of a locked account. Links that were mailed for what was there before end. */
-async function write(trx: Transaction, before: Account, changes: Changes): Promise<Account> {
-  const { username, email, passwordHash, roles, subjectType, emailVerified, endsRecovery } =
-    changes;
-  const isMoved = email !== undefined && email !== before.email;
-  const verifiedBefore = isMoved ? null : before.email_verified_at;
-  const values = {
-    ...(isMoved && keptOnMove(before)),
-    ...(endsRecovery && { recovery_email: null, recovery_until: null }),
-    username,
-    email,
-    password_hash: passwordHash,
-    roles,
-    subject_type: subjectType,
-    email_verified_at: emailVerified ? (verifiedBefore ?? new Date()) : isMoved ? null : undefined,
-  };
-  if (isMoved) await linksIn(trx).end(before.id, ["reset-password", "verify-email"]);
-  else if (passwordHash) await linksIn(trx).end(before.id, ["reset-password"]);
-  if (Object.values(values).every((value) => value === undefined)) return before;
-  const after = await trx
-    .updateTable("accounts")
-    .set({ ...values, version: before.version + 1 })
-    .where("id", "=", before.id)
-    .returningAll()
-    .executeTakeFirstOrThrow()
-    .catch(nameTaken);
-  if (isMoved) await mustBeFree(trx, { email }, before.id);
-  return after;
-}
-
-/**
- * The account, where there is one.
- *
- * @param check refuses it by throwing
- * @throws CitadelError NotFound
- */
-export function found(
-  account: Account | undefined,
-  check: (account: Account) => void = () => undefined,
-): Account {
-  if (!account) throw new CitadelError("NotFound", { message: "There is no such user." });
-  check(account);
-  return account;
-}

@@ -16,8 +16,11 @@ import { audit } from "../../middlewares/audit.ts";
 import { mustStillHold } from "../../middlewares/auth/index.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
-import { partyOf } from "./account-changes.ts";
+import { every, timers } from "../../mixins/timers.ts";
+import { found, mustHaveExpired } from "./account-checks.ts";
+import { partyOf, removeAccount } from "./account-changes.ts";
 import { AccountMails } from "./account-mails.ts";
+import { emailActions } from "./email.actions.ts";
 import { ensureAdministrator } from "./first-administrator.ts";
 import {
   type KnownAddressesDatabase,
@@ -33,14 +36,21 @@ import { permissionsOfRoles } from "./roles.ts";
 import { secondFactorActions } from "./second-factor.actions.ts";
 import { type SecondFactorDatabase, SecondFactorRepository } from "./second-factor.repository.ts";
 import { SecondFactor } from "./second-factor.ts";
+import type { Names } from "./taken-names.ts";
 import { contract } from "./users.contract.ts";
-import { found, UsersRepository, type UsersDatabase } from "./users.repository.ts";
+import { UsersRepository, type UsersDatabase } from "./users.repository.ts";
 import { toUser } from "./viewing.ts";
 
 /** How many of one address are registered at once: others' logins wait behind so many, not behind all. */
 const REGISTRATIONS = 2;
 /** How many more of one address wait their turn: as many as get it before their requests are given up. */
 const MAX_WAITING = 48;
+
+/** How long an account lives whose owner registered it and verifies no address, in milliseconds (mails.ts says it). */
+const UNVERIFIED_LIFETIME = 7 * 86_400_000;
+/** How often such accounts are removed, in milliseconds, and how many at once; several nodes may do so at once. */
+const EXPIRY_INTERVAL = 600_000;
+const EXPIRED_AT_ONCE = 1_000;
 
 /** How long a node that stops waits for mails, in milliseconds. */
 const PATIENCE = 3_000;
@@ -90,8 +100,10 @@ export default class UsersService extends Service {
               await ctx.call("auth.jwks");
               const registered = await once(async () => {
                 const address = limitKeyOf(ctx.meta.client?.address ?? "");
+                const { username } = ctx.params;
+                const expiresAt = new Date(Date.now() + UNVERIFIED_LIFETIME);
                 const account = await this.registrations.run(address, () =>
-                  this.insert(ctx.params),
+                  this.insert(ctx.params, { free: { username }, expiresAt }),
                 );
                 const self = partyOf(account);
                 audit(ctx, { event: "account.registered", actor: self, subject: self });
@@ -105,6 +117,14 @@ export default class UsersService extends Service {
             },
 
             login: (ctx) => openSession(ctx, ctx.params),
+
+            confirm: async (ctx) => {
+              const { sub, sid: id } = ctx.locals.user;
+              const { currentPassword: password, otp } = ctx.params;
+              const account = found(await this.accounts.find(sub));
+              await this.login.confirm(ctx, account, { password, otp });
+              await ctx.call("auth.confirmSession", { id });
+            },
 
             ...secondFactorActions(allPermissions, () => ({
               accounts: this.accounts,
@@ -121,21 +141,7 @@ export default class UsersService extends Service {
               passwords: this.passwords,
             })),
 
-            verifyEmail: async (ctx) => {
-              const { token } = ctx.params;
-              const { after } = await this.accounts.changeByLink(token, "verify-email", () => ({
-                emailVerified: true,
-              }));
-              const self = partyOf(after);
-              audit(ctx, { event: "email.verified", actor: self, subject: self });
-            },
-
-            resendVerification: async (ctx) => {
-              const account = found(await this.accounts.find(ctx.locals.user.sub));
-              if (account.email_verified_at) return;
-              if (!(await this.mails.sendLink(account, "verify-email")))
-                throw new CitadelError("TooManyRequests", { data: { retryAfter: 3_600 } });
-            },
+            ...emailActions(() => ({ accounts: this.accounts, mails: this.mails })),
 
             ...profileActions(() => ({
               accounts: this.accounts,
@@ -151,7 +157,11 @@ export default class UsersService extends Service {
               toUser(found(await this.accounts.find(ctx.params.id)), ctx.locals.user),
 
             create: async (ctx) => {
-              const account = await this.insert(ctx.params, () => mustStillHold(ctx));
+              const { username, email } = ctx.params;
+              const account = await this.insert(ctx.params, {
+                free: { username, email },
+                check: () => mustStillHold(ctx),
+              });
               audit(ctx, { event: "account.created", subject: partyOf(account) });
               await ctx.emit("user.created", { id: account.id, username: account.username });
               return toUser(account, ctx.locals.user);
@@ -184,6 +194,7 @@ export default class UsersService extends Service {
         {
           mixins: [
             database({ schema: "users", migrations: join(import.meta.dirname, "migrations") }),
+            timers,
           ],
           started: async () => {
             this.accounts = new UsersRepository(this.db);
@@ -215,6 +226,7 @@ export default class UsersService extends Service {
             await ensureAdministrator(config, this.accounts, this.passwords, (message) =>
               this.logger.warn(message),
             );
+            every(this, EXPIRY_INTERVAL, () => this.removeExpired());
           },
           async stopped() {
             await this.mails?.close(PATIENCE);
@@ -225,15 +237,18 @@ export default class UsersService extends Service {
     );
   }
 
-  /** @param check refuses by throwing, when nothing is left but to write */
+  /**
+   * @param free what nobody else may have: another account's address is never told to who registers
+   * @param check refuses by throwing, when nothing is left but to write
+   */
   private async insert(
     given: { username: string; email: string; password: string },
-    check?: () => Promise<void>,
+    { free, check, expiresAt }: { free: Names; check?: () => Promise<void>; expiresAt?: Date },
   ) {
     const { password, ...rest } = given;
     // a hash is dear: what can be refused without one is refused first
     checkPassword(password, rest);
-    await this.accounts.mustBeFree(rest);
+    await this.accounts.mustBeFree(free);
     const passwordHash = await this.passwords.hash(password, rest);
     await check?.();
     const account = await this.accounts.insert({
@@ -241,9 +256,18 @@ export default class UsersService extends Service {
       passwordHash,
       roles: ["user"],
       subjectType: "EndUserAccount",
+      ...(expiresAt && { expiresAt }),
     });
     this.mails.verify(account);
     return account;
+  }
+
+  /** Removes accounts whose owners registered them and never verified an address. */
+  async removeExpired(): Promise<void> {
+    const ctx = ownContext(this);
+    for (const account of await this.accounts.expired(EXPIRED_AT_ONCE))
+      // verified meanwhile, or removed by another node
+      await removeAccount(ctx, this.accounts, account, mustHaveExpired).catch(ignoreNotFound);
   }
 
   /** Signs somebody in without a password: for the REPL, which runs in this process. */
@@ -262,4 +286,8 @@ export default class UsersService extends Service {
       }
     );
   }
+}
+
+function ignoreNotFound(error: unknown): void {
+  if (!(error instanceof CitadelError && error.type === "NotFound")) throw error;
 }

@@ -13,7 +13,13 @@ import { stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
 import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
 import { mailsTo, mailTo } from "../helpers/mail.ts";
-import { claimsOf } from "../helpers/tokens.ts";
+import {
+  codeOf,
+  confirm as confirmFactor,
+  propose,
+  registerWithFactor,
+} from "../helpers/second-factor.ts";
+import { claimsOf, faultOf } from "../helpers/tokens.ts";
 
 const NEW_PASSWORD = "the attacker's horse";
 
@@ -45,7 +51,18 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
   const verify = (token: string | undefined) =>
     request(app, "POST /api/auth/verify-email", { body: { token } });
   const move = ({ token }: Person, email: string) =>
-    request(app, "PATCH /api/users/me", { token, body: { email } });
+    request(app, "PATCH /api/users/me", { token, body: { email, currentPassword: PASSWORD } });
+  const restore = (token: string | undefined) =>
+    request(app, "POST /api/auth/restore-email", { body: { token } });
+  const confirm = (token: string, body: object) =>
+    request(app, "POST /api/auth/confirm", { token, body });
+  /** As if an hour had gone by since. */
+  const signedInLongAgo = ({ token }: Person) =>
+    (app.service("auth") as any).db
+      .updateTable("sessions")
+      .set({ confirmed_at: new Date(Date.now() - 3_600_000) })
+      .where("id", "=", claimsOf(token).sid)
+      .execute();
   /** Somebody who has shown to read what comes to their address. */
   const verified = async () => {
     const person = await register(app);
@@ -54,154 +71,262 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     return person;
   };
 
-  it("moves the address with a stolen token: links go to the old one still, and set the password", async () => {
-    const alice = await verified();
-    const mallorys = `mallory-${alice.username}@example.com`;
-    expect((await move(alice, mallorys)).status).toBe(200);
-    expect((await verify((await mailTo(app, mallorys, /address/)).token)).status).toBe(204);
-    // a second move does not push the owner's address out
-    const next = `next-${mallorys}`;
-    await move(alice, next);
-    // the owner is told of each move, and whoever made it of none
-    const { text } = await mailTo(app, emailOf(alice), /changed/, 2);
-    expect(text).toContain("three days");
-    expect(mailsTo(app, mallorys).some(({ subject }) => /changed/.test(subject))).toBe(false);
-    await forget({ email: next });
-    const { token } = await mailTo(app, emailOf(alice), /new password/);
-    for (const address of [mallorys, next])
-      expect(mailsTo(app, address).map(({ subject }) => subject)).not.toContainEqual(
-        expect.stringMatching(/new password/),
-      );
-    expect((await reset(token, "the owner's horse")).status).toBe(204);
-    expect(await canLogin(alice.username, "the owner's horse")).toBe(true);
-    expect((await request(app, "GET /api/users/me", { token: alice.token })).body.type).toBe(
-      "AccessTokenRevoked",
-    );
-    // the account has its address back, and nothing is left of the other one
-    expect(await accountOf(alice)).toMatchObject({
-      email: emailOf(alice),
-      email_verified_at: expect.any(Date),
-      recovery_email: null,
-      recovery_until: null,
+  it("has a stolen access token: moves neither the address nor the password, and ends no session", async () => {
+    const [alice, boss] = [await register(app), admin];
+    for (const { id, token } of [alice, boss]) {
+      const before = await accountOf({ id } as Person);
+      const email = `mallory-${id}@example.com`;
+      const attempt = (body: object) =>
+        request(app, "PATCH /api/users/me", { token, body: { email, ...body } });
+      const missing = await attempt({});
+      expect([missing.status, missing.body.type]).toEqual([422, "VALIDATION_ERROR"]);
+      expect(missing.body.data).toEqual([expect.objectContaining({ field: "currentPassword" })]);
+      expect((await attempt({ currentPassword: "wrong" })).body.type).toBe("InvalidCredentials");
+      expect(await accountOf({ id } as Person)).toEqual(before);
+    }
+    const phone = await login(app, alice.username, PASSWORD);
+    await signedInLongAgo(alice);
+    const end = (route: string) => request(app, route, { token: alice.token });
+    const ofPhone = `DELETE /api/auth/sessions/${claimsOf(phone.token).sid}`;
+    for (const route of [ofPhone, "POST /api/auth/logout-all"]) {
+      const { status, body } = await end(route);
+      expect([status, body.type]).toEqual([401, "ReauthenticationRequired"]);
+      expect(body.message).toContain("POST /api/auth/confirm");
+    }
+    const wrong = await confirm(alice.token, { currentPassword: "wrong" });
+    expect(wrong.body.type).toBe("InvalidCredentials");
+    expect((await end(ofPhone)).body.type).toBe("ReauthenticationRequired");
+    expect(await faultOf(app, phone.token)).toBeUndefined();
+    // the owner has the password, and one's own session ends without it
+    expect((await confirm(alice.token, { currentPassword: PASSWORD })).status).toBe(204);
+    expect((await end(ofPhone)).status).toBe(204);
+    expect(await faultOf(app, phone.token)).toBe("AccessTokenRevoked");
+    await signedInLongAgo(alice);
+    expect((await end(`DELETE /api/auth/sessions/${claimsOf(alice.token).sid}`)).status).toBe(204);
+  });
+
+  it("has the token and the password, but not the second factor: changes nothing", async () => {
+    const alice = await registerWithFactor(app);
+    const before = await accountOf(alice);
+    const { token } = alice;
+    const email = `mallory-${emailOf(alice)}`;
+    const currentPassword = PASSWORD;
+    await signedInLongAgo(alice);
+    for (const [otp, type] of [
+      [undefined, "SecondFactorRequired"],
+      ["000000", "SecondFactorInvalid"],
+    ] as const) {
+      const answers = [
+        await request(app, "PATCH /api/users/me", { token, body: { email, currentPassword, otp } }),
+        await request(app, "POST /api/auth/password", {
+          token,
+          body: { currentPassword, newPassword: NEW_PASSWORD, otp },
+        }),
+        await confirm(token, { currentPassword, otp }),
+      ];
+      for (const { status, body } of answers) expect([status, body.type]).toEqual([401, type]);
+    }
+    const { body } = await request(app, "POST /api/auth/logout-all", { token });
+    expect(body.type).toBe("ReauthenticationRequired");
+    expect(await accountOf(alice)).toEqual(before);
+    const otp = codeOf(alice.secret);
+    const moved = await request(app, "PATCH /api/users/me", {
+      token,
+      body: { email, currentPassword, otp },
     });
-    await mailTo(app, emailOf(alice), /e-mail address set back/);
-    await forget({ email: next });
-    await linkFor(await register(app));
-    expect(mailsTo(app, next).some(({ subject }) => /new password/.test(subject))).toBe(false);
-    const [entry] = await auditOf(app, { event: "account.changed", userId: alice.id });
-    expect(entry).toMatchObject({ actorId: alice.id, data: { fields: ["email"] } });
+    expect(moved.body.email).toBe(email);
   });
 
-  it("takes the old address of the account that they moved, which links go to still", async () => {
-    const [alice, mallory] = [await verified(), await register(app)];
-    const taken = [{ field: "email", type: "taken" }];
-    const email = emailOf(alice).toUpperCase();
-    const dummy = (username: string) => ({ username, email, password: PASSWORD });
-    // at once with the move: the address is the account's before it and after it
-    const [moved, ...refused] = await Promise.all([
-      move(alice, `mallory-${emailOf(alice)}`),
-      ...[1, 2, 3].map((n) =>
-        request(app, "POST /api/auth/register", { body: dummy(`${alice.username}-${n}`) }),
-      ),
-    ]);
-    expect(moved.status).toBe(200);
-    const body = dummy(`${alice.username}-4`);
-    refused.push(await request(app, "POST /api/auth/register", { body }));
-    refused.push(await request(app, "POST /api/users", { token: admin.token, body }));
-    refused.push(await move(mallory, email));
-    for (const answer of refused)
-      expect([answer.status, answer.body.type, answer.body.data]).toEqual([409, "Conflict", taken]);
-    const { accounts } = app.service("users") as unknown as UsersService;
-    await expect(
-      accounts.insert({
-        username: body.username,
-        email,
-        passwordHash: "x",
-        roles: [],
-        subjectType: "EndUserAccount",
-      }),
-    ).rejects.toMatchObject({ type: "Conflict", data: taken });
-    for (const n of [1, 2, 3, 4])
-      expect(await accounts.findByLogin(`${alice.username}-${n}`)).toBeUndefined();
-    expect((await accountOf(mallory)).email).toBe(emailOf(mallory));
-    expect((await accounts.findByEmail(email))?.id).toBe(alice.id);
-    // the account itself may have it again
-    expect((await move(alice, emailOf(alice))).status).toBe(200);
+  it("knows the secret of a second factor that was proposed: a new password makes it worthless", async () => {
+    const alice = await register(app);
+    const { secret } = (await propose(app, alice.token)).body;
+    const body = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+    await request(app, "POST /api/auth/password", { token: alice.token, body });
+    const answer = await confirmFactor(app, alice.token, codeOf(secret));
+    expect(answer.body.type).toBe("NotFound");
   });
 
-  it("had moved the account before its address was set right: has no way back", async () => {
-    const mallorys = (person: Person) => `mallory-${emailOf(person)}`;
+  it.each([true, false])(
+    "moves the address with a guessed password: the old one, verified %s, undoes it",
+    async (isVerified) => {
+      const alice = isVerified ? await verified() : await register(app);
+      const [first, next] = [`mallory-${emailOf(alice)}`, `next-${emailOf(alice)}`];
+      expect((await move(alice, first)).status).toBe(200);
+      const { url, token } = await mailTo(app, emailOf(alice), /address was changed/);
+      expect(url).toBe(`http://localhost:3000/restore-email#token=${token}`);
+      // a second move does not end the owner's link
+      expect((await move(alice, next)).status).toBe(200);
+      const later = await mailTo(app, first, /address was changed/);
+      for (const wrong of [`${token}A`, "made up"])
+        expect((await restore(wrong)).body.type).toBe("LinkInvalid");
+      expect((await restore(token)).status).toBe(204);
+      expect(await faultOf(app, alice.token)).toBe("AccessTokenRevoked");
+      const after = await accountOf(alice);
+      expect([after.email, after.email_verified_at !== null]).toEqual([emailOf(alice), isVerified]);
+      await mailTo(app, emailOf(alice), /address was set back/);
+      // and it is not undone, neither by the link again nor by what went to the other addresses
+      for (const used of [token, later.token])
+        expect((await restore(used)).body).toMatchObject({ code: 400, type: "LinkInvalid" });
+      expect((await accountOf(alice)).email).toBe(emailOf(alice));
+      const [entry] = await auditOf(app, { event: "account.changed", userId: alice.id });
+      expect(entry).toMatchObject({ actorId: alice.id, data: { fields: ["email"] } });
+    },
+  );
+
+  it("undoes a move with a link that is too old, or after the address was set right", async () => {
     const moved = async () => {
       const person = await verified();
-      await move(person, mallorys(person));
-      expect((await verify((await mailTo(app, mallorys(person), /address\?/)).token)).status).toBe(
-        204,
-      );
-      return person;
+      const first = `mallory-${emailOf(person)}`;
+      await move(person, first);
+      return { person, first };
     };
-    const [alice, bob, carol] = [await moved(), await moved(), await verified()];
-    const setRight = [
-      [alice, `PUT /api/users/${alice.id}`, admin.token, emailOf(alice), {}],
-      [bob, "PATCH /api/users/me", bob.token, emailOf(bob), { currentPassword: PASSWORD }],
-      // an address that is given up for good is free
-      [carol, "PATCH /api/users/me", carol.token, mallorys(carol), { currentPassword: PASSWORD }],
-    ] as const;
-    for (const [person, route, token, email, rest] of setRight) {
-      expect((await request(app, route, { token, body: { email, ...rest } })).status).toBe(200);
-      expect(await accountOf(person)).toMatchObject({
-        email,
-        email_verified_at: null,
-        recovery_email: null,
-        recovery_until: null,
-      });
-    }
-    const { text } = await mailTo(app, emailOf(carol), /changed/);
-    expect(text).not.toContain("three days");
-    for (const address of [mallorys(alice), mallorys(bob), emailOf(carol)])
-      await forget({ email: address });
-    await linkFor(alice);
-    for (const address of [mallorys(alice), mallorys(bob), emailOf(carol)])
-      expect(mailsTo(app, address).some(({ subject }) => /new password/.test(subject))).toBe(false);
-    expect((await move(await register(app), emailOf(carol))).status).toBe(200);
-  });
-
-  it("moves the address for good with a guessed password: it stays, and the guesses are limited", async () => {
-    const alice = await verified();
-    const before = await accountOf(alice);
-    const body = { email: `mallory-${emailOf(alice)}`, currentPassword: "a wrong guess" };
-    const guess = () => request(app, "PATCH /api/users/me", { token: alice.token, body });
-    for (let n = 0; n < 10; n += 1) expect((await guess()).body.type).toBe("InvalidCredentials");
-    expect((await guess()).body.type).toBe("TooManyRequests");
-    const alone = { username: "changed", currentPassword: PASSWORD };
-    const { body: refused } = await request(app, "PATCH /api/users/me", {
-      token: alice.token,
-      body: alone,
-    });
-    expect(refused.type).toBe("VALIDATION_ERROR");
-    expect(await accountOf(alice)).toEqual(before);
-    const [entry] = await auditOf(app, { event: "login.failed", userId: alice.id });
-    expect(entry).toMatchObject({ subjectId: alice.id, data: { reason: "password" } });
-  });
-
-  it("has taken an address before a link to it, which is three days old by then, is used", async () => {
-    const alice = await verified();
-    await move(alice, `mallory-${emailOf(alice)}`);
-    const token = await linkFor(alice);
+    const [one, two, three] = [await moved(), await moved(), await moved()];
+    const mailed = await mailTo(app, emailOf(one.person), /address was changed/);
     await usersService()
-      .db.updateTable("accounts")
-      .set({ recovery_until: new Date() })
-      .where("id", "=", alice.id)
+      .db.updateTable("links")
+      .set({ expires_at: new Date(Date.now() - 1) })
+      .where("account_id", "=", one.person.id)
       .execute();
-    // what the link was mailed to counts, not where one would go now
-    const bob = await register(app);
-    expect((await move(bob, emailOf(alice))).status).toBe(200);
+    expect((await restore(mailed.token)).body.type).toBe("LinkInvalid");
+    // the owner moves back, or an administrator does it
+    await move(two.person, emailOf(two.person));
+    const route = `PUT /api/users/${three.person.id}`;
+    const body = { email: emailOf(three.person) };
+    expect((await request(app, route, { token: admin.token, body })).status).toBe(200);
+    for (const { person, first } of [two, three]) {
+      const { token } = await mailTo(app, emailOf(person), /address was changed/);
+      expect((await restore(token)).body.type).toBe("LinkInvalid");
+      // nor can whoever reads the other address undo that
+      expect((await mailTo(app, first, /address was changed/)).token).toBeUndefined();
+    }
+    for (const { person } of [two, three])
+      expect((await accountOf(person)).email).toBe(emailOf(person));
+  });
+
+  it("learns whose address is registered neither by registering nor by moving, and gets none of it", async () => {
+    const [alice, mallory] = [await verified(), await register(app)];
+    const email = emailOf(alice);
+    const before = await accountOf(alice);
+    const squatter = `by-${mallory.username}`;
+    const signUp = (username: string, address: string) =>
+      request(app, "POST /api/auth/register", {
+        body: { username, email: address, password: PASSWORD },
+      });
+    const shapeOf = ({ status, body }: { status: number; body: object }) => [
+      status,
+      Object.keys(body),
+    ];
+    const known = await signUp(squatter, email.toUpperCase());
+    const unknown = await signUp(`not-${squatter}`, `not-${email}`);
+    expect(known.status).toBe(201);
+    expect(shapeOf(known)).toEqual(shapeOf(unknown));
+    const moves = [
+      await move(mallory, email),
+      await move(alice, `moved-${mallory.username}@x.org`),
+    ];
+    expect(shapeOf(moves[0]!)).toEqual(shapeOf(moves[1]!));
+    // undone, for what follows
+    await move(alice, email);
+    await usersService().accounts.change(alice.id, () => ({ emailVerified: true }));
+    // the owner is told by mail, and gets no link
+    const told = await mailTo(app, email, /already have an account/);
+    expect(told.text).toContain(alice.username);
+    expect(told.url).toBeUndefined();
+    // login and links are the owner's
+    expect((await login(app, email, PASSWORD)).id).toBe(alice.id);
+    await linkFor(alice);
+    expect((await usersService().accounts.findByEmail(email))?.id).toBe(alice.id);
+    expect((await accountOf(alice)).email).toBe(before.email);
+    // staff, who may read addresses, are told
+    const body = { username: `staff-${squatter}`, email, password: PASSWORD };
+    const { id } = await register(app);
+    for (const answer of [
+      await request(app, "POST /api/users", { token: admin.token, body }),
+      await request(app, `PUT /api/users/${id}`, { token: admin.token, body: { email } }),
+    ])
+      expect([answer.status, answer.body.data]).toEqual([409, [{ field: "email", type: "taken" }]]);
+  });
+
+  it("claims an address before its owner does: who verifies it has it, and other claims end", async () => {
+    const email = `contested-${randomBytes(4).toString("hex")}@example.com`;
+    const claim = async (username: string) => {
+      const body = { username: `${username}-${randomBytes(4).toString("hex")}`, email };
+      const answer = await request(app, "POST /api/auth/register", {
+        body: { ...body, password: PASSWORD },
+      });
+      return { id: answer.body.user.id, token: answer.body.access_token } as Person;
+    };
+    const mallory = await claim("mallory");
+    const { token: mallorys } = await mailTo(app, email, /address\?/);
+    const alice = await claim("alice");
+    const links = await mailTo(app, email, /address\?/, 2);
+    expect((await verify(links.token)).status).toBe(204);
+    expect((await verify(mallorys)).body.type).toBe("LinkInvalid");
+    const [hers, theirs] = [await accountOf(alice), await accountOf(mallory)];
+    expect([hers.email_verified_at, theirs.email_verified_at]).toEqual([expect.any(Date), null]);
+    const resend = "POST /api/auth/verify-email/resend";
+    expect((await request(app, resend, { token: mallory.token })).status).toBe(202);
+    await mailTo(app, email, /already have an account/);
+    expect(mailsTo(app, email).filter(({ subject }) => /address\?/.test(subject))).toHaveLength(2);
+  });
+
+  it("squats on an address, with a second factor: its owner's reset ends all of that", async () => {
+    const squatted = await registerWithFactor(app);
+    const token = await linkFor(squatted);
     expect((await reset(token, "the owner's horse")).status).toBe(204);
-    expect(await canLogin(alice.username, "the owner's horse")).toBe(true);
-    expect(await accountOf(alice)).toMatchObject({
-      email: `mallory-${emailOf(alice)}`,
-      email_verified_at: null,
+    expect(await canLogin(emailOf(squatted), "the owner's horse")).toBe(true);
+    expect(await faultOf(app, squatted.token)).toBe("AccessTokenRevoked");
+    for (const otp of squatted.codes.slice(0, 2)) {
+      const { body } = await request(app, "POST /api/auth/login", {
+        body: { username: squatted.username, password: PASSWORD, otp },
+      });
+      expect(body.type).toBe("InvalidCredentials");
+    }
+    const [entry] = await auditOf(app, { event: "second-factor.disabled", userId: squatted.id });
+    expect(entry).toMatchObject({ subjectId: squatted.id });
+  });
+
+  it("resets the password of a verified account by its mail: the second factor stays", async () => {
+    const alice = await registerWithFactor(app);
+    await verify((await mailTo(app, emailOf(alice), /address\?/)).token);
+    expect((await reset(await linkFor(alice))).status).toBe(204);
+    const { body } = await request(app, "POST /api/auth/login", {
+      body: { username: alice.username, password: NEW_PASSWORD },
     });
-    expect((await accountOf(bob)).email).toBe(emailOf(alice));
+    expect(body.type).toBe("SecondFactorRequired");
+  });
+
+  it("leaves accounts behind that they cannot verify: these are removed after a week, others are not", async () => {
+    const [squatter, proved] = [await register(app), await verified()];
+    const made = await request(app, "POST /api/users", {
+      token: admin.token,
+      body: {
+        username: `made-${squatter.username}`,
+        email: "made@example.com",
+        password: PASSWORD,
+      },
+    });
+    const { expires_at } = await accountOf(squatter);
+    expect(expires_at!.getTime() - Date.now()).toBeGreaterThan(6.9 * 86_400_000);
+    const users = usersService();
+    await users.removeExpired();
+    expect(await accountOf(squatter)).toBeDefined();
+    for (const { id } of [proved, made.body, admin])
+      expect((await accountOf({ id } as Person)).expires_at).toBeNull();
+    const removed = vi.spyOn(users.accounts, "remove");
+    await users.db
+      .updateTable("accounts")
+      .set({ expires_at: new Date(Date.now() - 1) })
+      .where("id", "=", squatter.id)
+      .execute();
+    // as two nodes would, at once
+    await Promise.all([users.removeExpired(), users.removeExpired()]);
+    expect(removed.mock.calls.map(([id]) => id)).not.toContain(proved.id);
+    removed.mockRestore();
+    expect(await accountOf(squatter)).toBeUndefined();
+    await expect.poll(() => faultOf(app, squatter.token)).toBe("AccessTokenRevoked");
+    const [entry] = await auditOf(app, { event: "account.removed", userId: squatter.id });
+    expect(entry).toMatchObject({ subject: squatter.username });
   });
 
   it("is signing in with the old password while it is changed: gets no session", async () => {

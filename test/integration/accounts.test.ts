@@ -198,7 +198,7 @@ describe.skipIf(isMissing)("accounts", () => {
 
     const changed = await request(app, "PATCH /api/users/me", {
       token,
-      body: { email: `${username}@example.org` },
+      body: { email: `${username}@example.org`, currentPassword: PASSWORD },
     });
     expect(changed.body.email).toBe(`${username}@example.org`);
   });

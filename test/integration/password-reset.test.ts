@@ -114,7 +114,7 @@ describe.skipIf(isMissing)("passwords", () => {
     const { token: older } = await linkFor(alice);
     const { token: newer } = await linkFor(alice, 2);
     expect((await reset(older!)).body.type).toBe("LinkInvalid");
-    const body = { email: `${alice.username}@example.org` };
+    const body = { email: `${alice.username}@example.org`, currentPassword: PASSWORD };
     await request(app, "PATCH /api/users/me", { token: alice.token, body });
     expect((await reset(newer!)).body.type).toBe("LinkInvalid");
     expect(await tryLogin(alice.username, PASSWORD)).toBe(200);

@@ -1,0 +1,27 @@
+import { type Kysely, sql } from "kysely";
+
+export async function up(db: Kysely<never>): Promise<void> {
+  // an address belongs to the account that has verified it; anybody may claim it until then
+  await sql`drop index users.accounts_email`.execute(db);
+  await db.schema
+    .createIndex("accounts_email")
+    .on("accounts")
+    .expression(sql`lower(email)`)
+    .execute();
+  await sql`
+    create unique index accounts_email_verified on users.accounts (lower(email))
+    where email_verified_at is not null`.execute(db);
+
+  // the link in the mail to the old address replaces the address that links went to for a while
+  await sql`drop index users.accounts_recovery_email`.execute(db);
+  await db.schema
+    .alterTable("accounts")
+    .dropColumn("recovery_email")
+    .dropColumn("recovery_until")
+    .execute();
+  await db.schema
+    .alterTable("links")
+    .addColumn("restores_email", "text")
+    .addColumn("restores_verified", "boolean")
+    .execute();
+}
