@@ -5,6 +5,7 @@ import { tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
 import type { Login } from "./login.ts";
 import type { MailLimits } from "./mail-limits.ts";
+import { mustNotBeReserved } from "./reserved-names.ts";
 import type { contract } from "./users.contract.ts";
 import type { UsersRepository } from "./users.repository.ts";
 import { toUser } from "./viewing.ts";
@@ -33,6 +34,8 @@ export function profileActions(
       const { version, currentPassword, otp, ...changes } = ctx.params;
       const account = found(await accounts.find(user.sub));
       mustBeVersion(account, version);
+      if (changes.username !== undefined && changes.username !== account.username)
+        mustNotBeReserved(changes.username, user);
       const isMove = changes.email !== undefined && changes.email !== account.email;
       if (isMove) {
         if (currentPassword === undefined) throw withoutPassword();

@@ -32,6 +32,7 @@ import { type Credentials, Login, type LoginContext, refuseGone } from "./login.
 import { managementActions } from "./management.actions.ts";
 import { passwordActions } from "./password.actions.ts";
 import { profileActions } from "./profile.actions.ts";
+import { mustNotBeReserved } from "./reserved-names.ts";
 import { permissionsOfRoles } from "./roles.ts";
 import { secondFactorActions } from "./second-factor.actions.ts";
 import { type SecondFactorDatabase, SecondFactorRepository } from "./second-factor.repository.ts";
@@ -98,6 +99,7 @@ export default class UsersService extends Service {
             register: async (ctx, once) => {
               // is it there? An account without a session would keep its owner from trying again
               await ctx.call("auth.jwks");
+              mustNotBeReserved(ctx.params.username);
               const registered = await once(async () => {
                 const address = limitKeyOf(ctx.meta.client?.address ?? "");
                 const { username } = ctx.params;

@@ -329,6 +329,26 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     expect(entry).toMatchObject({ subject: squatter.username });
   });
 
+  it.each(["administrator", "Admin1strator", "r00t", "s.u-p_p.o.r.t", "SYSTEM", "rnoderator"])(
+    "takes the name %s, which looks like the operator's",
+    async (username) => {
+      const mallory = await register(app);
+      const reserved = [{ field: "username", type: "reserved" }];
+      const answers = [
+        await request(app, "POST /api/auth/register", {
+          body: { username, email: `x-${emailOf(mallory)}`, password: PASSWORD },
+        }),
+        await request(app, "PATCH /api/users/me", { token: mallory.token, body: { username } }),
+      ];
+      for (const { status, body } of answers)
+        expect([status, body.type, body.data]).toEqual([409, "Conflict", reserved]);
+      expect(await usersService().accounts.findByLogin(username)).toBeUndefined();
+      const route = `PUT /api/users/${mallory.id}`;
+      const given = await request(app, route, { token: admin.token, body: { username } });
+      expect(given.body.username).toBe(username);
+    },
+  );
+
   it("is signing in with the old password while it is changed: gets no session", async () => {
     const alice = await register(app);
     const users = app.service("users") as unknown as UsersService;
