@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import type { Caller } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
+import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 import { implement } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./chat.contract.ts";
@@ -47,9 +48,10 @@ export default class ChatService extends Service {
               return { items, nextCursor: last ? String(last.seq) : null };
             },
 
-            send: (ctx) => {
+            send: async (ctx) => {
               const { id, text, clientId = null } = ctx.params;
-              const { sub, username } = ctx.locals.user;
+              const { sub } = ctx.locals.user;
+              const username = await nameOf(ctx, ctx.locals.user);
               return say(ctx, { roomId: id, userId: sub, username, text, clientId });
             },
 
@@ -84,5 +86,18 @@ export default class ChatService extends Service {
         },
       ),
     );
+  }
+}
+
+/** A user's name now, which may be free for others as the access token has it; of others than users, the token's. */
+async function nameOf(
+  ctx: Caller,
+  { sub, username }: Pick<AccessTokenClaims, "sub" | "username">,
+): Promise<string> {
+  try {
+    return (await ctx.call("users.name", { id: sub })).username;
+  } catch (error) {
+    if (error instanceof CitadelError && error.type === "NotFound") return username;
+    throw error;
   }
 }

@@ -471,6 +471,13 @@ export const contract = defineContract({
       params: { $$strict: true, ...PAGE_PARAMS },
       result: pageOf({ type: "object", props: { id: "uuid", username: "string" } }),
     },
+    name: {
+      description: "A user's name now. An access token may have an older one.",
+      restricted: ["chat"],
+      auth: "none",
+      params: { $$strict: true, id: "uuid" },
+      result: { type: "object", props: { username: "string" } },
+    },
     identity: {
       description: "What an access token says of a user.",
       restricted: ["auth"],

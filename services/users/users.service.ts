@@ -183,6 +183,11 @@ export default class UsersService extends Service {
 
             list: (ctx) => this.accounts.list(ctx.params, ({ id, username }) => ({ id, username })),
 
+            name: async (ctx) => {
+              const { username } = found(await this.accounts.find(ctx.params.id));
+              return { username };
+            },
+
             identity: async (ctx) => {
               const { id, username, email, roles, subject_type } = found(
                 await this.accounts.find(ctx.params.id),

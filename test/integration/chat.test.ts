@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Socket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { administrator, type Person, register, request } from "../helpers/http.ts";
+import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
 import { collect, connect, next } from "../helpers/socket.ts";
 
 describe.skipIf(isMissing)("the lobby", () => {
@@ -46,6 +46,30 @@ describe.skipIf(isMissing)("the lobby", () => {
       { token: bob.token },
     );
     expect(body.items[0]).toEqual(ack.data);
+  });
+
+  it("has a renamed user's messages under the new name, from an older token, too", async () => {
+    const carol = await register(app, "carol");
+    const socket = await connect(app, carol.token);
+    const username = `${carol.username}-2`;
+    const renamed = await request(app, "PATCH /api/users/me", {
+      token: carol.token,
+      body: { username },
+    });
+    expect(renamed.status).toBe(200);
+    // somebody else may have the old name now
+    const { body: other } = await request(app, "POST /api/auth/register", {
+      body: { username: carol.username, email: `${username}@example.com`, password: PASSWORD },
+    });
+    expect(other.user.username).toBe(carol.username);
+    const ack = await socket.emitWithAck("message", { text: "Hello" });
+    expect(ack.data).toMatchObject({ userId: carol.id, username });
+    const { body } = await request(app, "POST /api/chat/rooms/lobby/messages", {
+      token: carol.token,
+      body: { text: "Hello", clientId: randomUUID() },
+    });
+    expect(body).toMatchObject({ userId: carol.id, username });
+    socket.close();
   });
 
   it("hands a message that came over HTTP to the sockets", async () => {
