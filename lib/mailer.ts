@@ -45,6 +45,7 @@ export const mailFolder = ({ dataDir }: Pick<Config, "dataDir">): string => join
  */
 export class Mailer {
   readonly #deliver: (mail: Mail) => Promise<unknown>;
+  readonly #compose: (mail: Mail) => Promise<unknown>;
   readonly #disconnect: () => void;
   readonly #log: MailLog;
   readonly #delays: readonly number[];
@@ -55,6 +56,8 @@ export class Mailer {
     const defaults = { from, headers: { "Auto-Submitted": "auto-generated" } };
     const transport = smtpUrl ? smtp(smtpUrl, defaults) : files(folder, defaults, log);
     this.#deliver = transport.deliver;
+    const composer = createTransport({ streamTransport: true, buffer: true, ...CLOSED }, defaults);
+    this.#compose = (mail) => composer.sendMail(toMessage(mail));
     this.#disconnect = transport.close;
     this.#log = log;
     this.#delays = delays;
@@ -67,6 +70,12 @@ export class Mailer {
     if (this.#background.size >= CAPACITY)
       return this.#log.error({}, "A mail was dropped: too many wait for their delivery.");
     this.#background.run(() => this.#insist(mail));
+  }
+
+  /** Composes a mail as `send` does and sends nothing, so that the work tells nothing. */
+  rehearse(mail: Mail): void {
+    if (this.#background.size < CAPACITY)
+      this.#background.run(async () => void (await this.#compose(mail)));
   }
 
   /** Tries once more what waits, for at most `patience` milliseconds, and ends the connections. */

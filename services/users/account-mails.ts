@@ -1,7 +1,9 @@
+import { randomUUID } from "node:crypto";
 import { Background } from "../../lib/background.ts";
 import type { Config } from "../../lib/config.ts";
+import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
 import { type Mail, Mailer, mailFolder, type MailLog } from "../../lib/mailer.ts";
-import type { LinkPurpose } from "./links.repository.ts";
+import type { LinkPurpose, MailedLink } from "./links.repository.ts";
 import {
   addressClaimed,
   emailReplaced,
@@ -48,16 +50,20 @@ export class AccountMails {
    *
    * @returns was it made? An account gets but a few of them in an hour
    */
-  async sendLink(
-    account: Account,
-    purpose: Exclude<LinkPurpose, "restore-email">,
-  ): Promise<boolean> {
+  async sendLink(account: Account, purpose: MailedLink): Promise<boolean> {
     const token = await this.#accounts.makeLink(account.id, purpose);
     const holder = await this.#accounts.findHolder(account);
     if (token === undefined) return false;
     const mail = holder ? addressClaimed(holder.username) : this.#linkMail(purpose, token);
     this.#mailer.send({ to: holder?.email ?? account.email, ...mail });
     return true;
+  }
+
+  /** Does the work of `sendLink` for an address that nobody has, and sends nothing. */
+  async rehearseLink(email: string, purpose: MailedLink): Promise<void> {
+    await this.#accounts.rehearseLink(purpose);
+    await this.#accounts.findHolder({ id: randomUUID(), email });
+    this.#mailer.rehearse({ to: email, ...this.#linkMail(purpose, makeOpaqueToken()) });
   }
 
   #linkMail(purpose: LinkPurpose, token: string): Omit<Mail, "to"> {

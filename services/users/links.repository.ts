@@ -4,6 +4,9 @@ import { hashOfToken, makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
 /** What a link in a mail is good for. */
 export type LinkPurpose = "reset-password" | "verify-email" | "restore-email";
 
+/** What a link is good for that is mailed to the account's address. */
+export type MailedLink = Exclude<LinkPurpose, "restore-email">;
+
 interface Links {
   hash: string;
   account_id: string;
@@ -53,10 +56,7 @@ export class LinksRepository {
    *
    * @returns its token, which is stored nowhere; undefined: the account had enough of them lately
    */
-  async make(
-    accountId: string,
-    purpose: Exclude<LinkPurpose, "restore-email">,
-  ): Promise<string | undefined> {
+  async make(accountId: string, purpose: MailedLink): Promise<string | undefined> {
     const { recent } = await this.#db
       .selectFrom("links")
       .select(({ fn }) => fn.countAll<string>().as("recent"))

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
+import { Mailer } from "../../lib/mailer.ts";
+import { LinksRepository } from "../../services/users/links.repository.ts";
 import { UsersRepository } from "../../services/users/users.repository.ts";
 import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
@@ -476,6 +478,34 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
       findByEmail.mockRestore();
     }
     await mailTo(app, emailOf(alice), /new password/);
+  });
+
+  it("learns nothing by the work that asking for a link causes: it is the same for everybody", async () => {
+    const alice = await register(app);
+    await mailTo(app, emailOf(alice), /address\?/);
+    const make = vi.spyOn(LinksRepository.prototype, "make");
+    const compose = vi.spyOn(Mailer.prototype, "rehearse");
+    const unknown = `not-${emailOf(alice)}`;
+    const countLinks = async () =>
+      (await usersService().db.selectFrom("links").select("hash").execute()).length;
+    const before = await countLinks();
+    await forget({ email: unknown });
+    await expect.poll(() => compose).toHaveBeenCalledTimes(1);
+    expect(make).toHaveBeenCalledTimes(1);
+    // nothing is left of it
+    expect(await countLinks()).toBe(before);
+    expect(mailsTo(app, unknown)).toEqual([]);
+    for (const count of [1, 2, 3]) {
+      await forget({ email: emailOf(alice) });
+      await mailTo(app, emailOf(alice), /new password/, count);
+    }
+    expect(compose).toHaveBeenCalledTimes(1);
+    // and the same behind the limit of an account
+    await forget({ email: emailOf(alice) });
+    await expect.poll(() => compose).toHaveBeenCalledTimes(2);
+    expect(await countLinks()).toBe(before + 3);
+    make.mockRestore();
+    compose.mockRestore();
   });
 
   it("names a host where the link is to lead", async () => {

@@ -24,4 +24,8 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("restores_email", "text")
     .addColumn("restores_verified", "boolean")
     .execute();
+  // a link is rehearsed for accounts that do not exist (UsersRepository.rehearseLink)
+  await sql`
+    alter table users.links alter constraint links_account_id_fkey
+    deferrable initially immediate`.execute(db);
 }
