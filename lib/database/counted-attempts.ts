@@ -6,6 +6,7 @@ import {
 } from "rate-limiter-flexible";
 import type { AnyDatabase } from "./database.ts";
 import { CitadelError } from "../errors.ts";
+import { NETWORK_FACTORS, networkKeysOf } from "../network/address.ts";
 
 /** How often something may happen, for each key. */
 export interface Limit {
@@ -70,5 +71,66 @@ export async function reserve(limiter: RateLimiterAbstract, key: string): Promis
     await limiter.reward(key);
     const retryAfter = Math.max(1, Math.ceil(error.msBeforeNext / 1000));
     throw new CitadelError("TooManyRequests", { data: { retryAfter } });
+  }
+}
+
+/**
+ * All of these, in their order, or none.
+ *
+ * @throws CitadelError TooManyRequests, where one of them does
+ */
+export async function reserveAll(
+  reservations: Iterable<() => Promise<Reservation>>,
+): Promise<Reservation> {
+  const reserved: Reservation[] = [];
+  const release = async () => void (await Promise.all(reserved.map((one) => one.release())));
+  try {
+    for (const one of reservations) reserved.push(await one());
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { release };
+}
+
+/** A limit for each network that an address belongs to: the wider it is, the higher the limit. */
+export class AddressLimit {
+  readonly #limiters: ReadonlyMap<number, RateLimiterAbstract>;
+
+  constructor(store: LimitStore, name: string, { points, duration }: Limit) {
+    this.#limiters = new Map(
+      NETWORK_FACTORS.map((factor) => [
+        factor,
+        makeLimiter(store, name, { points: Math.floor(points * factor), duration }),
+      ]),
+    );
+  }
+
+  /**
+   * Counts one up front.
+   *
+   * @param toKey what a network counts as
+   * @throws CitadelError TooManyRequests with `retryAfter`, in seconds; this one then does not count
+   */
+  async reserve(address: string, toKey = (network: string) => network): Promise<Reservation> {
+    return reserveAll(
+      this.#each(address).map(
+        ([limiter, network]) =>
+          () =>
+            reserve(limiter, toKey(network)),
+      ),
+    );
+  }
+
+  /** Forgets what was counted. */
+  async forget(address: string, toKey = (network: string) => network): Promise<void> {
+    for (const [limiter, network] of this.#each(address)) await limiter.delete(toKey(network));
+  }
+
+  #each(address: string): (readonly [RateLimiterAbstract, string])[] {
+    return networkKeysOf(address).flatMap(({ key, factor }) => {
+      const limiter = this.#limiters.get(factor);
+      return limiter ? [[limiter, key] as const] : [];
+    });
   }
 }

@@ -1,13 +1,77 @@
 import ipaddr from "ipaddr.js";
 
-/** How many 16-bit groups of an IPv6 address name a network: /64 is what one subscriber gets. */
-const NETWORK_GROUPS = 4;
-
-/** What limits count an address by: IPv4 as it is, also where it came mapped into IPv6; IPv6 by its /64. */
-export function limitKeyOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address;
-  const parsed = ipaddr.process(address);
-  if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString();
-  const groups = parsed.parts.map((group, at) => (at < NETWORK_GROUPS ? group : 0));
-  return `${new ipaddr.IPv6(groups).toString()}/64`;
+/** A network that an address belongs to, as limits count it. */
+export interface NetworkKey {
+  readonly key: string;
+  /** How many times the limit of the narrowest network this one has. */
+  readonly factor: number;
 }
+
+/**
+ * The IPv6 networks that limits count, from narrow to wide. Providers give one customer a /64, a /56 or a /48
+ * (RFC 6177), so that whoever counts a /64 alone counts nothing for a customer with 65,536 of them.
+ */
+const IPV6_NETWORKS = [
+  { prefix: 64, factor: 1 },
+  { prefix: 56, factor: 1.5 },
+  { prefix: 48, factor: 2 },
+] as const;
+
+/** The factors of all networks: a limiter is needed for each. */
+export const NETWORK_FACTORS: readonly number[] = IPV6_NETWORKS.map(({ factor }) => factor);
+
+/** The IPv6 addresses that stand for an IPv4 address, with where it is in their 16 bytes. */
+const EMBEDDED: readonly (readonly [cidr: string, read: (bytes: number[]) => number[]])[] = [
+  // mapped (RFC 4291, 2.5.5.2), translated (RFC 2765), NAT64 (RFC 6052)
+  ["::ffff:0:0/96", (bytes) => bytes.slice(12)],
+  ["::ffff:0:0:0/96", (bytes) => bytes.slice(12)],
+  ["64:ff9b::/96", (bytes) => bytes.slice(12)],
+  // local NAT64 (RFC 8215): a prefix of 48 bits has the address around the ninth byte (RFC 6052, 2.2)
+  [
+    "64:ff9b:1::/48",
+    (bytes) =>
+      bytes.slice(11).some(Boolean)
+        ? bytes.slice(12)
+        : [...bytes.slice(6, 8), ...bytes.slice(9, 11)],
+  ],
+  // 6to4 (RFC 3056), Teredo (RFC 4380, inverted)
+  ["2002::/16", (bytes) => bytes.slice(2, 6)],
+  ["2001::/32", (bytes) => bytes.slice(12).map((byte) => byte ^ 0xff)],
+];
+
+const readers = EMBEDDED.map(([cidr, read]) => ({ network: ipaddr.IPv6.parseCIDR(cidr), read }));
+
+/** The address itself, or the IPv4 address that it stands for. */
+function unwrap(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
+  if (address instanceof ipaddr.IPv4) return address;
+  const reader = readers.find(({ network }) => address.match(network));
+  return reader ? new ipaddr.IPv4(reader.read(address.toByteArray())) : address;
+}
+
+function networkOf(address: ipaddr.IPv6, prefix: number): string {
+  const bytes = address.toByteArray().map((byte, at) => (at < prefix / 8 ? byte : 0));
+  return `${new ipaddr.IPv6(bytes).toString()}/${prefix}`;
+}
+
+/**
+ * What limits count an address by, from narrow to wide: an IPv4 address alone, also where it came inside an IPv6
+ * address; an IPv6 address by its /64, /56 and /48. What is no address counts as it is.
+ */
+export function networkKeysOf(address: string): readonly [NetworkKey, ...NetworkKey[]] {
+  if (!ipaddr.isValid(address)) return [{ key: address, factor: 1 }];
+  const parsed = unwrap(ipaddr.parse(address));
+  if (parsed instanceof ipaddr.IPv4) return [{ key: parsed.toString(), factor: 1 }];
+  const [first, ...wider] = IPV6_NETWORKS;
+  const toKey = ({ prefix, factor }: (typeof IPV6_NETWORKS)[number]): NetworkKey => ({
+    key: networkOf(parsed, prefix),
+    factor,
+  });
+  return [toKey(first), ...wider.map(toKey)];
+}
+
+/** The narrowest network: one subscriber's. */
+export const limitKeyOf = (address: string): string => networkKeysOf(address)[0].key;
+
+/** The widest network that one customer may have: who shares it shares a place in a queue. */
+export const widestKeyOf = (address: string): string =>
+  networkKeysOf(address).at(-1)?.key ?? address;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
-import { CitadelError } from "../errors.ts";
+import { FairQueue, type Place } from "../fair-queue.ts";
 import { checkPassword, MAX_BYTES, type Owner } from "./rules.ts";
 
 /** A hash of nothing that anybody knows, by cost: what an unknown user's password is compared with. */
@@ -13,7 +13,10 @@ const nobody = (cost: number) => NOBODY.replace("XX", String(cost).padStart(2, "
 const costOf = (hash: string) => Number(hash.split("$")[2]);
 
 /** How long something may wait for a thread, in milliseconds; soon after, its request is given up. */
-const PATIENCE = 12_000;
+const TIMEOUT = 12_000;
+
+/** Where those wait of whom no network is known. */
+const SHARED_PLACE: Place = { line: "", isKnown: false };
 
 /** As many wait for a thread as it usually gets done meanwhile. */
 const queueOf = (cost: number) => Math.min(1_000, Math.max(8, 40 * 2 ** (12 - cost)));
@@ -32,6 +35,8 @@ export function comparisons(hash: string | undefined, cost: number): string[] {
 /** Passwords as bcrypt hashes, made in worker threads: one takes a good part of a second. */
 export class Passwords {
   readonly #pool: Piscina;
+  /** Before the pool, whose own queue is first come, first served: one network would keep all others waiting. */
+  readonly #queue: FairQueue;
   readonly #cost: number;
 
   /** @param cost bcrypt's, 2^cost rounds */
@@ -45,8 +50,9 @@ export class Passwords {
       // requests go before passwords
       niceIncrement: 5,
       idleTimeout: 30_000,
-      maxQueue: threads * queueOf(cost),
     });
+    const room = threads * queueOf(cost);
+    this.#queue = new FairQueue({ size: threads, room, timeout: TIMEOUT });
   }
 
   /**
@@ -61,10 +67,19 @@ export class Passwords {
     return this.#hash(password);
   }
 
-  /** Is this the password? Without a hash, or with one of a lower cost, it takes as long. */
-  async matches(password: string, hash: string | undefined): Promise<boolean> {
+  /**
+   * Is this the password? Without a hash, or with one of a lower cost, it takes as long.
+   *
+   * @param place where it waits for a thread
+   * @throws CitadelError TooManyRequests while too many wait
+   */
+  async matches(
+    password: string,
+    hash: string | undefined,
+    place: Place = SHARED_PLACE,
+  ): Promise<boolean> {
     if (Buffer.byteLength(password) > MAX_BYTES) return false;
-    const same = await this.#run("compare", password, comparisons(hash, this.#cost));
+    const same = await this.#run(place, "compare", password, comparisons(hash, this.#cost));
     return same === true && hash !== undefined;
   }
 
@@ -73,25 +88,15 @@ export class Passwords {
     return costOf(hash) < this.#cost ? this.#hash(password) : undefined;
   }
 
-  #hash = async (password: string) => (await this.#run("hash", password, this.#cost)) as string;
+  #hash = async (password: string) =>
+    (await this.#run(SHARED_PLACE, "hash", password, this.#cost)) as string;
 
-  async #run(name: "hash" | "compare", ...input: unknown[]): Promise<unknown> {
-    const until = Date.now() + PATIENCE;
-    const result: unknown = await this.#pool.run([...input, until], { name }).catch(refuseIfFull);
-    if (result === undefined) throw tooMany();
-    return result;
+  async #run(place: Place, name: "hash" | "compare", ...input: unknown[]): Promise<unknown> {
+    return this.#queue.run(place, () => this.#pool.run(input, { name }));
   }
 
   /** Ends the threads. */
   async close(): Promise<void> {
     await this.#pool.close({ force: true });
   }
-}
-
-const tooMany = (cause?: unknown) =>
-  new CitadelError("TooManyRequests", { data: { retryAfter: 5 }, cause });
-
-function refuseIfFull(error: unknown): never {
-  if (error instanceof Error && error.message.includes("queue")) throw tooMany(error);
-  throw error;
 }

@@ -74,7 +74,6 @@ export function logFailure({ logger }: Service, error: unknown, requestID?: stri
 /** moleculer-web's own, replaced: what is not the client's fault is logged, and told to nobody. */
 export const errorMethods = {
   sendError,
-  encodeResponse: (_req: GatewayRequest, _res: GatewayResponse, data: unknown) => textOf(data),
   errorHandler(this: Service, req: GatewayRequest, res: GatewayResponse, given: unknown) {
     const error = isUnreadable(req, given)
       ? new CitadelError("BadRequest", { cause: given })

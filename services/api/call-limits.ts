@@ -1,5 +1,4 @@
 import type { Context } from "moleculer";
-import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Client } from "../../lib/client.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import type { GatewayResponse } from "./gateways.ts";
@@ -30,7 +29,7 @@ export const callLimits =
             .catch(() => undefined);
     for (const standing of [
       user && (await limiter.count("user", user.sub)),
-      writes.has(action) ? await limiter.count("public", limitKeyOf(client.address)) : undefined,
+      writes.has(action) ? await limiter.countAddress("public", client.address) : undefined,
     ]) {
       if (standing) showStanding(res, standing);
       mustBeWithin(standing);
@@ -44,5 +43,5 @@ export async function chargeResponse(
   data: unknown,
 ): Promise<void> {
   const points = pointsOf(data);
-  if (points > 0) await limiter.count("address", limitKeyOf(address), points);
+  if (points > 0) await limiter.countAddress("address", address, points);
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { EventEmitter } from "node:events";
 import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { limitKeyOf } from "../../lib/network/address.ts";
+import { networkKeysOf } from "../../lib/network/address.ts";
 import type { Gateways } from "./gateways.ts";
 import { OpenCounts } from "./open-counts.ts";
 
@@ -31,7 +31,7 @@ const MAX_UNSENT = 4_000_000;
 /** When somebody with too many connections may try again, in seconds. */
 const RETRY_AFTER = 10;
 
-/** Counts the connections of each address. */
+/** Counts the connections of each network that their addresses belong to. */
 export class Connections {
   readonly #open = new OpenCounts();
   readonly #config: Config;
@@ -42,21 +42,24 @@ export class Connections {
 
   /** @throws CitadelError TooManyRequests where a request would open one too many */
   mustHaveRoom(req: IncomingMessage): void {
-    if (isFirst(req) && this.#open.of(this.#keyOf(req)) >= this.#config.maxSockets.address)
-      throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
+    if (!isFirst(req)) return;
+    const { address } = this.#config.maxSockets;
+    for (const { key, factor } of this.#keysOf(req))
+      if (this.#open.of(key) >= Math.floor(address * factor))
+        throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
   }
 
   /** Bounds what is opened from now on. */
   bound({ engine }: Gateways["io"]): void {
     engine.on("connection", (connection: Connection) => {
-      this.#open.add(this.#keyOf(connection.request), connection);
+      for (const { key } of this.#keysOf(connection.request)) this.#open.add(key, connection);
       boundPackets(connection, this.#config.rateLimits.socket);
       boundUnsent(connection);
     });
   }
 
-  #keyOf(req: IncomingMessage): string {
-    return limitKeyOf(this.#config.trustedProxies.addressOf(req));
+  #keysOf(req: IncomingMessage) {
+    return networkKeysOf(this.#config.trustedProxies.addressOf(req));
   }
 }
 

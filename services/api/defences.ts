@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
-import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
+import { widestKeyOf } from "../../lib/network/address.ts";
 import { Connections } from "./connections.ts";
 import type { Gateways, GatewayResponse } from "./gateways.ts";
 import { answerRaw, mustFit } from "./http-server.ts";
@@ -28,7 +28,7 @@ export const makeDefence =
   async (req, res) => {
     setSecurityHeaders(trustedProxies, req, res);
     if (isHealthCheck(req)) return mustFit(req);
-    const standing = await limiter.count("address", limitKeyOf(trustedProxies.addressOf(req)));
+    const standing = await limiter.countAddress("address", trustedProxies.addressOf(req));
     if (standing) showStanding(res, standing);
     mustBeWithin(standing);
     mustFit(req);
@@ -46,7 +46,7 @@ export function makeHttpDefence({ trustedProxies }: Config, defend: Defence): De
   return async (req, res) => {
     await defend(req, res);
     if (isHealthCheck(req)) return;
-    const key = limitKeyOf(trustedProxies.addressOf(req));
+    const key = widestKeyOf(trustedProxies.addressOf(req));
     // a refusal is a response, too, and may stay unread
     pending.add(key, res);
     if (pending.of(key) > MAX_PENDING)

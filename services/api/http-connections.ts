@@ -2,7 +2,7 @@ import { type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Config } from "../../lib/config.ts";
-import { limitKeyOf } from "../../lib/network/address.ts";
+import { widestKeyOf } from "../../lib/network/address.ts";
 
 /** The TCP connections of the gateway, and the responses that each of them still has to send. */
 
@@ -94,7 +94,7 @@ export class HttpConnections {
   /** The client address; undefined for a proxy of ours, whose connections carry the requests of many clients. */
   #keyOf({ remoteAddress = "" }: Socket): string | undefined {
     const isProxy = this.#config.trustedProxies.includes(remoteAddress);
-    return isProxy ? undefined : limitKeyOf(remoteAddress);
+    return isProxy ? undefined : widestKeyOf(remoteAddress);
   }
 
   /**

@@ -2,7 +2,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Service } from "moleculer";
 import { configOf } from "../../lib/attachment.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { limitKeyOf } from "../../lib/network/address.ts";
 import { toPublicError } from "../../lib/public-error.ts";
 import { auditRefusal } from "../../middlewares/audit.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
@@ -127,7 +126,7 @@ export async function authorize(service: Service, socket: Socket, limiter: Limit
   try {
     if (!isAllowed(socket.request, config)) throw new CitadelError("OriginNotAllowed");
     // one connection may try as often as it likes
-    mustBeWithin(await limiter.count("address", limitKeyOf(client.address)));
+    mustBeWithin(await limiter.countAddress("address", client.address));
     await identify(service, socket, mustBeToken(tokenOfHandshake(socket, config)));
     await socket.join(roomOf("lobby"));
     await joinUser(service, socket);

@@ -1,10 +1,14 @@
 import { createHash, randomUUID } from "node:crypto";
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { CitadelError } from "../../lib/errors.ts";
+import { networkKeysOf } from "../../lib/network/address.ts";
 import type { RateLimit, RateLimits } from "../../lib/network/rate-limit.ts";
 import type { GatewayResponse } from "./gateways.ts";
 
 export type LimitName = keyof RateLimits;
+
+/** What is counted for each network of an address. */
+type OfAddress = "address" | "public";
 
 /** What is counted at one gateway only: a socket is nowhere else. */
 type Local = "socket";
@@ -44,14 +48,16 @@ class Counter {
     this.#counts = new RateLimiterMemory({ points: limit.points, duration: limit.seconds });
   }
 
-  async add(key: string, points: number): Promise<Standing> {
+  /** @param factor how many times the limit this key has */
+  async add(key: string, points: number, factor = 1): Promise<Standing> {
     const place = await this.#placeOf(key);
     const { consumedPoints, msBeforeNext, isFirstInDuration } = await this.#counts.penalty(
       place,
       points,
     );
     if (isFirstInDuration) this.#newcomers++;
-    return { limit: this.limit, consumed: consumedPoints, reset: Math.ceil(msBeforeNext / 1000) };
+    const limit = { ...this.limit, points: Math.floor(this.limit.points * factor) };
+    return { limit, consumed: consumedPoints, reset: Math.ceil(msBeforeNext / 1000) };
   }
 
   async #placeOf(key: string): Promise<string> {
@@ -85,14 +91,38 @@ export class Limiter {
     this.#untold = isShared ? new Map() : undefined;
   }
 
-  /** Counts points of somebody's. @returns undefined where there is no limit */
-  async count(limit: LimitName, of: string, points = 1): Promise<Standing | undefined> {
+  /** Counts one more of a user or a socket. @returns undefined where there is no limit */
+  async count(limit: Exclude<LimitName, OfAddress>, of: string): Promise<Standing | undefined> {
+    return this.#count(limit, of, { points: 1, factor: 1 });
+  }
+
+  /**
+   * Counts points of an address, for each network that it belongs to. What exceeds the limit of one network
+   * does not count for the wider ones, whose others would be refused for it.
+   *
+   * @returns of several standings the one of which least is left; undefined where there is no limit
+   */
+  async countAddress(limit: OfAddress, address: string, points = 1): Promise<Standing | undefined> {
+    let tightest: Standing | undefined;
+    for (const { key, factor } of networkKeysOf(address)) {
+      const standing = await this.#count(limit, key, { points, factor });
+      if (!standing || isExceeded(standing)) return standing;
+      if (!tightest || leftOf(standing) < leftOf(tightest)) tightest = standing;
+    }
+    return tightest;
+  }
+
+  async #count(
+    limit: LimitName,
+    of: string,
+    { points, factor }: { points: number; factor: number },
+  ): Promise<Standing | undefined> {
     const counter = this.#counters.get(limit);
     if (!counter) return undefined;
     const digest = createHash("sha256").update(`${limit} ${of}`).digest("base64url");
     const key = digest.slice(0, KEY_LENGTH);
     if (limit !== "socket") this.#remember({ limit, key, points });
-    return counter.add(key, points);
+    return counter.add(key, points, factor);
   }
 
   #remember(consumed: Consumed): void {
@@ -116,9 +146,12 @@ export class Limiter {
   }
 }
 
+const leftOf = ({ limit, consumed }: Standing) => limit.points - consumed;
+const isExceeded = (standing: Standing) => leftOf(standing) < 0;
+
 /** @throws CitadelError TooManyRequests, which says when to come again */
 export function mustBeWithin(standing: Standing | undefined): void {
-  if (standing && standing.consumed > standing.limit.points)
+  if (standing && isExceeded(standing))
     throw new CitadelError("TooManyRequests", { data: { retryAfter: standing.reset } });
 }
 
@@ -128,12 +161,13 @@ export function mustBeWithin(standing: Standing | undefined): void {
  */
 export function showStanding(
   res: Pick<GatewayResponse, "getHeader" | "setHeader">,
-  { limit, consumed, reset }: Standing,
+  standing: Standing,
 ): void {
+  const { limit, reset } = standing;
   const policy = `${limit.points};w=${limit.seconds}`;
   const others = res.getHeader("RateLimit-Policy");
   res.setHeader("RateLimit-Policy", others === undefined ? policy : `${String(others)}, ${policy}`);
-  const remaining = Math.max(0, limit.points - consumed);
+  const remaining = Math.max(0, leftOf(standing));
   const shown = res.getHeader("RateLimit-Remaining");
   if (shown !== undefined && Number(shown) <= remaining) return;
   res.setHeader("RateLimit-Limit", limit.points);

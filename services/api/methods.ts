@@ -3,11 +3,12 @@ import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { Service } from "moleculer";
 import type { Config } from "../../lib/config.ts";
 import { CitadelError } from "../../lib/errors.ts";
-import { limitKeyOf } from "../../lib/network/address.ts";
+import { widestKeyOf } from "../../lib/network/address.ts";
 import { compressResponse } from "./compression.ts";
 import { type Defence, makeHttpDefence, MAX_PENDING } from "./defences.ts";
 import { type GatewayRequest, type GatewayResponse, httpGateway } from "./gateways.ts";
 import { makeServer } from "./http-server.ts";
+import { textOf } from "./response-text.ts";
 import { WorkLimits } from "./work-limits.ts";
 import { pathOf } from "./requests.ts";
 
@@ -99,7 +100,7 @@ export const requestMethods = (config: Config, defend: Defence) => {
   const { corsOrigins } = config;
   const defendHttp = makeHttpDefence(config, defend);
   const limits = new WorkLimits(WORK_BOUNDS);
-  const keyOf = (req: IncomingMessage) => limitKeyOf(config.trustedProxies.addressOf(req));
+  const keyOf = (req: IncomingMessage) => widestKeyOf(config.trustedProxies.addressOf(req));
   return {
     createServer(this: Gateway): void {
       this.server ??= makeServer(this.httpHandler, config);
@@ -140,7 +141,7 @@ export const requestMethods = (config: Config, defend: Defence) => {
     },
 
     encodeResponse(req: GatewayRequest, res: GatewayResponse, data: unknown): string {
-      const body = JSON.stringify(data);
+      const body = textOf(data);
       limits.addUnread(keyOf(req), res, body.length);
       return body;
     },

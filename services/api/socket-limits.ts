@@ -1,5 +1,4 @@
 import type { Service } from "moleculer";
-import { limitKeyOf } from "../../lib/network/address.ts";
 import { configOf } from "../../lib/attachment.ts";
 import { loadContracts, publicWrites, routesOf } from "../../lib/contracts.ts";
 import { CitadelError } from "../../lib/errors.ts";
@@ -28,7 +27,7 @@ export function limitEvents(service: Service, socket: Socket, limiter: Limiter):
     mustBeWithin(ofSocket);
     mustBeWithin(await limiter.count("user", userOf(socket) ?? ""));
     if (event === "call" && typeof sent[0] === "string" && PUBLIC_WRITES.has(sent[0]))
-      mustBeWithin(await limiter.count("public", limitKeyOf(address)));
+      mustBeWithin(await limiter.countAddress("public", address));
     // a handler that is not there would never answer
     if (!isClientEvent(event)) throw new CitadelError("NotFound");
     if (!isValueWithinBounds(sent, BOUNDS)) throw new CitadelError("PayloadTooLarge");

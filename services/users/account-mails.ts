@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { Background } from "../../lib/background.ts";
 import type { Config } from "../../lib/config.ts";
+import { type Mail, mailFolder, type MailLog } from "../../lib/mailer.ts";
 import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
-import { type Mail, Mailer, mailFolder, type MailLog } from "../../lib/mailer.ts";
+import { LimitedMailer } from "./limited-mailer.ts";
 import type { LinkPurpose, MailedLink } from "./links.repository.ts";
+import type { MailLimits } from "./mail-limits.ts";
 import {
   addressClaimed,
+  codesGuessed,
   emailReplaced,
   emailRestored,
   LINK_MAILS,
@@ -26,14 +29,14 @@ const PAGES: Readonly<Record<LinkPurpose, string>> = {
 export class AccountMails {
   readonly #accounts: UsersRepository;
   readonly #webUrl: string;
-  readonly #mailer: Mailer;
+  readonly #mailer: LimitedMailer;
   readonly #background: Background;
 
-  constructor(config: Config, accounts: UsersRepository, log: MailLog) {
+  constructor(config: Config, accounts: UsersRepository, log: MailLog, limits: MailLimits) {
     const { smtpUrl, mailFrom: from, webUrl } = config;
     this.#accounts = accounts;
     this.#webUrl = webUrl;
-    this.#mailer = new Mailer({ smtpUrl, from, folder: mailFolder(config), log });
+    this.#mailer = new LimitedMailer({ smtpUrl, from, folder: mailFolder(config), log }, limits);
     this.#background = new Background((error) =>
       log.error({ err: error }, "A mail could not be written."),
     );
@@ -45,22 +48,29 @@ export class AccountMails {
   }
 
   /**
-   * Makes a link and mails it. Where the address is another account's, its owner is told instead, after
-   * the same work: nobody can verify it, and whoever asked cannot tell.
+   * Makes a link and mails it, unless the recipient has had too many: nobody can tell, and an older link still works
+   * then. Where the address is another account's, its owner is told instead, after the same work: nobody can verify
+   * it, and whoever asked cannot tell.
    *
-   * @returns was it made? An account gets but a few of them in an hour
+   * @returns false where the account has had too many links in this hour
    */
   async sendLink(account: Account, purpose: MailedLink): Promise<boolean> {
+    const reservation = await this.#mailer.reserve(purpose, account.email);
+    if (!reservation) return true;
     const token = await this.#accounts.makeLink(account.id, purpose);
     const holder = await this.#accounts.findHolder(account);
-    if (token === undefined) return false;
+    if (token === undefined) {
+      await reservation.release();
+      return false;
+    }
     const mail = holder ? addressClaimed(holder.username) : this.#linkMail(purpose, token);
-    this.#mailer.send({ to: holder?.email ?? account.email, ...mail });
+    this.#mailer.sendReserved({ to: holder?.email ?? account.email, ...mail });
     return true;
   }
 
   /** Does the work of `sendLink` for an address that nobody has, and sends nothing. */
   async rehearseLink(email: string, purpose: MailedLink): Promise<void> {
+    if (!(await this.#mailer.reserve(purpose, email))) return;
     await this.#accounts.rehearseLink(purpose);
     await this.#accounts.findHolder({ id: randomUUID(), email });
     this.#mailer.rehearse({ to: email, ...this.#linkMail(purpose, makeOpaqueToken()) });
@@ -94,6 +104,10 @@ export class AccountMails {
 
   recoveryCodesRenewed(account: Account): void {
     this.#tell(account, recoveryCodesRenewed);
+  }
+
+  codesGuessed(account: Account): void {
+    this.#tell(account, codesGuessed);
   }
 
   /** Tells the old address, which can undo it where there is a token for that, and asks at the new one. */

@@ -1,28 +1,20 @@
 import { createHash } from "node:crypto";
 import { type RateLimiterAbstract, RateLimiterMemory } from "rate-limiter-flexible";
-import { limitKeyOf } from "../../lib/network/address.ts";
 import type { Client } from "../../lib/client.ts";
-import { CitadelError } from "../../lib/errors.ts";
 import {
+  AddressLimit,
   type LimitStore,
   makeLimiter,
   reserve,
+  reserveAll,
   type Reservation,
 } from "../../lib/database/counted-attempts.ts";
+import { CitadelError } from "../../lib/errors.ts";
+import type { Place } from "../../lib/fair-queue.ts";
+import { limitKeyOf, widestKeyOf } from "../../lib/network/address.ts";
 import { Turns } from "../../lib/turns.ts";
+import { LOGIN_LIMITS, type LimitName, limitMessage } from "./guess-limits.ts";
 import type { KnownAddressesRepository } from "./known-addresses.repository.ts";
-
-/** How many failures are allowed. */
-export const LOGIN_LIMITS = {
-  /** Of one account, by one of its names, from one address. */
-  pair: { points: 10, duration: 15 * 60 },
-  /** Of one account, by one of its names, from addresses that it never signed in from. */
-  account: { points: 50, duration: 60 * 60 },
-  /** From one address, whatever the account. */
-  address: { points: 100, duration: 15 * 60 },
-} as const;
-
-export type LimitName = keyof typeof LOGIN_LIMITS;
 
 /** Who is to be proved, and from where. Without a client only the account is limited. */
 export interface Attempt {
@@ -47,7 +39,12 @@ const MAX_WAITING = 200;
 /** An account's id where there is none. */
 const NO_ACCOUNT = "00000000-0000-0000-0000-000000000000";
 
+/** The only key of the limit on all failures. */
+const EVERYWHERE = "all";
+
 const hashOf = (text: string) => createHash("sha256").update(text).digest("base64url");
+
+const accountKeyOf = (id: string, by: "username" | "email") => hashOf(`account ${id} ${by}`);
 
 /**
  * What an attempt counts for. An account's username and e-mail address count apart: whoever uses one up
@@ -56,16 +53,20 @@ const hashOf = (text: string) => createHash("sha256").update(text).digest("base6
 const keyOf = ({ account, login }: Attempt) => {
   const lower = login.toLowerCase();
   if (!account) return hashOf(`name ${lower}`);
-  const by = lower === account.username.toLowerCase() ? "username" : "email";
-  return hashOf(`account ${account.id} ${by}`);
+  return accountKeyOf(account.id, lower === account.username.toLowerCase() ? "username" : "email");
 };
+
+const pairKey = (key: string) => (network: string) => hashOf(`${key} ${network}`);
 
 /**
  * The limits of signing in. Every attempt is counted before the password is looked at, and given back
  * when it was no failure; one that is refused counts nowhere.
  */
 export class LoginLimits {
-  readonly #limiters: Readonly<Record<LimitName, RateLimiterAbstract>>;
+  readonly #pair: AddressLimit;
+  readonly #account: RateLimiterAbstract;
+  readonly #address: AddressLimit;
+  readonly #everywhere: RateLimiterAbstract;
   /** What was told of already; each node tells for itself. */
   readonly #told: Readonly<Record<LimitName, RateLimiterMemory>>;
   readonly #known: KnownAddressesRepository;
@@ -73,54 +74,52 @@ export class LoginLimits {
   readonly #turns = new Turns(LOGIN_LIMITS.pair.points, MAX_WAITING);
 
   constructor(store: LimitStore, known: KnownAddressesRepository) {
-    const each = <T>(make: (name: LimitName) => T): Record<LimitName, T> => ({
-      pair: make("pair"),
-      account: make("account"),
-      address: make("address"),
-    });
-    this.#limiters = each((name) => makeLimiter(store, name, LOGIN_LIMITS[name]));
-    this.#told = each((name) => new RateLimiterMemory({ ...LOGIN_LIMITS[name], points: 1 }));
+    this.#pair = new AddressLimit(store, "pair", LOGIN_LIMITS.pair);
+    this.#account = makeLimiter(store, "account", LOGIN_LIMITS.account);
+    this.#address = new AddressLimit(store, "address", LOGIN_LIMITS.address);
+    this.#everywhere = makeLimiter(store, "everywhere", LOGIN_LIMITS.everywhere);
+    const tellOnce = (name: LimitName) =>
+      new RateLimiterMemory({ ...LOGIN_LIMITS[name], points: 1 });
+    this.#told = {
+      pair: tellOnce("pair"),
+      account: tellOnce("account"),
+      address: tellOnce("address"),
+      everywhere: tellOnce("everywhere"),
+    };
     this.#known = known;
   }
 
   /**
    * Runs `prove` when it is this attempt's turn, and counts it where it ends in a failure.
    *
+   * @param prove is told where its costly work waits
    * @throws CitadelError TooManyRequests with `retryAfter`; `prove` has then not run
    */
-  async run<T>(attempt: Attempt, options: AttemptOptions, prove: () => Promise<T>): Promise<T> {
+  async run<T>(
+    attempt: Attempt,
+    options: AttemptOptions,
+    prove: (place: Place) => Promise<T>,
+  ): Promise<T> {
     const { account, client } = attempt;
     const key = keyOf(attempt);
-    const address = client && limitKeyOf(client.address);
-    return this.#turns.run(`${key} ${address ?? ""}`, async () => {
-      const counted = await this.#count(key, account?.id, address, options.onLimit);
+    const line = client ? widestKeyOf(client.address) : "";
+    return this.#turns.run(`${key} ${line}`, async () => {
+      // asked of nobody's as well: how long it takes tells nothing
+      const isKnown =
+        client !== undefined &&
+        (await this.#known.has(account?.id ?? NO_ACCOUNT, limitKeyOf(client.address)));
+      const counted = await this.#count(key, isKnown, client, options.onLimit);
       let isFailure = false;
       try {
-        return await prove();
+        return await prove({ line, isKnown });
       } catch (error) {
         isFailure = options.isFailure(error);
         throw error;
       } finally {
         if (!isFailure) await counted.release();
+        else if (client && !isKnown) await this.#everywhere.penalty(EVERYWHERE);
       }
     });
-  }
-
-  async #count(
-    key: string,
-    accountId: string | undefined,
-    address: string | undefined,
-    onLimit: (limit: LimitName) => void,
-  ): Promise<Reservation> {
-    if (address === undefined) return this.#reserve([["account", key]], onLimit);
-    // asked of nobody's as well: how long it takes tells nothing
-    const isKnown = await this.#known.has(accountId ?? NO_ACCOUNT, address);
-    const keys = [
-      ["pair", hashOf(`${key} ${address}`)],
-      ...(isKnown ? [] : [["account", key] as const]),
-      ["address", address],
-    ] as const;
-    return this.#reserve(keys, onLimit);
   }
 
   /** Remembers from where somebody has signed in. */
@@ -128,28 +127,67 @@ export class LoginLimits {
     if (client) await this.#known.add(accountId, limitKeyOf(client.address));
   }
 
-  /** All of these, or none. */
-  async #reserve(
-    keys: readonly (readonly [LimitName, string])[],
+  /**
+   * Lets the owner of an account in at once, who has proved by a mailed link to be it: the wrong guesses at this
+   * account from this address are forgotten, and the address is known from now on.
+   */
+  async welcome(accountId: string, client: Client | undefined): Promise<void> {
+    if (!client) return;
+    for (const by of ["username", "email"] as const)
+      await this.#pair.forget(client.address, pairKey(accountKeyOf(accountId, by)));
+    await this.remember(accountId, client);
+  }
+
+  async #count(
+    key: string,
+    isKnown: boolean,
+    client: Client | undefined,
     onLimit: (limit: LimitName) => void,
   ): Promise<Reservation> {
-    const reserved: Reservation[] = [];
-    const release = async () => {
-      for (const one of reserved) await one.release();
-    };
-    for (const [name, key] of keys)
-      try {
-        reserved.push(await reserve(this.#limiters[name], key));
-      } catch (error) {
-        if (error instanceof CitadelError && (await this.#isNew(name, key))) onLimit(name);
-        await release();
-        throw error;
-      }
-    return { release };
+    const counting = (name: LimitName, of: string, count: () => Promise<Reservation>) => () =>
+      count().catch(async (error: unknown) => {
+        if (!(error instanceof CitadelError)) throw error;
+        if (await this.#isNew(name, of)) onLimit(name);
+        throw explained(error, name);
+      });
+    const ofAccount = counting("account", key, () => reserve(this.#account, key));
+    if (!client) return reserveAll([ofAccount]);
+    const { address } = client;
+    if (!isKnown) await counting("everywhere", EVERYWHERE, () => this.#mustNotSpray())();
+    const network = widestKeyOf(address);
+    return reserveAll([
+      counting("pair", `${key} ${network}`, () => this.#pair.reserve(address, pairKey(key))),
+      ...(isKnown ? [] : [ofAccount]),
+      counting("address", network, () => this.#address.reserve(address)),
+    ]);
+  }
+
+  /**
+   * Only failures are counted here, once they are: every login would wait for the one row otherwise.
+   *
+   * @throws CitadelError TooManyRequests
+   */
+  async #mustNotSpray(): Promise<Reservation> {
+    const counted = await this.#everywhere.get(EVERYWHERE);
+    if (counted && counted.consumedPoints >= LOGIN_LIMITS.everywhere.points) {
+      const retryAfter = Math.max(1, Math.ceil(counted.msBeforeNext / 1000));
+      throw new CitadelError("TooManyRequests", { data: { retryAfter } });
+    }
+    return { release: async () => undefined };
   }
 
   async #isNew(name: LimitName, key: string): Promise<boolean> {
     const { consumedPoints } = await this.#told[name].penalty(key);
     return consumedPoints === 1;
   }
+}
+
+/** The same refusal, with what can be done until then. */
+function explained(error: CitadelError, name: LimitName): CitadelError {
+  const { retryAfter } = error.data as { retryAfter: number };
+  return new CitadelError("TooManyRequests", {
+    message: limitMessage(name, retryAfter),
+    data: { retryAfter },
+    cause: error,
+  });
 }

@@ -1,9 +1,11 @@
 import type { ServiceBroker } from "moleculer";
 import type { Client } from "../../lib/client.ts";
 import { CitadelError, type ErrorType } from "../../lib/errors.ts";
+import type { Place } from "../../lib/fair-queue.ts";
 import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { partyOf } from "./account-changes.ts";
+import type { AccountMails } from "./account-mails.ts";
 import type { LoginLimits } from "./login-limits.ts";
 import type { SecondFactor } from "./second-factor.ts";
 import type { Account, UsersRepository } from "./users.repository.ts";
@@ -24,6 +26,7 @@ export interface LoginParts {
   readonly passwords: Passwords;
   readonly limits: LoginLimits;
   readonly secondFactor: SecondFactor;
+  readonly mails: AccountMails;
   readonly warn: (message: string, error: unknown) => void;
 }
 
@@ -68,11 +71,12 @@ export class Login {
   ): Promise<SignedIn> {
     const { accounts, passwords, secondFactor, limits } = this.#parts;
     const account = await accounts.findByLogin(username);
-    const proved = await this.#limited(ctx, { account, login: username }, async () => {
-      const isRight = await passwords.matches(credentials.password, account?.password_hash);
+    const proved = await this.#limited(ctx, { account, login: username }, async (place) => {
+      const { password, otp } = credentials;
+      const isRight = await passwords.matches(password, account?.password_hash, place);
       if (!isRight || !account) throw new CitadelError("InvalidCredentials");
       const hasFactor = await secondFactor.isEnabled(account.id);
-      if (hasFactor) await this.#proveFactor(ctx, account, credentials.otp).catch(refuseGone);
+      if (hasFactor) await this.#proveFactor(ctx, account, otp, place).catch(refuseGone);
       return { account, hasFactor };
     });
     await limits.remember(proved.account.id, ctx.meta.client);
@@ -116,7 +120,7 @@ export class Login {
    * @throws CitadelError InvalidCredentials, TooManyRequests
    */
   async confirmPassword(ctx: LoginContext, account: Account, password: string): Promise<void> {
-    await this.limited(ctx, account, () => this.#matchPassword(account, password));
+    await this.limited(ctx, account, (place) => this.#matchPassword(account, password, place));
   }
 
   /**
@@ -125,9 +129,9 @@ export class Login {
    * @throws CitadelError InvalidCredentials, SecondFactorInvalid, NotFound (no factor), TooManyRequests
    */
   async confirmBoth(ctx: LoginContext, account: Account, { password, otp }: Credentials) {
-    await this.limited(ctx, account, async () => {
-      await this.#matchPassword(account, password);
-      await this.#proveFactor(ctx, account, otp);
+    await this.limited(ctx, account, async (place) => {
+      await this.#matchPassword(account, password, place);
+      await this.#proveFactor(ctx, account, otp, place);
     });
   }
 
@@ -135,14 +139,18 @@ export class Login {
    * Runs what may fail because something was guessed wrong: such failures count, and too many of them
    * keep it from running.
    */
-  async limited<T>(ctx: LoginContext, account: Account, prove: () => Promise<T>): Promise<T> {
+  async limited<T>(
+    ctx: LoginContext,
+    account: Account,
+    prove: (place: Place) => Promise<T>,
+  ): Promise<T> {
     return this.#limited(ctx, { account, login: account.username }, prove);
   }
 
   async #limited<T>(
     ctx: LoginContext,
     { account, login }: { account: Account | undefined; login: string },
-    prove: () => Promise<T>,
+    prove: (place: Place) => Promise<T>,
   ): Promise<T> {
     // an unknown name may be a password, typed into the wrong field
     const subject = account ? partyOf(account) : {};
@@ -160,18 +168,29 @@ export class Login {
     );
   }
 
-  async #matchPassword(account: Account, password: string): Promise<void> {
-    if (!(await this.#parts.passwords.matches(password, account.password_hash)))
+  async #matchPassword(account: Account, password: string, place: Place): Promise<void> {
+    if (!(await this.#parts.passwords.matches(password, account.password_hash, place)))
       throw new CitadelError("InvalidCredentials", { message: "The password is wrong." });
   }
 
-  async #proveFactor(ctx: LoginContext, account: Account, otp: string | undefined): Promise<void> {
+  async #proveFactor(
+    ctx: LoginContext,
+    account: Account,
+    otp: string | undefined,
+    place: Place,
+  ): Promise<void> {
+    const { secondFactor, mails } = this.#parts;
     if (otp === undefined) {
       // no guess, but whoever asks knows the password
       audit(ctx, { event: "second-factor.required", subject: partyOf(account) });
       throw new CitadelError("SecondFactorRequired");
     }
-    const proof = await this.#parts.secondFactor.prove(account.id, otp);
+    const onGuesses = () => {
+      const data = { limit: "second-factor" };
+      audit(ctx, { event: "login.limited", subject: partyOf(account), data });
+      mails.codesGuessed(account);
+    };
+    const proof = await secondFactor.prove(account.id, otp, { place, onGuesses });
     if (proof === "recovery-code")
       audit(ctx, { event: "recovery-code.used", actor: partyOf(account) });
   }

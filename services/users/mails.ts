@@ -109,3 +109,13 @@ export const recoveryCodesRenewed: Content = {
     DOUBT,
   ),
 };
+
+export const codesGuessed: Content = {
+  subject: "Somebody may know your password",
+  text: paragraphs(
+    "Somebody entered the right password for your account and several wrong codes of its second factor.\n" +
+      "They did not get in. Each further wrong code makes the next attempt wait longer.",
+    "If it was you, you can sign in with a recovery code meanwhile.",
+    "If it was not you, set a new password at once ('forgot password' mails you a link).",
+  ),
+};

@@ -5,6 +5,7 @@ import { audit } from "../../middlewares/audit.ts";
 import { found } from "./account-checks.ts";
 import { endingSessions, partyOf, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
+import type { LoginLimits } from "./login-limits.ts";
 import type { MailLimits } from "./mail-limits.ts";
 import type { Login } from "./login.ts";
 import type { contract } from "./users.contract.ts";
@@ -15,6 +16,7 @@ interface Parts {
   readonly accounts: UsersRepository;
   readonly mails: AccountMails;
   readonly mailLimits: MailLimits;
+  readonly limits: LoginLimits;
   readonly login: Login;
   readonly passwords: Passwords;
 }
@@ -59,7 +61,7 @@ export function passwordActions(
     },
 
     resetPassword: async (ctx) => {
-      const { accounts, mails, passwords } = parts();
+      const { accounts, limits, mails, passwords } = parts();
       const { token, newPassword } = ctx.params;
       const userId = await accounts.ownerOfLink(token, "reset-password");
       const owner = found(await accounts.find(userId));
@@ -80,6 +82,7 @@ export function passwordActions(
           audit(ctx, { event: "second-factor.disabled", actor: self, subject: self });
         mails.passwordChanged(after);
       });
+      await limits.welcome(userId, ctx.meta.client);
     },
   };
 }

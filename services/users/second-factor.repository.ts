@@ -1,4 +1,5 @@
-import { type Kysely, type Selectable, sql } from "kysely";
+import { type Generated, type Kysely, type Selectable, sql } from "kysely";
+import { KEYED } from "./recovery-codes.ts";
 
 interface SecondFactors {
   account_id: string;
@@ -8,6 +9,10 @@ interface SecondFactors {
   confirmed_at: Date | null;
   /** The time step of the last code that was accepted. */
   last_step: number | null;
+  /** When the last wrong code is forgotten; each one adds `CODE_LIMITS.forgetAfter`. */
+  guesses_until: Generated<Date | null>;
+  /** No code is looked at before. */
+  retry_at: Generated<Date | null>;
 }
 
 export interface SecondFactorDatabase {
@@ -102,6 +107,40 @@ export class SecondFactorRepository {
       await trx.deleteFrom("recovery_codes").where("account_id", "=", accountId).execute();
       await insertCodes(trx, accountId, hashes);
     });
+  }
+
+  /** Up to `limit` factors whose recovery codes are hashed without a key, by account, after that one. */
+  async listWithUnkeyedCodes(after: string, limit: number): Promise<StoredFactor[]> {
+    return this.#db
+      .selectFrom("second_factors")
+      .selectAll()
+      .where("account_id", "in", (select) =>
+        select
+          .selectFrom("recovery_codes")
+          .select("account_id")
+          .where("hash", "not like", `${KEYED}%`),
+      )
+      .where("account_id", ">", after)
+      .orderBy("account_id")
+      .limit(limit)
+      .execute();
+  }
+
+  /** Replaces the hashes of an account that were made without a key. */
+  async keyCodes(accountId: string, keyed: (hash: string) => string): Promise<void> {
+    const rows = await this.#db
+      .selectFrom("recovery_codes")
+      .select("hash")
+      .where("account_id", "=", accountId)
+      .where("hash", "not like", `${KEYED}%`)
+      .execute();
+    for (const { hash } of rows)
+      await this.#db
+        .updateTable("recovery_codes")
+        .set({ hash: keyed(hash) })
+        .where("account_id", "=", accountId)
+        .where("hash", "=", hash)
+        .execute();
   }
 
   /** The ids of the keys that secrets are encrypted with. */

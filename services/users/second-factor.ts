@@ -1,33 +1,30 @@
-import { createHash, randomInt } from "node:crypto";
+import { createHash } from "node:crypto";
+import type { RateLimiterAbstract } from "rate-limiter-flexible";
 import { generateSecret, generateURI, verifySync } from "otplib";
 import type { Encryption } from "../../lib/encryption.ts";
+import { type LimitStore, makeLimiter, reserve } from "../../lib/database/counted-attempts.ts";
 import { CitadelError } from "../../lib/errors.ts";
+import type { Place } from "../../lib/fair-queue.ts";
+import {
+  CODE_LIMITS,
+  codesMessage,
+  RECOVERY_CODE_LIMIT,
+  recoveryCodesMessage,
+} from "./guess-limits.ts";
+import {
+  isRecoveryCode,
+  makeRecoveryCodes,
+  normalise,
+  RecoveryCodeHashes,
+} from "./recovery-codes.ts";
+import type { CodeGuessesRepository } from "./code-guesses.repository.ts";
 import type { SecondFactorRepository, StoredFactor } from "./second-factor.repository.ts";
 
-/** A time step of TOTP, in seconds (RFC 6238, 5.2). The one before and the one after will do as well. */
+/**
+ * A time step of TOTP, in seconds (RFC 6238, 5.2). The code of the one before is accepted as well, for what it takes
+ * to type and send it; no code of a step to come.
+ */
 const PERIOD = 30;
-
-/** How many secrets are encrypted anew at once. */
-const BATCH = 100;
-/** Before every account. */
-const FIRST = "00000000-0000-0000-0000-000000000000";
-
-const RECOVERY_CODES = 10;
-/** Twelve of these are 60 bits. None looks like another. */
-const ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
-
-const makeRecoveryCode = () =>
-  [0, 1, 2]
-    .map(() => Array.from({ length: 4 }, () => ALPHABET[randomInt(ALPHABET.length)]).join(""))
-    .join("-");
-
-/** A code as it is compared, however it was typed. */
-const normalise = (code: string) => code.toUpperCase().replace(/[\s-]/g, "");
-
-const hashOf = (accountId: string, code: string) =>
-  createHash("sha256")
-    .update(`${accountId} ${normalise(code)}`)
-    .digest("base64url");
 
 /** A proposed secret, and the time step of the code that was shown of it. */
 export interface ShownFactor {
@@ -38,55 +35,37 @@ export interface ShownFactor {
 /** How a second factor was proved. */
 export type Proof = "code" | "recovery-code";
 
+/** From where a code comes, and what follows from wrong ones. */
+export interface ProofOptions {
+  readonly place: Place;
+  /** Called after each so many wrong codes (`CODE_LIMITS.mailEvery`). */
+  readonly onGuesses: () => void;
+}
+
+export interface SecondFactorParts {
+  readonly factors: SecondFactorRepository;
+  readonly guesses: CodeGuessesRepository;
+  readonly encryption: Encryption;
+  /** Whose account it is, as an authenticator shows it. */
+  readonly issuer: string;
+  /** Where wrong recovery codes are counted. */
+  readonly counters: LimitStore;
+}
+
 /** The second factor of accounts: TOTP (RFC 6238), and recovery codes where that is lost. */
 export class SecondFactor {
   readonly #factors: SecondFactorRepository;
+  readonly #guesses: CodeGuessesRepository;
   readonly #encryption: Encryption;
   readonly #issuer: string;
+  readonly #recoveryGuesses: RateLimiterAbstract;
 
-  /** @param issuer whose account it is, as an authenticator shows it */
-  constructor(factors: SecondFactorRepository, encryption: Encryption, issuer: string) {
+  constructor({ factors, guesses, encryption, issuer, counters }: SecondFactorParts) {
     this.#factors = factors;
+    this.#guesses = guesses;
     this.#encryption = encryption;
     this.#issuer = issuer;
-  }
-
-  /**
-   * Encrypts anew what an older key has encrypted, so that this key may go.
-   *
-   * @returns how many secrets that were
-   * @throws Error that says what to do where a key is missing
-   */
-  async open(): Promise<number> {
-    const { keyIds } = this.#encryption;
-    const stored = await this.#factors.keyIds();
-    const missing = stored.filter((id) => !keyIds.includes(id));
-    if (missing.length > 0) throw keyMissing(missing);
-    return this.#renewSecrets(keyIds[0] ?? "");
-  }
-
-  async #renewSecrets(key: string): Promise<number> {
-    let renewed = 0;
-    for (let after: string | undefined = FIRST; after;) {
-      const factors = await this.#factors.listOthers(key, after, BATCH);
-      const results = await Promise.all(factors.map((factor) => this.#renewSecret(factor)));
-      renewed += results.filter(Boolean).length;
-      after = factors.at(-1)?.account_id;
-    }
-    return renewed;
-  }
-
-  /** @returns false where another node has been faster, or the secret cannot be read */
-  async #renewSecret(factor: StoredFactor): Promise<boolean> {
-    const { account_id, secret } = factor;
-    let text: string;
-    try {
-      text = this.#encryption.decrypt(secret, account_id);
-    } catch {
-      // moved or damaged: its owner cannot sign in, but all others shall
-      return false;
-    }
-    return this.#factors.replaceSecret(factor, this.#encryption.encrypt(text, account_id));
+    this.#recoveryGuesses = makeLimiter(counters, "recovery-code", RECOVERY_CODE_LIMIT);
   }
 
   async isEnabled(accountId: string): Promise<boolean> {
@@ -136,8 +115,9 @@ export class SecondFactor {
    * @throws CitadelError NotFound where it does not wait to be confirmed any more
    */
   async enable({ factor, step }: ShownFactor): Promise<string[]> {
-    const codes = makeCodes();
-    const hashes = codes.map((code) => hashOf(factor.account_id, code));
+    const codes = makeRecoveryCodes();
+    const own = this.#hashesOf(factor);
+    const hashes = codes.map((code) => own.of(code));
     if (!(await this.#factors.confirm(factor, step, hashes))) throw noneProposed();
     return codes;
   }
@@ -145,23 +125,63 @@ export class SecondFactor {
   /**
    * Uses up a code, or a recovery code.
    *
-   * @throws CitadelError SecondFactorInvalid; NotFound where there is no second factor
+   * @throws CitadelError SecondFactorInvalid; NotFound where there is no second factor; TooManyRequests with
+   * `retryAfter` after too many wrong ones: nothing was looked at
    */
-  async prove(accountId: string, otp: string): Promise<Proof> {
+  async prove(accountId: string, otp: string, { place, onGuesses }: ProofOptions): Promise<Proof> {
     const factor = await this.#factors.find(accountId);
     if (!factor?.confirmed_at) throw notEnabled();
+    if (isRecoveryCode(normalise(otp))) {
+      await this.#proveRecoveryCode(factor, otp, place);
+      return "recovery-code";
+    }
+    await this.#proveCode(factor, otp, onGuesses);
+    return "code";
+  }
+
+  async #proveCode(factor: StoredFactor, otp: string, onGuesses: () => void): Promise<void> {
+    const { account_id: id } = factor;
+    const guesses = await this.#guesses.count(id);
+    if (guesses === undefined) {
+      const retryAfter = await this.#guesses.retryAfter(id);
+      throw new CitadelError("TooManyRequests", {
+        message: codesMessage(retryAfter),
+        data: { retryAfter },
+      });
+    }
     const step = this.#stepOf(factor, otp);
-    if (step !== undefined && (await this.#factors.useStep(accountId, step))) return "code";
-    if (await this.#factors.useCode(accountId, hashOf(accountId, otp))) return "recovery-code";
+    if (step !== undefined && (await this.#factors.useStep(id, step)))
+      return this.#guesses.release(id);
+    if (guesses % CODE_LIMITS.mailEvery === 0) onGuesses();
     throw new CitadelError("SecondFactorInvalid");
   }
 
-  /** New recovery codes, in place of the old ones. */
+  /** Has a limit of its own: who has used up the other with wrong codes shall not keep the owner out. */
+  async #proveRecoveryCode(factor: StoredFactor, code: string, place: Place): Promise<void> {
+    const { account_id: id } = factor;
+    const key = createHash("sha256").update(place.isKnown ? `${id} ${place.line}` : id);
+    const counted = await reserve(this.#recoveryGuesses, key.digest("base64url")).catch(
+      (error: unknown) => {
+        if (!(error instanceof CitadelError)) throw error;
+        const { retryAfter } = error.data as { retryAfter: number };
+        const message = recoveryCodesMessage(retryAfter);
+        throw new CitadelError("TooManyRequests", { message, data: { retryAfter } });
+      },
+    );
+    if (!(await this.#factors.useCode(id, this.#hashesOf(factor).of(code))))
+      throw new CitadelError("SecondFactorInvalid");
+    await counted.release();
+  }
+
+  /** New recovery codes, in place of the old ones. @throws CitadelError NotFound where there is no second factor */
   async renewCodes(accountId: string): Promise<string[]> {
-    const codes = makeCodes();
+    const factor = await this.#factors.find(accountId);
+    if (!factor?.confirmed_at) throw notEnabled();
+    const codes = makeRecoveryCodes();
+    const own = this.#hashesOf(factor);
     await this.#factors.replaceCodes(
       accountId,
-      codes.map((code) => hashOf(accountId, code)),
+      codes.map((code) => own.of(code)),
     );
     return codes;
   }
@@ -179,21 +199,16 @@ export class SecondFactor {
       secret: this.#encryption.decrypt(secret, account_id),
       token,
       period: PERIOD,
-      epochTolerance: PERIOD,
+      // before, after
+      epochTolerance: [PERIOD, 0],
     });
     return result.valid && "timeStep" in result ? result.timeStep : undefined;
   }
+
+  #hashesOf({ account_id, secret }: StoredFactor): RecoveryCodeHashes {
+    return new RecoveryCodeHashes(account_id, this.#encryption.decrypt(secret, account_id));
+  }
 }
-
-const makeCodes = () => Array.from({ length: RECOVERY_CODES }, makeRecoveryCode);
-
-const keyMissing = (ids: readonly string[]) =>
-  new Error(
-    `Second factors in the database cannot be read: USERS_ENCRYPTION_KEY lacks the key ${ids.join(", ")} ` +
-      "that they were stored with. Put that key back, on a line of its own behind a newer one. If it is " +
-      "lost, delete what begins with its id in users.second_factors: until these accounts set up a second " +
-      "factor anew, their passwords alone will do.",
-  );
 
 const notEnabled = () =>
   new CitadelError("NotFound", { message: "This account has no second factor." });

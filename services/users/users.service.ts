@@ -8,7 +8,7 @@ import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { mailWarning } from "../../lib/mailer.ts";
-import { limitKeyOf } from "../../lib/network/address.ts";
+import { widestKeyOf } from "../../lib/network/address.ts";
 import { Passwords } from "../../lib/passwords/passwords.ts";
 import { checkPassword } from "../../lib/passwords/rules.ts";
 import { Turns } from "../../lib/turns.ts";
@@ -20,6 +20,7 @@ import { every, timers } from "../../mixins/timers.ts";
 import { found, mustHaveExpired } from "./account-checks.ts";
 import { partyOf, removeAccount } from "./account-changes.ts";
 import { AccountMails } from "./account-mails.ts";
+import { CodeGuessesRepository } from "./code-guesses.repository.ts";
 import { emailActions } from "./email.actions.ts";
 import { ensureAdministrator } from "./first-administrator.ts";
 import {
@@ -35,6 +36,7 @@ import { profileActions } from "./profile.actions.ts";
 import { mustNotBeReserved } from "./reserved-names.ts";
 import { permissionsOfRoles } from "./roles.ts";
 import { secondFactorActions } from "./second-factor.actions.ts";
+import { renewStoredFactors } from "./second-factor-keys.ts";
 import { type SecondFactorDatabase, SecondFactorRepository } from "./second-factor.repository.ts";
 import { SecondFactor } from "./second-factor.ts";
 import type { Names } from "./taken-names.ts";
@@ -42,9 +44,9 @@ import { contract } from "./users.contract.ts";
 import { UsersRepository, type UsersDatabase } from "./users.repository.ts";
 import { toUser } from "./viewing.ts";
 
-/** How many of one address are registered at once: others' logins wait behind so many, not behind all. */
+/** How many of one network are registered at once: others' logins wait behind so many, not behind all. */
 const REGISTRATIONS = 2;
-/** How many more of one address wait their turn: as many as get it before their requests are given up. */
+/** How many more of one network wait their turn: as many as get it before their requests are given up. */
 const MAX_WAITING = 48;
 
 /** How long an account lives whose owner registered it and verifies no address, in milliseconds (mails.ts says it). */
@@ -100,16 +102,18 @@ export default class UsersService extends Service {
               // is it there? An account without a session would keep its owner from trying again
               await ctx.call("auth.jwks");
               mustNotBeReserved(ctx.params.username);
+              const { client } = ctx.meta;
               const registered = await once(async () => {
-                const address = limitKeyOf(ctx.meta.client?.address ?? "");
                 const { username } = ctx.params;
                 const expiresAt = new Date(Date.now() + UNVERIFIED_LIFETIME);
-                const account = await this.registrations.run(address, () =>
-                  this.insert(ctx.params, { free: { username }, expiresAt }),
+                const account = await this.mailLimits.registration(client, () =>
+                  this.registrations.run(widestKeyOf(client?.address ?? ""), () =>
+                    this.insert(ctx.params, { free: { username }, expiresAt }),
+                  ),
                 );
                 const self = partyOf(account);
                 audit(ctx, { event: "account.registered", actor: self, subject: self });
-                await this.limits.remember(account.id, ctx.meta.client);
+                await this.limits.remember(account.id, client);
                 await ctx.emit("user.created", { id: account.id, username: account.username });
                 return account;
               });
@@ -139,6 +143,7 @@ export default class UsersService extends Service {
               accounts: this.accounts,
               mails: this.mails,
               mailLimits: this.mailLimits,
+              limits: this.limits,
               login: this.login,
               passwords: this.passwords,
             })),
@@ -210,24 +215,29 @@ export default class UsersService extends Service {
             this.limits = new LoginLimits(counters, new KnownAddressesRepository(this.db));
             this.mailLimits = new MailLimits(counters);
             this.registrations = new Turns(REGISTRATIONS, MAX_WAITING);
-            this.secondFactor = new SecondFactor(
-              new SecondFactorRepository(this.db),
-              new Encryption(config.secret("users", "encryption_key") ?? ""),
-              URL.parse(config.issuer)?.hostname ?? config.issuer,
-            );
-            const renewed = await this.secondFactor.open();
+            const factors = new SecondFactorRepository(this.db);
+            const encryption = new Encryption(config.secret("users", "encryption_key") ?? "");
+            this.secondFactor = new SecondFactor({
+              factors,
+              guesses: new CodeGuessesRepository(this.db),
+              encryption,
+              issuer: URL.parse(config.issuer)?.hostname ?? config.issuer,
+              counters,
+            });
+            const renewed = await renewStoredFactors(factors, encryption);
             if (renewed > 0)
               this.logger.info(
                 `Second factors encrypted anew, with the first USERS_ENCRYPTION_KEY: ${renewed}`,
               );
+            this.mails = new AccountMails(config, this.accounts, this.logger, this.mailLimits);
             this.login = new Login({
               accounts: this.accounts,
               passwords: this.passwords,
               limits: this.limits,
               secondFactor: this.secondFactor,
+              mails: this.mails,
               warn: (message, error) => this.logger.warn(message, error),
             });
-            this.mails = new AccountMails(config, this.accounts, this.logger);
             const warning = await mailWarning(config);
             if (warning) this.logger.warn(warning);
             await ensureAdministrator(config, this.accounts, this.passwords, (message) =>

@@ -146,7 +146,7 @@ describe.skipIf(isMissing)("behind a trusted proxy", () => {
   const from = async (address: string) =>
     (await request(app, "GET /nothing", { headers: { "x-forwarded-for": address } })).status;
 
-  it("each client has its own limit, and one IPv6 network is one client", async () => {
+  it("each client has its own limit, and one IPv6 network, /64 or /48, is one client", async () => {
     const ask = async (addressOf: (at: number) => string) => {
       const seen = [];
       for (let at = 0; at < 8; at++) seen.push(await from(addressOf(at)));
@@ -154,7 +154,11 @@ describe.skipIf(isMissing)("behind a trusted proxy", () => {
     };
     expect(await ask((at) => `203.0.113.${at}`)).toBe(404);
     expect(await ask((at) => `2001:db8:0:1::${at}`)).toBe(429);
-    expect(await ask((at) => `2001:db8:0:${at + 2}::1`)).toBe(404);
+    expect(await ask((at) => `2001:db8:1:${at}00::1`)).toBe(404);
+    expect(await ask((at) => `2001:db8:1:${at}01::1`)).toBe(429);
+    expect(await ask((at) => `2001:db8:${at + 2}::1`)).toBe(404);
+    expect(await ask((at) => `64:ff9b::203.0.113.${at + 20}`)).toBe(404);
+    expect(await ask(() => "64:ff9b::203.0.113.40")).toBe(429);
     // what the client writes on the left is nothing
     expect(await ask((at) => `203.0.113.${at}, 198.51.100.1`)).toBe(429);
   });

@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Encryption, makeEncryptionKey } from "../../lib/encryption.ts";
+import { renewStoredFactors } from "../../services/users/second-factor-keys.ts";
 import { SecondFactorRepository } from "../../services/users/second-factor.repository.ts";
-import { SecondFactor } from "../../services/users/second-factor.ts";
 import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, restart, startApp } from "../helpers/app.ts";
 import { steal } from "../helpers/attacker.ts";
@@ -19,8 +20,8 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
   });
   afterAll(() => app?.stop());
 
-  const read = (keys: string) =>
-    new SecondFactor(new SecondFactorRepository(users.db), new Encryption(keys), "localhost");
+  const open = (keys: string) =>
+    renewStoredFactors(new SecondFactorRepository(users.db), new Encryption(keys));
 
   const secretOf = async (id: string) =>
     (await new SecondFactorRepository(users.db).find(id))!.secret;
@@ -28,10 +29,38 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
   it("cannot be read: users does not start, and says what to do", async () => {
     const { id } = await registerWithFactor(app);
     const before = await secretOf(id);
-    await expect(read(makeEncryptionKey()).open()).rejects.toThrow(
+    await expect(open(makeEncryptionKey())).rejects.toThrow(
       /USERS_ENCRYPTION_KEY lacks the key .* Put that key back/,
     );
     expect(await secretOf(id)).toBe(before);
+  });
+
+  it("has its recovery codes hashed with a key at the start, where they were without", async () => {
+    const { id, username, codes, secret } = await registerWithFactor(app);
+    const [code = ""] = codes;
+    const plain = createHash("sha256")
+      .update(`${id} ${code.replaceAll("-", "")}`)
+      .digest("base64url");
+    const damaged = await registerWithFactor(app);
+    for (const one of [id, damaged.id]) {
+      await users.db.deleteFrom("recovery_codes").where("account_id", "=", one).execute();
+      await users.db
+        .insertInto("recovery_codes")
+        .values({ account_id: one, hash: plain })
+        .execute();
+    }
+    const update = users.db.updateTable("second_factors").set({ secret: await secretOf(id) });
+    await update.where("account_id", "=", damaged.id).execute();
+    await Promise.all([1, 2].map(() => open(steal(app, "users", "encryption_key"))));
+    const hashes = await users.db
+      .selectFrom("recovery_codes")
+      .select("hash")
+      .where("account_id", "=", id)
+      .execute();
+    expect(hashes).toEqual([{ hash: expect.stringMatching(/^hmac\./) }]);
+    await login(app, username, PASSWORD, code);
+    await login(app, username, PASSWORD, codeOf(secret));
+    await users.db.deleteFrom("second_factors").where("account_id", "=", damaged.id).execute();
   });
 
   it("is encrypted anew at the start, after which the old key may go", async () => {
@@ -54,9 +83,9 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
     await restartWith(`${next}\n${old}`);
     for (const one of [id, waiting.id])
       expect((await secretOf(one)).startsWith(`${nextId}.`)).toBe(true);
-    expect(await read(`${next}\n${old}`).open()).toBe(0);
+    expect(await open(`${next}\n${old}`)).toBe(0);
     // what cannot be read at all keeps nobody else from it, but is not left behind unsaid
-    await expect(read(next).open()).rejects.toThrow(/lacks the key/);
+    await expect(open(next)).rejects.toThrow(/lacks the key/);
     await users.db.deleteFrom("second_factors").where("account_id", "=", damaged.id).execute();
 
     await restartWith(next);
@@ -86,7 +115,7 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
     const encryption = new Encryption(old);
     for (const one of all) await factors.propose(one, encryption.encrypt("a secret", one));
 
-    const renewed = await Promise.all([1, 2].map(() => read(`${next}\n${old}`).open()));
+    const renewed = await Promise.all([1, 2].map(() => open(`${next}\n${old}`)));
     expect(renewed[0]! + renewed[1]!).toBe(all.length);
     expect(await factors.keyIds()).toEqual(new Encryption(next).keyIds);
     for (const one of all)

@@ -21,21 +21,12 @@ describe("what a password is compared with", () => {
 });
 
 describe("a thread that hashes", () => {
-  const [past, future] = [Date.now() - 1, Date.now() + 60_000];
-
-  it("does not begin what nobody waits for any more", () => {
-    const made = hash(["correct horse", 4, future])!;
-    expect(compare(["correct horse", [made], future])).toBe(true);
-    expect(compare(["correct horse", [made], past])).toBeUndefined();
-    expect(hash(["correct horse", 4, past])).toBeUndefined();
-  });
-
   it("goes by the first hash, whatever the others are", () => {
     const [mine, other] = ["correct horse", "another password"].map((password) =>
-      hash([password, 4, future])!,
+      hash([password, 4]),
     );
-    expect(compare(["correct horse", [mine!, other!], future])).toBe(true);
-    expect(compare(["correct horse", [other!, mine!], future])).toBe(false);
+    expect(compare(["correct horse", [mine!, other!]])).toBe(true);
+    expect(compare(["correct horse", [other!, mine!]])).toBe(false);
   });
 });
 
