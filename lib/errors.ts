@@ -16,10 +16,6 @@ const ERRORS = {
   InvalidCredentials: [401, "The username or the password is wrong."],
   SecondFactorRequired: [401, "This account has a second factor. Send its code as 'otp'."],
   SecondFactorInvalid: [401, "The code of the second factor is wrong, too old, or used before."],
-  ReauthenticationRequired: [
-    401,
-    "You signed in too long ago for this. Send your password, and a code of your second factor if you have one, to POST /api/auth/confirm; then try again within 10 minutes.",
-  ],
   RefreshTokenInvalid: [401, "The refresh token is not valid. Sign in again."],
   RefreshTokenReused: [
     401,
@@ -31,6 +27,10 @@ const ERRORS = {
   ],
   ServiceTokenInvalid: [401, "The caller's service token is not valid for this."],
   UserNotAuthorized: [403, "You lack the permission for this."],
+  ReauthenticationRequired: [
+    403,
+    "You signed in too long ago for this. Send your password, and a code of your second factor if you have one, to POST /api/auth/confirm; then try again within 10 minutes.",
+  ],
   ServiceNotAuthorized: [403, "The calling service may not call this."],
   OriginNotAllowed: [
     403,

@@ -120,6 +120,7 @@ export async function write(
     roles,
     subject_type: subjectType,
     email_verified_at: emailVerified ? (verifiedBefore ?? new Date()) : isMoved ? null : undefined,
+    email_since: isMoved ? new Date() : undefined,
     // who has proved an address, or works for the operator, stays
     expires_at: emailVerified || roles ? null : undefined,
   };

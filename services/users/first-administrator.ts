@@ -32,8 +32,8 @@ export async function ensureAdministrator(
     // another node of this service may have been faster
     if (await accounts.hasAdministrator()) return;
     return warn(
-      "There is no administrator: an account that is none has the name in ADMIN_USERNAME or the " +
-        "address in ADMIN_EMAIL. Set others, and start again.",
+      "There is no administrator: an account that is none has the name in ADMIN_USERNAME. Set another, " +
+        "and start again.",
     );
   }
   // straight to the terminal: no log keeps it

@@ -27,6 +27,8 @@ interface Accounts {
   subject_type: SubjectType;
   created_at: Generated<Date>;
   email_verified_at: Date | null;
+  /** When the account got this address. */
+  email_since: Generated<Date>;
   version: Generated<number>;
   /** When an account is removed whose owner registered it and never verified an address; null: never. */
   expires_at: Date | null;
@@ -139,7 +141,7 @@ export class UsersRepository {
       .selectFrom("accounts")
       .selectAll()
       .orderBy(sql`email_verified_at is null`)
-      .orderBy("created_at")
+      .orderBy("email_since")
       .orderBy("id")
       .limit(1);
   }

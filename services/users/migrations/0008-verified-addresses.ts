@@ -18,7 +18,12 @@ export async function up(db: Kysely<never>): Promise<void> {
     .alterTable("accounts")
     .dropColumn("recovery_email")
     .dropColumn("recovery_until")
+    // when the account claimed its address
+    .addColumn("email_since", sql`timestamptz(3)`, (column) =>
+      column.notNull().defaultTo(sql`now()`),
+    )
     .execute();
+  await sql`update users.accounts set email_since = created_at`.execute(db);
   await db.schema
     .alterTable("links")
     .addColumn("restores_email", "text")
