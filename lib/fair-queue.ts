@@ -70,8 +70,8 @@ export class FairQueue {
   readonly #others = new Lane();
   #busy = 0;
   #waiting = 0;
-  /** Whose turn it is when both lanes wait. */
-  #isForKnown = true;
+  /** Did the last turn go to the known lane? The next one goes to the other, if somebody waits there. */
+  #wasKnown = false;
 
   constructor(options: FairQueueOptions) {
     this.#options = options;
@@ -117,11 +117,13 @@ export class FairQueue {
 
   /** Whoever is next takes the place over. */
   #end(): void {
-    const [first, second] = this.#isForKnown
-      ? [this.#known, this.#others]
-      : [this.#others, this.#known];
-    const next = first.shift() ?? second.shift();
-    this.#isForKnown = !this.#isForKnown;
+    const lanes = this.#wasKnown ? [this.#others, this.#known] : [this.#known, this.#others];
+    let next: Waiting | undefined;
+    for (const lane of lanes) {
+      next = lane.shift();
+      this.#wasKnown = lane === this.#known;
+      if (next) break;
+    }
     if (!next) {
       this.#busy -= 1;
       return;

@@ -139,6 +139,7 @@ describe.skipIf(isMissing)("behind a trusted proxy", () => {
       HOST: "::",
       TRUSTED_PROXIES: "127.0.0.0/8",
       RATE_LIMIT_ADDRESS: "5/3600",
+      MAX_SOCKETS_ADDRESS: "2",
     });
   });
   afterAll(() => app?.stop());
@@ -161,6 +162,17 @@ describe.skipIf(isMissing)("behind a trusted proxy", () => {
     expect(await ask(() => "64:ff9b::203.0.113.40")).toBe(429);
     // what the client writes on the left is nothing
     expect(await ask((at) => `203.0.113.${at}, 198.51.100.1`)).toBe(429);
+  });
+
+  it("an IPv6 /48 opens twice as many connections for sockets as a /64, and no more", async () => {
+    const open = async (at: number) => {
+      const headers = { "x-forwarded-for": `2001:db8:9:${at}00::1` };
+      const route = "GET /socket.io/?EIO=4&transport=polling";
+      return (await request(app, route, { headers })).status;
+    };
+    const statuses = [];
+    for (let at = 0; at < 6; at++) statuses.push(await open(at));
+    expect(statuses).toEqual([200, 200, 200, 200, 429, 429]);
   });
 
   it("nobody else is one", async () => {
