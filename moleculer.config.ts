@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BrokerOptions, ServiceBroker } from "moleculer";
 import { setConfig } from "./lib/attachment.ts";
+import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config.ts";
 import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
 import type { CitadelError, ErrorType } from "./lib/errors.ts";
@@ -11,6 +12,7 @@ import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
 import { accessWarnings } from "./lib/access/warnings.ts";
 import { makeSecrets } from "./lib/deployment/secrets.ts";
+import { makePrivate } from "./lib/private-folder.ts";
 import { validatorOptions } from "./lib/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
@@ -148,10 +150,29 @@ export function brokerOptions(config: Config): BrokerOptions {
         if (!names.includes(name)) throw new Error(`The middleware ${name} is missing.`);
       setConfig(broker, config);
       for (const warning of accessWarnings(contracts, roles)) broker.logger.warn(warning);
+      joinStops(broker);
     },
 
     replOptions: { delimiter: "citadel $", customCommands: commands as never },
   };
+}
+
+/** Ctrl-C, SIGTERM and the REPL's `exit` may come together: they are one stop, whose end all of them wait for. */
+function joinStops(broker: ServiceBroker): void {
+  const stop = broker.stop.bind(broker);
+  let stopping: Promise<void> | undefined;
+  broker.stop = () => (stopping ??= stop().finally(() => (stopping = undefined)));
+}
+
+/** How long after a good start the embedded database is backed up: nobody waits for the start any more, in ms. */
+const BACKUP_DELAY = 5_000;
+
+function backUpLater(broker: ServiceBroker, dataDir: string): void {
+  setTimeout(() => {
+    backUpEmbedded(dataDir).catch((error: unknown) =>
+      broker.logger.warn("The embedded database could not be backed up.", error),
+    );
+  }, BACKUP_DELAY).unref();
 }
 
 /** The configuration of this process; in development its secrets are made on the first start. */
@@ -159,6 +180,7 @@ export function configure(env: NodeJS.ProcessEnv = process.env): Config {
   const services = serviceNames();
   const config = loadConfig(env, services, ROLE_NAMES);
   if (config.production) return config;
+  makePrivate(config.dataDir);
   makeSecrets(join(config.dataDir, "secrets"), services);
   if (config.admin.password) return config;
   const password = config.secret("users", "admin_password");
@@ -170,5 +192,11 @@ export default function options(): BrokerOptions {
   if (existsSync(".env")) process.loadEnvFile();
   // where the runner looks for what SERVICES names
   process.env.SERVICEDIR ??= SERVICES_DIR;
-  return brokerOptions(configure());
+  // whatever is written into DATA_DIR is for its owner
+  process.umask(0o077);
+  const config = configure();
+  return {
+    ...brokerOptions(config),
+    started: (broker: ServiceBroker) => backUpLater(broker, config.dataDir),
+  };
 }

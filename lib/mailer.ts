@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { access, constants, mkdir } from "node:fs/promises";
+import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createTransport } from "nodemailer";
 import { Background } from "./background.ts";
 import type { Config } from "./config.ts";
 import { rewrite } from "./deployment/secrets.ts";
+import { makePrivate } from "./private-folder.ts";
 
 export interface Mail {
   /** One address, not a list. */
@@ -167,11 +168,12 @@ export async function mailWarning(
   if (config.smtpUrl) return undefined;
   const folder = mailFolder(config);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    makePrivate(folder);
     await access(folder, constants.W_OK);
-  } catch {
+  } catch (error) {
     return (
-      `No mail can be delivered: SMTP_URL is not set, and ${folder} cannot be written. ` +
+      `No mail can be delivered: SMTP_URL is not set, and ${folder} cannot be written ` +
+      `(${(error as Error).message}). ` +
       "Set SMTP_URL, or DATA_DIR to a folder that can be written."
     );
   }

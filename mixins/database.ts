@@ -15,6 +15,8 @@ export interface DatabaseMixinOptions {
 interface WithDatabase extends Service {
   db?: AnyDatabase;
   closeDatabase?: () => Promise<void>;
+  /** Settles when `started` of this mixin is over. */
+  preparing?: Promise<void>;
 }
 
 /**
@@ -24,28 +26,35 @@ interface WithDatabase extends Service {
 export function database({ schema, migrations }: DatabaseMixinOptions): Partial<ServiceSchema> {
   return {
     async started(this: WithDatabase) {
-      const { databaseUrl, dataDir } = configOf(this.broker);
-      const options = {
-        databaseUrl,
-        dataDir,
-        onError: (error: Error) => this.logger.warn("A database connection broke.", error.message),
-      };
-      const { db, close } = await openDatabase(options);
-      this.db = db.withSchema(schema);
-      this.closeDatabase = close;
-      const patient = await openDatabase({ ...options, isPatient: true });
-      try {
-        const applied = await migrate(patient.db, schema, migrations);
-        if (applied.length > 0) this.logger.info(`Applied migrations: ${applied.join(", ")}`);
-      } finally {
-        await patient.close();
-      }
+      this.preparing = prepare.call(this);
+      await this.preparing;
     },
 
     async stopped(this: WithDatabase) {
+      // a stop in the middle of a start waits for the database, which would stay open
+      await this.preparing?.catch(() => undefined);
       await this.closeDatabase?.();
     },
   };
+
+  async function prepare(this: WithDatabase) {
+    const { databaseUrl, dataDir } = configOf(this.broker);
+    const options = {
+      databaseUrl,
+      dataDir,
+      onError: (error: Error) => this.logger.warn("A database connection broke.", error.message),
+    };
+    const { db, close } = await openDatabase(options);
+    this.db = db.withSchema(schema);
+    this.closeDatabase = close;
+    const patient = await openDatabase({ ...options, isPatient: true });
+    try {
+      const applied = await migrate(patient.db, schema, migrations);
+      if (applied.length > 0) this.logger.info(`Applied migrations: ${applied.join(", ")}`);
+    } finally {
+      await patient.close();
+    }
+  }
 }
 
 /** What to do where there is no database, by what PostgreSQL or the network says. */

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, linkSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { withDraft } from "../draft.ts";
 import { makeEncryptionKey } from "../encryption.ts";
 import { makeSigningKey, readSigningKey } from "../tokens/signing-key.ts";
+import { makePrivate } from "../private-folder.ts";
 import { signCredential } from "../tokens/service-token.ts";
 
 /**
@@ -11,11 +12,8 @@ import { signCredential } from "../tokens/service-token.ts";
  * several processes wins: the content is linked into place.
  */
 export function writeOnce(file: string, make: () => string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  }
+  makePrivate(dirname(file));
+  if (existsSync(file)) return readFileSync(file, "utf8");
   withDraft(file, make(), (draft) => {
     try {
       linkSync(draft, file);
@@ -28,7 +26,7 @@ export function writeOnce(file: string, make: () => string): string {
 
 /** Writes a file that follows from secrets, over what is there, whole or not at all. */
 export function rewrite(file: string, content: string): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  makePrivate(dirname(file));
   withDraft(file, content, (draft) => renameSync(draft, file));
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -19,6 +19,8 @@ describe("npm run dev", () => {
   };
 
   beforeAll(async () => {
+    // as somebody else made it
+    chmodSync(dataDir, 0o755);
     const port = await freePort();
     app = { url: `http://127.0.0.1:${port}` };
     dev = run("dev", { DATA_DIR: dataDir, PORT: String(port), BCRYPT_COST: "4" });
@@ -47,6 +49,17 @@ describe("npm run dev", () => {
     for (const service of readdirSync(secrets))
       for (const name of readdirSync(join(secrets, service)))
         expect(statSync(join(secrets, service, name)).mode & 0o777).toBe(0o600);
+  });
+
+  it("backs the database up after a good start, and opens nothing in DATA_DIR to other users", async () => {
+    const backups = join(dataDir, "backups");
+    await expect
+      .poll(() => existsSync(backups) && readdirSync(backups))
+      .toEqual([expect.stringMatching(/\.tar\.gz$/)]);
+    expect(statSync(dataDir).mode & 0o777).toBe(0o700);
+    // it is npm's home folder, too, in these tests
+    for (const name of readdirSync(dataDir).filter((one) => !one.startsWith(".")))
+      expect([name, statSync(join(dataDir, name)).mode & 0o077]).toEqual([name, 0]);
   });
 
   it.each([

@@ -1,37 +1,156 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { cp } from "node:fs/promises";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { openDatabase } from "../../lib/database/database.ts";
+import { afterEach, describe, expect, inject, it } from "vitest";
+import { backUpEmbedded, openDatabase } from "../../lib/database/database.ts";
 
-describe("the embedded database", () => {
-  const dataDir = mkdtempSync(join(tmpdir(), "citadel-embedded-"));
-  const open = () => openDatabase({ databaseUrl: undefined, dataDir, onError: () => undefined });
+const folders: string[] = [];
+const newFolder = () => {
+  const folder = mkdtempSync(join(tmpdir(), "citadel embedded "));
+  folders.push(folder);
+  return folder;
+};
+const open = (dataDir: string) =>
+  openDatabase({ databaseUrl: undefined, dataDir, onError: () => undefined });
+const modeOf = (file: string) => statSync(file).mode & 0o777;
 
-  beforeAll(() => cp(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true }));
-  afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
+/** A folder with a database in it, as somebody else made it: open to everybody. */
+const folderWithDatabase = () => {
+  const dataDir = newFolder();
+  cpSync(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true });
+  chmodSync(dataDir, 0o755);
+  chmodSync(join(dataDir, "database"), 0o755);
+  return dataDir;
+};
 
-  it("is opened again only when it is closed: what was written before is there", async () => {
-    const first = await open();
-    await sql`create table public.kept (n integer)`.execute(first.db);
-    await sql`insert into public.kept select generate_series(1, 1000)`.execute(first.db);
-    const [, second] = await Promise.all([first.close(), open()]);
-    // the lock is the second's, and nobody has taken it away
-    expect(existsSync(join(dataDir, "database.pid"))).toBe(true);
-    const { rows } = await sql`select count(*)::int as n from public.kept`.execute(second.db);
-    expect(rows).toEqual([{ n: 1000 }]);
+describe("the embedded database", { timeout: 60_000 }, () => {
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("is opened again only when the last one who had it has closed it", async () => {
+    const dataDir = folderWithDatabase();
+    const first = await open(dataDir);
+    await sql`create table kept (id int)`.execute(first.db);
+    const closing = first.close();
+    const [second] = await Promise.all([open(dataDir), closing, first.close()]);
+    expect((await sql`select * from kept`.execute(second.db)).rows).toEqual([]);
     await second.close();
   });
 
   it("stays open until the last user closes it, each once", async () => {
-    const [one, other] = [await open(), await open()];
-    await sql`select 1`.execute(other.db);
+    const dataDir = folderWithDatabase();
+    const [one, other] = [await open(dataDir), await open(dataDir)];
     await one.close();
     await one.close();
-    const { rows } = await sql`select 1 as n`.execute(other.db);
-    expect(rows).toEqual([{ n: 1 }]);
+    expect((await sql`select 1 as n`.execute(other.db)).rows).toEqual([{ n: 1 }]);
     await other.close();
+  });
+
+  it("is refused to a second opener in the same process that names its folder otherwise", async () => {
+    const dataDir = folderWithDatabase();
+    const link = join(newFolder(), "link");
+    symlinkSync(dataDir, link);
+    const { db, close } = await open(dataDir);
+    await expect(open(link)).rejects.toThrow(`in use by the process ${process.pid}`);
+    await sql`select 1`.execute(db);
+    await close();
+    await (await open(link)).close();
+  });
+
+  it("is for its owner alone, whoever made the folder", async () => {
+    const dataDir = folderWithDatabase();
+    const { close } = await open(dataDir);
+    await backUpEmbedded(dataDir);
+    await close();
+    expect(modeOf(dataDir)).toBe(0o700);
+    for (const name of readdirSync(dataDir))
+      expect([name, modeOf(join(dataDir, name)) & 0o077]).toEqual([name, 0]);
+    const [backup] = readdirSync(join(dataDir, "backups"));
+    expect(modeOf(join(dataDir, "backups", backup!))).toBe(0o600);
+  });
+
+  it("is made anew where the first start was killed half-way, with files for their owner alone", async () => {
+    const dataDir = newFolder();
+    mkdirSync(join(dataDir, "database"));
+    writeFileSync(join(dataDir, "database", "PG_VERSION"), "");
+    writeFileSync(join(dataDir, "database.incomplete"), "");
+    const { db, close } = await open(dataDir);
+    await sql`select 1`.execute(db);
+    await close();
+    expect(existsSync(join(dataDir, "database.incomplete"))).toBe(false);
+    expect(modeOf(join(dataDir, "database", "PG_VERSION"))).toBe(0o600);
+  });
+
+  it("keeps two backups; damaged, it names the newest one and the command that restores it", async () => {
+    const dataDir = folderWithDatabase();
+    for (const name of ["before", "last", "later"]) {
+      const { db, close } = await open(dataDir);
+      await sql`create table ${sql.table(name)} (id int)`.execute(db);
+      if (name !== "later") await backUpEmbedded(dataDir);
+      await close();
+    }
+    writeFileSync(join(dataDir, "backups", "2020-01-01T00-00-00-000Z.tar.gz"), "an old one");
+    const again = await open(dataDir);
+    await sql`drop table later`.execute(again.db);
+    await backUpEmbedded(dataDir);
+    await again.close();
+    const backups = readdirSync(join(dataDir, "backups")).toSorted();
+    expect(backups).toHaveLength(2);
+
+    writeFileSync(join(dataDir, "database", "global", "pg_control"), "damaged");
+    const { message } = (await open(dataDir).catch((error: unknown) => error as Error)) as Error;
+    expect(message).toContain(`The embedded database in ${dataDir} cannot be opened`);
+    expect(message).toContain(join(dataDir, "backups", backups[1]!));
+    // what could not be opened is not backed up
+    expect(readdirSync(join(dataDir, "backups")).toSorted()).toEqual(backups);
+    const [, command] = /^ {2}(mv .*)$/m.exec(message) ?? [];
+    execFileSync("sh", ["-c", command!]);
+    const { db, close } = await open(dataDir);
+    await sql`select from before, last`.execute(db);
+    await close();
+    expect(readdirSync(dataDir).some((name) => name.startsWith("database.damaged-"))).toBe(true);
+  });
+
+  it("survives a process that is killed while it writes", async () => {
+    const dataDir = folderWithDatabase();
+    const program = `
+      import { sql } from "kysely";
+      import { openDatabase } from ${JSON.stringify(new URL("../../lib/database/database.ts", import.meta.url).href)};
+      const { db } = await openDatabase({ databaseUrl: undefined, dataDir: ${JSON.stringify(dataDir)}, onError: console.error });
+      await sql\`create table rows (id int)\`.execute(db);
+      for (let id = 1; ; id += 1) {
+        await sql\`insert into rows values (\${id})\`.execute(db);
+        process.stdout.write(id + "\\n");
+      }
+    `;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      cwd: process.cwd(),
+    });
+    let text = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      text += String(chunk);
+      if (text.includes("\n50\n")) child.kill("SIGKILL");
+    });
+    await once(child, "close");
+    const acknowledged = text.split("\n").filter(Boolean).length;
+    const { db, close } = await open(dataDir);
+    const { rows } = await sql<{ n: number }>`select count(*)::int n from rows`.execute(db);
+    expect(rows[0]!.n).toBeGreaterThanOrEqual(acknowledged - 1);
+    await close();
   });
 });

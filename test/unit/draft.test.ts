@@ -53,6 +53,6 @@ describe("a file that cannot be written", () => {
     `);
     expect(stderr).toContain(`The embedded database in ${folder} cannot be opened`);
     expect(stderr).toMatch(/room on its disk.*DATA_DIR/);
-    expect(readdirSync(folder)).toEqual([]);
+    expect(readdirSync(folder)).toEqual(["database.lock"]);
   });
 });
