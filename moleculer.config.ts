@@ -17,7 +17,6 @@ import { validatorOptions } from "./lib/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
-import { hotReloadRecovery } from "./middlewares/hot-reload.ts";
 import { serviceGuard } from "./middlewares/service-guard/index.ts";
 import { transporterStatus } from "./middlewares/transporter-status.ts";
 import { commands } from "./repl/commands.ts";
@@ -44,7 +43,6 @@ export function brokerOptions(config: Config): BrokerOptions {
   const allPermissions = permissionsOf(contracts);
   const roles = permissionsByRole(allPermissions);
   mustBeSound(contracts, roles);
-  const hotReload = process.argv.includes("--hot");
   return {
     namespace: config.namespace,
     ...(config.nodeID && { nodeID: config.nodeID }),
@@ -141,7 +139,6 @@ export function brokerOptions(config: Config): BrokerOptions {
       "ErrorHandler",
       "Tracing",
       "Metrics",
-      ...(hotReload ? ["HotReload", hotReloadRecovery() as never] : []),
     ],
 
     created(broker: ServiceBroker) {

@@ -3,10 +3,10 @@ import type { Config } from "./config.ts";
 
 /**
  * Something of the process's own that hangs on a broker: not among its options, which Moleculer shows
- * to the REPL and other nodes, and by a registered symbol, since hot reload loads modules again.
+ * to the REPL and other nodes.
  */
 export function attachment<T>(name: string) {
-  const key = Symbol.for(`citadel.${name}`);
+  const key = Symbol(`citadel.${name}`);
   return {
     set(broker: ServiceBroker, value: T): void {
       Object.defineProperty(broker, key, { value, configurable: true });

@@ -45,7 +45,6 @@ function typeOfDatabaseError(error: Error & { code?: unknown }): ErrorType | und
 
 function toOwnError(error: Error & { code?: unknown }): Error {
   if (error instanceof CitadelError) return error;
-  // by its type, not its class: after a hot reload Moleculer's classes are there twice
   const { type: kind, data } = error as { type?: unknown; data?: unknown };
   if (kind === "VALIDATION_ERROR" && Array.isArray(data))
     return new CitadelError("VALIDATION_ERROR", { data: toFindings(data as Finding[]) });

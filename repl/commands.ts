@@ -81,7 +81,6 @@ async function callAs(broker: ServiceBroker, args: Arguments): Promise<void> {
   try {
     console.log(await callWith(known ?? (await signIn(broker, user))));
   } catch (error) {
-    // by its type, not its class: after a hot reload the class is there twice
     const isOver = OVER.has((error as { type?: unknown }).type);
     if (!known || !isOver) throw error;
     console.log(await callWith(await signIn(broker, user)));

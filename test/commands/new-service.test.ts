@@ -1,45 +1,17 @@
 import { execFile } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Command, run } from "../helpers/command.ts";
+import { copyApplication } from "../helpers/copy.ts";
 import { login, register, request } from "../helpers/http.ts";
 import { freePort } from "../helpers/servers.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const PARTS = [
-  "package.json",
-  "moleculer.config.ts",
-  "access.json",
-  "docker-compose.yml",
-  ".env.example",
-  ".oxfmtrc.json",
-  "lib",
-  "middlewares",
-  "mixins",
-  "repl",
-  "scripts",
-  "services",
-];
-
 // It adds a service, so it works on a copy.
 describe("npm run new:service", () => {
-  const copy = mkdtempSync(join(tmpdir(), "citadel-new-"));
+  const { folder: copy, remove } = copyApplication();
 
-  beforeAll(() => {
-    for (const part of PARTS) cpSync(join(ROOT, part), join(copy, part), { recursive: true });
-    symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
-  });
-  afterAll(() => rmSync(copy, { recursive: true, force: true }));
+  afterAll(remove);
 
   const node = (script: string, ...args: string[]) =>
     new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
@@ -156,31 +128,6 @@ describe("npm run new:service", () => {
       await dev.shows(/text: 'Hello'/);
       dev.type("can posts notes.list");
       await dev.shows(/no: notes\.list is restricted to api/);
-    });
-
-    it("is loaded again once a mistake in one of its files is corrected", async () => {
-      const file = join(copy, "services", "notes", "notes.repository.ts");
-      const right = readFileSync(file, "utf8");
-      let from = dev.output().length;
-      writeFileSync(file, `${right}\nconst = ;\n`);
-      await dev.shows(/notes\.service\.ts is not loaded\. Correct the mistake and save/, from);
-      expect((await request(app, "GET /api/users/me")).status).toBe(401);
-      from = dev.output().length;
-      writeFileSync(file, right);
-      await dev.shows(/Service 'notes' started/, from);
-      // Moleculer, too, has answered to the change by then
-      await dev.shows(/Reload \d+ service/, from);
-      const { token } = await register(app as never, "corrected");
-      await expect
-        .poll(async () => (await request(app, "GET /api/notes", { token })).status)
-        .toBe(200);
-    });
-
-    it("has new routes after a restart, which the log says", async () => {
-      const file = join(copy, "services", "notes", "notes.contract.ts");
-      const from = dev.output().length;
-      writeFileSync(file, readFileSync(file, "utf8"));
-      await dev.shows(/notes\.contract\.ts changed: routes and \/openapi\.json follow after/, from);
     });
   });
 });

@@ -11,6 +11,8 @@ export interface Command {
   output(): string;
   /** Types a line. */
   type(line: string): void;
+  /** Presses keys. */
+  press(keys: string): void;
   /** The output from `from` on, once it matches. @throws Error when the process ends before it does */
   shows(pattern: RegExp, from?: number): Promise<string>;
   exitCode(): Promise<number>;
@@ -19,8 +21,15 @@ export interface Command {
 }
 
 /** Starts `npm run <script>` with this environment, as a user does. @param cwd a copy of the application */
-export function run(script: string, env: Record<string, string>, cwd = ROOT): Command {
-  const child = spawn("npm", ["run", "--silent", script], {
+export const run = (script: string, env: Record<string, string>, cwd = ROOT): Command =>
+  start("npm", ["run", "--silent", script], env, cwd);
+
+/** The same on a terminal of its own, by util-linux's `script`. */
+export const runOnTerminal = (script: string, env: Record<string, string>, cwd: string): Command =>
+  start("script", ["-qec", `npm run --silent ${script}`, "/dev/null"], env, cwd);
+
+function start(program: string, args: string[], env: Record<string, string>, cwd: string): Command {
+  const child = spawn(program, args, {
     cwd,
     detached: true,
     env: { PATH: process.env.PATH, HOME: env.DATA_DIR, NODE_NO_WARNINGS: "1", ...env },
@@ -38,6 +47,7 @@ export function run(script: string, env: Record<string, string>, cwd = ROOT): Co
   return {
     output: () => text,
     type: (line) => void child.stdin.write(`${line}\n`),
+    press: (keys) => void child.stdin.write(keys),
     async shows(pattern, from = 0) {
       while (!pattern.test(text.slice(from))) {
         const more = new Promise<void>((resolve) => waiting.add(resolve));

@@ -1,0 +1,71 @@
+import { type FSWatcher, readdirSync, watch } from "node:fs";
+import { join, relative } from "node:path";
+
+/** Editors and git write in several steps: a change is over when nothing has happened for so long, in milliseconds. */
+const SETTLED = 150;
+
+/** What a node loads, or a name without an extension: a folder that came or went. Not the drafts of editors. */
+const isCode = (name: string) => /^[^.][^~#]*\.(ts|js|json)$|^[^.]+$/.test(name);
+
+export interface Watched {
+  root: string;
+  /** Folders below `root`, with all of their subfolders. */
+  folders: readonly string[];
+  /** Single files in `root` itself. */
+  files: readonly string[];
+}
+
+/**
+ * Watches code. Each folder has a watcher of its own, not each file: a save by rename replaces the file, and a
+ * watcher of the file would stay with the old one.
+ */
+export class CodeWatcher {
+  readonly #watched: Watched;
+  readonly #names = new Set<string>();
+  #watchers: FSWatcher[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #settled: ((names: string[]) => void) | undefined;
+
+  constructor(watched: Watched) {
+    this.#watched = watched;
+  }
+
+  /**
+   * Watches the folders that are there now. Call it before the code is read: what was saved earlier is read, and
+   * what is saved later is seen.
+   *
+   * @returns the names of the files that change next, once they have settled
+   */
+  next(): Promise<string[]> {
+    this.close();
+    const { root, folders, files } = this.#watched;
+    this.#watch(root, (name) => files.includes(name));
+    for (const folder of folders) this.#watchTree(join(root, folder));
+    return new Promise((resolve) => {
+      this.#settled = resolve;
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#names.clear();
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers = [];
+  }
+
+  #watchTree(folder: string): void {
+    this.#watch(folder, isCode);
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) this.#watchTree(join(folder, entry.name));
+  }
+
+  #watch(folder: string, concerns: (name: string) => boolean): void {
+    const watcher = watch(folder, (_event, name) => {
+      if (name !== null && !concerns(name)) return;
+      this.#names.add(relative(this.#watched.root, join(folder, name ?? "")));
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#settled?.([...this.#names]), SETTLED);
+    });
+    this.#watchers.push(watcher);
+  }
+}
