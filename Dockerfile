@@ -15,4 +15,4 @@ RUN install -d -o node -g node -m 700 /data/mail
 USER node
 EXPOSE 3000
 # node itself, not npm, so that SIGTERM reaches the broker, which then drains
-CMD ["node", "node_modules/moleculer/bin/moleculer-runner.js", "--config", "moleculer.config.ts", "--mask", "**/*.service.ts"]
+CMD ["node", "--require", "./scripts/node-version.cjs", "node_modules/moleculer/bin/moleculer-runner.js", "--config", "moleculer.config.ts", "--mask", "**/*.service.ts"]
