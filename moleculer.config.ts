@@ -11,6 +11,7 @@ import { loggerOptions } from "./lib/logger.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
 import { accessWarnings } from "./lib/access/warnings.ts";
+import { NatsTransporter } from "./lib/nats-transporter.ts";
 import { makeSecrets } from "./lib/deployment/secrets.ts";
 import { makePrivate } from "./lib/private-folder.ts";
 import { validatorOptions } from "./lib/validator.ts";
@@ -47,10 +48,7 @@ export function brokerOptions(config: Config): BrokerOptions {
     namespace: config.namespace,
     ...(config.nodeID && { nodeID: config.nodeID }),
     ...(config.natsUrl && {
-      transporter: {
-        type: "NATS" as const,
-        options: { url: config.natsUrl, reconnectTimeWait: 250 },
-      },
+      transporter: new NatsTransporter({ url: config.natsUrl, reconnectTimeWait: 250 }),
     }),
 
     logger: {

@@ -14,7 +14,10 @@ interface WithTransporter {
     tx: { client?: Partial<NatsClient> | null };
     removePendingRequestByNodeID(nodeID: string): void;
   };
-  registry: { nodes: { toArray(): { id: string; local: boolean }[] } };
+  registry: {
+    nodes: { toArray(): { id: string; local: boolean }[] };
+    discoverer: { sendLocalNodeInfo(): Promise<void> };
+  };
 }
 
 /** For how long calls of other nodes wait for NATS, in milliseconds; a server that starts anew is back by then. */
@@ -85,6 +88,8 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
         );
         if (!isBack) continue;
         settle();
+        // nodes that dropped this one call it again without waiting for its next heartbeat
+        await (broker as unknown as WithTransporter).registry.discoverer.sendLocalNodeInfo();
         await broker.broadcastLocal("$transporter.connected", { wasReconnect: true });
       }
     }

@@ -16,6 +16,8 @@ const TO_ALL = ["DISCOVER", "INFO", "HEARTBEAT", "PING", "DISCONNECT"];
 const TO_ANY = ["DISCOVER", "INFO", "PING", "PONG"];
 /** Packets to one node that only some may send. */
 const TO_SOME = ["REQ", "RES", "EVENT"];
+/** By which the server says that nobody received a packet (lib/nats-transporter.ts): nobody else may publish to it. */
+const FROM_SERVER = "UNDELIVERED";
 
 /**
  * What each service may publish and subscribe to with Moleculer's NATS transporter, where each node runs
@@ -54,7 +56,7 @@ export function natsPermissions(
         ].toSorted(),
         subscribe: [
           ...TO_ALL.map(toAll),
-          ...[...TO_ANY, ...TO_SOME].map((packet) => toNode(packet, service)),
+          ...[...TO_ANY, ...TO_SOME, FROM_SERVER].map((packet) => toNode(packet, service)),
         ].toSorted(),
       },
     ]),

@@ -80,6 +80,20 @@ describe.skipIf(!natsUrl || !server)("a process for each service", () => {
     expect(shown).toHaveLength(1);
   });
 
+  it("goes on when a process is killed of a service that has two", async () => {
+    const { token } = await register(app);
+    const ask = async () => {
+      const begin = performance.now();
+      const { status } = await request(app, "GET /api/users/me", { token });
+      return { status, isSoon: performance.now() - begin < 2_500 };
+    };
+    const asking = Array.from({ length: 10 }, ask);
+    await commands.get("users again")!.kill();
+    const responses = await Promise.all([...asking, ...Array.from({ length: 10 }, ask)]);
+    expect(responses).toEqual(responses.map(() => ({ status: 200, isSoon: true })));
+    commands.delete("users again");
+  });
+
   it("stops on SIGTERM", async () => {
     const codes = await Promise.all([...commands.values()].map((one) => one.stop()));
     expect(codes.every((code) => code === 0)).toBe(true);

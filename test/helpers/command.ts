@@ -18,6 +18,8 @@ export interface Command {
   exitCode(): Promise<number>;
   /** Ends it as an operator does: tells npm alone. @returns its exit code, once all that it started is gone */
   stop(): Promise<number>;
+  /** Ends all that it started at once, by SIGKILL. */
+  kill(): Promise<void>;
 }
 
 /** Starts `npm run <script>` with this environment, as a user does. @param cwd a copy of the application */
@@ -61,6 +63,10 @@ function start(program: string, args: string[], env: Record<string, string>, cwd
     async stop() {
       if (child.pid !== undefined && child.exitCode === null) process.kill(child.pid, "SIGTERM");
       return ended;
+    },
+    async kill() {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      await ended;
     },
   };
 }

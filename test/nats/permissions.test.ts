@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "nats";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { loadContracts } from "../../lib/contracts.ts";
 import { natsPermissions } from "../../lib/access/nats-permissions.ts";
+import { NatsTransporter } from "../../lib/nats-transporter.ts";
 import { isMissing, startApp } from "../helpers/app.ts";
 import { register, request } from "../helpers/http.ts";
 import { connect as connectSocket, next } from "../helpers/socket.ts";
@@ -102,10 +103,9 @@ describe.skipIf(isMissing)("a NATS server with the permissions of the contracts"
         broker: (_own, [service]) => ({
           nodeID: `${service}.${randomUUID()}`,
           heartbeatInterval: 1,
-          transporter: {
-            type: "NATS",
-            options: { url: `nats://${service}:${service}@127.0.0.1:${port}` },
-          },
+          transporter: new NatsTransporter({
+            url: `nats://${service}:${service}@127.0.0.1:${port}`,
+          }),
         }),
       },
     );
@@ -128,6 +128,11 @@ describe.skipIf(isMissing)("a NATS server with the permissions of the contracts"
       chat.subscribe(`${PREFIX}.HEARTBEAT`);
       await expect.poll(() => chat.heard.length).toBeGreaterThanOrEqual(app.brokers.length);
       await chat.close();
+      // the server may say that a node is gone
+      const { registry, transit } = app.brokerOf("posts");
+      const dropped = vi.spyOn((registry as any).nodes, "disconnected");
+      await (transit as any).sendPing("users.gone");
+      await expect.poll(() => dropped.mock.calls).toEqual([["users.gone", true]]);
       expect(log).not.toMatch(/Violation/);
     } finally {
       await app.stop();

@@ -55,8 +55,12 @@ describe("the NATS permissions", () => {
       );
       const others = subscribe.filter((subject) => !forAll.includes(subject));
       for (const subject of others) expect(subject).toMatch(new RegExp(`\\.${service}\\.>$`));
-      expect(others).toHaveLength(7);
+      expect(others).toHaveLength(8);
     }
+  });
+
+  it("let nobody say that a packet was undelivered: only the server does", () => {
+    for (const service of contracts.keys()) expect(targets(service, "UNDELIVERED")).toEqual([]);
   });
 
   it("follow from the contracts alone", () => {

@@ -1,0 +1,146 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Context, ServiceBroker } from "moleculer";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type Cable, layCable } from "../helpers/cable.ts";
+import { callFrom } from "../helpers/call.ts";
+import { NatsTransporter } from "../../lib/nats-transporter.ts";
+
+/** A node that is dropped only by its heartbeats keeps its callers waiting for requestTimeout: 10 s. */
+const SOON = 2_500;
+
+// NATS closes a killed process's connection; for the other nodes a cut connection is the same
+describe.skipIf(isMissing)("a node that is killed", () => {
+  let app: App;
+  let cable: Cable;
+  /** The ids of the nodes that ran the action, in order. */
+  let ran: string[];
+  let release: () => void;
+  let released: Promise<void>;
+
+  const twin = {
+    name: "twin",
+    actions: {
+      read: {
+        restricted: null,
+        auth: "none",
+        retryPolicy: { enabled: true },
+        async handler(this: { broker: ServiceBroker }, ctx: Context<{ wait?: boolean }>) {
+          ran.push(this.broker.nodeID);
+          if (ctx.params.wait && this.broker === killed()) await released;
+          return this.broker.nodeID;
+        },
+      },
+      write: {
+        restricted: null,
+        auth: "none",
+        async handler(this: { broker: ServiceBroker }) {
+          ran.push(this.broker.nodeID);
+          await released;
+        },
+      },
+    },
+  };
+
+  const twins = () => app.brokers.filter((broker) => broker.getLocalService("twin"));
+  const killed = () => twins()[0]!;
+  const other = () => twins()[1]!;
+  const isAvailable = (nodeID: string) =>
+    app.brokerOf("posts").registry.nodes.get(nodeID)?.available;
+  const secondsOf = async (call: Promise<unknown>) => {
+    const begin = performance.now();
+    await call.catch(() => {});
+    return performance.now() - begin;
+  };
+
+  beforeAll(async () => {
+    cable = await layCable(Number(new URL(inject("natsUrl")!).port));
+    const url = `nats://127.0.0.1:${cable.port}`;
+    let isFirst = true;
+    app = await startApp(
+      {},
+      {
+        services: [twin as never, twin as never],
+        broker: (own, [name]) => {
+          if (name !== "twin" || !isFirst) return {};
+          isFirst = false;
+          return { ...own, transporter: new NatsTransporter({ url, reconnectTimeWait: 50 }) };
+        },
+      },
+    );
+    await vi.waitFor(() =>
+      expect(twins().map(({ nodeID }) => isAvailable(nodeID))).toEqual([true, true]),
+    );
+  });
+  afterAll(async () => {
+    cable?.mend();
+    await app?.stop();
+    await cable?.close();
+  });
+  beforeEach(async () => {
+    cable.mend();
+    await vi.waitFor(() => expect(isAvailable(killed().nodeID)).toBe(true), 20_000);
+    ran = [];
+    ({ promise: released, resolve: release } = Promise.withResolvers<void>());
+  });
+
+  it("costs a call that may be retried a moment: another node responds", async () => {
+    const { nodeID } = killed();
+    const calls = Array.from({ length: 4 }, () =>
+      callFrom(app, "posts", "twin.read", { wait: true }),
+    );
+    await expect.poll(() => ran).toContain(nodeID);
+    cable.cut();
+    const begin = performance.now();
+    expect(new Set(await Promise.all(calls))).toEqual(new Set([other().nodeID]));
+    expect(performance.now() - begin).toBeLessThan(SOON);
+    release();
+  });
+
+  it("fails a call that may not be retried within seconds, and it is not run again", async () => {
+    const call = callFrom(app, "posts", "twin.write", {}, { nodeID: killed().nodeID });
+    call.catch(() => {});
+    await expect.poll(() => ran).toEqual([killed().nodeID]);
+    cable.cut();
+    expect(await secondsOf(call)).toBeLessThan(SOON);
+    await expect(call).rejects.toMatchObject({ code: 503, type: "REQUEST_REJECTED" });
+    expect(ran).toEqual([killed().nodeID]);
+    release();
+  });
+
+  it("is found by the first call that is sent to it", async () => {
+    cable.cut();
+    const calls = Array.from({ length: 10 }, () => callFrom(app, "posts", "twin.read"));
+    expect(await secondsOf(Promise.all(calls))).toBeLessThan(SOON);
+    expect(new Set(await Promise.all(calls))).toEqual(new Set([other().nodeID]));
+    expect(isAvailable(killed().nodeID)).toBe(false);
+  });
+
+  it("is called again as soon as it is back", async () => {
+    cable.cut();
+    await Promise.all([1, 2, 3, 4].map(() => callFrom(app, "posts", "twin.read")));
+    await expect.poll(() => isAvailable(killed().nodeID)).toBe(false);
+    const { discoverer } = app.brokerOf("posts").registry;
+    const heartbeats = vi.spyOn(discoverer as any, "heartbeatReceived").mockReturnValue(undefined);
+    cable.mend();
+    await expect.poll(() => isAvailable(killed().nodeID)).toBe(true);
+    heartbeats.mockRestore();
+  });
+
+  it("is told from one that is busy, which is waited for", async () => {
+    const { nodeID } = killed();
+    const { transit } = app.brokerOf("posts");
+    const sendPing = vi.spyOn(transit as any, "sendPing");
+    cable.freeze();
+    const call = callFrom(app, "posts", "twin.read", {}, { nodeID, timeout: 3_000 });
+    call.catch(() => {});
+    const pings = () => sendPing.mock.calls.filter(([id]) => id === nodeID);
+    await expect.poll(() => pings().length).toBeGreaterThan(3);
+    sendPing.mockRestore();
+    expect(isAvailable(nodeID)).toBe(true);
+    const stillWaiting = {};
+    expect(await Promise.race([call, wait(0, stillWaiting)])).toBe(stillWaiting);
+    cable.mend();
+    release();
+  });
+});
