@@ -37,7 +37,7 @@ export interface Config {
   /** Lifetimes in seconds. */
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
-  readonly callTokenTtl: number;
+  readonly serviceIdentityTtl: number;
   /** The age at which the key that signs access tokens is replaced, in seconds. */
   readonly signingKeyMaxAge: number;
   /** For how long a refresh whose answer was lost may be asked for again, in seconds; 0: not at all. */
@@ -232,7 +232,7 @@ export function loadConfig(
     mailFrom: env.MAIL_FROM || "Citadel <no-reply@localhost.localdomain>",
     accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, MAX_LIFETIME),
     refreshTokenTtl: integer("REFRESH_TOKEN_TTL", 30 * 86_400, 1, 365 * 86_400),
-    callTokenTtl: integer("CALL_TOKEN_TTL", 60, 1, 3_600),
+    serviceIdentityTtl: integer("SERVICE_IDENTITY_TTL", 300, 1, 3_600),
     signingKeyMaxAge: integer("SIGNING_KEY_MAX_AGE", 90 * 86_400, 60, 10 * 365 * 86_400),
     refreshGrace: integer("REFRESH_GRACE", 30, 0, 300),
     bcryptCost: integer("BCRYPT_COST", 12, production ? 10 : 4, 15),

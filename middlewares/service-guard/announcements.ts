@@ -1,8 +1,12 @@
 import { LRUCache } from "lru-cache";
 import type { ServiceBroker } from "moleculer";
-import { isInternal } from "../../lib/hooks.ts";
+import { type Endpoint, isInternal } from "../../lib/hooks.ts";
 import type { EndorsedKeys } from "../../lib/tokens/key-endorsement.ts";
-import { audienceOfNode } from "../../lib/tokens/service-token.ts";
+import {
+  audienceOfAction,
+  audienceOfEvent,
+  audienceOfNode,
+} from "../../lib/tokens/service-token.ts";
 import type { CallTokens } from "./call-tokens.ts";
 import type { Verifier } from "./verifier.ts";
 
@@ -89,6 +93,7 @@ export class Announcements {
         broker.logger.debug({ err: error }, `'${name}' could not be proved yet.`);
       }
     }
+    for (const name of names) this.#prepareCalls(name);
     const before = Object.keys(metadata.serviceProofs ?? {}).length;
     const isGuard = broker.getLocalService("guard") !== undefined;
     metadata.serviceProofs = proofs;
@@ -101,6 +106,23 @@ export class Announcements {
     broker.registry.regenerateLocalRawInfo(hasMore);
     if (hasMore) await broker.registry.discoverer.sendLocalNodeInfo();
     return isWhole;
+  }
+
+  /** Gets the tokens of the calls and events that a service may make, so that these work without the guard. */
+  #prepareCalls(name: string): void {
+    const { actions, events } = this.#broker.registry as unknown as Catalogs;
+    const audiences = new Set<string>();
+    for (const { endpoints } of actions.actions.values())
+      for (const { action, service } of endpoints)
+        if (mayReach(name, action)) audiences.add(audienceOfAction(service.fullName));
+    for (const { name: event, endpoints } of events.events)
+      if (!event.includes("*") && endpoints.some((endpoint) => mayReach(name, endpoint.event)))
+        audiences.add(audienceOfEvent(event));
+    for (const audience of audiences)
+      Promise.resolve()
+        .then(() => this.#options.tokens.get(name, audience))
+        // the call itself reports it
+        .catch(() => {});
   }
 
   /**
@@ -173,6 +195,20 @@ export class Announcements {
     return proved;
   }
 }
+
+interface ActionEndpoint {
+  action: Pick<Endpoint, "restricted">;
+  service: { fullName: string };
+}
+
+/** What Moleculer knows of all nodes' actions and events, as far as it matters here. */
+interface Catalogs {
+  actions: { actions: ReadonlyMap<string, { endpoints: ActionEndpoint[] }> };
+  events: { events: { name: string; endpoints: { event: Pick<Endpoint, "restricted"> }[] }[] };
+}
+
+const mayReach = (service: string, { restricted }: Pick<Endpoint, "restricted">) =>
+  Array.isArray(restricted) && restricted.includes(service);
 
 /** Packets are whatever somebody has written to the bus. */
 const isInfo = ({ metadata, sender, services }: NodeInfo) =>

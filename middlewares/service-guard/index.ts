@@ -4,6 +4,8 @@ import { type Hooks, toMiddleware } from "../../lib/hooks.ts";
 import type { EndorsedKeys } from "../../lib/tokens/key-endorsement.ts";
 import { signProof } from "../../lib/tokens/request-proof.ts";
 import { readCredential } from "../../lib/tokens/service-token.ts";
+import { attachment } from "../../lib/attachment.ts";
+import { audienceOfAction } from "../../lib/tokens/service-token.ts";
 import { Announcements } from "./announcements.ts";
 import { CallTokens, type Exchanged, type ExchangeRequest } from "./call-tokens.ts";
 import { checkDeclarations } from "./declarations.ts";
@@ -29,6 +31,30 @@ export interface ServiceGuardOptions {
   responseMeta?: readonly string[];
   /** Told of each refusal, to write it down; it must not throw. */
   onRefusal?: (ctx: Context, refused: Refused) => void;
+}
+
+const tokensAt = attachment<CallTokens>("call tokens");
+
+/**
+ * Can a service of this node call another now: does it hold a living token, or can the guard give it one
+ * within `timeout` milliseconds?
+ */
+export async function canProve(
+  broker: ServiceBroker,
+  service: string,
+  callee: string,
+  timeout: number,
+): Promise<boolean> {
+  const timer = Promise.withResolvers<undefined>();
+  const timeoutID = setTimeout(() => timer.resolve(undefined), timeout);
+  try {
+    const token = tokensAt.of(broker).get(service, audienceOfAction(callee));
+    return (await Promise.race([token, timer.promise])) !== undefined;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timeoutID);
+  }
 }
 
 /**
@@ -60,6 +86,7 @@ function createGuard(broker: ServiceBroker, options: ServiceGuardOptions): Hooks
   return {
     name: "ServiceGuard",
     created() {
+      tokensAt.set(broker, tokens);
       denials.registerMetric();
       setStatements(broker, new Statements(tokens, verifier));
       broker.createService(nodeService(denials, verifier) as ServiceSchema);

@@ -9,12 +9,15 @@ import { asset } from "./assets.ts";
 
 // The description of the API, made from the contracts once, when the node starts.
 
-const status = (...values: string[]): JsonSchema => ({
+const status = (value: string, more: Record<string, JsonSchema> = {}): JsonSchema => ({
   type: "object",
-  properties: { status: { type: "string", enum: values } },
+  properties: { status: { type: "string", enum: [value] }, ...more },
   required: ["status"],
   additionalProperties: false,
 });
+
+const readiness = (value: string) =>
+  status(value, { missing: { type: "array", items: { type: "string" } } });
 
 const answer = (description: string, type: string, schema: JsonSchema) => ({
   description,
@@ -60,8 +63,16 @@ const OWN_ROUTES: Paths = {
   }),
   "/health/ready": own("api.ready", "Is this node ready? For whoever sends requests to it.", {
     responses: {
-      200: answer("It is.", "application/json", status("ready")),
-      503: answer("It starts, or stops.", "application/json", status("not ready")),
+      200: answer(
+        "It is. `missing` lists the services that are unavailable.",
+        "application/json",
+        readiness("ready"),
+      ),
+      503: answer(
+        "It starts or stops, or no service can be called. `missing` lists those that cannot.",
+        "application/json",
+        readiness("not ready"),
+      ),
       ...WITH_BODY,
     },
   }),

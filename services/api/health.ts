@@ -1,50 +1,77 @@
 import type { Service, ServiceBroker } from "moleculer";
 import { loadContracts } from "../../lib/contracts.ts";
+import { canProve } from "../../middlewares/service-guard/index.ts";
 import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
 
-/** How long the other nodes may take to answer, in milliseconds. */
-const PATIENCE = 1_000;
+/** How long other nodes and the guard may take to respond, in milliseconds. */
+const TIMEOUT = 1_000;
+
+/** The service on whose behalf the gateway calls. */
+const SELF = "api";
+
+/** How a node's readiness is published. */
+interface Readiness {
+  status: "ready" | "not ready";
+  /** The services that calls do not reach now; left out if there are none. */
+  missing?: string[];
+}
 
 const answer = (res: GatewayResponse, code: number, body: object) => {
   res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
   res.end(JSON.stringify(body));
 };
 
-/** The nodes that answer now: a registry alone does not notice that the bus between them is away. */
-async function answeringNodes(broker: ServiceBroker): Promise<ReadonlySet<string>> {
-  const pongs = broker.transit ? await broker.ping(undefined, PATIENCE) : {};
+/** The nodes that respond now: a registry alone does not notice that NATS is unavailable. */
+async function respondingNodes(broker: ServiceBroker): Promise<ReadonlySet<string>> {
+  const pongs = broker.transit ? await broker.ping(undefined, TIMEOUT) : {};
   const others = Object.entries(pongs).flatMap(([nodeID, pong]) => (pong ? [nodeID] : []));
   return new Set([broker.nodeID, ...others]);
 }
 
 /**
- * The health of this node: alive; and ready from when every action was there for the first time until
- * the node stops, or no other node answers any more. One service that is away is not its fault: the
- * routes of all others go on.
+ * The health of this node. It is ready once every service could be called, and from then on as long as
+ * any of them can: one service that is unavailable is no reason to take all gateways out of rotation,
+ * since the routes of the others go on. Without the guard a service can be called for as long as this
+ * node's identity lives (SERVICE_IDENTITY_TTL).
  */
 export function healthHandlers({ broker }: Service) {
-  const actions = [...loadContracts().values()].flatMap(({ name, actions: offered }) =>
-    Object.keys(offered).map((action) => `${name}.${action}`),
-  );
+  const services = [...loadContracts().values()]
+    .filter(({ name, actions }) => name !== SELF && Object.keys(actions).length > 0)
+    .map(({ name, actions }) => ({
+      name,
+      actions: Object.keys(actions).map((action) => `${name}.${action}`),
+    }));
   let wasComplete = false;
-  let asking: Promise<boolean> | undefined;
-  const isReady = async () => {
-    if (!broker.started || broker.stopping) return false;
-    const nodes = await answeringNodes(broker);
+  let checking: Promise<Readiness> | undefined;
+
+  const check = async (): Promise<Readiness> => {
+    if (!broker.started || broker.stopping) return { status: "not ready" };
+    const nodes = await respondingNodes(broker);
     const isThere = (action: string) =>
       broker.registry.getActionEndpoints(action)?.endpoints.some(({ id }) => nodes.has(id));
-    const isComplete = actions.every(isThere);
-    wasComplete ||= isComplete;
-    return isComplete || (wasComplete && (nodes.size > 1 || !broker.transit));
+    const states = await Promise.all(
+      services.map(async ({ name, actions }) => ({
+        name,
+        isCallable: actions.every(isThere) && (await canProve(broker, SELF, name, TIMEOUT)),
+      })),
+    );
+    const missing = states.filter(({ isCallable }) => !isCallable).map(({ name }) => name);
+    wasComplete ||= missing.length === 0;
+    const isReady = wasComplete && missing.length < services.length;
+    return {
+      status: isReady ? "ready" : "not ready",
+      ...(missing.length > 0 && { missing: missing.toSorted() }),
+    };
   };
+
   return {
     "GET /health/live": (_req: GatewayRequest, res: GatewayResponse) =>
       answer(res, 200, { status: "live" }),
     "GET /health/ready": async (_req: GatewayRequest, res: GatewayResponse) => {
-      // all who ask at once share one look at the other nodes
-      asking ??= isReady().finally(() => (asking = undefined));
-      const [code, status] = (await asking) ? [200, "ready"] : [503, "not ready"];
-      answer(res, code, { status });
+      // concurrent requests share one check
+      checking ??= check().finally(() => (checking = undefined));
+      const readiness = await checking;
+      answer(res, readiness.status === "ready" ? 200 : 503, readiness);
     },
   };
 }

@@ -35,7 +35,7 @@ export default class GuardService extends Service {
 
   constructor(broker: ServiceBroker) {
     super(broker);
-    const { callTokenTtl, natsUrl, production, secret } = configOf(broker);
+    const { serviceIdentityTtl, natsUrl, production, secret } = configOf(broker);
     // the first signs; the others are on their way in or out
     const keys = readSigningKeys(secret("guard", "signing_key") ?? "");
     const [signingKey] = keys;
@@ -77,10 +77,10 @@ export default class GuardService extends Service {
                 sub: claims.sub,
                 aud: audience,
                 cid: claims.jti,
-                lifetime: callTokenTtl,
+                lifetime: serviceIdentityTtl,
                 cnf: { jwk },
               });
-              return { token, expiresIn: callTokenTtl };
+              return { token, expiresIn: serviceIdentityTtl };
             },
 
             jwks: async () => ({ keys: keys.map(({ jwk }) => jwk), endorsements: endorse(keys) }),

@@ -62,7 +62,7 @@ describe.skipIf(isMissing)("the service guard", () => {
 
   beforeAll(async () => {
     app = await startApp(
-      { CALL_TOKEN_TTL: "60" },
+      { SERVICE_IDENTITY_TTL: "60" },
       { broker: { cacher: "Memory" }, services: [vault] },
     );
     attacker = await startAttacker(app);

@@ -17,7 +17,7 @@ describe.skipIf(isMissing)("the guard service", () => {
   let admin: Person;
 
   beforeAll(async () => {
-    app = await startApp({ CALL_TOKEN_TTL: "5" });
+    app = await startApp({ SERVICE_IDENTITY_TTL: "5" });
     admin = await administrator(app);
   });
   afterAll(() => app?.stop());

@@ -1,0 +1,63 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { request } from "../helpers/http.ts";
+import { without } from "../helpers/without.ts";
+
+describe.skipIf(isMissing)("GET /health/ready", () => {
+  let app: App;
+
+  beforeAll(async () => {
+    app = await startApp();
+  });
+  afterAll(() => app?.stop());
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const later = (seconds: number) =>
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * 1_000 });
+  const readiness = async () => {
+    const { status, body } = await request(app, "GET /health/ready");
+    return { code: status, ...body };
+  };
+  const read = () => request(app, "GET /api/posts");
+
+  it("stays 200 and names the service while one is unavailable", async () => {
+    await without(app, "posts", async () => {
+      expect(await readiness()).toEqual({ code: 200, status: "ready", missing: ["posts"] });
+      expect((await request(app, "GET /.well-known/jwks.json")).status).toBe(200);
+    });
+    expect(await readiness()).toEqual({ code: 200, status: "ready" });
+  });
+
+  it("stays 200 without the guard while identities live, and calls work; then it is 503", async () => {
+    await without(app, "guard", async () => {
+      for (const seconds of [0, 60]) {
+        later(seconds);
+        expect(await readiness()).toEqual({ code: 200, status: "ready", missing: ["guard"] });
+        expect((await read()).status).toBe(200);
+      }
+      vi.useRealTimers();
+      later(301);
+      const missing = ["auth", "chat", "guard", "posts", "users"];
+      expect(await readiness()).toEqual({ code: 503, status: "not ready", missing });
+      expect(await read()).toMatchObject({ status: 503, body: { type: "GuardNotAccessible" } });
+      expect((await request(app, "GET /health/live")).status).toBe(200);
+      vi.useRealTimers();
+    });
+    await expect.poll(readiness).toEqual({ code: 200, status: "ready" });
+    expect((await read()).status).toBe(200);
+  });
+
+  it("is 503 while no service can be called, though other nodes respond", async () => {
+    const services = ["auth", "chat", "guard", "posts", "users"];
+    const all = services.reduceRight<() => Promise<void>>(
+      (run, name) => () => without(app, name, run),
+      async () => {
+        expect(await readiness()).toEqual({ code: 503, status: "not ready", missing: services });
+      },
+    );
+    await all();
+    await expect.poll(readiness).toEqual({ code: 200, status: "ready" });
+  });
+});
