@@ -106,6 +106,8 @@ export interface Nginx {
   client: Certificate;
   /** What somebody else would show: signed, but by another authority. */
   stranger: Certificate;
+  /** Everything that it logged until now. */
+  log(): string;
   stop(): Promise<void>;
 }
 
@@ -135,6 +137,7 @@ export async function startNginx(gateway: string): Promise<Nginx> {
     SERVER_NAME: "localhost",
     CERTIFICATES: certificates,
     GATEWAY: gateway,
+    ACCESS_LOG: join(folder, "access.log"),
   };
   const site = readFileSync(TEMPLATE, "utf8").replace(
     /\$\{(\w+)\}/g,
@@ -149,18 +152,21 @@ export async function startNginx(gateway: string): Promise<Nginx> {
   );
   const server = spawn("nginx", ["-p", folder, "-c", join(folder, "nginx.conf")], {
     env,
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "ignore", "pipe"],
   });
+  let errors = "";
+  server.stderr.on("data", (text: Buffer) => (errors += text.toString()));
   const ended = once(server, "exit");
   await Promise.race([
     untilListening(port),
-    ended.then(([code]) => Promise.reject(new Error(`nginx ended with ${code}`))),
+    ended.then(([code]) => Promise.reject(new Error(`nginx ended with ${code}: ${errors}`))),
   ]);
   return {
     url: `https://localhost:${port}`,
     ca: origin.certificate,
     client: cloudflare.sign("cloudflare"),
     stranger: other.sign("cloudflare"),
+    log: () => readFileSync(join(folder, "access.log"), "utf8") + errors,
     async stop() {
       server.kill("SIGTERM");
       await ended;

@@ -8,6 +8,7 @@ import { type App, startApp } from "../helpers/app.ts";
 import { administrator, type Person, register, request } from "../helpers/http.ts";
 import { type Certificate, hasNginx, type Nginx, startNginx } from "../helpers/nginx.ts";
 import { askFrom } from "../helpers/slow-clients.ts";
+import { freePort } from "../helpers/servers.ts";
 import { connect, refusal } from "../helpers/socket.ts";
 
 const CLIENT = "203.0.113.7";
@@ -99,6 +100,25 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
     await expect
       .poll(async () => (await refusals())[0])
       .toMatchObject({ address: CLIENT, data: { target: "the sockets" } });
+  });
+
+  it("no token of a handshake gets into its logs, nor any other query, nor when the gateway is gone", async () => {
+    const query = `?EIO=4&transport=websocket&token=${alice.token}`;
+    (await ask(`/socket.io/${query}`, nginx.client)).resume();
+    (await ask(`/api/posts${query}`, nginx.client)).resume();
+    const deaf = await startNginx(`127.0.0.1:${await freePort()}`);
+    try {
+      const path = `${deaf.url}/socket.io/${query}`;
+      const asking = httpsRequest(path, { ca: deaf.ca, ...deaf.client, agent: false }).end();
+      const [response] = (await once(asking, "response")) as [IncomingMessage];
+      expect(response.resume().statusCode).toBe(502);
+      for (const { log } of [nginx, deaf])
+        await expect.poll(log).toMatch(/"GET \/socket\.io\/ HTTP\/1\.1" \d+/);
+      await expect.poll(nginx.log).toContain('"GET /api/posts HTTP/1.1" 401');
+      expect(nginx.log() + deaf.log()).not.toMatch(/token=|EIO=/);
+    } finally {
+      await deaf.stop();
+    }
   });
 
   it("a body that is too large is answered by the gateway, in its own shape", async () => {
