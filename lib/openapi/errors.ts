@@ -29,7 +29,8 @@ const OF_TOKENS: readonly ErrorType[] = [
 /** What a route may answer with but success, as its declarations tell. */
 export function errorsOf({ method, path, contract }: Route): ErrorType[] {
   const { auth, permissions, subjects, params, status, errors = [] } = contract;
-  const hasBody = method === "POST" || method === "PUT" || method === "PATCH";
+  // a DELETE takes no parameters from its body, which is read and bounded nevertheless
+  const hasBody = method !== "GET";
   const hasId = path.includes(":");
   const types: ErrorType[] = [
     ...ALWAYS,
