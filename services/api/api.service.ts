@@ -9,6 +9,7 @@ import { descriptionHandlers } from "./description.ts";
 import { docsHandlers } from "./docs.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./health.ts";
+import { homeHandlers } from "./home.ts";
 import { close } from "./http-server.ts";
 import { httpSettings, logResponses } from "./http.ts";
 import { confirm } from "./identities.ts";
@@ -28,6 +29,7 @@ export default class ApiService extends Service {
       ...healthHandlers(this),
       ...descriptionHandlers(issuer),
       ...docsHandlers(),
+      ...homeHandlers(),
     };
     const limiter = new Limiter(config.rateLimits, config.natsUrl !== undefined);
     const defend = makeDefence(config, limiter);

@@ -19,6 +19,20 @@ describe.skipIf(isMissing)("the gateway", () => {
     expect((await request(app, "GET /health/ready")).body).toEqual({ status: "ready" });
   });
 
+  it("GET / is a page without scripts that leads to the documentation", async () => {
+    const { status, headers, body } = await request(app, "GET /");
+    expect(status).toBe(200);
+    expect(headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(headers.get("content-security-policy")).toMatch(
+      /^default-src 'none'; style-src 'sha256-/,
+    );
+    expect(body).not.toMatch(/<script|https?:/);
+    const links = [...body.matchAll(/href="(\/[^"]*)"/g)].map(([, path]) => path);
+    expect(links).toContain("/docs");
+    for (const link of links) expect((await request(app, `GET ${link}`)).status).toBe(200);
+    expect((await request(app, "GET /nothing")).status).toBe(404);
+  });
+
   it("publishes the key that access tokens are signed with, and nothing private of it", async () => {
     const { body } = await request(app, "GET /.well-known/jwks.json");
     expect(body.keys).toEqual([
@@ -64,7 +78,6 @@ describe.skipIf(isMissing)("the gateway", () => {
   });
 
   it.each([
-    "GET /",
     "GET /api",
     "GET /apiusers",
     "GET /api/users/list/all",
