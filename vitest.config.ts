@@ -13,6 +13,20 @@ const GATEWAY = ["errors", "gateway", "openapi", "sockets"].map(
 /** What others have written against the API: its form makes no difference to them. */
 const CLIENTS = ["test/clients/**/*.test.ts"];
 
+/** Attacks that the gateway or the validator refuses in the same way whatever the form; they run in process. */
+const ONE_FORM = [
+  "connections",
+  "limits",
+  "networks",
+  "params",
+  "reads",
+  "requests",
+  "trusted-issuers",
+].map((name) => `test/attacks/${name}.test.ts`);
+
+/** What a form leaves out. */
+const EXCLUDED = { process: [], nats: ONE_FORM, postgres: GATEWAY };
+
 const form = (topology: "process" | "nats" | "postgres") => ({
   extends: true as const,
   test: {
@@ -23,7 +37,7 @@ const form = (topology: "process" | "nats" | "postgres") => ({
       `test/${topology}/**/*.test.ts`,
       ...(topology === "process" ? CLIENTS : []),
     ],
-    exclude: topology === "postgres" ? GATEWAY : [],
+    exclude: EXCLUDED[topology],
     provide: { topology },
   },
 });
