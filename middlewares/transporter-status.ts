@@ -73,12 +73,21 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
     settling = setTimeout(end, SETTLING, true);
   };
 
+  /** Work whose failure must not end the watch: calls would wait for a connection that is back. */
+  const attempt = (work: Promise<unknown>) =>
+    work.catch((error: unknown) =>
+      broker.logger.error(
+        { err: error },
+        "A change of the NATS connection was not told to the node.",
+      ),
+    );
+
   const watch = async (client: NatsClient) => {
     for await (const { type } of client.status()) {
       if (type === "disconnect") {
         broker.logger.warn("NATS is away. It is asked for again and again.");
         begin();
-        await broker.broadcastLocal("$transporter.disconnected", { graceFul: false });
+        await attempt(broker.broadcastLocal("$transporter.disconnected", { graceFul: false }));
       } else if (type === "reconnect") {
         broker.logger.warn("NATS is back.");
         // what answers come by is subscribed to again, or it is away again and this comes anew
@@ -89,8 +98,9 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
         if (!isBack) continue;
         settle();
         // nodes that dropped this one call it again without waiting for its next heartbeat
-        await (broker as unknown as WithTransporter).registry.discoverer.sendLocalNodeInfo();
-        await broker.broadcastLocal("$transporter.connected", { wasReconnect: true });
+        const { discoverer } = (broker as unknown as WithTransporter).registry;
+        await attempt(discoverer.sendLocalNodeInfo());
+        await attempt(broker.broadcastLocal("$transporter.connected", { wasReconnect: true }));
       }
     }
   };

@@ -45,7 +45,8 @@ export const identityOf = (socket: Socket): Readonly<Identity> | undefined =>
 export function expectAnswer(socket: Socket, answer: Promise<unknown>): void {
   const waiting = unanswered.get(socket) ?? new Set();
   unanswered.set(socket, waiting.add(answer));
-  void answer.finally(() => waiting.delete(answer));
+  const forgetAnswer = () => void waiting.delete(answer);
+  void answer.then(forgetAnswer, forgetAnswer);
 }
 
 const ending = new WeakSet<Socket>();
@@ -62,7 +63,7 @@ export function end(socket: Socket, error: unknown): void {
   };
   const waiting = unanswered.get(socket);
   if (!waiting?.size) return close();
-  void Promise.race([Promise.all(waiting), delay(LAST_ANSWERS)]).then(close);
+  void Promise.race([Promise.allSettled(waiting), delay(LAST_ANSWERS)]).then(close);
 }
 
 /** Takes the token and ends the connection when it does. @returns when, in seconds since the epoch */

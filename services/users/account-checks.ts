@@ -1,6 +1,16 @@
 import { CitadelError } from "../../lib/errors.ts";
 import type { Account } from "./users.repository.ts";
 
+/** How long an account lives whose owner registered it and verifies no address, in milliseconds (mails.ts says it). */
+const UNVERIFIED_LIFETIME = 7 * 86_400_000;
+
+/**
+ * When an account expires that somebody registers now. Without a mail server nobody gets the link that verifies an
+ * address, and no account expires.
+ */
+export const expiryOfUnverified = (smtpUrl: string | undefined): Date | undefined =>
+  smtpUrl === undefined ? undefined : new Date(Date.now() + UNVERIFIED_LIFETIME);
+
 /**
  * The account, where there is one.
  *

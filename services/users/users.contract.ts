@@ -103,7 +103,7 @@ export const contract = defineContract({
   actions: {
     register: {
       description:
-        "Makes an account for oneself, and signs in. The account is removed after a week unless its e-mail address is verified.",
+        "Makes an account for oneself, and signs in. Where mail is delivered, the account is removed after a week unless its e-mail address is verified.",
       restricted: ["api"],
       auth: "none",
       rest: "POST /api/auth/register",

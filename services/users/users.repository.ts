@@ -43,7 +43,7 @@ export interface NewAccount {
   roles: string[];
   subjectType: SubjectType;
   /** Left out, it does not expire. */
-  expiresAt?: Date;
+  expiresAt?: Date | undefined;
 }
 
 export interface Changes {

@@ -17,7 +17,7 @@ import { mustStillHold } from "../../middlewares/auth/index.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { every, timers } from "../../mixins/timers.ts";
-import { found, mustHaveExpired } from "./account-checks.ts";
+import { expiryOfUnverified, found, mustHaveExpired } from "./account-checks.ts";
 import { partyOf, removeAccount } from "./account-changes.ts";
 import { AccountMails } from "./account-mails.ts";
 import { CodeGuessesRepository } from "./code-guesses.repository.ts";
@@ -49,9 +49,7 @@ const REGISTRATIONS = 2;
 /** How many more of one network wait their turn: as many as get it before their requests are given up. */
 const MAX_WAITING = 48;
 
-/** How long an account lives whose owner registered it and verifies no address, in milliseconds (mails.ts says it). */
-const UNVERIFIED_LIFETIME = 7 * 86_400_000;
-/** How often such accounts are removed, in milliseconds, and how many at once; several nodes may do so at once. */
+/** How often expired accounts are removed, in milliseconds, and how many at once; several nodes may do so at once. */
 const EXPIRY_INTERVAL = 600_000;
 const EXPIRED_AT_ONCE = 1_000;
 
@@ -105,7 +103,7 @@ export default class UsersService extends Service {
               const { client } = ctx.meta;
               const registered = await once(async () => {
                 const { username } = ctx.params;
-                const expiresAt = new Date(Date.now() + UNVERIFIED_LIFETIME);
+                const expiresAt = expiryOfUnverified(config.smtpUrl);
                 const account = await this.mailLimits.registration(client, () =>
                   this.registrations.run(widestKeyOf(client?.address ?? ""), () =>
                     this.insert(ctx.params, { free: { username }, expiresAt }),
@@ -260,7 +258,11 @@ export default class UsersService extends Service {
    */
   private async insert(
     given: { username: string; email: string; password: string },
-    { free, check, expiresAt }: { free: Names; check?: () => Promise<void>; expiresAt?: Date },
+    {
+      free,
+      check,
+      expiresAt,
+    }: { free: Names; check?: () => Promise<void>; expiresAt?: Date | undefined },
   ) {
     const { password, ...rest } = given;
     // a hash is dear: what can be refused without one is refused first
@@ -273,7 +275,7 @@ export default class UsersService extends Service {
       passwordHash,
       roles: ["user"],
       subjectType: "EndUserAccount",
-      ...(expiresAt && { expiresAt }),
+      expiresAt,
     });
     this.mails.verify(account);
     return account;
