@@ -1,19 +1,8 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, startApp } from "../helpers/app.ts";
-import { startBrowser, visit } from "../helpers/browser.ts";
+import { picture, startBrowser, visit } from "../helpers/browser.ts";
 import { type Person, register, request } from "../helpers/http.ts";
-
-/** Pictures of the page are kept here, if it is set. */
-const PICTURES = process.env.E2E_PICTURES;
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (!PICTURES) return;
-  mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `${name.replaceAll(" ", "-")}.png`) });
-}
 
 describe("the API's page", () => {
   let app: App;
@@ -67,7 +56,7 @@ describe("the API's page", () => {
     await page.getByRole("button", { name: /^Send/ }).first().click();
     await expect
       .poll(async () => (await request(app, "GET /api/posts")).body.items)
-      .toMatchObject([{ title: "Hi", body: "There", authorId: alice.id }]);
+      .toMatchObject([{ title: "Hi", excerpt: "There", authorId: alice.id }]);
     await page.getByText("201 Created").first().waitFor();
     await picture(page, "a request");
     // the token is gone with the page

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -51,4 +52,13 @@ export async function visit(
     console.error("refused by the policy: " + event.violatedDirective + " " + event.blockedURI))`);
   await page.goto(url);
   return { page, context, complaints, origins };
+}
+
+/** Pictures of pages are kept here, if it is set. */
+const PICTURES = process.env.E2E_PICTURES;
+
+export async function picture(page: Page, name: string): Promise<void> {
+  if (!PICTURES) return;
+  mkdirSync(PICTURES, { recursive: true });
+  await page.screenshot({ path: join(PICTURES, `${name.replaceAll(" ", "-")}.png`) });
 }
