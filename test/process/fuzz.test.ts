@@ -16,6 +16,7 @@ const BEFORE_ROUTES = new Set([400, 404, 405, 408, 414, 431]);
 
 /** Operations that an account may do only so often, whatever the rate limits. */
 const QUOTAS = new Set([
+  "auth.impersonate",
   "users.resendVerification",
   "users.updateProfile",
   "users.confirmSecondFactor",
