@@ -1,4 +1,5 @@
 import { CitadelError } from "../../lib/errors.ts";
+import type { Period } from "./second-factor.repository.ts";
 import type { Account } from "./users.repository.ts";
 
 /** How long an account lives whose owner registered it and verifies no address, in milliseconds (mails.ts says it). */
@@ -42,3 +43,9 @@ export const lastAdministrator = () =>
 export function mustHaveExpired({ expires_at }: Account): void {
   if (expires_at === null || expires_at > new Date()) throw new CitadelError("NotFound");
 }
+
+/** In which time an account's owner had not proved the address that it has now. */
+export const unproved = ({ email_since, email_verified_at }: Account): Period =>
+  email_verified_at === null
+    ? { since: new Date(0) }
+    : { since: email_since, until: email_verified_at };

@@ -5,7 +5,7 @@ import { type Mail, mailFolder, type MailLog } from "../../lib/mailer.ts";
 import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
 import { LimitedMailer } from "./limited-mailer.ts";
 import type { LinkPurpose, MailedLink } from "./links.repository.ts";
-import type { MailLimits } from "./mail-limits.ts";
+import type { MailKind, MailLimits } from "./mail-limits.ts";
 import {
   addressClaimed,
   codesGuessed,
@@ -24,6 +24,10 @@ const PAGES: Readonly<Record<LinkPurpose, string>> = {
   "verify-email": "/verify-email",
   "restore-email": "/restore-email",
 };
+
+/** Mails to an address that its account has not verified count apart: anybody can cause them. */
+const kindFor = ({ email_verified_at }: Account, kind: MailKind): MailKind =>
+  email_verified_at === null ? "unverified" : kind;
 
 /** Mails about accounts, none of which a request waits for. */
 export class AccountMails {
@@ -55,7 +59,9 @@ export class AccountMails {
    * @returns false where the account has had too many links in this hour
    */
   async sendLink(account: Account, purpose: MailedLink): Promise<boolean> {
-    const reservation = await this.#mailer.reserve(purpose, account.email);
+    const isReset = purpose === "reset-password";
+    const kind = isReset ? kindFor(account, purpose) : purpose;
+    const reservation = await this.#mailer.reserve(kind, account.email);
     if (!reservation) return true;
     const token = await this.#accounts.makeLink(account.id, purpose);
     const holder = await this.#accounts.findHolder(account);
@@ -70,10 +76,13 @@ export class AccountMails {
 
   /** Does the work of `sendLink` for an address that nobody has, and sends nothing. */
   async rehearseLink(email: string, purpose: MailedLink): Promise<void> {
-    if (!(await this.#mailer.reserve(purpose, email))) return;
+    const reservation = await this.#mailer.reserve(purpose, email);
+    if (!reservation) return;
     await this.#accounts.rehearseLink(purpose);
     await this.#accounts.findHolder({ id: randomUUID(), email });
     this.#mailer.rehearse({ to: email, ...this.#linkMail(purpose, makeOpaqueToken()) });
+    // nothing is sent, so nothing counts against the recipient
+    await reservation.release();
   }
 
   #linkMail(purpose: LinkPurpose, token: string): Omit<Mail, "to"> {
@@ -85,7 +94,7 @@ export class AccountMails {
   #tell(account: Account, content: Omit<Mail, "to">): void {
     this.inBackground(async () => {
       if (await this.#accounts.findHolder(account)) return;
-      this.#mailer.send({ to: account.email, ...content });
+      this.#mailer.send({ to: account.email, ...content }, kindFor(account, "notice"));
     });
   }
 

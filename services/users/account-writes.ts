@@ -125,7 +125,9 @@ export async function write(
     expires_at: emailVerified || roles ? null : undefined,
   };
   await endOlder(trx, before, { ...changes, email });
-  const isFactorEnded = changes.endsFactor === true && (await factorsIn(trx).remove(before.id));
+  const { endsFactor } = changes;
+  const isFactorEnded =
+    endsFactor !== undefined && (await factorsIn(trx).remove(before.id, endsFactor));
   if (Object.values(values).every((value) => value === undefined))
     return { before, after: before, isFactorEnded };
   const after = await trx

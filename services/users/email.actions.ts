@@ -41,10 +41,12 @@ export function emailActions(
       const { token } = ctx.params;
       const userId = await accounts.ownerOfLink(token, "restore-email");
       await endingSessions(ctx, { userId }, async () => {
-        const { after } = await accounts.restoreEmail(token);
+        const { after, isFactorEnded } = await accounts.restoreEmail(token);
         const self = partyOf(after);
         const data = { fields: ["email"] };
         audit(ctx, { event: "account.changed", actor: self, subject: self, data });
+        if (isFactorEnded)
+          audit(ctx, { event: "second-factor.disabled", actor: self, subject: self });
         mails.emailRestored(after);
       });
     },

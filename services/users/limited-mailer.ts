@@ -18,7 +18,7 @@ export class LimitedMailer {
   }
 
   /** Sends a mail if its recipient has not had too many of this kind. */
-  send(mail: Mail, kind: MailKind = "notice"): void {
+  send(mail: Mail, kind: MailKind): void {
     this.#background.run(async () => {
       if (await this.reserve(kind, mail.to)) this.#mailer.send(mail);
     });

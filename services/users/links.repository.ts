@@ -111,19 +111,33 @@ export class LinksRepository {
   async find(
     token: string,
     purpose: LinkPurpose,
-  ): Promise<{ ownerId: string; restores: GivenUp | undefined } | undefined> {
+  ): Promise<{ ownerId: string; madeAt: Date; restores: GivenUp | undefined } | undefined> {
     const row = await this.#db
       .selectFrom("links")
-      .select(["account_id", "restores_email", "restores_verified"])
+      .select(["account_id", "created_at", "restores_email", "restores_verified"])
       .where("hash", "=", hashOfToken(token))
       .where("purpose", "=", purpose)
       .where("ended_at", "is", null)
       .where("expires_at", ">", sql<Date>`now()`)
       .executeTakeFirst();
     if (!row) return undefined;
-    const { account_id: ownerId, restores_email: email, restores_verified } = row;
+    const { account_id: ownerId, created_at: madeAt, restores_email: email } = row;
+    const { restores_verified } = row;
     const restores = email === null ? undefined : { email, isVerified: restores_verified === true };
-    return { ownerId, restores };
+    return { ownerId, madeAt, restores };
+  }
+
+  /** Has an account a link that still gives an address back? */
+  async hasRestoring(accountId: string): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom("links")
+      .select("hash")
+      .where("account_id", "=", accountId)
+      .where("purpose", "=", "restore-email")
+      .where("ended_at", "is", null)
+      .where("expires_at", ">", sql<Date>`now()`)
+      .executeTakeFirst();
+    return row !== undefined;
   }
 
   /**

@@ -27,9 +27,11 @@ const REQUEST_LIMITS = {
 const RECIPIENT_LIMITS = {
   /** What anybody can have sent to any address: links that verify it. */
   "verify-email": { points: 6, duration: 6 * 3_600 },
-  /** What anybody can have sent to the address of an account: links that set a password. */
+  /** What else anybody can have sent to any address: an account may claim it without verifying it. */
+  unverified: { points: 10, duration: 6 * 3_600 },
+  /** What anybody can have sent to the verified address of an account: links that set a password. */
   "reset-password": { points: 10, duration: 6 * 3_600 },
-  /** What tells of a change, which takes a token or a password. */
+  /** What tells a verified address of a change, which takes a token or a password. */
   notice: { points: 30, duration: 6 * 3_600 },
 } as const;
 
@@ -61,6 +63,7 @@ export class MailLimits {
     this.#moves = makeLimiter(store, "mail-moves", REQUEST_LIMITS.moves);
     this.#recipients = {
       "verify-email": toRecipient("verify-email"),
+      unverified: toRecipient("unverified"),
       "reset-password": toRecipient("reset-password"),
       notice: toRecipient("notice"),
     };

@@ -1,8 +1,9 @@
+import { randomUUID } from "node:crypto";
 import type { Handlers } from "../../lib/contract.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import type { Passwords } from "../../lib/passwords/passwords.ts";
 import { audit } from "../../middlewares/audit.ts";
-import { found } from "./account-checks.ts";
+import { found, unproved } from "./account-checks.ts";
 import { endingSessions, partyOf, tell } from "./account-changes.ts";
 import type { AccountMails } from "./account-mails.ts";
 import type { LoginLimits } from "./login-limits.ts";
@@ -53,7 +54,9 @@ export function passwordActions(
       mails.inBackground(async () => {
         const { email } = ctx.params;
         const account = await accounts.findByEmail(email);
-        const isSent = account && (await mails.sendLink(account, "reset-password"));
+        // whoever reads the mail of an address that an account has just been moved to must not get it
+        const isMoving = await accounts.isMoving(account?.id ?? randomUUID());
+        const isSent = account && !isMoving && (await mails.sendLink(account, "reset-password"));
         if (!isSent) await mails.rehearseLink(email, "reset-password");
         const subject = account ? partyOf(account) : {};
         audit(ctx, { event: "password.forgotten", actor: {}, subject });
@@ -70,10 +73,10 @@ export function passwordActions(
         const { after, isFactorEnded } = await accounts.changeByLink(
           token,
           "reset-password",
-          ({ email_verified_at, subject_type }) => ({
+          (account) => ({
             passwordHash,
-            // whoever set it up has never proved the address; staff were appointed, and keep theirs
-            endsFactor: email_verified_at === null && subject_type === "EndUserAccount",
+            // whoever set it up had not proved the address; staff were appointed, and keep theirs
+            ...(account.subject_type === "EndUserAccount" && { endsFactor: unproved(account) }),
           }),
         );
         const self = partyOf(after);

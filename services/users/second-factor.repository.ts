@@ -20,6 +20,13 @@ export interface SecondFactorDatabase {
   recovery_codes: { account_id: string; hash: string };
 }
 
+/** When something happened. */
+export interface Period {
+  readonly since: Date;
+  /** Left out: until now. */
+  readonly until?: Date;
+}
+
 export type StoredFactor = Selectable<SecondFactors>;
 
 /** Second factors and the codes that stand in for them, hashed. Each is used up in one statement. */
@@ -181,12 +188,16 @@ export class SecondFactorRepository {
       .execute();
   }
 
-  /** @returns was there one, confirmed or not? */
-  async remove(accountId: string): Promise<boolean> {
-    const { numDeletedRows } = await this.#db
-      .deleteFrom("second_factors")
-      .where("account_id", "=", accountId)
-      .executeTakeFirstOrThrow();
+  /**
+   * Removes a factor, or only one that was confirmed in this period.
+   *
+   * @returns was there one, confirmed or not?
+   */
+  async remove(accountId: string, period?: Period): Promise<boolean> {
+    let factor = this.#db.deleteFrom("second_factors").where("account_id", "=", accountId);
+    if (period) factor = factor.where("confirmed_at", ">=", period.since);
+    if (period?.until) factor = factor.where("confirmed_at", "<", period.until);
+    const { numDeletedRows } = await factor.executeTakeFirstOrThrow();
     return numDeletedRows > 0n;
   }
 }

@@ -16,6 +16,7 @@ import {
 } from "./account-writes.ts";
 import type { LinkPurpose, LinksDatabase, MailedLink } from "./links.repository.ts";
 import type { SecondFactorDatabase } from "./second-factor.repository.ts";
+import type { Period } from "./second-factor.repository.ts";
 import { mustBeFree, type Names, nameTaken } from "./taken-names.ts";
 
 interface Accounts {
@@ -59,8 +60,8 @@ export interface Changes {
    * older one back.
    */
   restorable?: "by-link" | "never";
-  /** The second factor and its recovery codes end. */
-  endsFactor?: boolean;
+  /** A second factor that was set up in this time ends, with its recovery codes. */
+  endsFactor?: Period;
 }
 
 /** Says what is to change of an account as it is now, or refuses by throwing. It may not wait for anything. */
@@ -270,6 +271,13 @@ export class UsersRepository {
     });
   }
 
+  /** Was this account moved to an address that it has not verified, and can that still be undone? */
+  async isMoving(id: string): Promise<boolean> {
+    const account = await this.find(id);
+    const canBeUndone = await linksIn(this.#db).hasRestoring(id);
+    return canBeUndone && account?.email_verified_at === null;
+  }
+
   /**
    * Gives an account the address back that this link was mailed to, as it was: verified, unless somebody
    * else has verified it since, or not.
@@ -285,7 +293,9 @@ export class UsersRepository {
       const { email, isVerified } = link.restores;
       const holder = await lockAddress(trx, email, id);
       const emailVerified = isVerified && holder === undefined;
-      return write(trx, before, { email, ...(emailVerified && { emailVerified }) });
+      // whoever moved the account may have set one up since, which would keep the owner out
+      const endsFactor = { since: link.madeAt };
+      return write(trx, before, { email, endsFactor, ...(emailVerified && { emailVerified }) });
     });
   }
 

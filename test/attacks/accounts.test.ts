@@ -292,9 +292,60 @@ describe.skipIf(isMissing)("somebody who wants another's account", () => {
     expect(entry).toMatchObject({ subjectId: squatted.id });
   });
 
+  it("squats on an address that its owner then verifies with their link: a reset ends the second factor", async () => {
+    const squatted = await registerWithFactor(app);
+    await verify((await mailTo(app, emailOf(squatted), /address\?/)).token);
+    expect((await reset(await linkFor(squatted), "the owner's horse")).status).toBe(204);
+    expect(await canLogin(emailOf(squatted), "the owner's horse")).toBe(true);
+  });
+
+  it("moves an account and sets up a second factor: the link that undoes the move ends that factor", async () => {
+    const alice = await verified();
+    expect((await move(alice, `mallory-${emailOf(alice)}`)).status).toBe(200);
+    const { secret } = (await propose(app, alice.token)).body;
+    expect((await confirmFactor(app, alice.token, codeOf(secret))).status).toBe(200);
+    expect((await restore((await mailTo(app, emailOf(alice), /was changed/)).token)).status).toBe(
+      204,
+    );
+    expect(await canLogin(alice.username, PASSWORD)).toBe(true);
+  });
+
+  it("moves an account to another's address: a reset link does not hand it to them, to be taken back later", async () => {
+    const mallory = await verified();
+    const email = `victim-${emailOf(mallory)}`;
+    expect((await move(mallory, email)).status).toBe(200);
+    await mailTo(app, email, /address\?/);
+    const rehearsed = vi.spyOn(Mailer.prototype, "rehearse");
+    expect((await forget({ email })).status).toBe(202);
+    await expect.poll(() => rehearsed).toHaveBeenCalled();
+    rehearsed.mockRestore();
+    expect(mailsTo(app, email).filter(({ subject }) => /new password/.test(subject))).toEqual([]);
+  });
+
+  it("uses up the mails of a mailbox with addresses that nobody has, or has not verified: its owner's still come", async () => {
+    const alice = await verified();
+    const tagged = (at: number) => emailOf(alice).replace("@", `+${at}@`);
+    const rehearsed = vi.spyOn(Mailer.prototype, "rehearse");
+    for (let at = 0; at < 12; at++) await forget({ email: tagged(at) });
+    await expect.poll(() => rehearsed).toHaveBeenCalledTimes(12);
+    rehearsed.mockRestore();
+    await linkFor(alice);
+
+    const mallory = await register(app);
+    const account = { ...(await accountOf(mallory)), email: tagged(0) };
+    for (let at = 0; at < 40; at++) usersService().mails.passwordChanged(account);
+    await expect
+      .poll(() => mailsTo(app, account.email).length, { timeout: 10_000 })
+      .toBeGreaterThan(5);
+    expect((await move(alice, `mallory-${emailOf(alice)}`)).status).toBe(200);
+    await mailTo(app, emailOf(alice), /was changed/);
+    expect(mailsTo(app, account.email).length).toBeLessThanOrEqual(10);
+  });
+
   it("resets the password of a verified account by its mail: the second factor stays", async () => {
-    const alice = await registerWithFactor(app);
-    await verify((await mailTo(app, emailOf(alice), /address\?/)).token);
+    const alice = await verified();
+    const { secret } = (await propose(app, alice.token)).body;
+    expect((await confirmFactor(app, alice.token, codeOf(secret))).status).toBe(200);
     expect((await reset(await linkFor(alice))).status).toBe(204);
     const { body } = await request(app, "POST /api/auth/login", {
       body: { username: alice.username, password: NEW_PASSWORD },
