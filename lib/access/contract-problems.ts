@@ -136,8 +136,24 @@ const checkSchema: Check = (what, value) =>
       })
     : [`${what} is no schema`];
 
+const PERMISSION = /^[^:]+:[^:]+$/;
+
+/** A list of permissions would be compared as one name, and match nobody. */
+const checkPermissions: Check = (what, value) => {
+  const { permissions } = isObject(value) ? value : {};
+  return permissions === undefined ||
+    (typeof permissions === "string" && PERMISSION.test(permissions))
+    ? []
+    : [`${what} must name one permission as its permissions, such as "posts:write"`];
+};
+
+const checkHandler: Check = (what, value) => [
+  ...unknownKeys(ACCESS)(what, value),
+  ...checkPermissions(what, value),
+];
+
 const checkAction: Check = (what, value) => {
-  const unknown = unknownKeys(ACTION)(what, value);
+  const unknown = [...unknownKeys(ACTION)(what, value), ...checkPermissions(what, value)];
   if (!isObject(value)) return unknown;
   const { params, result, rest, example } = value;
   return [
@@ -163,7 +179,7 @@ function contractProblems(contract: ServiceContract): string[] {
     ...unknownKeys(CONTRACT)(`the contract '${name}'`, contract),
     ...each(actions, (action) => `${name}.${action}`, checkAction),
     ...each(emits, (event) => `event '${event}' of '${name}'`, checkEmit),
-    ...each(events, (event) => `the handler of '${event}' in '${name}'`, unknownKeys(ACCESS)),
+    ...each(events, (event) => `the handler of '${event}' in '${name}'`, checkHandler),
   ];
 }
 
@@ -176,7 +192,7 @@ export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
   const problems = [...contracts].flatMap(contractProblems);
   if (problems.length > 0)
     throw new Error(
-      `The contracts have unknown keys:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
+      `The contracts cannot be used:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
         `An action may have: ${DECLARATION_KEYS.join(", ")}. See lib/contract.ts and lib/infer.ts for the rest.`,
     );
 }

@@ -24,6 +24,11 @@ describe("a contract with unknown keys", () => {
     ],
     ["an action", withAction({ roles: ["admin"] }), "notes.create has the unknown key 'roles'"],
     [
+      "an action with a list of permissions",
+      withAction({ permissions: ["notes:write"] }),
+      "notes.create must name one permission as its permissions",
+    ],
+    [
       "an action",
       withAction({ permission: "a:b" }),
       "notes.create has the unknown key 'permission'",
