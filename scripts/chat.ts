@@ -7,11 +7,14 @@ import { io } from "socket.io-client";
 
 // A terminal in the lobby: `npm run chat -- alice [url]`. The password comes from PASSWORD, or is asked for.
 
-const [username, url = "http://localhost:3000"] = process.argv.slice(2);
+const [username, url = `http://localhost:${process.env.PORT ?? 3000}`] = process.argv.slice(2);
 if (!username) {
   console.error("Usage: npm run chat -- <username> [url]");
   process.exit(1);
 }
+
+/** When a socket is tried again that the server could not judge, in milliseconds. */
+const RETRY_AFTER = 1_000;
 
 const dim = (text: string) => (stdout.isTTY ? styleText("dim", text) : text);
 
@@ -54,7 +57,11 @@ async function main(): Promise<void> {
   const lines = createInterface({ input: stdin });
 
   socket.on("connect", () => console.log(dim("You are in the lobby. Type, and press Enter.")));
-  socket.on("connect_error", ({ message }) => console.error(message));
+  socket.on("connect_error", (error: Error & { data?: { code?: number } }) => {
+    console.error(error.message);
+    // a server that starts refuses sockets for some seconds, and socket.io-client tries again only where it got no response
+    if ((error.data?.code ?? 0) >= 500) setTimeout(() => socket.connect(), RETRY_AFTER);
+  });
   socket.on("message", ({ seq, username: who, text }: Message) =>
     console.log(`${dim(`#${seq}`)} ${who}: ${text}`),
   );

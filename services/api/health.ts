@@ -6,6 +6,9 @@ import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
 /** How long other nodes and the guard may take to respond, in milliseconds. */
 const TIMEOUT = 1_000;
 
+/** How long a node that starts waits for every service before it does with those that are there, in milliseconds. */
+const STARTING = 15_000;
+
 /** The service on whose behalf the gateway calls. */
 const SELF = "api";
 
@@ -29,8 +32,8 @@ async function respondingNodes(broker: ServiceBroker): Promise<ReadonlySet<strin
 }
 
 /**
- * The health of this node. It is ready once every service could be called, and from then on as long as
- * any of them can: one service that is unavailable is no reason to take all gateways out of rotation,
+ * The health of this node. It is ready once every service could be called, or has not come within 15 s, and from
+ * then on as long as any of them can: one service that is unavailable is no reason to take all gateways out of rotation,
  * since the routes of the others go on. Without the guard a service can be called for as long as this
  * node's identity lives (SERVICE_IDENTITY_TTL).
  */
@@ -41,7 +44,8 @@ export function healthHandlers({ broker }: Service) {
       name,
       actions: Object.keys(actions).map((action) => `${name}.${action}`),
     }));
-  let wasComplete = false;
+  const startedAt = Date.now();
+  let hasWaited = false;
   let checking: Promise<Readiness> | undefined;
 
   const check = async (): Promise<Readiness> => {
@@ -56,8 +60,8 @@ export function healthHandlers({ broker }: Service) {
       })),
     );
     const missing = states.filter(({ isCallable }) => !isCallable).map(({ name }) => name);
-    wasComplete ||= missing.length === 0;
-    const isReady = wasComplete && missing.length < services.length;
+    hasWaited ||= missing.length === 0 || Date.now() - startedAt >= STARTING;
+    const isReady = hasWaited && missing.length < services.length;
     return {
       status: isReady ? "ready" : "not ready",
       ...(missing.length > 0 && { missing: missing.toSorted() }),

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { healthHandlers } from "../../services/api/health.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { request } from "../helpers/http.ts";
 import { without } from "../helpers/without.ts";
@@ -28,6 +29,21 @@ describe.skipIf(isMissing)("GET /health/ready", () => {
       expect((await request(app, "GET /.well-known/jwks.json")).status).toBe(200);
     });
     expect(await readiness()).toEqual({ code: 200, status: "ready" });
+  });
+
+  it("is 200 for a node that has started and waited 15 s for a service that does not come", async () => {
+    await without(app, "posts", async () => {
+      const { "GET /health/ready": ready } = healthHandlers(app.service("api"));
+      const codeOf = async () => {
+        const { promise, resolve } = Promise.withResolvers<number>();
+        await ready({} as never, { writeHead: resolve, end: () => undefined } as never);
+        return promise;
+      };
+      expect(await codeOf()).toBe(503);
+      later(16);
+      expect(await codeOf()).toBe(200);
+      vi.useRealTimers();
+    });
   });
 
   it("stays 200 without the guard while identities live, and calls work; then it is 503", async () => {
