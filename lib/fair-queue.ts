@@ -135,6 +135,6 @@ export class FairQueue {
 
 const tooMany = () =>
   new CitadelError("TooManyRequests", {
-    message: `Too many people sign in at this moment. Try again in ${RETRY_AFTER} seconds.`,
+    message: `Too many people are signing in. Try again in ${RETRY_AFTER} seconds.`,
     data: { retryAfter: RETRY_AFTER },
   });

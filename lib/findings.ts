@@ -13,7 +13,7 @@ interface RawFinding extends Finding {
   actual?: unknown;
 }
 
-/** More of them help nobody, and a list of 10,000 wrong values would be answered with as many. */
+/** The most findings in one error: a list of 10,000 wrong values must not make as many. */
 const MAX_FINDINGS = 20;
 
 /** Names that are echoed to the client that sent them. Anything else may be a value in the wrong place. */

@@ -27,7 +27,7 @@ export function implement<C extends ServiceContract, DB = never>(
   handlers: Handlers<NoInfer<C>, DB>,
   rest: Rest = {},
 ): ServiceSchema {
-  // a hot reload brings contracts that the start has not seen
+  // a service outside services/ has a contract that the check at the start has not seen
   mustBeKnown([contract]);
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
   // what only describes does not travel: nodes tell each other their actions

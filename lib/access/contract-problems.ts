@@ -184,9 +184,10 @@ function contractProblems(contract: ServiceContract): string[] {
 }
 
 /**
- * Refuses contracts with unknown keys: with `permission` for `permissions` an action would be open to every user.
+ * Refuses contracts with unknown keys, rules or permissions: with `permission` for `permissions` an action would be
+ * open to every user.
  *
- * @throws Error that names each unknown key
+ * @throws Error that names each of them
  */
 export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
   const problems = [...contracts].flatMap(contractProblems);

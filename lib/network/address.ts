@@ -69,7 +69,7 @@ export function networkKeysOf(address: string): readonly [NetworkKey, ...Network
   return [toKey(first), ...wider.map(toKey)];
 }
 
-/** The narrowest network: one subscriber's. */
+/** The narrowest network that limits count: an IPv4 address, or the /64 of one subscriber. */
 export const limitKeyOf = (address: string): string => networkKeysOf(address)[0].key;
 
 /** The widest network that one customer may have: who shares it shares a place in a queue. */

@@ -118,7 +118,7 @@ describe("a contract with unknown keys", () => {
     ],
   ])("is refused for what it says in %s", (_where, contract, message) => {
     expect(() => mustBeKnown([contract])).toThrow(message);
-    // hot reload brings it without a start
+    // also where the service is outside services/
     expect(() => implement(contract, { actions: {} })).toThrow(message);
   });
 });
