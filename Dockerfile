@@ -5,6 +5,7 @@ WORKDIR /app
 
 # a layer of its own: it changes with the dependencies only
 COPY package.json package-lock.json .npmrc ./
+COPY packages/service-guard/package.json packages/service-guard/
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev
 
 COPY . .

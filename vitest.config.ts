@@ -58,6 +58,10 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       { extends: true, test: { name: "commands", include: ["test/commands/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: { name: "guard", include: ["packages/service-guard/test/**/*.test.ts"] },
+      },
       form("process"),
       form("nats"),
       form("postgres"),
