@@ -12,7 +12,7 @@ const MAX_STOP = 20_000;
 
 const watcher = new CodeWatcher({
   root: ROOT,
-  folders: ["lib", "middlewares", "mixins", "repl", "services"],
+  folders: ["lib", "middlewares", "mixins", "packages/service-guard/src", "repl", "services"],
   files: [".env", "moleculer.config.ts"],
 });
 

@@ -13,6 +13,7 @@ const PARTS = [
   "lib",
   "middlewares",
   "mixins",
+  "packages",
   "repl",
   "scripts",
   "services",
