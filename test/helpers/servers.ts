@@ -9,6 +9,7 @@ declare module "vitest" {
     /** One process with the embedded database, a node for each service over NATS, or PostgreSQL. */
     topology: "process" | "nats" | "postgres";
     natsUrl: string | undefined;
+    redisUrl: string | undefined;
     databaseUrl: string | undefined;
     /** A folder with an embedded database that is migrated, to copy. */
     embeddedTemplate: string;
@@ -46,6 +47,20 @@ export async function startNats(port: number, options: string[] = []): Promise<C
   return server;
 }
 
+/** The same with a redis-server that keeps nothing on disk. */
+async function startRedis(port: number): Promise<ChildProcess> {
+  const options = ["--bind", "127.0.0.1", "--port", String(port), "--save", ""];
+  const server = spawn("redis-server", options, { stdio: ["ignore", "pipe", "ignore"] });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.once("exit", (code) => reject(new Error(`redis-server ended with ${code}`)));
+    server.stdout.on("data", (text: Buffer) => {
+      if (text.includes("Ready to accept connections")) resolve();
+    });
+  });
+  return server;
+}
+
 function missing(what: string): void {
   if (process.env.CI) throw new Error(`${what} With CI set, no suite may be skipped.`);
   console.log(what);
@@ -61,15 +76,26 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     if (nats) natsUrl = `nats://127.0.0.1:${port}`;
     else missing("Skipping the NATS suites: no nats-server on the PATH and NATS_URL is not set.");
   }
+  let redis: ChildProcess | undefined;
+  let redisUrl = process.env.REDIS_URL;
+  if (!redisUrl) {
+    const port = await freePort();
+    redis = await startRedis(port).catch(() => undefined);
+    if (redis) redisUrl = `redis://127.0.0.1:${port}`;
+    else
+      missing("Skipping the Redis suites: no redis-server on the PATH and REDIS_URL is not set.");
+  }
   const databaseUrl = process.env.DATABASE_URL;
   if (!databaseUrl) missing("Skipping the PostgreSQL suites: DATABASE_URL is not set.");
   const { embedded, onServer, remove } = await templates(databaseUrl);
   provide("natsUrl", natsUrl);
+  provide("redisUrl", redisUrl);
   provide("databaseUrl", databaseUrl);
   provide("embeddedTemplate", embedded);
   provide("serverTemplate", onServer);
   return async () => {
     nats?.kill();
+    redis?.kill();
     await remove();
   };
 }

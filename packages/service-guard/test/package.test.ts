@@ -11,7 +11,8 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { ServiceBroker } from "moleculer";
+import { MOLECULER_VERSION } from "moleculer";
+import { MOLECULER_VERSION as MOLECULER_0_14 } from "moleculer-0.14";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as source from "../src/index.ts";
 
@@ -33,8 +34,6 @@ const run = (cwd: string, program: string, ...args: string[]) =>
 
 describe("The packed package", () => {
   const repository = mkdtempSync(join(tmpdir(), "guard-repository-"));
-  // not below the copy, where Node would find the repository's dependencies too
-  const consumer = mkdtempSync(join(tmpdir(), "guard-consumer-"));
   const copy = join(repository, "packages", "service-guard");
   let packed: { filename: string; files: { path: string }[] };
 
@@ -46,25 +45,10 @@ describe("The packed package", () => {
     cpSync(join(ROOT, "tsconfig.json"), join(repository, "tsconfig.json"));
     symlinkSync(join(ROOT, "node_modules"), join(repository, "node_modules"));
     const { stdout } = await run(copy, "npm", "pack", "--json");
-    // before it npm prints what the scripts say; npm 12 answers with an object
-    const json = JSON.parse(stdout.slice(stdout.search(/^[[{]/m)));
-    packed = Object.values<typeof packed>(json)[0]!;
-
-    writeFileSync(join(consumer, "package.json"), '{ "private": true }');
-    const tarball = join(copy, packed.filename);
-    const quick = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
-    await run(
-      consumer,
-      "npm",
-      "install",
-      ...quick,
-      tarball,
-      `moleculer@${ServiceBroker.MOLECULER_VERSION}`,
-    );
-  }, 120_000);
-  afterAll(() => {
-    for (const folder of [repository, consumer]) rmSync(folder, { recursive: true, force: true });
+    // what the scripts print comes first
+    [packed] = JSON.parse(stdout.slice(stdout.search(/^\[/m)));
   });
+  afterAll(() => rmSync(repository, { recursive: true, force: true }));
 
   it("holds the build, its manifest, licence, README and CHANGELOG, and nothing else", () => {
     const others = packed.files
@@ -80,36 +64,51 @@ describe("The packed package", () => {
     expect(manifest(copy)).toBe(manifest(PACKAGE));
   });
 
-  it.each([
-    ["require()", 'console.log(JSON.stringify(Object.keys(require("moleculer-service-guard"))))'],
-    [
-      "import()",
-      'import("moleculer-service-guard").then((all) => console.log(JSON.stringify(Object.keys(all))))',
-    ],
-  ])("loads by %s, with every export of the source and no warning", async (_how, script) => {
-    const { stdout, stderr } = await run(consumer, process.execPath, "--eval", script);
-    expect(stderr).toBe("");
-    expect(JSON.parse(stdout)).toEqual(Object.keys(source));
-  });
+  describe.each([MOLECULER_VERSION, MOLECULER_0_14])(
+    "in a project with Moleculer %s",
+    (version) => {
+      // not below the copy, where Node would find the repository's dependencies too
+      const project = mkdtempSync(join(tmpdir(), "guard-project-"));
+      const names = Object.keys(source);
 
-  it("has types for ES modules and CommonJS, also where libraries are checked", async () => {
-    const installed = join(consumer, "node_modules");
-    const types = join(installed, "@types", "node");
-    mkdirSync(dirname(types), { recursive: true });
-    symlinkSync(join(ROOT, "node_modules", "@types", "node"), types);
-    const names = Object.keys(source).join(", ");
-    const use = `export const all: readonly unknown[] = [${names}];\n`;
-    writeFileSync(
-      join(consumer, "module.mts"),
-      `import { ${names} } from "moleculer-service-guard";\n${use}`,
-    );
-    writeFileSync(
-      join(consumer, "common.cts"),
-      `import guard = require("moleculer-service-guard");\nconst { ${names} } = guard;\n${use}`,
-    );
-    const options = ["--noEmit", "--strict", "--module", "nodenext", "--types", "node"];
-    const tsc = join(ROOT, "node_modules", ".bin", "tsc");
-    const checked = await run(consumer, tsc, ...options, "module.mts", "common.cts");
-    expect(checked.stdout).toBe("");
-  });
+      beforeAll(async () => {
+        writeFileSync(join(project, "package.json"), '{ "private": true }');
+        const tarball = join(copy, packed.filename);
+        const quick = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+        await run(project, "npm", "install", ...quick, tarball, `moleculer@${version}`);
+      }, 120_000);
+      afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+      it.each([
+        ["require()", "Promise.resolve(require(name))"],
+        ["import()", "import(name)"],
+      ])("loads by %s, with every export of the source and no warning", async (_how, load) => {
+        const script = `const name = "moleculer-service-guard";
+          ${load}.then((all) => console.log(JSON.stringify(Object.keys(all))));`;
+        const { stdout, stderr } = await run(project, process.execPath, "--eval", script);
+        expect(stderr).toBe("");
+        expect(JSON.parse(stdout)).toEqual(names);
+      });
+
+      it("has types for ES modules and CommonJS, also where libraries are checked", async () => {
+        const types = join(project, "node_modules", "@types", "node");
+        mkdirSync(dirname(types), { recursive: true });
+        symlinkSync(join(ROOT, "node_modules", "@types", "node"), types);
+        const list = names.join(", ");
+        const files = {
+          "module.mts": `import { ${list} } from "moleculer-service-guard";`,
+          "common.cts": `import guard = require("moleculer-service-guard");\nconst { ${list} } = guard;`,
+        };
+        for (const [file, text] of Object.entries(files))
+          writeFileSync(
+            join(project, file),
+            `${text}\nexport const all: readonly unknown[] = [${list}];\n`,
+          );
+        const options = ["--noEmit", "--strict", "--module", "nodenext", "--types", "node"];
+        const tsc = join(ROOT, "node_modules", ".bin", "tsc");
+        const { stdout } = await run(project, tsc, ...options, ...Object.keys(files));
+        expect(stdout).toBe("");
+      });
+    },
+  );
 });
