@@ -1,0 +1,47 @@
+import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
+import { attachAuthority } from "./attachment.ts";
+import { GuardAuthority, type GuardAuthorityOptions } from "./authority.ts";
+import { refusalsOfAllNodes } from "./all-refusals.ts";
+
+const SERVICE_NAME = /^[A-Za-z][\w.-]{0,62}$/;
+
+/**
+ * A guard service. Its actions are protected: they are for the process that runs it, and its REPL.
+ *
+ * - `guard.generate {service}`: a credential, for the service's `authToken`
+ * - `guard.revoke {id}`: ends a credential on every node
+ * - `guard.credentials`: those that were used, and which are revoked
+ * - `guard.refusals`: the last refusals of all nodes
+ *
+ * @throws Error for a signing key that cannot be used
+ */
+export function guardService(options: GuardAuthorityOptions): ServiceSchema {
+  const authority = new GuardAuthority(options);
+  const action = (handler: (ctx: Context<Record<string, unknown>>) => unknown) => ({
+    restricted: null,
+    visibility: "protected",
+    handler,
+  });
+  return {
+    name: "guard",
+    actions: {
+      generate: action(({ params }) => {
+        const service = String(params.service);
+        if (!SERVICE_NAME.test(service))
+          throw new Error("Say for which service: guard.generate --service users");
+        return authority.generate(service).credential;
+      }),
+      revoke: action(async ({ params }) => {
+        const record = await authority.revoke(String(params.id));
+        if (!record)
+          throw new Error("No credential of this id was ever used. See guard.credentials.");
+        return record;
+      }),
+      credentials: action(() => authority.list()),
+      refusals: action((ctx) => refusalsOfAllNodes(ctx)),
+    },
+    started(this: { broker: ServiceBroker }) {
+      attachAuthority(this.broker, authority);
+    },
+  } as unknown as ServiceSchema;
+}

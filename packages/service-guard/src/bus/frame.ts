@@ -1,0 +1,88 @@
+import { createCipheriv, createDecipheriv } from "node:crypto";
+import { KID_LENGTH } from "./node-key.ts";
+import type { SealKey } from "./key-schedule.ts";
+
+export const VERSION = 1;
+/** The second byte of everything on the bus. */
+export const FRAME = { data: 1, exchange: 2, grant: 3, hello: 4 } as const;
+
+export const CIPHER = "aes-256-gcm";
+/** Bytes. */
+export const TAG_LENGTH = 16;
+const HEADER_LENGTH = 28;
+const SENDER_AT = 4;
+const RECEIVER_AT = SENDER_AT + KID_LENGTH;
+const COUNTER_AT = RECEIVER_AT + KID_LENGTH;
+/** What a DATA frame adds to its plaintext, in bytes. */
+export const OVERHEAD = HEADER_LENGTH + TAG_LENGTH;
+
+/** A channel's key ends after so many frames. */
+export const MAX_FRAMES = 2 ** 32;
+/** A channel's key ends after so many bytes. */
+export const MAX_BYTES = 2 ** 36;
+
+const TWO_32 = 2 ** 32;
+
+/** One direction of a channel: the first 20 bytes of its frames, its key, and a buffer for the nonce. */
+export interface Direction {
+  prefix: Buffer;
+  sealKey: SealKey;
+  nonce: Buffer;
+}
+
+export function direction(senderKid: Buffer, receiverKid: Buffer, sealKey: SealKey): Direction {
+  const prefix = Buffer.concat([Buffer.from([VERSION, FRAME.data, 0, 0]), senderKid, receiverKid]);
+  return { prefix, sealKey, nonce: Buffer.from(sealKey.iv) };
+}
+
+/** The id of the pair that a DATA frame is for: the sender's and the receiver's kid; undefined: no DATA frame. */
+export function pairOf(frame: Buffer): string | undefined {
+  if (frame.length < OVERHEAD || frame.readUInt32BE(0) !== DATA_START) return undefined;
+  return frame.toString("latin1", SENDER_AT, COUNTER_AT);
+}
+
+const DATA_START = (VERSION << 24) | (FRAME.data << 16);
+
+export const pairID = (senderKid: Buffer, receiverKid: Buffer): string =>
+  senderKid.toString("latin1") + receiverKid.toString("latin1");
+
+/** A frame's counter, before anything is verified. */
+export const counterOf = (frame: Buffer): number =>
+  frame.readUInt32BE(COUNTER_AT) * TWO_32 + frame.readUInt32BE(COUNTER_AT + 4);
+
+/** `iv XOR (0^32 || counter)`. */
+function nonceOf({ sealKey: { iv }, nonce }: Direction, counter: number): Buffer {
+  nonce.writeInt32BE(iv.readInt32BE(4) ^ Math.floor(counter / TWO_32), 4);
+  nonce.writeInt32BE(iv.readInt32BE(8) ^ ((counter % TWO_32) | 0), 8);
+  return nonce;
+}
+
+/** Seals a plaintext. The same counter must never be used twice for a direction. */
+export function seal(to: Direction, counter: number, plaintext: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(plaintext.length + OVERHEAD);
+  to.prefix.copy(frame);
+  frame.writeUInt32BE(Math.floor(counter / TWO_32), COUNTER_AT);
+  frame.writeUInt32BE(counter % TWO_32, COUNTER_AT + 4);
+  const cipher = createCipheriv(CIPHER, to.sealKey.key, nonceOf(to, counter));
+  cipher.setAAD(frame.subarray(0, HEADER_LENGTH));
+  cipher.update(plaintext).copy(frame, HEADER_LENGTH);
+  cipher.final();
+  cipher.getAuthTag().copy(frame, HEADER_LENGTH + plaintext.length);
+  return frame;
+}
+
+/** Opens a frame; undefined: it was not made with this key, or was altered. */
+export function open(from: Direction, counter: number, frame: Buffer): Buffer | undefined {
+  const decipher = createDecipheriv(CIPHER, from.sealKey.key, nonceOf(from, counter), GCM);
+  decipher.setAAD(frame.subarray(0, HEADER_LENGTH));
+  decipher.setAuthTag(frame.subarray(frame.length - TAG_LENGTH));
+  const plaintext = decipher.update(frame.subarray(HEADER_LENGTH, frame.length - TAG_LENGTH));
+  try {
+    decipher.final();
+    return plaintext;
+  } catch {
+    return undefined;
+  }
+}
+
+const GCM = { authTagLength: TAG_LENGTH } as const;

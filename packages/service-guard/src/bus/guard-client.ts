@@ -1,0 +1,78 @@
+import type { ExchangeRequest, Grant } from "../authority/grant.ts";
+import type { GuardNode } from "../node/guard-node.ts";
+import { type Exchange, makeExchange, openGrant } from "./exchange.ts";
+import type { NodeKey } from "./node-key.ts";
+import type { SealedBus } from "./sealed-bus.ts";
+
+/** How long a guard node may take, in milliseconds. */
+const TIMEOUT = 2_000;
+
+/** What a guard has granted, and what the request for it was bound to. */
+export interface Granted {
+  grant: Partial<Grant>;
+  binding: Buffer;
+}
+
+interface Pending extends PromiseWithResolvers<Granted> {
+  exchange: Exchange;
+}
+
+/** A node's side of EXCHANGE and GRANT. */
+export class GuardClient {
+  readonly #node: GuardNode;
+  readonly #bus: SealedBus;
+  readonly #pending = new Set<Pending>();
+  /** Which guard node is asked, of several. */
+  #turn = 0;
+
+  constructor(node: GuardNode, bus: SealedBus) {
+    this.#node = node;
+    this.#bus = bus;
+  }
+
+  /**
+   * Asks a guard node, on the channel to it where there is one.
+   *
+   * @param key the key that identities are asked for
+   * @throws Error where no guard is known, or none responds in time
+   */
+  async request(key: NodeKey, content: (binding: Buffer) => ExchangeRequest): Promise<Granted> {
+    const { clock, namespace, identities } = this.#node;
+    const guards = this.#bus.peers.running("guard", clock.now());
+    const guard = guards[this.#turn++ % guards.length];
+    if (!guard) {
+      this.#bus.broadcastHello();
+      throw new Error("No guard node is known yet.");
+    }
+    const exchange = makeExchange(namespace, key, guard, content);
+    const pending: Pending = { exchange, ...Promise.withResolvers<Granted>() };
+    const timer = setTimeout(
+      () => pending.reject(new Error("The guard does not respond.")),
+      TIMEOUT,
+    );
+    this.#pending.add(pending);
+    try {
+      if (identities.living().length > 0) this.#bus.tell(guard, "EXCHANGE", exchange.frame);
+      else this.#bus.sendOpen(guard.nodeID, exchange.frame);
+      return await pending.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#pending.delete(pending);
+    }
+  }
+
+  /** Takes in a GRANT, if this node waits for one. */
+  receive(frame: Buffer): void {
+    const { namespace, statistics } = this.#node;
+    for (const { exchange, resolve } of this.#pending) {
+      const grant = openGrant(namespace, exchange, frame);
+      if (typeof grant !== "object" || grant === null) continue;
+      return resolve({ grant, binding: exchange.binding });
+    }
+    statistics.refused("not authentic");
+  }
+
+  stop(): void {
+    for (const { reject } of this.#pending) reject(new Error("The node stops."));
+  }
+}

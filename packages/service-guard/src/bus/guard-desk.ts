@@ -1,0 +1,59 @@
+import type { GuardNode } from "../node/guard-node.ts";
+import { guardKidOf, makeGrant, openExchange } from "./exchange.ts";
+import { prefixOf } from "./node-id.ts";
+import type { Peer } from "./peers.ts";
+import { Rate } from "./rate.ts";
+import type { SealedBus } from "./sealed-bus.ts";
+
+/** EXCHANGEs from nodes that have no channel yet, a second. */
+const EXCHANGES_PER_SECOND = 100;
+/** How many of these may wait for the store. */
+const MAX_WAITING = 20;
+
+/** A guard node's side of EXCHANGE and GRANT. */
+export class GuardDesk {
+  readonly #node: GuardNode;
+  readonly #bus: SealedBus;
+  readonly #rate = new Rate(EXCHANGES_PER_SECOND);
+  #waiting = 0;
+
+  constructor(node: GuardNode, bus: SealedBus) {
+    this.#node = node;
+    this.#bus = bus;
+  }
+
+  /** @param peer the node on whose channel the frame arrived; undefined: it arrived openly */
+  receive(frame: Buffer, peer?: Peer): void {
+    const { authority, keys, namespace, nodeID, statistics } = this.#node;
+    if (!authority) return;
+    const own = keys.get(guardKidOf(frame)?.toString("latin1") ?? "");
+    if (!own) return statistics.refused("unknown key", peer?.nodeID);
+    if (!peer && (this.#waiting >= MAX_WAITING || !this.#rate.take()))
+      return statistics.refused("too many requests");
+    const opened = openExchange(namespace, own, nodeID, frame);
+    if (!opened) return statistics.refused("not authentic", peer?.nodeID);
+    const { exchange, content } = opened;
+    const { binding, senderKey: publicKey } = exchange;
+    const to = peer?.nodeID ?? nodeIDOf(content);
+    if (to === undefined) return statistics.refused("malformed");
+    this.#waiting += 1;
+    authority
+      .exchange(content, { namespace, publicKey, binding, provedNodeID: peer?.nodeID })
+      .then((grant) => this.#respond(makeGrant(namespace, exchange, grant), to, peer))
+      .catch((error: unknown) =>
+        this.#node.logger.warn({ err: error }, "The guard's store is unavailable."),
+      )
+      .finally(() => (this.#waiting -= 1));
+  }
+
+  #respond(grant: Buffer, nodeID: string, peer: Peer | undefined): void {
+    if (peer) this.#bus.tell(peer, "GRANT", grant);
+    else this.#bus.sendOpen(nodeID, grant);
+  }
+}
+
+/** Where the response goes: what cannot be a node id never becomes a subject. */
+function nodeIDOf(content: unknown): string | undefined {
+  const { nodeID } = (content ?? {}) as { nodeID?: unknown };
+  return typeof nodeID === "string" && prefixOf(nodeID) !== undefined ? nodeID : undefined;
+}

@@ -1,0 +1,54 @@
+import { LRUCache } from "lru-cache";
+import type { Hello } from "./hello.ts";
+import { Rate } from "./rate.ts";
+
+/** New tokens that a node verifies, a second. */
+const TOKENS_PER_SECOND = 200;
+/** How many nodes' HELLOs wait; the oldest is dropped for one more, since each node repeats its own. */
+const MAX_WAITING = 1_000;
+/** How often waiting HELLOs are looked at, in milliseconds. */
+const INTERVAL = 50;
+
+export interface HelloQueueOptions {
+  verify: (hello: Hello) => void;
+  /** Has this token to be verified? */
+  isNew: (token: string) => boolean;
+}
+
+/** Verifies HELLOs at a bounded rate, so that a flood of them costs a bounded share of the processor. */
+export class HelloQueue {
+  readonly #options: HelloQueueOptions;
+  readonly #rate = new Rate(TOKENS_PER_SECOND);
+  readonly #waiting = new LRUCache<string, Hello>({ max: MAX_WAITING });
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: HelloQueueOptions) {
+    this.#options = options;
+  }
+
+  /** What verifying costs, in new tokens. */
+  #cost({ identities }: Hello): number {
+    return identities.filter((token) => this.#options.isNew(token)).length;
+  }
+
+  add(hello: Hello): void {
+    if (this.#waiting.size === 0 && this.#rate.take(this.#cost(hello)))
+      return this.#options.verify(hello);
+    this.#waiting.set(hello.nodeID, hello);
+    this.#timer ??= setInterval(() => this.#work(), INTERVAL).unref();
+  }
+
+  #work(): void {
+    for (const [nodeID, hello] of [...this.#waiting.entries()].toReversed()) {
+      if (!this.#rate.take(this.#cost(hello))) return;
+      this.#waiting.delete(nodeID);
+      this.#options.verify(hello);
+    }
+    this.stop();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

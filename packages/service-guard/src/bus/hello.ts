@@ -1,0 +1,42 @@
+import type { PublishedKeys } from "../tokens/published-keys.ts";
+import { FRAME, VERSION } from "./frame.ts";
+
+/** The largest HELLO that is read, in bytes. */
+const MAX_LENGTH = 65_536;
+/** The most identity tokens of one node: one for each of its services. */
+const MAX_IDENTITIES = 50;
+
+/** What a node tells everybody: who it is. It is not sealed, holds no secret, and teaches keys only. */
+export interface Hello {
+  nodeID: string;
+  /** Identity tokens; none: the node looks for a guard. */
+  identities: string[];
+  /** From a guard: the keys that its tokens are verified with. */
+  keys?: PublishedKeys | undefined;
+}
+
+const HEADER = Buffer.from([VERSION, FRAME.hello, 0, 0]);
+
+export const packHello = (hello: Hello): Buffer =>
+  Buffer.concat([HEADER, Buffer.from(JSON.stringify(hello))]);
+
+/** Reads a HELLO, of which nothing is verified; undefined: it has another form. */
+export function unpackHello(frame: Buffer): Hello | undefined {
+  if (frame.length > MAX_LENGTH) return undefined;
+  try {
+    const { nodeID, identities, keys } = JSON.parse(
+      frame.toString("utf8", HEADER.length),
+    ) as Partial<Hello>;
+    if (typeof nodeID !== "string" || nodeID.length > 200 || !isTokens(identities))
+      return undefined;
+    return { nodeID, identities, keys };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Is this a list of what may be identity tokens? */
+export const isTokens = (value: unknown): value is string[] =>
+  Array.isArray(value) &&
+  value.length <= MAX_IDENTITIES &&
+  value.every((token) => typeof token === "string");

@@ -1,0 +1,36 @@
+import { makeNodeKey, type NodeKey } from "./node-key.ts";
+
+/** This process's X25519 keys: the one it sends with, and others that frames may still arrive for. */
+export class KeyRing {
+  readonly first: NodeKey = makeNodeKey();
+  #current: NodeKey = this.first;
+  readonly #byKid = new Map<string, NodeKey>();
+
+  constructor() {
+    this.add(this.first);
+  }
+
+  /** The key to send with. */
+  get current(): NodeKey {
+    return this.#current;
+  }
+
+  get(kid: string): NodeKey | undefined {
+    return this.#byKid.get(kid);
+  }
+
+  /** Accepts frames for a key. */
+  add(key: NodeKey): void {
+    this.#byKid.set(key.kid.toString("latin1"), key);
+  }
+
+  /** Sends with a key from now on. */
+  use(key: NodeKey): void {
+    this.#current = key;
+  }
+
+  /** Drops a key: nothing that was sealed with it can be opened any more. */
+  drop(key: NodeKey): void {
+    this.#byKid.delete(key.kid.toString("latin1"));
+  }
+}

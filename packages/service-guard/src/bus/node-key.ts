@@ -1,0 +1,64 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+} from "node:crypto";
+
+/** Bytes of an X25519 public key (RFC 7748). */
+export const PUBLIC_KEY_LENGTH = 32;
+/** Bytes of a key id. */
+export const KID_LENGTH = 8;
+
+/** A process's X25519 key. Its frames cannot be opened any more once it is dropped. */
+export interface NodeKey {
+  privateKey: KeyObject;
+  /** 32 bytes. */
+  publicKey: Buffer;
+  kid: Buffer;
+  /** Milliseconds since the epoch. */
+  createdAt: number;
+}
+
+export function makeNodeKey(): NodeKey {
+  const { privateKey, publicKey } = generateKeyPairSync("x25519");
+  const { x = "" } = publicKey.export({ format: "jwk" });
+  return nodeKey(privateKey, Buffer.from(x, "base64url"));
+}
+
+/** The key of these 32 private bytes: for test vectors. */
+export function nodeKeyOf(privateBytes: Buffer, publicKey: Buffer): NodeKey {
+  const jwk = {
+    kty: "OKP",
+    crv: "X25519",
+    d: privateBytes.toString("base64url"),
+    x: publicKey.toString("base64url"),
+  };
+  return nodeKey(createPrivateKey({ key: jwk, format: "jwk" }), publicKey);
+}
+
+const nodeKey = (privateKey: KeyObject, publicKey: Buffer): NodeKey => ({
+  privateKey,
+  publicKey,
+  kid: kidOf(publicKey),
+  createdAt: Date.now(),
+});
+
+/** A key's id in frames: the first 8 bytes of its SHA-256. */
+export const kidOf = (publicKey: Buffer): Buffer =>
+  createHash("sha256").update(publicKey).digest().subarray(0, KID_LENGTH);
+
+/**
+ * The secret that two nodes share.
+ *
+ * @throws Error for a low-order point, whose result would be zero (RFC 7748, 6.1)
+ */
+export function sharedSecret(own: NodeKey, peer: Buffer): Buffer {
+  const jwk = { kty: "OKP", crv: "X25519", x: peer.toString("base64url") };
+  return diffieHellman({
+    privateKey: own.privateKey,
+    publicKey: createPublicKey({ key: jwk, format: "jwk" }),
+  });
+}

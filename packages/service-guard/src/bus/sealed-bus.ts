@@ -1,0 +1,325 @@
+import { LRUCache } from "lru-cache";
+import type { GuardNode } from "../node/guard-node.ts";
+import { type Identity, isLiving, verifyIdentity } from "../tokens/identity-token.ts";
+import { TokenError } from "../tokens/jwt.ts";
+import { Channels } from "./channels.ts";
+import type { Channel } from "./channel.ts";
+import { GuardDesk } from "./guard-desk.ts";
+import { GuardClient } from "./guard-client.ts";
+import { FRAME, pairOf, VERSION } from "./frame.ts";
+import { type Hello, isTokens, packHello, unpackHello } from "./hello.ts";
+import { HelloQueue } from "./hello-queue.ts";
+import { KID_LENGTH } from "./node-key.ts";
+import { Outboxes, type Outgoing } from "./outbox.ts";
+import { type LostService, type Peer, Peers } from "./peers.ts";
+import { type BusRecord, packRecords, RECORD, type RecordName, unpackRecords } from "./records.ts";
+
+/** How often a node's HELLO is responded to, at most, in milliseconds. */
+const RESPONSE_INTERVAL = 1_000;
+/** How often HELLO is broadcast at the request of frames whose sender is unknown, in milliseconds. */
+const UNKNOWN_INTERVAL = 5_000;
+/** Within which a frame of a node shows that it knows this one, in milliseconds. */
+const HEARD_INTERVAL = 15_000;
+/** How soon HELLO is repeated, and at most, in milliseconds. */
+const [FIRST_HELLO, LAST_HELLO] = [250, 60_000];
+
+/** What carries frames between the nodes. */
+export interface Link {
+  /** @param nodeID undefined: to every node */
+  send(nodeID: string | undefined, frame: Buffer): Promise<void>;
+}
+
+/** What the bus tells of. */
+export interface BusEvents {
+  /** A packet of Moleculer's protocol has arrived from a proved node. */
+  onPacket(name: RecordName, content: Buffer, peer: Peer): void;
+  /** A node has proved itself, or has proved more than before. */
+  onProved(peer: Peer): void;
+  /** A node no longer proves a service. */
+  onLost(lost: LostService): void;
+  /** A node is not yet known here, although it is proved. */
+  onUnknown(peer: Peer): void;
+}
+
+/** Moves records between proved nodes, each in a frame that only its receiver can open. */
+export class SealedBus {
+  readonly peers = new Peers();
+  readonly channels: Channels;
+  readonly #node: GuardNode;
+  readonly #link: Link;
+  readonly #events: BusEvents;
+  readonly #outboxes = new Outboxes<Peer>((peer, records) => this.#transmit(peer, records));
+  readonly #verified = new LRUCache<string, Identity>({ max: 10_000 });
+  readonly #hellos = new HelloQueue({
+    verify: (hello) => this.#verifyHello(hello),
+    isNew: (token) => !this.#verified.has(token),
+  });
+  readonly #desk: GuardDesk;
+  readonly client: GuardClient;
+  #helloTimer: NodeJS.Timeout | undefined;
+  #broadcastAt = 0;
+
+  constructor(node: GuardNode, link: Link, events: BusEvents) {
+    const { namespace, nodeID, keys } = node;
+    this.#node = node;
+    this.#link = link;
+    this.#events = events;
+    this.channels = new Channels({ namespace, nodeID, keys, peers: this.peers });
+    this.#desk = new GuardDesk(node, this);
+    this.client = new GuardClient(node, this);
+  }
+
+  /** Makes this node known, again and again with a growing interval. Also after a reconnection. */
+  announce(): void {
+    clearTimeout(this.#helloTimer);
+    const repeat = (delay: number) => {
+      this.broadcastHello();
+      const next = delay * (0.75 + Math.random() / 2);
+      this.#helloTimer = setTimeout(() => repeat(Math.min(delay * 2, LAST_HELLO)), next).unref();
+    };
+    repeat(FIRST_HELLO);
+  }
+
+  stop(): void {
+    clearTimeout(this.#helloTimer);
+    this.#hellos.stop();
+    this.client.stop();
+  }
+
+  flush(): void {
+    this.#outboxes.flush();
+  }
+
+  /** @returns settles when the record's frame has been sent; rejects where it could not be */
+  send(peer: Peer, name: RecordName, content: Buffer): Promise<void> {
+    return this.#outboxes.add(peer, { type: RECORD[name], content });
+  }
+
+  /** Sends a record of the bus itself. It may get lost: whatever it tells is told again. */
+  tell(peer: Peer, name: RecordName, content: Buffer | object): void {
+    const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
+    this.send(peer, name, bytes).catch((error: unknown) =>
+      this.#node.logger.debug({ err: error, nodeID: peer.nodeID, record: name }, "Not sent."),
+    );
+  }
+
+  /** Sends what is not sealed: HELLO, EXCHANGE, GRANT. */
+  sendOpen(nodeID: string | undefined, frame: Buffer): void {
+    this.#link
+      .send(nodeID, frame)
+      .catch((error: unknown) => this.#node.logger.debug({ err: error, nodeID }, "Not sent."));
+  }
+
+  #transmit(peer: Peer, records: readonly Outgoing[]): Promise<void> {
+    try {
+      const channel = this.channels.to(peer);
+      const frame = channel.seal(packRecords(records));
+      this.#node.statistics.sent(records.length);
+      if (channel.isWorn) this.#node.rotateSoon();
+      return this.#link.send(peer.nodeID, frame);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Takes in what has arrived, whatever it is. */
+  receive(frame: Buffer): void {
+    const pair = pairOf(frame);
+    if (pair !== undefined) return this.#receiveData(pair, frame);
+    const { statistics } = this.#node;
+    if (frame.length < 4 || frame[0] !== VERSION || frame[2] !== 0 || frame[3] !== 0)
+      return statistics.refused("malformed");
+    if (frame[1] === FRAME.hello) return this.#receiveHello(frame);
+    if (frame[1] === FRAME.exchange) return this.#desk.receive(frame);
+    if (frame[1] === FRAME.grant) return this.client.receive(frame);
+    statistics.refused("malformed");
+  }
+
+  #receiveData(pair: string, frame: Buffer): void {
+    const { statistics } = this.#node;
+    const channel = this.channels.ofPair(pair);
+    if (!channel) {
+      statistics.refused("unknown key");
+      // whoever sent it may have missed that this node does not know them
+      if (this.#node.keys.get(pair.slice(KID_LENGTH))) this.#broadcastAtMost(UNKNOWN_INTERVAL);
+      return;
+    }
+    const { peer } = channel;
+    if (!peer.isLiving) return statistics.refused("identity ended", peer.nodeID);
+    const plaintext = channel.open(frame);
+    // nothing proves that the node itself has sent these
+    if (typeof plaintext === "string") return statistics.refused(plaintext);
+    const records = unpackRecords(plaintext);
+    if (!records) return statistics.refused("malformed", peer.nodeID);
+    statistics.opened(peer.nodeID, records.length);
+    peer.heardAt = Date.now();
+    for (const record of records) this.#receiveRecord(channel, record);
+  }
+
+  #receiveRecord(channel: Channel, { name, content }: BusRecord): void {
+    const { peer } = channel;
+    switch (name) {
+      case "IDENTITIES":
+        return this.#receiveIdentities(peer, content);
+      case "EXCHANGE":
+        return this.#desk.receive(content, peer);
+      case "GRANT":
+        return this.client.receive(content);
+      case "GUARD_STATE":
+        return this.#receiveGuardState(peer, content);
+      default:
+        this.#events.onPacket(name, content, peer);
+    }
+  }
+
+  // HELLO
+
+  #hello(): Buffer {
+    const { nodeID, identities, authority } = this.#node;
+    const tokens = identities
+      .living()
+      .filter(({ publicKey }) => publicKey.equals(this.#node.keys.current.publicKey))
+      .map(({ token }) => token);
+    const isGuard = authority !== undefined && identities.isLive("guard");
+    return packHello({
+      nodeID,
+      identities: tokens,
+      keys: isGuard ? authority.publishedKeys : undefined,
+    });
+  }
+
+  broadcastHello(): void {
+    this.#broadcastAt = Date.now();
+    this.sendOpen(undefined, this.#hello());
+  }
+
+  #broadcastAtMost(interval: number): void {
+    if (Date.now() - this.#broadcastAt >= interval) this.broadcastHello();
+  }
+
+  #receiveHello(frame: Buffer): void {
+    const hello = unpackHello(frame);
+    const { nodeID, statistics, identities } = this.#node;
+    if (!hello) return statistics.refused("malformed");
+    if (hello.nodeID === nodeID) return;
+    if (hello.identities.length > 0) return this.#hellos.add(hello);
+    if (this.#node.authority && identities.isLive("guard"))
+      this.#broadcastAtMost(RESPONSE_INTERVAL);
+  }
+
+  #verifyHello({ nodeID, identities: tokens, keys }: Hello): void {
+    const { clock, trusted, identities } = this.#node;
+    if (keys && trusted.isNew(keys)) trusted.offer(keys, clock.now());
+    const peer = this.#admit(tokens, nodeID);
+    if (!peer) return;
+    const now = Date.now();
+    // whoever sends frames to this node knows its key
+    if (now - peer.heardAt < HEARD_INTERVAL || now - peer.respondedAt < RESPONSE_INTERVAL) return;
+    if (identities.living().length === 0) return;
+    peer.respondedAt = now;
+    this.sendOpen(nodeID, this.#hello());
+    this.#introduce(peer);
+  }
+
+  #introduce(peer: Peer): void {
+    const { authority, nextTokens } = this.#node;
+    if (authority) void this.tellGuardState([peer]);
+    if (nextTokens.length > 0) this.tell(peer, "IDENTITIES", nextTokens);
+    this.#events.onProved(peer);
+  }
+
+  #receiveIdentities(peer: Peer, content: Buffer): void {
+    const tokens: unknown = parse(content);
+    if (!isTokens(tokens)) return this.#node.statistics.refused("malformed", peer.nodeID);
+    this.#admit(tokens, peer.nodeID);
+  }
+
+  /** Verifies identity tokens of one node and one key. */
+  #admit(tokens: readonly string[], nodeID: string): Peer | undefined {
+    const { revocations, statistics } = this.#node;
+    const verified: Identity[] = [];
+    let reason = "The node has proved nothing.";
+    for (const token of tokens) {
+      try {
+        const identity = this.#verify(token);
+        const [first = identity] = verified;
+        if (identity.nodeID !== nodeID || !identity.publicKey.equals(first.publicKey))
+          throw new TokenError("The token is for another node, or another key.");
+        if (revocations.has(identity.credential))
+          throw new TokenError("The credential is revoked.");
+        verified.push(identity);
+      } catch (error) {
+        if (!(error instanceof TokenError)) throw error;
+        reason = error.message;
+      }
+    }
+    const [first, ...others] = verified;
+    const admitted = first && this.peers.admit([first, ...others]);
+    if (admitted) {
+      if (admitted.isNew) this.#node.reports.proved(nodeID);
+      return admitted.peer;
+    }
+    statistics.refused("identity not accepted");
+    this.#node.reports.unproved(nodeID, first ? "Another node has its key." : reason);
+    return undefined;
+  }
+
+  #verify(token: string): Identity {
+    const { trusted: keys, namespace, clock } = this.#node;
+    const known = this.#verified.get(token);
+    if (known && keys.get(known.signer) && isLiving(known, clock.now())) return known;
+    // a guard is met before it has told its time; it proves itself by its GRANT
+    const now = clock.isSet ? clock.now() : undefined;
+    const identity = verifyIdentity(token, { keys, namespace, now });
+    if (now === undefined && identity.service !== "guard" && !isLiving(identity, Date.now()))
+      throw new TokenError("The token has expired.", "expired");
+    this.#verified.set(token, identity);
+    return identity;
+  }
+
+  // what guards tell
+
+  /** Tells nodes the guard's keys and what is revoked. */
+  async tellGuardState(peers: Iterable<Peer>): Promise<void> {
+    try {
+      const state = await this.#node.authority?.state();
+      if (state) for (const peer of peers) this.tell(peer, "GUARD_STATE", state);
+    } catch (error) {
+      this.#node.logger.warn({ err: error }, "The guard's store is unavailable.");
+    }
+  }
+
+  #receiveGuardState(peer: Peer, content: Buffer): void {
+    const state = parse(content);
+    if (!peer.isProved("guard", this.#node.clock.now()) || typeof state !== "object" || !state)
+      return this.#node.statistics.refused("caller not proved", peer.nodeID);
+    this.#node.takeState(state);
+  }
+
+  /** Ends what is over, and tells of it. */
+  expire(): void {
+    const { clock, revocations, trusted } = this.#node;
+    const isRevoked = ({ credential, signer }: Identity) =>
+      revocations.has(credential) || trusted.get(signer) === undefined;
+    const lost = this.peers.expire(clock.now(), isRevoked);
+    for (const one of lost) this.#events.onLost(one);
+  }
+
+  /** Tells all nodes of renewed identities, or of those of a new key. */
+  tellIdentities(tokens: readonly string[]): void {
+    for (const peer of this.peers.living()) this.tell(peer, "IDENTITIES", tokens);
+  }
+
+  /** Asks nodes that are proved and not known to Moleculer to introduce themselves. */
+  lookAround(isKnown: (nodeID: string) => boolean): void {
+    for (const peer of this.peers.living()) if (!isKnown(peer.nodeID)) this.#events.onUnknown(peer);
+  }
+}
+
+function parse(content: Buffer): unknown {
+  try {
+    return JSON.parse(content.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,33 @@
+const ERRORS = {
+  ServiceTokenRequired: [
+    401,
+    "Only certain services may call this, and the caller has not proved to be a service.",
+  ],
+  ServiceTokenInvalid: [
+    401,
+    "The guard refuses the calling service's credential. Generate a new one with guard.generate.",
+  ],
+  ServiceNotAuthorized: [403, "The calling service may not call this."],
+  GuardNotAccessible: [
+    503,
+    "The calling service has no valid identity and the guard is unreachable. Try again shortly.",
+  ],
+} as const;
+
+export type GuardErrorType = keyof typeof ERRORS;
+
+/** A call or event that the guard refuses, with the fields that Moleculer's own errors have. */
+export class GuardError extends Error {
+  override readonly name = "GuardError";
+  readonly code: number;
+  readonly type: GuardErrorType;
+  /** May the same call be made again? */
+  readonly retryable: boolean;
+
+  constructor(type: GuardErrorType, options?: ErrorOptions) {
+    super(ERRORS[type][1], options);
+    this.type = type;
+    this.code = ERRORS[type][0];
+    this.retryable = type === "GuardNotAccessible";
+  }
+}

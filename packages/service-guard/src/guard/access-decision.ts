@@ -1,0 +1,141 @@
+import type { Context, ServiceBroker } from "moleculer";
+import type { GuardError, GuardErrorType } from "../errors.ts";
+import type { GuardNode } from "../node/guard-node.ts";
+import { callerOf, type Definition, type Handler, isInternal, isPrivate } from "./hooks.ts";
+import type { Refusals } from "./refusals.ts";
+
+/** A call or event that was refused. */
+export interface Refused {
+  /** The action or event. */
+  target: string;
+  error: Error;
+  /** The service that called; left out: none has proved to. */
+  caller?: string | undefined;
+}
+
+export interface AccessDecisionOptions {
+  node: GuardNode;
+  refusals: Refusals;
+  onRefusal: (ctx: Context, refused: Refused) => void;
+  createError: (type: GuardErrorType) => Error;
+}
+
+/** Decides who may call what, before anything else looks at the call. */
+export class AccessDecision {
+  readonly #broker: ServiceBroker;
+  readonly #options: AccessDecisionOptions;
+
+  constructor(broker: ServiceBroker, options: AccessDecisionOptions) {
+    this.#broker = broker;
+    this.#options = options;
+  }
+
+  readonly localAction = (next: Handler, action: Definition): Handler => {
+    if (isPrivate(action)) return next;
+    const allowed = allowedBy(action);
+    // Moleculer hides protected actions from other nodes, and runs them for whoever asks all the same
+    const isProtected = action.visibility === "protected";
+    return (ctx) => {
+      if (isProtected && this.#isRemote(ctx))
+        return this.#refuse(ctx, action.name, "ServiceNotAuthorized", ctx.caller ?? undefined);
+      return this.#decide(ctx, next, action.name, allowed);
+    };
+  };
+
+  readonly localEvent = (next: Handler, event: Definition): Handler => {
+    if (isInternal(event.name))
+      return (ctx) =>
+        this.#isRemote(ctx) ? this.#refuse(ctx, event.name, "ServiceNotAuthorized") : next(ctx);
+    const allowed = allowedBy(event);
+    return (ctx) => this.#decide(ctx, next, ctx.eventName ?? event.name, allowed);
+  };
+
+  /** Before a call leaves this process: its caller is the service that makes it, and must have an identity. */
+  readonly remoteAction = (next: Handler): Handler => {
+    const { identities, enrolment } = this.#options.node;
+    return (ctx) => {
+      const caller = callerOf(ctx.options);
+      ctx.caller = caller ?? null;
+      if (caller === undefined || isInternal(caller) || identities.isLive(caller)) return next(ctx);
+      // without an identity only open actions let it in: the callee decides
+      if (this.#options.node.credentialOf(caller) === undefined) {
+        ctx.caller = null;
+        return next(ctx);
+      }
+      return enrolment.ensure(caller).then(
+        () => next(ctx),
+        (error: unknown) => Promise.reject(this.#toError(error)),
+      );
+    };
+  };
+
+  #decide(
+    ctx: Context,
+    next: Handler,
+    target: string,
+    allowed: ReadonlySet<string> | null,
+  ): Promise<unknown> {
+    const isRemote = this.#isRemote(ctx);
+    // the bus has checked the caller of what comes from other nodes
+    const caller = isRemote ? (ctx.caller ?? undefined) : callerOf(ctx.options);
+    if (allowed === null) {
+      setCaller(ctx, caller);
+      return next(ctx);
+    }
+    if (caller === undefined) return this.#refuse(ctx, target, "ServiceTokenRequired");
+    if (!allowed.has(caller)) {
+      // a caller that nothing proves is none
+      const { node } = this.#options;
+      const isProved = isRemote || node.credentialOf(caller) !== undefined;
+      return this.#refuse(
+        ctx,
+        target,
+        isProved ? "ServiceNotAuthorized" : "ServiceTokenRequired",
+        caller,
+      );
+    }
+    if (isRemote || this.#options.node.identities.isLive(caller)) {
+      setCaller(ctx, caller);
+      return next(ctx);
+    }
+    return this.#options.node.enrolment.ensure(caller).then(
+      () => {
+        setCaller(ctx, caller);
+        return next(ctx);
+      },
+      (error: unknown) => {
+        const { type } = error as Partial<GuardError>;
+        return this.#refuse(ctx, target, type ?? "GuardNotAccessible", caller);
+      },
+    );
+  }
+
+  #isRemote({ nodeID }: Context): boolean {
+    return nodeID !== null && nodeID !== undefined && nodeID !== this.#broker.nodeID;
+  }
+
+  #toError(error: unknown): Error {
+    const { type } = error as Partial<GuardError>;
+    return type ? this.#options.createError(type) : (error as Error);
+  }
+
+  #refuse(ctx: Context, target: string, type: GuardErrorType, caller?: string): Promise<never> {
+    const { refusals, onRefusal, createError, node } = this.#options;
+    const error = createError(type);
+    const nodeID = this.#isRemote(ctx) ? (ctx.nodeID ?? undefined) : undefined;
+    refusals.add({ target, type, caller, nodeID });
+    onRefusal(ctx, { target, error, caller });
+    node.logger.warn({ target, type, caller, nodeID }, `Refused '${target}': ${type}`);
+    return Promise.reject(error);
+  }
+}
+
+const setCaller = (ctx: Context, caller: string | undefined) => {
+  if (caller !== undefined) (ctx.locals as { caller?: string }).caller = caller;
+};
+
+/** Who may call; a declaration that is none lets nobody in. */
+function allowedBy({ restricted }: Definition): ReadonlySet<string> | null {
+  if (restricted === null) return null;
+  return new Set(Array.isArray(restricted) ? (restricted as string[]) : []);
+}

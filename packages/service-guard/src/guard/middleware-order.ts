@@ -1,0 +1,30 @@
+import type { ServiceBroker } from "moleculer";
+
+/** What may stand around the guard: they see refusals, and let nobody past it. */
+const OUTSIDE = new Set(["ErrorHandler", "Tracing", "Metrics"]);
+
+interface Handlers {
+  list: Record<string, unknown>[];
+  registeredHooks: Record<string, unknown[]>;
+}
+
+/**
+ * Puts the guard's hooks around those of all other middlewares, Validator and Cacher included: middlewares of
+ * `middlewares: [...]` are otherwise the innermost, and a cached response would reach who may not ask.
+ *
+ * @param hooks the guard's own, as Moleculer has registered them
+ */
+export function placeOutside(broker: ServiceBroker, hooks: object): void {
+  const { list, registeredHooks } = broker.middlewares as unknown as Handlers;
+  for (const hook of ["localAction", "localEvent", "remoteAction"]) {
+    const registered = registeredHooks[hook] ?? [];
+    const own = (hooks as Record<string, unknown>)[hook];
+    const others = registered.filter((one) => one !== own);
+    const around = new Set(
+      list.filter(({ name }) => OUTSIDE.has(String(name))).map((middleware) => middleware[hook]),
+    );
+    const at = others.findIndex((one) => around.has(one));
+    others.splice(at === -1 ? others.length : at, 0, own);
+    registeredHooks[hook] = others;
+  }
+}

@@ -1,0 +1,45 @@
+import type { Context } from "moleculer";
+import type { Call, CallPromise } from "./hooks.ts";
+
+const NONE: { readonly meta: object } = Object.freeze({ meta: Object.freeze({}) });
+
+/**
+ * Keeps a callee from writing into its caller's meta: Moleculer merges that of the context which it finds on
+ * the promise of a call.
+ *
+ * @param allowed the keys that reach the caller
+ */
+export const limitResponseMeta =
+  (allowed: readonly string[]) =>
+  (promise: CallPromise): CallPromise => {
+    const { ctx } = promise;
+    if (ctx) promise.ctx = (allowed.length === 0 ? NONE : new LimitedMeta(ctx, allowed)) as Context;
+    return promise;
+  };
+
+/** Of a callee's meta what its caller may see. */
+class LimitedMeta {
+  readonly #ctx: Context;
+  readonly #allowed: readonly string[];
+
+  constructor(ctx: Context, allowed: readonly string[]) {
+    this.#ctx = ctx;
+    this.#allowed = allowed;
+  }
+
+  get meta(): object {
+    const meta = this.#ctx.meta as Record<string, unknown>;
+    const shown = this.#allowed.filter((key) => Object.hasOwn(meta, key));
+    return Object.fromEntries(shown.map((key) => [key, meta[key]]));
+  }
+}
+
+/** @param limit what `limitResponseMeta` returns */
+export const withoutForgedCaller =
+  (limit: (promise: CallPromise) => CallPromise) =>
+  (next: Call): Call =>
+  (target, params, options) => {
+    if (options?.caller === undefined) return limit(next(target, params, options));
+    const { caller: _forged, ...own } = options;
+    return limit(next(target, params, own));
+  };

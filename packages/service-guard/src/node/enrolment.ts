@@ -1,0 +1,198 @@
+import { randomBytes } from "node:crypto";
+import type { ExchangeRequest } from "../authority/grant.ts";
+import type { Granted } from "../bus/guard-client.ts";
+import type { NodeKey } from "../bus/node-key.ts";
+import { GuardError } from "../errors.ts";
+import { type Credential, credentialMac, isSameMac, readCredential } from "../tokens/credential.ts";
+import { type Identity, verifyIdentity } from "../tokens/identity-token.ts";
+import { TokenError } from "../tokens/jwt.ts";
+import type { GuardNode } from "./guard-node.ts";
+
+/** After a failure: how soon the guard is asked again, and at most, in milliseconds. */
+const [FIRST_RETRY, LAST_RETRY] = [50, 10_000];
+/** How long a call waits for the identity of its service, in milliseconds. */
+const PATIENCE = 3_000;
+
+interface Held {
+  service: string;
+  credential: Credential;
+}
+
+/** Trades the credentials of this process's services for identities, and renews these at half of their life. */
+export class Enrolment {
+  readonly #node: GuardNode;
+  #timer: NodeJS.Timeout | undefined;
+  #retry = FIRST_RETRY;
+  #running: Promise<void> | undefined;
+  #isStopped = true;
+
+  constructor(node: GuardNode) {
+    this.#node = node;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.#retry = FIRST_RETRY;
+    this.now();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Asks the guard at once: there may be a new service, or a guard that was not there before. */
+  now(): void {
+    if (!this.#isStopped) void this.#run();
+  }
+
+  #run(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#running ??= this.#attempt().finally(() => (this.#running = undefined));
+    return this.#running;
+  }
+
+  async #attempt(): Promise<void> {
+    let delay: number;
+    try {
+      await this.#enrol();
+      this.#retry = FIRST_RETRY;
+      delay = this.#untilRenewal();
+    } catch (error) {
+      this.#node.logger.debug({ err: error }, "The guard has not issued identities yet.");
+      delay = this.#retry;
+      this.#retry = Math.min(this.#retry * 2, LAST_RETRY);
+    }
+    if (this.#isStopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.now(), delay * (0.8 + Math.random() * 0.2)).unref();
+  }
+
+  /** Half of what is left of the identity that ends first, in milliseconds. */
+  #untilRenewal(): number {
+    const { identities, clock } = this.#node;
+    const ends = identities.living().map(({ expiresAt }) => expiresAt);
+    if (ends.length === 0 || ends.length < this.#held().length) return LAST_RETRY;
+    return Math.max(FIRST_RETRY, (Math.min(...ends) - clock.now()) / 2);
+  }
+
+  #held(): Held[] {
+    return this.#node.serviceNames().flatMap((service) => {
+      const text = this.#node.credentialOf(service);
+      if (text === undefined) return [];
+      try {
+        return [{ service, credential: readCredential(text) }];
+      } catch (error) {
+        if (!(error instanceof TokenError)) throw error;
+        this.#node.reportRefused(service, "invalid");
+        return [];
+      }
+    });
+  }
+
+  /** Gets an identity for each service, and tells the others of it. */
+  async #enrol(): Promise<void> {
+    const held = this.#held();
+    if (held.length === 0) return;
+    const { keys, identities } = this.#node;
+    const isFirst = identities.living().length === 0;
+    const granted = await this.identitiesFor(keys.current, held);
+    for (const identity of granted) identities.hold(identity);
+    this.#node.announceRenewed(granted, isFirst);
+  }
+
+  /**
+   * Asks the guard for identities for a key.
+   *
+   * @throws Error where no guard responds, or what responds does not know the credentials
+   */
+  async identitiesFor(key: NodeKey, held = this.#held()): Promise<Identity[]> {
+    const { trusted, nodeID, identities } = this.#node;
+    for (const { credential } of held) trusted.addAnchor(credential.guardKid);
+    const previous = identities.last?.token;
+    const startedAt = performance.now();
+    const granted = await this.#ask(key, (binding) => ({
+      nodeID,
+      credentials: held.map(({ credential: { name, secret } }) => [
+        name,
+        credentialMac(secret, "", binding, nodeID),
+      ]),
+      previous,
+    }));
+    return this.#accept(granted, key, held, performance.now() - startedAt);
+  }
+
+  /** Asks the guard in this process, or one on the bus. */
+  async #ask(key: NodeKey, content: (binding: Buffer) => ExchangeRequest): Promise<Granted> {
+    const { authority, bus, namespace, nodeID } = this.#node;
+    if (!authority) {
+      if (!bus) throw new Error("No guard runs in this process.");
+      return bus.client.request(key, content);
+    }
+    const binding = randomBytes(32);
+    const { publicKey } = key;
+    const context = { namespace, publicKey, binding, provedNodeID: nodeID };
+    return { grant: await authority.exchange(content(binding), context), binding };
+  }
+
+  /** Verifies what was granted: the guard proves that it knows each credential. */
+  #accept(
+    { grant, binding }: Granted,
+    key: NodeKey,
+    held: readonly Held[],
+    roundTrip: number,
+  ): Identity[] {
+    const { clock, nodeID, statistics } = this.#node;
+    const { time, credentials } = grant;
+    if (typeof time !== "number" || !Array.isArray(credentials))
+      throw new Error("The guard's response is malformed.");
+    const proved = held.flatMap((one, at) => {
+      const result = credentials[at];
+      if (!result || "refused" in result) {
+        this.#node.reportRefused(one.service, result?.refused ?? "invalid");
+        return [];
+      }
+      const expected = credentialMac(one.credential.secret, "grant", binding, nodeID);
+      if (!isSameMac(expected, result.proof)) throw new Error("The guard has not proved itself.");
+      return [{ ...one, token: result.identity }];
+    });
+    if (proved.length === 0) throw new Error("The guard refuses every credential of this node.");
+    clock.set(time, roundTrip);
+    this.#node.takeState(grant);
+    statistics.total.exchanges += 1;
+    return proved.map(({ service, token }) => this.#verify(token, service, key));
+  }
+
+  #verify(token: string, service: string, key: NodeKey): Identity {
+    const { clock, namespace, nodeID, trusted: keys } = this.#node;
+    const identity = verifyIdentity(token, { keys, namespace, now: clock.now() });
+    const isOurs =
+      identity.service === service &&
+      identity.nodeID === nodeID &&
+      identity.publicKey.equals(key.publicKey);
+    if (!isOurs) throw new Error(`The guard issued another identity than that of '${service}'.`);
+    return identity;
+  }
+
+  /**
+   * Waits until a service has an identity.
+   *
+   * @throws GuardError ServiceTokenRequired, ServiceTokenInvalid or GuardNotAccessible
+   */
+  async ensure(service: string): Promise<void> {
+    const { identities } = this.#node;
+    const deadline = performance.now() + PATIENCE;
+    for (;;) {
+      if (identities.isLive(service)) return;
+      if (this.#node.credentialOf(service) === undefined)
+        throw new GuardError("ServiceTokenRequired");
+      if (identities.refusalOf(service) !== undefined) throw new GuardError("ServiceTokenInvalid");
+      const remaining = deadline - performance.now();
+      if (remaining <= 0 || this.#isStopped) throw new GuardError("GuardNotAccessible");
+      const timeout = Promise.withResolvers<void>();
+      const timer = setTimeout(timeout.resolve, Math.min(remaining, FIRST_RETRY));
+      await Promise.race([this.#run(), timeout.promise]);
+      clearTimeout(timer);
+    }
+  }
+}

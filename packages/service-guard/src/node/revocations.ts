@@ -1,0 +1,27 @@
+import { LRUCache } from "lru-cache";
+import type { RevokedCredential } from "../authority/grant.ts";
+
+/** The credentials that were revoked while identities of theirs may live. */
+export class Revocations {
+  readonly #revoked = new LRUCache<string, true>({ max: 100_000 });
+
+  has(credential: string): boolean {
+    return this.#revoked.has(credential);
+  }
+
+  /**
+   * Notes what a guard has told.
+   *
+   * @param now guard time in milliseconds since the epoch
+   * @returns those that were not known
+   */
+  add(revoked: readonly RevokedCredential[], now: number): Set<string> {
+    const fresh = new Set<string>();
+    for (const { id, until } of revoked) {
+      if (typeof id !== "string" || !(until > now) || this.#revoked.has(id)) continue;
+      this.#revoked.set(id, true, { ttl: until - now });
+      fresh.add(id);
+    }
+    return fresh;
+  }
+}

@@ -1,0 +1,96 @@
+import {
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomUUID,
+  timingSafeEqual,
+} from "node:crypto";
+import type { SigningKey } from "./signing-key.ts";
+import { type Claims, readHeader, signToken, TokenError, verifyToken } from "./jwt.ts";
+
+const TYPE = "service-credential+jwt";
+export const ISSUER = "guard";
+/** Seconds: five years. A credential ends by revocation or by a new signing key. */
+const LIFETIME = 5 * 365 * 86_400;
+
+/**
+ * A service's credential: a JWT whose signature never leaves the service. What stands before the last dot is
+ * its name, which the service sends along; the signature is the secret with which it proves that it holds it.
+ */
+export interface Credential {
+  name: string;
+  secret: KeyObject;
+  /** The `kid` of the guard's signing key that it was made with: the node's anchor of trust. */
+  guardKid: string;
+}
+
+/** The guard's key for credentials. It follows from the signing key, so that there is one secret to keep. */
+const credentialKey = ({ key }: SigningKey): KeyObject => {
+  const { d = "" } = key.export({ format: "jwk" });
+  return createSecretKey(Buffer.from(hkdfSync("sha256", d, "", "service credentials", 32)));
+};
+
+/** Makes the credential of a service. Anybody who has it can run the service. */
+export function signCredential(key: SigningKey, service: string): string {
+  const iat = Math.floor(Date.now() / 1000);
+  const claims = { iss: ISSUER, sub: service, aud: ISSUER, iat, exp: iat + LIFETIME };
+  return signToken(
+    { ...claims, jti: randomUUID() },
+    { key: credentialKey(key), kid: key.kid, alg: "HS256", typ: TYPE },
+  );
+}
+
+/** Takes a credential apart, as its owner does. @throws TokenError for what is no credential */
+export function readCredential(credential: string): Credential {
+  const { kid: guardKid } = readHeader(credential, TYPE);
+  const dot = credential.lastIndexOf(".");
+  const secret = createSecretKey(Buffer.from(credential.slice(dot + 1), "base64url"));
+  return { name: credential.slice(0, dot), secret, guardKid };
+}
+
+/**
+ * The credential of this name, as the guard that made it computes it again.
+ *
+ * @param now in milliseconds since the epoch
+ * @throws TokenError unless one of the keys makes a valid credential of it
+ */
+export function recallCredential(
+  keys: readonly SigningKey[],
+  name: unknown,
+  now = Date.now(),
+): { claims: Claims; secret: KeyObject } {
+  if (typeof name !== "string" || name.split(".").length !== 2)
+    throw new TokenError("Not the name of a credential.");
+  const { kid } = readHeader(`${name}.`, TYPE);
+  const signingKey = keys.find((key) => key.kid === kid);
+  if (!signingKey) throw new TokenError("A credential of another guard, or of a retired key.");
+  const key = credentialKey(signingKey);
+  const signature = createHmac("sha256", key).update(name).digest();
+  const claims = verifyToken(`${name}.${signature.toString("base64url")}`, {
+    key,
+    alg: "HS256",
+    typ: TYPE,
+    issuer: ISSUER,
+    audience: ISSUER,
+    maxLifetime: LIFETIME,
+    now,
+    leeway: 30_000,
+  });
+  return { claims, secret: createSecretKey(signature) };
+}
+
+/** What its holder proves: `HMAC-SHA256(secret, label || binding || nodeID)`, in base64url. */
+export const credentialMac = (
+  secret: KeyObject,
+  label: "" | "grant",
+  binding: Buffer,
+  nodeID: string,
+): string =>
+  createHmac("sha256", secret).update(label).update(binding).update(nodeID).digest("base64url");
+
+/** Compares two MACs in constant time. */
+export function isSameMac(one: string, other: unknown): boolean {
+  if (typeof other !== "string" || other.length !== one.length) return false;
+  return timingSafeEqual(Buffer.from(one), Buffer.from(other));
+}

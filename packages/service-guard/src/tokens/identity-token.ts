@@ -1,0 +1,121 @@
+import { randomUUID } from "node:crypto";
+import { ISSUER } from "./credential.ts";
+import { type Claims, readHeader, signToken, TokenError, verifyToken } from "./jwt.ts";
+import type { TrustedKeys } from "./published-keys.ts";
+import type { SigningKey } from "./signing-key.ts";
+
+/**
+ * What the guard signs for a running service. The shape follows WIMSE's workload identity token
+ * (draft-ietf-wimse-workload-creds); no conformance is claimed.
+ */
+const IDENTITY_TYPE = "service-identity+jwt";
+
+/** The longest that an identity may live, in seconds. */
+const MAX_IDENTITY_LIFETIME = 3_600;
+
+export interface IdentityClaims extends Claims {
+  /** The node that runs the service. */
+  node: string;
+  /** The credential that it was issued for. */
+  cid: string;
+  /** The node's X25519 key (RFC 7800, RFC 8037), 32 bytes in base64url. */
+  cnf: { jwk: { kty: "OKP"; crv: "X25519"; x: string } };
+}
+
+/** A verified identity token. */
+export interface Identity {
+  token: string;
+  service: string;
+  nodeID: string;
+  /** The id of the credential that it was issued for. */
+  credential: string;
+  /** The node's public key, 32 bytes. */
+  publicKey: Buffer;
+  /** The guard's key that signed it. */
+  signer: string;
+  /** Guard time, in milliseconds since the epoch. */
+  issuedAt: number;
+  expiresAt: number;
+  /** How long after `expiresAt` it is still accepted: a tenth of its life, at most 30 s. In milliseconds. */
+  leeway: number;
+}
+
+export interface IdentityOptions {
+  service: string;
+  namespace: string;
+  nodeID: string;
+  credential: string;
+  publicKey: Buffer;
+  /** Seconds. */
+  lifetime: number;
+}
+
+export function signIdentity(signer: SigningKey, options: IdentityOptions): string {
+  const { service, namespace, nodeID, credential, publicKey, lifetime } = options;
+  const iat = Math.floor(Date.now() / 1000);
+  const x = publicKey.toString("base64url");
+  const claims: IdentityClaims = {
+    iss: ISSUER,
+    sub: service,
+    aud: namespace,
+    iat,
+    exp: iat + lifetime,
+    jti: randomUUID(),
+    node: nodeID,
+    cid: credential,
+    cnf: { jwk: { kty: "OKP", crv: "X25519", x } },
+  };
+  return signToken(claims, { key: signer.key, kid: signer.kid, alg: "ES256", typ: IDENTITY_TYPE });
+}
+
+/**
+ * Verifies an identity token.
+ *
+ * @param now guard time in milliseconds since the epoch; left out: times are not checked
+ * @throws TokenError
+ */
+export function verifyIdentity(
+  token: unknown,
+  {
+    keys,
+    namespace,
+    now,
+  }: { keys: Pick<TrustedKeys, "get">; namespace: string; now?: number | undefined },
+): Identity {
+  const { kid } = readHeader(token, IDENTITY_TYPE);
+  const key = keys.get(kid);
+  if (!key) throw new TokenError("The token is signed by no key of this node's guard.");
+  const claims = verifyToken(token as string, {
+    key,
+    alg: "ES256",
+    typ: IDENTITY_TYPE,
+    issuer: ISSUER,
+    audience: namespace,
+    maxLifetime: MAX_IDENTITY_LIFETIME,
+  }) as Partial<IdentityClaims> & Claims;
+  const { sub, node, cid, cnf, iat, exp } = claims;
+  const publicKey = Buffer.from(cnf?.jwk?.x ?? "", "base64url");
+  if (typeof node !== "string" || typeof cid !== "string" || publicKey.length !== 32)
+    throw new TokenError("The token lacks a claim.");
+  const identity: Identity = {
+    token: token as string,
+    service: sub,
+    nodeID: node,
+    credential: cid,
+    publicKey,
+    signer: kid,
+    issuedAt: iat * 1_000,
+    expiresAt: exp * 1_000,
+    leeway: Math.min(30_000, (exp - iat) * 100),
+  };
+  if (now === undefined) return identity;
+  if (identity.issuedAt > now + 30_000) throw new TokenError("The token was issued in the future.");
+  if (!isLiving(identity, now)) throw new TokenError("The token has expired.", "expired");
+  return identity;
+}
+
+/** @param now guard time in milliseconds since the epoch */
+export const isLiving = (
+  { expiresAt, leeway }: Pick<Identity, "expiresAt" | "leeway">,
+  now: number,
+) => now < expiresAt + leeway;

@@ -1,0 +1,58 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from "node:crypto";
+
+/** A public signing key of the guard (RFC 7517). */
+export interface PublicJwk {
+  kty: "EC";
+  crv: "P-256";
+  x: string;
+  y: string;
+  kid: string;
+  alg: "ES256";
+  use: "sig";
+}
+
+/** A private key of the guard, with what signing and publishing it needs. */
+export interface SigningKey {
+  key: KeyObject;
+  kid: string;
+  jwk: PublicJwk;
+}
+
+/** Makes a signing key: EC P-256, PKCS #8 in PEM. Keep it with the guard alone. */
+export const makeSigningKey = (): string =>
+  generateKeyPairSync("ec", { namedCurve: "P-256" })
+    .privateKey.export({ type: "pkcs8", format: "pem" })
+    .toString();
+
+/**
+ * Reads one or more private keys, one PEM block behind the other. The first signs; the others are published too.
+ *
+ * @throws Error unless there is at least one, and all are EC P-256
+ */
+export function readSigningKeys(pem: string): [SigningKey, ...SigningKey[]] {
+  const blocks = pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
+  const [first, ...others] = blocks.map(readSigningKey);
+  if (!first) throw new Error("The guard needs a signing key: EC P-256, PKCS #8 in PEM.");
+  return [first, ...others];
+}
+
+function readSigningKey(pem: string): SigningKey {
+  const key = createPrivateKey(pem);
+  if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1")
+    throw new Error("The guard's signing key must be EC P-256.");
+  const { x = "", y = "" } = createPublicKey(pem).export({ format: "jwk" });
+  const kid = thumbprint(x, y);
+  return { key, kid, jwk: { kty: "EC", crv: "P-256", x, y, kid, alg: "ES256", use: "sig" } };
+}
+
+/** A key's `kid`: its JWK thumbprint (RFC 7638), so that a key can be named before it is known. */
+export const thumbprint = (x: string, y: string): string =>
+  createHash("sha256")
+    .update(JSON.stringify({ crv: "P-256", kty: "EC", x, y }))
+    .digest("base64url");

@@ -1,0 +1,66 @@
+import type { ServiceBroker } from "moleculer";
+import type { Duplex } from "node:stream";
+
+// What Moleculer's types leave out, as far as the transporter needs it (0.14 and 0.15).
+
+export interface Payload {
+  ver: string;
+  sender: string;
+  id?: string;
+  [field: string]: unknown;
+}
+
+export interface Packet {
+  type: string;
+  target: string | null | undefined;
+  payload: Payload;
+}
+
+export interface SendMeta {
+  packet?: Packet;
+}
+
+export interface TransitInternals {
+  connected: boolean;
+  isReady: boolean;
+  pendingRequests: Map<string, { nodeID: string | null; stream?: boolean }>;
+  pendingReqStreams: Map<string, { sender: string; stream: Duplex }>;
+  pendingResStreams: Map<string, Duplex>;
+  removePendingRequest(id: string): void;
+  discoverNode(nodeID: string): Promise<unknown>;
+}
+
+export interface BrokerInternals {
+  registry: {
+    discoverer: { sendLocalNodeInfo(nodeID?: string): Promise<unknown> };
+    nodes: { disconnected(nodeID: string, isUnexpected: boolean): void };
+    unregisterService(fullName: string, nodeID: string): void;
+  };
+  servicesChanged(isLocal: boolean): void;
+}
+
+export const internalsOf = (broker: ServiceBroker): BrokerInternals => broker;
+
+/** The part of Moleculer's base class that transporters share. */
+export interface BaseTransporter {
+  opts: unknown;
+  connected: boolean;
+  hasBuiltInBalancer: boolean;
+  broker: ServiceBroker;
+  transit: TransitInternals;
+  nodeID: string;
+  messageHandler(command: string, packet: Packet): Promise<unknown>;
+  init(transit: object, messageHandler: unknown, afterConnect: unknown): void;
+  connect(errorHandler: (error: Error) => void): Promise<unknown>;
+  disconnect(): Promise<unknown> | undefined;
+  subscribe(command: string, nodeID?: string): Promise<unknown>;
+  receive(command: string, data: Buffer, sender?: unknown): unknown;
+  send(topic: string, data: Buffer, meta?: SendMeta): Promise<unknown>;
+  getTopicName(command: string, nodeID?: string): string;
+  serialize(packet: Packet): Buffer;
+  deserialize(command: string, data: Buffer): Packet | null;
+}
+
+/** A transporter class: Transporters.NATS, or one of one's own. */
+export type TransporterClass = new (options?: never) => object;
+export type TransporterBase = new (options?: unknown) => BaseTransporter;
