@@ -3,6 +3,11 @@ import { attachAuthority } from "./attachment.ts";
 import { GuardAuthority, type GuardAuthorityOptions } from "./authority.ts";
 import { refusalsOfAllNodes } from "./all-refusals.ts";
 
+interface Attached {
+  broker: ServiceBroker;
+  detachAuthority?: () => void;
+}
+
 const SERVICE_NAME = /^[A-Za-z][\w.-]{0,62}$/;
 
 /**
@@ -40,8 +45,11 @@ export function guardService(options: GuardAuthorityOptions): ServiceSchema {
       credentials: action(() => authority.list()),
       refusals: action((ctx) => refusalsOfAllNodes(ctx)),
     },
-    started(this: { broker: ServiceBroker }) {
-      attachAuthority(this.broker, authority);
+    started(this: Attached) {
+      this.detachAuthority = attachAuthority(this.broker, authority);
+    },
+    stopped(this: Attached) {
+      this.detachAuthority?.();
     },
   } as unknown as ServiceSchema;
 }

@@ -4,11 +4,20 @@ import { nodesOf } from "../node/node-list.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** What the guard service asks of every node. */
-export const nodeService = (refusals: Refusals, node: GuardNode): ServiceSchema =>
+export const nodeService = (
+  refusals: Refusals,
+  node: GuardNode,
+  declared: object = {},
+): ServiceSchema =>
   ({
     name: "$guard",
     actions: {
-      refusals: { restricted: ["guard"], handler: () => refusals.list() },
-      nodes: { restricted: null, visibility: "protected", handler: () => nodesOf(node) },
+      refusals: { ...declared, restricted: ["guard"], handler: () => refusals.list() },
+      nodes: {
+        ...declared,
+        restricted: null,
+        visibility: "protected",
+        handler: () => nodesOf(node),
+      },
     },
   }) as ServiceSchema;

@@ -35,6 +35,8 @@ export interface ServiceGuardOptions {
   onRefusal?: (ctx: Context, refused: Refused) => void;
   /** Makes the errors of refusals; by default GuardErrors. */
   createError?: (type: GuardErrorType) => Error;
+  /** What other middlewares have to read in the guard's own actions, of which each node has its own. */
+  ownActions?: Readonly<Record<string, unknown>>;
   /** How long a process uses one X25519 key, in milliseconds; by default 12 hours. */
   keyLifetime?: number;
 }
@@ -84,7 +86,7 @@ function createHooks(
     keyLifetime = KEY_LIFETIME,
   } = options;
   const known = { services: new Set([...services, "guard"]), keys: options.keys ?? [] };
-  const node = new GuardNode(broker, { keys, credential, keyLifetime, mayReceive });
+  const node = new GuardNode(broker, { nodeID, keys, credential, keyLifetime, mayReceive });
   const refusals = new Refusals(broker);
   const decision = new AccessDecision(broker, { node, refusals, onRefusal, createError });
   const sent = eventsSent(node);
@@ -97,7 +99,7 @@ function createHooks(
       placeOutside(broker, hooks);
       refusals.registerMetric();
       registerMetrics(broker, node);
-      broker.createService(nodeService(refusals, node));
+      broker.createService(nodeService(refusals, node, options.ownActions));
     },
     starting: () => node.start(),
     started: () => node.reportMissingCredentials(),

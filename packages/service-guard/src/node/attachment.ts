@@ -6,6 +6,25 @@ const nodes = new WeakMap<ServiceBroker, GuardNode>();
 export const attachGuardNode = (broker: ServiceBroker, node: GuardNode): void =>
   void nodes.set(broker, node);
 
+/**
+ * Can a service of this process prove itself now, or within the time?
+ *
+ * @param timeout milliseconds
+ * @throws Error on a broker without the middleware `serviceGuard`
+ */
+export async function hasIdentity(
+  broker: ServiceBroker,
+  service: string,
+  timeout: number,
+): Promise<boolean> {
+  const { identities, enrolment } = guardNodeOf(broker);
+  if (identities.isLive(service)) return true;
+  return enrolment.ensure(service, timeout).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** @throws Error on a broker without the middleware `serviceGuard` */
 export function guardNodeOf(broker: ServiceBroker): GuardNode {
   const node = nodes.get(broker);

@@ -177,11 +177,12 @@ export class Enrolment {
   /**
    * Waits until a service has an identity.
    *
+   * @param timeout milliseconds
    * @throws GuardError ServiceTokenRequired, ServiceTokenInvalid or GuardNotAccessible
    */
-  async ensure(service: string): Promise<void> {
+  async ensure(service: string, timeout = PATIENCE): Promise<void> {
     const { identities } = this.#node;
-    const deadline = performance.now() + PATIENCE;
+    const deadline = performance.now() + timeout;
     for (;;) {
       if (identities.isLive(service)) return;
       if (this.#node.credentialOf(service) === undefined)
@@ -189,9 +190,9 @@ export class Enrolment {
       if (identities.refusalOf(service) !== undefined) throw new GuardError("ServiceTokenInvalid");
       const remaining = deadline - performance.now();
       if (remaining <= 0 || this.#isStopped) throw new GuardError("GuardNotAccessible");
-      const timeout = Promise.withResolvers<void>();
-      const timer = setTimeout(timeout.resolve, Math.min(remaining, FIRST_RETRY));
-      await Promise.race([this.#run(), timeout.promise]);
+      const soon = Promise.withResolvers<void>();
+      const timer = setTimeout(soon.resolve, Math.min(remaining, FIRST_RETRY));
+      await Promise.race([this.#run(), soon.promise]);
       clearTimeout(timer);
     }
   }

@@ -14,6 +14,7 @@ import { Reports } from "./reports.ts";
 import { Revocations } from "./revocations.ts";
 
 export interface GuardNodeOptions {
+  nodeID: string;
   keys: KeyRing;
   credential: (service: string) => string | undefined;
   /** How long a key of this process is used, in milliseconds. */
@@ -54,7 +55,7 @@ export class GuardNode {
   }
 
   get nodeID(): string {
-    return this.#broker.nodeID;
+    return this.#options.nodeID;
   }
 
   get namespace(): string {
@@ -93,9 +94,16 @@ export class GuardNode {
     this.#authority = authority;
     for (const kid of authority.kids) this.trusted.addAnchor(kid);
     this.trusted.offer(authority.publishedKeys, this.clock.now());
-    authority.onRevoked(() => void this.#revokedHere());
-    this.enrolment.start();
+    this.#stopListening = authority.onRevoked(() => void this.#revokedHere());
+    this.enrolment.now();
   }
+
+  authorityStopped(): void {
+    this.#stopListening();
+    this.#authority = undefined;
+  }
+
+  #stopListening: () => void = () => {};
 
   async #revokedHere(): Promise<void> {
     const state = await this.authority?.state();

@@ -65,6 +65,11 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       });
     }
 
+    /** The client of the transporter inside, where those look for it who watch the connection. */
+    get client(): unknown {
+      return (this.#inner as { client?: unknown }).client;
+    }
+
     override init(transit: object, messageHandler: unknown, afterConnect: unknown): void {
       super.init(transit, messageHandler, afterConnect);
       const { broker } = this;
@@ -88,6 +93,8 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       this.#inner.init(transit, undefined, (wasReconnect: boolean) =>
         this.#connected(wasReconnect, afterConnect as (wasReconnect: boolean) => Promise<unknown>),
       );
+      // also told by whoever notices that a connection has come back
+      broker.localBus.on("$transporter.connected", () => bus.announce());
       this.#inner.receive = (_command, data) => bus.receive(data);
     }
 
