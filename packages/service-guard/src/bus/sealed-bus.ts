@@ -302,7 +302,10 @@ export class SealedBus {
     const isRevoked = ({ credential, signer }: Identity) =>
       revocations.has(credential) || trusted.get(signer) === undefined;
     const lost = this.peers.expire(clock.now(), isRevoked);
-    for (const one of lost) this.#events.onLost(one);
+    for (const one of lost) {
+      this.#events.onLost(one);
+      if (!this.peers.of(one.nodeID)) this.#node.statistics.forget(one.nodeID);
+    }
   }
 
   /** Tells all nodes of renewed identities, or of those of a new key. */

@@ -96,7 +96,9 @@ export class Enrolment {
     if (held.length === 0) return;
     const { keys, identities } = this.#node;
     const isFirst = identities.living().length === 0;
-    const granted = await this.identitiesFor(keys.current, held);
+    const key = keys.current;
+    const granted = await this.identitiesFor(key, held);
+    if (key !== keys.current) throw new Error("The key was replaced meanwhile.");
     for (const identity of granted) identities.hold(identity);
     this.#node.announceRenewed(granted, isFirst);
   }
