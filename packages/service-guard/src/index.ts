@@ -13,6 +13,5 @@ export {
   type ServiceGuardOptions,
 } from "./guard/service-guard.ts";
 export { hasIdentity } from "./node/attachment.ts";
-export { nodesCommand } from "./repl-command.ts";
 export { makeSigningKey } from "./tokens/signing-key.ts";
 export { sealed } from "./transporter/sealed.ts";

@@ -315,7 +315,10 @@ export class SealedBus {
 
   /** Asks nodes that are proved and not known to Moleculer to introduce themselves. */
   lookAround(isKnown: (nodeID: string) => boolean): void {
-    for (const peer of this.peers.living()) if (!isKnown(peer.nodeID)) this.#events.onUnknown(peer);
+    const recently = Date.now() - HEARD_INTERVAL;
+    for (const peer of this.peers.living())
+      if (!isKnown(peer.nodeID) && Math.max(peer.heardAt, peer.provedAt) > recently)
+        this.#events.onUnknown(peer);
   }
 }
 

@@ -13,6 +13,7 @@ import { type Hooks, isInternal, toMiddleware } from "./hooks.ts";
 import { placeOutside } from "./middleware-order.ts";
 import { nodeService } from "./node-service.ts";
 import { Refusals } from "./refusals.ts";
+import { showProvedNodes } from "./repl-nodes.ts";
 import { limitResponseMeta, withoutForgedCaller } from "./response-meta.ts";
 
 export interface ServiceGuardOptions {
@@ -99,6 +100,7 @@ function createHooks(
       placeOutside(broker, hooks);
       refusals.registerMetric();
       registerMetrics(broker, node);
+      showProvedNodes(broker, node);
       broker.createService(nodeService(refusals, node, options.ownActions));
     },
     starting: () => node.start(),
