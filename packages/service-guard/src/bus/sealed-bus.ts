@@ -99,7 +99,7 @@ export class SealedBus {
   tell(peer: Peer, name: RecordName, content: Buffer | object): void {
     const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
     this.send(peer, name, bytes).catch((error: unknown) =>
-      this.#node.logger.debug({ err: error, nodeID: peer.nodeID, record: name }, "Not sent."),
+      this.#node.logger.debug({ err: error, node: peer.nodeID, record: name }, "Not sent."),
     );
   }
 
@@ -107,7 +107,9 @@ export class SealedBus {
   sendOpen(nodeID: string | undefined, frame: Buffer): void {
     this.#link
       .send(nodeID, frame)
-      .catch((error: unknown) => this.#node.logger.debug({ err: error, nodeID }, "Not sent."));
+      .catch((error: unknown) =>
+        this.#node.logger.debug({ err: error, node: nodeID }, "Not sent."),
+      );
   }
 
   #transmit(peer: Peer, records: readonly Outgoing[]): Promise<void> {
@@ -260,6 +262,8 @@ export class SealedBus {
       return admitted.peer;
     }
     statistics.refused("identity not accepted");
+    // before this node has identities of its own, it cannot tell
+    if (this.#node.identities.living().length === 0) return undefined;
     this.#node.reports.unproved(nodeID, first ? "Another node has its key." : reason);
     return undefined;
   }

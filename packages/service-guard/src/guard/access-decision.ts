@@ -125,7 +125,7 @@ export class AccessDecision {
     const nodeID = this.#isRemote(ctx) ? (ctx.nodeID ?? undefined) : undefined;
     refusals.add({ target, type, caller, nodeID });
     onRefusal(ctx, { target, error, caller });
-    node.logger.warn({ target, type, caller, nodeID }, `Refused '${target}': ${type}`);
+    node.logger.warn({ target, type, caller, node: nodeID }, `Refused '${target}': ${type}`);
     return Promise.reject(error);
   }
 }

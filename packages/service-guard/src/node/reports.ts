@@ -42,7 +42,7 @@ export class Reports {
     // whoever invents nodes must not fill the log
     if (!this.#rate.take()) return;
     this.#unproved.set(nodeID, reason);
-    this.#logger.warn({ nodeID, reason }, `The node '${nodeID}' is ignored: ${reason}`);
+    this.#logger.warn({ node: nodeID, reason }, `The node '${nodeID}' is ignored: ${reason}`);
   }
 
   proved(nodeID: string): void {

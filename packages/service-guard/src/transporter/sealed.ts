@@ -167,7 +167,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       try {
         packet = this.deserialize(command, data);
       } catch (error) {
-        logger?.warn({ err: error, nodeID: sender.nodeID }, `A ${command} packet is unreadable.`);
+        logger?.warn({ err: error, node: sender.nodeID }, `A ${command} packet is unreadable.`);
         return undefined;
       }
       if (!packet || !this.#checks?.accepts(command, packet, sender)) return undefined;
