@@ -7,7 +7,9 @@ import type { SealedBus } from "./sealed-bus.ts";
 
 /** EXCHANGEs from nodes that have no channel yet, a second. */
 const EXCHANGES_PER_SECOND = 100;
-/** How many of these may wait for the store. */
+/** EXCHANGEs of one node on its channel, a second: it renews a few times in an identity's life. */
+const RENEWALS_PER_SECOND = 5;
+/** How many of the former may wait for the store. */
 const MAX_WAITING = 20;
 
 /** A guard node's side of EXCHANGE and GRANT. */
@@ -15,6 +17,7 @@ export class GuardDesk {
   readonly #node: GuardNode;
   readonly #bus: SealedBus;
   readonly #rate = new Rate(EXCHANGES_PER_SECOND);
+  readonly #rates = new WeakMap<Peer, Rate>();
   #waiting = 0;
 
   constructor(node: GuardNode, bus: SealedBus) {
@@ -28,8 +31,7 @@ export class GuardDesk {
     if (!authority) return;
     const own = keys.get(guardKidOf(frame)?.toString("latin1") ?? "");
     if (!own) return statistics.refused("unknown key", peer?.nodeID);
-    if (!peer && (this.#waiting >= MAX_WAITING || !this.#rate.take()))
-      return statistics.refused("too many requests");
+    if (!this.#mayAsk(peer)) return statistics.refused("too many requests", peer?.nodeID);
     const opened = openExchange(namespace, own, nodeID, frame);
     if (!opened) return statistics.refused("not authentic", peer?.nodeID);
     const { exchange, content } = opened;
@@ -44,6 +46,13 @@ export class GuardDesk {
         this.#node.logger.warn({ err: error }, "The guard's store is unavailable."),
       )
       .finally(() => (this.#waiting -= 1));
+  }
+
+  #mayAsk(peer: Peer | undefined): boolean {
+    if (!peer) return this.#waiting < MAX_WAITING && this.#rate.take();
+    const rate = this.#rates.get(peer) ?? new Rate(RENEWALS_PER_SECOND);
+    this.#rates.set(peer, rate);
+    return rate.take();
   }
 
   #respond(grant: Buffer, nodeID: string, peer: Peer | undefined): void {

@@ -12,6 +12,7 @@ import { HelloQueue } from "./hello-queue.ts";
 import { KID_LENGTH } from "./node-key.ts";
 import { Outboxes, type Outgoing } from "./outbox.ts";
 import { type LostService, type Peer, Peers } from "./peers.ts";
+import { Rate } from "./rate.ts";
 import { type BusRecord, packRecords, RECORD, type RecordName, unpackRecords } from "./records.ts";
 
 /** How often a node's HELLO is responded to, at most, in milliseconds. */
@@ -20,6 +21,8 @@ const RESPONSE_INTERVAL = 1_000;
 const UNKNOWN_INTERVAL = 5_000;
 /** Within which a frame of a node shows that it knows this one, in milliseconds. */
 const HEARD_INTERVAL = 15_000;
+/** How much of HELLOs is read, a second: reading them costs more than the refusal of a frame. */
+const HELLO_BYTES_PER_SECOND = 4_000_000;
 /** How soon HELLO is repeated, and at most, in milliseconds. */
 const [FIRST_HELLO, LAST_HELLO] = [250, 60_000];
 
@@ -54,6 +57,7 @@ export class SealedBus {
     verify: (hello) => this.#verifyHello(hello),
     isNew: (token) => !this.#verified.has(token),
   });
+  readonly #helloBytes = new Rate(HELLO_BYTES_PER_SECOND);
   readonly #desk: GuardDesk;
   readonly client: GuardClient;
   #helloTimer: NodeJS.Timeout | undefined;
@@ -200,8 +204,9 @@ export class SealedBus {
   }
 
   #receiveHello(frame: Buffer): void {
-    const hello = unpackHello(frame);
     const { nodeID, statistics, identities } = this.#node;
+    if (!this.#helloBytes.take(frame.length)) return statistics.refused("too many requests");
+    const hello = unpackHello(frame);
     if (!hello) return statistics.refused("malformed");
     if (hello.nodeID === nodeID) return;
     if (hello.identities.length > 0) return this.#hellos.add(hello);

@@ -56,12 +56,13 @@ export class AccessDecision {
     return (ctx) => {
       const caller = callerOf(ctx.options);
       ctx.caller = caller ?? null;
-      if (caller === undefined || isInternal(caller) || identities.isLive(caller)) return next(ctx);
-      // without an identity only open actions let it in: the callee decides
-      if (this.#options.node.credentialOf(caller) === undefined) {
-        ctx.caller = null;
+      // without a credential the call names no caller, and the callee decides
+      if (
+        caller === undefined ||
+        identities.isLive(caller) ||
+        this.#options.node.credentialOf(caller) === undefined
+      )
         return next(ctx);
-      }
       return enrolment.ensure(caller).then(
         () => next(ctx),
         (error: unknown) => Promise.reject(this.#toError(error)),

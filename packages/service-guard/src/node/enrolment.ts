@@ -23,6 +23,8 @@ export class Enrolment {
   readonly #node: GuardNode;
   #timer: NodeJS.Timeout | undefined;
   #retry = FIRST_RETRY;
+  /** When the guard was first asked in vain since it last responded, in milliseconds of the monotonic clock. */
+  #failingSince = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #isStopped = true;
 
@@ -57,9 +59,13 @@ export class Enrolment {
     try {
       await this.#enrol();
       this.#retry = FIRST_RETRY;
+      this.#failingSince = Number.POSITIVE_INFINITY;
       delay = this.#untilRenewal();
     } catch (error) {
       this.#node.logger.debug({ err: error }, "The guard has not issued identities yet.");
+      // at the start the guard may only be slower than this node
+      if (this.#node.identities.last)
+        this.#failingSince = Math.min(this.#failingSince, performance.now());
       delay = this.#retry;
       this.#retry = Math.min(this.#retry * 2, LAST_RETRY);
     }
@@ -184,7 +190,8 @@ export class Enrolment {
    */
   async ensure(service: string, timeout = PATIENCE): Promise<void> {
     const { identities } = this.#node;
-    const deadline = performance.now() + timeout;
+    // while the guard is away, only the first calls wait for it
+    const deadline = Math.min(performance.now(), this.#failingSince) + timeout;
     for (;;) {
       if (identities.isLive(service)) return;
       if (this.#node.credentialOf(service) === undefined)

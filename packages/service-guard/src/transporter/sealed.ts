@@ -144,6 +144,14 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       return Promise.all([...bus.peers.living()].map((peer) => bus.send(peer, name, data)));
     }
 
+    /** Names a caller only where this process can prove it: other nodes refuse whatever names another. */
+    override serialize(packet: Packet): Buffer {
+      const { caller } = packet.payload;
+      if (typeof caller === "string" && !this.#node?.identities.isLive(caller))
+        packet.payload.caller = null;
+      return super.serialize(packet);
+    }
+
     #sendFrame(nodeID: string | undefined, frame: Buffer): Promise<void> {
       if (!this.connected) return Promise.reject(new Error("The transporter is disconnected."));
       const topic = this.#inner.getTopicName(SUBJECT, nodeID);
