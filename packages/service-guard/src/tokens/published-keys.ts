@@ -81,7 +81,10 @@ export class TrustedKeys {
     const candidates = new Map(
       jwksOf(published)
         .filter(({ kid }) => !this.#retired.has(kid))
-        .map((jwk) => [jwk.kid, createPublicKey({ key: { ...jwk }, format: "jwk" })]),
+        .flatMap(({ kid, x, y }) => {
+          const key = publicKeyOf(x, y);
+          return key ? [[kid, key]] : [];
+        }),
     );
     const isTrusted = (kid: string) => this.#anchors.has(kid) || this.#keys.has(kid);
     const trusted = new Set([...candidates.keys()].filter(isTrusted));
@@ -123,6 +126,15 @@ function jwksOf(published: unknown): PublicJwk[] {
       thumbprint(x, y) === kid
     );
   });
+}
+
+/** Anybody can publish the thumbprint of a point that is not on the curve. */
+function publicKeyOf(x: string, y: string): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: { kty: "EC", crv: "P-256", x, y }, format: "jwk" });
+  } catch {
+    return undefined;
+  }
 }
 
 function endorsementsOf(published: unknown): unknown[] {

@@ -1,0 +1,37 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { publishKeys, TrustedKeys } from "../../src/tokens/published-keys.ts";
+import { makeSigningKey, readSigningKeys, thumbprint } from "../../src/tokens/signing-key.ts";
+
+const [own] = readSigningKeys(makeSigningKey());
+const trusting = () => {
+  const keys = new TrustedKeys();
+  keys.addAnchor(own.kid);
+  keys.offer(publishKeys([own]), Date.now());
+  return keys;
+};
+
+/** A key as a stranger can publish it: its thumbprint fits, its point may not be on the curve. */
+const jwk = fc
+  .tuple(fc.string(), fc.string())
+  .map(([x, y]) => ({ kty: "EC", crv: "P-256", x, y, kid: thumbprint(x, y) }));
+
+describe("The keys that a stranger publishes", () => {
+  it("never throw and are never trusted, whatever they look like", () => {
+    const published = fc.oneof(
+      fc.record({ keys: fc.array(jwk), endorsements: fc.array(fc.string()) }),
+      fc.record({ keys: fc.array(fc.jsonValue()), endorsements: fc.jsonValue() }),
+      fc.jsonValue(),
+    );
+    fc.assert(
+      fc.property(published, (value) => {
+        const keys = trusting();
+        keys.offer(value, Date.now());
+        expect(keys.get(own.kid)).toBeDefined();
+        const { keys: offered } = (value ?? {}) as { keys?: { kid?: unknown }[] };
+        for (const one of Array.isArray(offered) ? offered : [])
+          expect(keys.get(String(one?.kid))).toBeUndefined();
+      }),
+    );
+  });
+});
