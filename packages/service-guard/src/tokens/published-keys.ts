@@ -31,7 +31,8 @@ export function publishKeys(keys: readonly SigningKey[]): PublishedKeys {
 
 /**
  * The guard's keys that a node trusts: those that its own credentials name, and those that a trusted one
- * endorses. A key that the guard has taken out never comes back.
+ * endorses. A key that the guard has taken out comes back only if the guard itself names it again: while its
+ * nodes restart with other keys, their lists differ.
  */
 export class TrustedKeys {
   readonly #anchors = new Set<string>();
@@ -58,7 +59,8 @@ export class TrustedKeys {
    * @param now in milliseconds since the epoch
    */
   offer(published: unknown, now: number): void {
-    for (const [kid, key] of this.#trusted(published, now)) this.#keys.set(kid, key);
+    for (const [kid, key] of this.#trusted(published, now))
+      if (!this.#retired.has(kid)) this.#keys.set(kid, key);
   }
 
   /**
@@ -67,26 +69,25 @@ export class TrustedKeys {
    * @returns were any keys retired by it?
    */
   replace(published: unknown, now: number): boolean {
-    const named = new Set(jwksOf(published).map(({ kid }) => kid));
-    const retired = [...this.#keys.keys()].filter((kid) => !named.has(kid));
-    for (const kid of retired) this.#retired.add(kid);
     const trusted = this.#trusted(published, now);
     // a list without any trusted key is no list of this node's guard
-    if (trusted.size > 0) this.#keys = trusted;
-    else for (const kid of retired) this.#keys.delete(kid);
+    if (trusted.size === 0) return false;
+    const retired = [...this.#keys.keys()].filter((kid) => !trusted.has(kid));
+    for (const kid of retired) this.#retired.add(kid);
+    for (const kid of trusted.keys()) this.#retired.delete(kid);
+    this.#keys = trusted;
     return retired.length > 0;
   }
 
   #trusted(published: unknown, now: number): Map<string, KeyObject> {
     const candidates = new Map(
-      jwksOf(published)
-        .filter(({ kid }) => !this.#retired.has(kid))
-        .flatMap(({ kid, x, y }) => {
-          const key = publicKeyOf(x, y);
-          return key ? [[kid, key]] : [];
-        }),
+      jwksOf(published).flatMap(({ kid, x, y }) => {
+        const key = publicKeyOf(x, y);
+        return key ? [[kid, key]] : [];
+      }),
     );
-    const isTrusted = (kid: string) => this.#anchors.has(kid) || this.#keys.has(kid);
+    const isTrusted = (kid: string) =>
+      (this.#anchors.has(kid) && !this.#retired.has(kid)) || this.#keys.has(kid);
     const trusted = new Set([...candidates.keys()].filter(isTrusted));
     for (const endorsement of endorsementsOf(published)) {
       try {

@@ -16,6 +16,34 @@ const jwk = fc
   .tuple(fc.string(), fc.string())
   .map(([x, y]) => ({ kty: "EC", crv: "P-256", x, y, kid: thumbprint(x, y) }));
 
+describe("The keys of a guard whose nodes restart one after the other", () => {
+  const [other] = readSigningKeys(makeSigningKey());
+  const [old, both, fresh] = [[own], [own, other], [other]].map(publishKeys);
+  const now = Date.now();
+
+  it("are trusted again when a node that has a new key speaks after one that does not", () => {
+    const keys = trusting();
+    for (const list of [both, old, both, fresh]) keys.replace(list, now);
+    expect(keys.get(other.kid)).toBeDefined();
+    expect(keys.get(own.kid)).toBeUndefined();
+  });
+
+  it("stay retired for lists on an open channel, even if this node's credential names them", () => {
+    const keys = trusting();
+    for (const list of [both, fresh]) keys.replace(list, now);
+    for (const list of [both, old]) keys.offer(list, now);
+    expect(keys.get(own.kid)).toBeUndefined();
+    expect(keys.isNew(old)).toBe(false);
+  });
+
+  it("are kept where a list is of another guard, or none", () => {
+    const keys = trusting();
+    for (const list of [publishKeys(readSigningKeys(makeSigningKey())), {}, null])
+      expect(keys.replace(list, now)).toBe(false);
+    expect(keys.get(own.kid)).toBeDefined();
+  });
+});
+
 describe("The keys that a stranger publishes", () => {
   it("never throw and are never trusted, whatever they look like", () => {
     const published = fc.oneof(
