@@ -91,6 +91,7 @@ export const credentialMac = (
 
 /** Compares two MACs in constant time. */
 export function isSameMac(one: string, other: unknown): boolean {
-  if (typeof other !== "string" || other.length !== one.length) return false;
-  return timingSafeEqual(Buffer.from(one), Buffer.from(other));
+  if (typeof other !== "string") return false;
+  const [expected, given] = [Buffer.from(one), Buffer.from(other)];
+  return expected.length === given.length && timingSafeEqual(expected, given);
 }

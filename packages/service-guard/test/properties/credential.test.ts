@@ -1,0 +1,34 @@
+import { createSecretKey } from "node:crypto";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { credentialMac, isSameMac } from "../../src/tokens/credential.ts";
+
+describe("The MAC of a credential", () => {
+  const secret = createSecretKey(Buffer.alloc(32, 7));
+  const mac = credentialMac(secret, "", Buffer.from("binding"), "users.a");
+
+  it("equals itself only, and anything else is compared without an error", () => {
+    expect(isSameMac(mac, mac)).toBe(true);
+    // as many characters, more bytes
+    expect(isSameMac(mac, "é".repeat(mac.length))).toBe(false);
+    const other = fc.oneof(
+      fc.string({ unit: "binary", minLength: mac.length, maxLength: mac.length }),
+      fc.anything(),
+    );
+    fc.assert(
+      fc.property(other, (value) => {
+        expect(isSameMac(mac, value)).toBe(value === mac);
+      }),
+    );
+  });
+
+  it("is another for the guard, another binding and another node", () => {
+    const binding = Buffer.from("binding");
+    for (const one of [
+      credentialMac(secret, "grant", binding, "users.a"),
+      credentialMac(secret, "", Buffer.from("bindinh"), "users.a"),
+      credentialMac(secret, "", binding, "users.b"),
+    ])
+      expect(isSameMac(mac, one)).toBe(false);
+  });
+});
