@@ -188,7 +188,7 @@ function readRequest(request: unknown): ExchangeRequest {
   const isPair = (pair: unknown): pair is [string, string] =>
     Array.isArray(pair) && typeof pair[0] === "string" && typeof pair[1] === "string";
   return {
-    nodeID: typeof nodeID === "string" ? nodeID.slice(0, 200) : "",
+    nodeID: typeof nodeID === "string" ? nodeID : "",
     credentials: (Array.isArray(credentials) ? credentials.slice(0, 50) : []).filter(isPair),
     previous,
   };

@@ -1,5 +1,6 @@
 import type { PublishedKeys } from "../tokens/published-keys.ts";
 import { FRAME, VERSION } from "./frame.ts";
+import { prefixOf } from "./node-id.ts";
 
 /** The largest HELLO that is read, in bytes. */
 const MAX_LENGTH = 65_536;
@@ -27,8 +28,8 @@ export function unpackHello(frame: Buffer): Hello | undefined {
     const { nodeID, identities, keys } = JSON.parse(
       frame.toString("utf8", HEADER.length),
     ) as Partial<Hello>;
-    if (typeof nodeID !== "string" || nodeID.length > 200 || !isTokens(identities))
-      return undefined;
+    if (typeof nodeID !== "string" || prefixOf(nodeID) === undefined) return undefined;
+    if (!isTokens(identities)) return undefined;
     return { nodeID, identities, keys };
   } catch {
     return undefined;

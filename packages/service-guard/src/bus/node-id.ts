@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 /** Characters of the digest: 130 bits. */
 const DIGEST_LENGTH = 26;
-/** It becomes part of a subject on the bus. */
+/** It becomes part of a subject on the bus; NATS ends the connection for a subject of 4 KB. */
+const MAX_LENGTH = 200;
 const NODE_ID = /^([\w-]+(?:\.[\w-]+)*)\.[a-z2-7]{26}$/;
 
 /** The prefix of a node that runs several services, or none. */
@@ -22,7 +23,8 @@ export const isNodeIDOf = (nodeID: string, publicKey: Buffer): boolean =>
   nodeID.endsWith(`.${digestOf(publicKey)}`);
 
 /** The service that a node id names; undefined: it has another form. */
-export const prefixOf = (nodeID: string): string | undefined => NODE_ID.exec(nodeID)?.[1];
+export const prefixOf = (nodeID: string): string | undefined =>
+  nodeID.length > MAX_LENGTH ? undefined : NODE_ID.exec(nodeID)?.[1];
 
 function digestOf(publicKey: Buffer): string {
   const digest = createHash("sha256").update(publicKey).digest();
