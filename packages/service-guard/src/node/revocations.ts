@@ -15,10 +15,12 @@ export class Revocations {
    * @param now guard time in milliseconds since the epoch
    * @returns those that were not known
    */
-  add(revoked: readonly RevokedCredential[], now: number): Set<string> {
+  add(revoked: readonly unknown[], now: number): Set<string> {
     const fresh = new Set<string>();
-    for (const { id, until } of revoked) {
-      if (typeof id !== "string" || !(until > now) || this.#revoked.has(id)) continue;
+    for (const one of revoked) {
+      const { id, until } = (one ?? {}) as Partial<RevokedCredential>;
+      if (typeof id !== "string" || typeof until !== "number" || until <= now) continue;
+      if (this.#revoked.has(id)) continue;
       this.#revoked.set(id, true, { ttl: until - now });
       fresh.add(id);
     }

@@ -23,7 +23,7 @@ export function filterInfo(services: unknown[], peer: Peer, node: GuardNode): ob
   return services.flatMap((service) => {
     const { name, version, fullName = name, actions, events } = (service ?? {}) as ServiceInfo;
     if (typeof name !== "string" || typeof fullName !== "string") return [];
-    if (fullName !== name && fullName !== versioned(name, version)) return [];
+    if (fullName !== name && fullName !== versionedName(name, version)) return [];
     // Moleculer's own and middlewares' services, of which each node has its own
     const isInternal = fullName.startsWith("$");
     if (!isInternal && !peer.isProved(fullName, node.clock.now())) return [];
@@ -42,8 +42,11 @@ export function filterInfo(services: unknown[], peer: Peer, node: GuardNode): ob
   });
 }
 
-const versioned = (name: string, version: unknown) =>
-  `${typeof version === "number" ? `v${version}` : String(version)}.${name}`;
+/** As Moleculer makes it; undefined: the version is neither a number nor a string. */
+function versionedName(name: string, version: unknown): string | undefined {
+  if (typeof version === "number") return `v${version}.${name}`;
+  return typeof version === "string" ? `${version}.${name}` : undefined;
+}
 
 const isOwnAction = (fullName: string, key: string, action: unknown) =>
   key.startsWith(`${fullName}.`) && (action as { name?: unknown } | null)?.name === key;
