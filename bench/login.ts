@@ -3,15 +3,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { ServiceBroker } from "moleculer";
 import { serviceNames, SERVICES_DIR } from "../lib/contracts.ts";
 import { brokerOptions, configure } from "../moleculer.config.ts";
 import type UsersService from "../services/users/users.service.ts";
 
-// What others notice of people who sign in: the latency of a request with and without 50 logins under
+// What others notice of people who sign in: the latency of a request with and without logins under
 // way in the same process, at the default cost, in one run.
 
-const PEOPLE = 50;
+const options = parseArgs({ options: { quick: { type: "boolean", default: false } } }).values;
+const PEOPLE = options.quick ? 10 : 50;
 const PASSWORD = "correct horse battery";
 
 const folder = mkdtempSync(join(tmpdir(), "citadel-bench-"));

@@ -1,0 +1,56 @@
+import type { ServiceSchema } from "moleculer";
+import { guardService } from "moleculer-service-guard";
+import type { Load } from "./load.ts";
+import { caller, callee, SERVICES } from "./services.ts";
+import { makeBroker, type Side } from "./sides.ts";
+
+// One node in a process of its own. Its parent says by the first argument what runs in it, and has it put
+// one load after the other on the callee.
+
+type Runs = "guard" | "caller" | "callee";
+
+export interface NodeArguments {
+  side: Side;
+  namespace: string;
+  /** What runs in the process. */
+  runs: [Runs, ...Runs[]];
+  /** All services of the namespace; by default those of services.ts. */
+  services?: string[];
+  url?: string;
+  signingKey: string;
+  credentials: Record<string, string>;
+}
+
+export type Message<Result> = { result: Result } | { error: string };
+
+const settings = JSON.parse(process.argv[2] ?? "{}") as NodeArguments;
+const { side, runs, signingKey, credentials } = settings;
+
+/** The bare side has a service in its place, so that both have the same number of nodes. */
+const guard = (): ServiceSchema =>
+  side === "bare" ? { name: "guard" } : guardService({ signingKey });
+
+const schemas = { guard, caller: () => caller, callee: () => callee };
+
+const broker = makeBroker({
+  ...settings,
+  // the id of a node with several services belongs to none of them
+  service: runs.length > 1 ? "node" : runs[0],
+  services: settings.services ?? SERVICES,
+  credential: (service) => credentials[service],
+});
+for (const name of runs) broker.createService(schemas[name]());
+await broker.start();
+if (runs.includes("caller")) await broker.waitForServices("callee", 10_000, 50);
+
+const respond = (message: Message<unknown>): void => void process.send?.(message);
+
+process.on("message", (load: Load) => {
+  // the load lasts longer than the timeout of a call
+  broker.call("caller.run", load, { timeout: 0 }).then(
+    (result) => respond({ result }),
+    (error: unknown) => respond({ error: String(error) }),
+  );
+});
+process.once("disconnect", () => process.exit());
+respond({ result: "ready" });

@@ -1,0 +1,55 @@
+import { randomUUID } from "node:crypto";
+import { type BrokerOptions, ServiceBroker, Transporters } from "moleculer";
+import { sealed, serviceGuard } from "moleculer-service-guard";
+
+// The two sides that are compared. They differ in the guard and in nothing else.
+
+export const SIDES = ["bare", "guarded"] as const;
+export type Side = (typeof SIDES)[number];
+
+export interface NodeSettings {
+  side: Side;
+  namespace: string;
+  /** What the node id begins with. */
+  service: string;
+  /** All services of the namespace. */
+  services: string[];
+  credential?: (service: string) => string | undefined;
+  /** Of nats-server. Without one the broker has no transporter. */
+  url?: string;
+}
+
+/** A broker with Moleculer's own middlewares at their default settings. */
+export function makeBroker(settings: NodeSettings): ServiceBroker {
+  const options: BrokerOptions = {
+    namespace: settings.namespace,
+    logger: false,
+    internalServices: false,
+    requestTimeout: 10_000,
+    // Moleculer's default ids are cheaper but predictable, and a response is matched on its id
+    uidGenerator: () => randomUUID(),
+    skipProcessEventRegistration: true,
+  };
+  return new ServiceBroker({
+    ...options,
+    ...(settings.side === "bare" ? bare(settings) : guarded(settings)),
+  });
+}
+
+function bare({ service, url }: NodeSettings): BrokerOptions {
+  return {
+    // as long as Moleculer's default, the host name and the process id; unique among the brokers of one process
+    nodeID: `${service}-${process.pid}`,
+    ...(url && { transporter: new Transporters.NATS({ url }) }),
+  };
+}
+
+function guarded({ service, services, credential, url }: NodeSettings): BrokerOptions {
+  const guard = serviceGuard({ services, service, ...(credential && { credential }) });
+  return {
+    nodeID: guard.nodeID,
+    // Moleculer takes functions, which its types leave out
+    middlewares: [guard as never],
+    ...(url && { transporter: new (sealed(Transporters.NATS))({ url }) }),
+  };
+}

@@ -1,0 +1,35 @@
+import { GuardAuthority, makeSigningKey } from "moleculer-service-guard";
+import { type Nats, type NodeProcess, startNode } from "./processes.ts";
+import { type Side, SIDES } from "./sides.ts";
+
+// Both sides on one nats-server: a guard node, a caller and a callee, each in a process of its own.
+
+/** Of one length, since they are a part of each subject. */
+const NAMESPACES: Record<Side, string> = { bare: "bench-a", guarded: "bench-b" };
+
+export const signingKey = makeSigningKey();
+const authority = new GuardAuthority({ signingKey });
+
+/** A credential for each service. */
+export const credentialsOf = (services: readonly string[]): Record<string, string> =>
+  Object.fromEntries(services.map((name) => [name, authority.generate(name).credential]));
+
+export interface Topology {
+  nats: Nats;
+  nodes: Record<Side, { caller: NodeProcess; callee: NodeProcess }>;
+}
+
+export async function startTopology(nats: Nats): Promise<Topology> {
+  const startSide = async (side: Side) => {
+    const credentials = credentialsOf(["caller", "callee"]);
+    const shared = { side, namespace: NAMESPACES[side], url: nats.url, signingKey, credentials };
+    const [, callee, caller] = await Promise.all([
+      startNode({ ...shared, runs: ["guard"] }),
+      startNode({ ...shared, runs: ["callee"] }),
+      startNode({ ...shared, runs: ["caller"] }),
+    ]);
+    return { caller, callee };
+  };
+  const [bare, guarded] = await Promise.all([startSide(SIDES[0]), startSide(SIDES[1])]);
+  return { nats, nodes: { bare, guarded } };
+}
