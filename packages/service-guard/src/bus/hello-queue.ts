@@ -4,6 +4,8 @@ import { Rate } from "./rate.ts";
 
 /** New tokens that a node verifies, a second. */
 const TOKENS_PER_SECOND = 200;
+/** What a guard's new keys and their endorsements cost at most, in tokens. */
+const KEYS_COST = 15;
 /** How many nodes' HELLOs wait; the oldest is dropped for one more, since each node repeats its own. */
 const MAX_WAITING = 1_000;
 /** How often waiting HELLOs are looked at, in milliseconds. */
@@ -13,6 +15,8 @@ export interface HelloQueueOptions {
   verify: (hello: Hello) => void;
   /** Has this token to be verified? */
   isNew: (token: string) => boolean;
+  /** Have these keys of a guard to be verified? */
+  areNew: (keys: unknown) => boolean;
 }
 
 /** Verifies HELLOs at a bounded rate, so that a flood of them costs a bounded share of the processor. */
@@ -27,8 +31,9 @@ export class HelloQueue {
   }
 
   /** What verifying costs, in new tokens. */
-  #cost({ identities }: Hello): number {
-    return identities.filter((token) => this.#options.isNew(token)).length;
+  #cost({ identities, keys }: Hello): number {
+    const { isNew, areNew } = this.#options;
+    return identities.filter(isNew).length + (areNew(keys) ? KEYS_COST : 0);
   }
 
   add(hello: Hello): void {

@@ -1,6 +1,5 @@
 import {
   createHash,
-  createPrivateKey,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
@@ -28,17 +27,6 @@ export function makeNodeKey(): NodeKey {
   return nodeKey(privateKey, Buffer.from(x, "base64url"));
 }
 
-/** The key of these 32 private bytes: for test vectors. */
-export function nodeKeyOf(privateBytes: Buffer, publicKey: Buffer): NodeKey {
-  const jwk = {
-    kty: "OKP",
-    crv: "X25519",
-    d: privateBytes.toString("base64url"),
-    x: publicKey.toString("base64url"),
-  };
-  return nodeKey(createPrivateKey({ key: jwk, format: "jwk" }), publicKey);
-}
-
 const nodeKey = (privateKey: KeyObject, publicKey: Buffer): NodeKey => ({
   privateKey,
   publicKey,
@@ -49,6 +37,15 @@ const nodeKey = (privateKey: KeyObject, publicKey: Buffer): NodeKey => ({
 /** A key's id in frames: the first 8 bytes of its SHA-256. */
 export const kidOf = (publicKey: Buffer): Buffer =>
   createHash("sha256").update(publicKey).digest().subarray(0, KID_LENGTH);
+
+/** Is this key no point of low order, with which there is no secret? */
+export function isUsable(own: NodeKey, peer: Buffer): boolean {
+  try {
+    return sharedSecret(own, peer).length > 0;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * The secret that two nodes share.

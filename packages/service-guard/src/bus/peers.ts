@@ -36,10 +36,6 @@ export class Peer {
   get issuedAt(): number {
     return Math.max(...[...this.services.values()].map(({ issuedAt }) => issuedAt));
   }
-
-  holdsToken({ service, token }: { service: string; token: string }): boolean {
-    return this.services.get(service)?.token === token;
-  }
 }
 
 /** A service that a node no longer proves. */

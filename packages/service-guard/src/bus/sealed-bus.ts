@@ -9,7 +9,7 @@ import { GuardClient } from "./guard-client.ts";
 import { FRAME, pairOf, VERSION } from "./frame.ts";
 import { type Hello, isTokens, packHello, unpackHello } from "./hello.ts";
 import { HelloQueue } from "./hello-queue.ts";
-import { KID_LENGTH } from "./node-key.ts";
+import { isUsable, KID_LENGTH } from "./node-key.ts";
 import { Outboxes, type Outgoing } from "./outbox.ts";
 import { type LostService, type Peer, Peers } from "./peers.ts";
 import { Rate } from "./rate.ts";
@@ -56,6 +56,7 @@ export class SealedBus {
   readonly #hellos = new HelloQueue({
     verify: (hello) => this.#verifyHello(hello),
     isNew: (token) => !this.#verified.has(token),
+    areNew: (keys) => this.#node.trusted.isNew(keys),
   });
   readonly #helloBytes = new Rate(HELLO_BYTES_PER_SECOND);
   readonly #desk: GuardDesk;
@@ -282,6 +283,8 @@ export class SealedBus {
     const identity = verifyIdentity(token, { keys, namespace, now });
     if (now === undefined && identity.service !== "guard" && !isLiving(identity, Date.now()))
       throw new TokenError("The token has expired.", "expired");
+    if (!isUsable(this.#node.keys.current, identity.publicKey))
+      throw new TokenError("The token's key has no channel.");
     this.#verified.set(token, identity);
     return identity;
   }
@@ -310,7 +313,8 @@ export class SealedBus {
     const { clock, revocations, trusted } = this.#node;
     const isRevoked = ({ credential, signer }: Identity) =>
       revocations.has(credential) || trusted.get(signer) === undefined;
-    const lost = this.peers.expire(clock.now(), isRevoked);
+    // until a guard has told its time nothing says that an identity has ended
+    const lost = this.peers.expire(clock.isSet ? clock.now() : 0, isRevoked);
     for (const one of lost) {
       this.#events.onLost(one);
       if (!this.peers.of(one.nodeID)) this.#node.statistics.forget(one.nodeID);

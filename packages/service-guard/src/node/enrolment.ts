@@ -104,7 +104,8 @@ export class Enrolment {
     const isFirst = identities.living().length === 0;
     const key = keys.current;
     const granted = await this.identitiesFor(key, held);
-    if (key !== keys.current) throw new Error("The key was replaced meanwhile.");
+    // meanwhile this process has begun to use another key
+    if (keys.current !== key) return this.#enrol();
     for (const identity of granted) identities.hold(identity);
     this.#node.announceRenewed(granted, isFirst);
   }

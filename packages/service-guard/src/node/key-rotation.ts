@@ -74,6 +74,8 @@ export class KeyRotation {
       this.#nextTokens = [];
       bus?.channels.useCurrentKey();
       bus?.broadcastHello();
+      // where the old key's identities were renewed meanwhile, others take these for the newer
+      enrolment.now();
       this.#schedule(Math.min(GRACE, this.#lifetime / 5), () => this.#finish(old));
     });
   }

@@ -94,7 +94,8 @@ export function verifyIdentity(
     maxLifetime: MAX_IDENTITY_LIFETIME,
   }) as Partial<IdentityClaims> & Claims;
   const { sub, node, cid, cnf, iat, exp } = claims;
-  const publicKey = Buffer.from(cnf?.jwk?.x ?? "", "base64url");
+  const x: unknown = cnf?.jwk?.x;
+  const publicKey = Buffer.from(typeof x === "string" ? x : "", "base64url");
   if (typeof node !== "string" || typeof cid !== "string" || publicKey.length !== 32)
     throw new TokenError("The token lacks a claim.");
   const identity: Identity = {

@@ -1,0 +1,138 @@
+import { createPrivateKey, createPublicKey } from "node:crypto";
+import { type Middleware, ServiceBroker, Transporters } from "moleculer";
+import { kidOf, type NodeKey } from "../../src/bus/node-key.ts";
+import type { SealedBus } from "../../src/bus/sealed-bus.ts";
+import { guardService, makeSigningKey, sealed, serviceGuard } from "../../src/index.ts";
+import { GuardAuthority } from "../../src/authority/authority.ts";
+import { guardNodeOf } from "../../src/node/attachment.ts";
+import type { GuardNode } from "../../src/node/guard-node.ts";
+
+/** Made for each test: seconds of the guard's life are not what these tests are about. */
+const IDENTITY_TTL = 3_600;
+
+/** The start of a private X25519 key in PKCS #8 (RFC 8410). */
+const PKCS8 = Buffer.from("302e020100300506032b656e04220420", "hex");
+
+/** The key of these 32 private bytes. */
+export function nodeKeyOf(privateBytes: Buffer): NodeKey {
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([PKCS8, privateBytes]),
+    format: "der",
+    type: "pkcs8",
+  });
+  const { x = "" } = createPublicKey(privateKey).export({ format: "jwk" });
+  const publicKey = Buffer.from(x, "base64url");
+  return { privateKey, publicKey, kid: kidOf(publicKey), createdAt: 0 };
+}
+
+/** What was sent, in the order of sending. */
+export interface SentFrame {
+  to: string | undefined;
+  frame: Buffer;
+}
+
+export interface TestNode {
+  broker: ServiceBroker;
+  node: GuardNode;
+  bus: SealedBus;
+  sent: SentFrame[];
+}
+
+export interface TestBus {
+  signingKey: string;
+  guard: TestNode;
+  users: TestNode;
+  mallory: TestNode;
+  stop(): Promise<void>;
+}
+
+/** A guard, a service, and a service that has its own identity and means ill, on a bus in this process. */
+export async function startBus(keyLifetime = 12 * 3_600_000): Promise<TestBus> {
+  const signingKey = makeSigningKey();
+  const namespace = `p${Math.random().toString(36).slice(2)}`;
+  const authority = new GuardAuthority({ signingKey });
+  const start = async (service: string): Promise<TestNode> => {
+    const sent: SentFrame[] = [];
+    class Recording extends Transporters.Fake {
+      override send(topic: string, data: Buffer, meta?: { packet: { target?: string } }) {
+        sent.push({ to: meta?.packet.target, frame: Buffer.from(data) });
+        return super.send(topic, data);
+      }
+    }
+    const own = serviceGuard({ services: ["users", "mallory"], service, keyLifetime });
+    const broker = new ServiceBroker({
+      namespace,
+      nodeID: own.nodeID,
+      logger: false,
+      requestTimeout: 5_000,
+      // nothing but what a test sends changes what a node knows
+      heartbeatInterval: 0,
+      internalServices: false,
+      skipProcessEventRegistration: true,
+      transporter: new (sealed(Recording))() as never,
+      middlewares: [own as unknown as Middleware],
+    });
+    if (service === "guard")
+      broker.createService(guardService({ signingKey, identityTtl: IDENTITY_TTL }));
+    else
+      broker.createService({
+        name: service,
+        authToken: authority.generate(service).credential,
+        actions: { hello: { restricted: null, handler: () => "hello" } },
+      } as never);
+    await broker.start();
+    const node = guardNodeOf(broker);
+    return { broker, node, bus: node.bus!, sent };
+  };
+  const [guard, users, mallory] = [
+    await start("guard"),
+    await start("users"),
+    await start("mallory"),
+  ];
+  const all = [guard, users, mallory];
+  await guard.broker.waitForServices(["users", "mallory"]);
+  await users.broker.waitForServices(["guard", "mallory"]);
+  await mallory.broker.waitForServices(["guard", "users"]);
+  return {
+    signingKey,
+    guard,
+    users,
+    mallory,
+    stop: async () => {
+      for (const { broker } of all) await broker.stop();
+    },
+  };
+}
+
+/** Seals records as a node whose process does what it likes. */
+export function sealAs(from: TestNode, to: TestNode, plaintext: Buffer): Buffer {
+  return from.bus.channels.to(from.bus.peers.of(to.broker.nodeID)!).seal(plaintext);
+}
+
+/** What a node knows, but for how often it has refused something. */
+export function stateOf({ node, bus, broker }: TestNode): unknown {
+  return {
+    peers: [...bus.peers.living()].map((peer) => [
+      peer.nodeID,
+      peer.kid.toString("hex"),
+      [...peer.services].map(([name, { token }]) => [name, token]),
+      node.trusted.get([...peer.services.values()][0]?.signer ?? "") !== undefined,
+    ]),
+    channels: [...bus.channels.all()].map(({ peer, window }) => [
+      peer.nodeID,
+      window.highest,
+      window.missing,
+    ]),
+    own: node.identities.living().map(({ token }) => token),
+    key: node.keys.current.kid.toString("hex"),
+    nodes: broker.registry.nodes.toArray().map(({ id, available, seq }) => [id, available, seq]),
+    services: broker.registry.services.services.map(
+      (one: { fullName: string; node: { id: string }; actions: object }) => [
+        one.fullName,
+        one.node.id,
+        Object.keys(one.actions),
+      ],
+    ),
+    pending: [...broker.transit!.pendingRequests.keys()],
+  };
+}
