@@ -1,7 +1,14 @@
 import type { Context, ServiceBroker } from "moleculer";
 import type { GuardError, GuardErrorType } from "../errors.ts";
 import type { GuardNode } from "../node/guard-node.ts";
-import { callerOf, type Definition, type Handler, isInternal, isPrivate } from "./hooks.ts";
+import {
+  callerOf,
+  type Definition,
+  type Handler,
+  isInternal,
+  isNodeAction,
+  isPrivate,
+} from "./hooks.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** A call or event that was refused. */
@@ -32,6 +39,7 @@ export class AccessDecision {
 
   readonly localAction = (next: Handler, action: Definition): Handler => {
     if (isPrivate(action)) return next;
+    if (isNodeAction(action, action.service.fullName)) return this.#forNoService(next, action.name);
     const allowed = allowedBy(action);
     // Moleculer hides protected actions from other nodes, and runs them for whoever asks all the same
     const isProtected = action.visibility === "protected";
@@ -41,6 +49,15 @@ export class AccessDecision {
       return this.#decide(ctx, next, action.name, allowed);
     };
   };
+
+  /** Lets in what this process calls itself, outside of a service's context. */
+  #forNoService(next: Handler, target: string): Handler {
+    return (ctx) => {
+      const caller = this.#isRemote(ctx) ? (ctx.caller ?? undefined) : callerOf(ctx.options);
+      if (caller === undefined && !this.#isRemote(ctx)) return next(ctx);
+      return this.#refuse(ctx, target, "ServiceNotAuthorized", caller);
+    };
+  }
 
   readonly localEvent = (next: Handler, event: Definition): Handler => {
     if (isInternal(event.name))

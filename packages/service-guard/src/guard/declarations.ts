@@ -1,5 +1,5 @@
 import type { ServiceSchema } from "moleculer";
-import { type Definition, isInternal, isPrivate } from "./hooks.ts";
+import { type Definition, isInternal, isNodeAction, isPrivate } from "./hooks.ts";
 
 /** What Moleculer and moleculer-web read in the definition of an action. */
 const ACTION_KEYS = [
@@ -52,7 +52,9 @@ export interface Known {
 export function checkDeclarations(schema: ServiceSchema, { services, keys }: Known): void {
   const ofActions = new Set([...ACTION_KEYS, "restricted", ...keys]);
   const ofEvents = new Set([...EVENT_KEYS, "restricted", ...keys]);
-  const actions = definitionsOf(schema.actions).filter(([, action]) => !isPrivate(action));
+  const actions = definitionsOf(schema.actions).filter(
+    ([, action]) => !isPrivate(action) && !isNodeAction(action, schema.name),
+  );
   const events = definitionsOf(schema.events).filter(([event]) => !isInternal(event));
   const problems = [
     ...actions.flatMap(([name, action]) =>

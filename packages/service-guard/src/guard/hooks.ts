@@ -56,6 +56,13 @@ export const isPrivate = ({ visibility }: Partial<Definition>): boolean => visib
 /** Moleculer's own names, `$node.connected`: they never leave the node. */
 export const isInternal = (name: string): boolean => name.startsWith("$");
 
+/**
+ * An action of Moleculer's `$node` that declares no access: `$node.options` holds the transporter's password. It is
+ * for this process and its REPL, and for no service.
+ */
+export const isNodeAction = ({ restricted }: Partial<Definition>, service: string): boolean =>
+  service === "$node" && restricted === undefined;
+
 /** The service in whose context a call or event is made; undefined: none. */
 export const callerOf = ({ parentCtx, ctx }: Options): string | undefined =>
   (parentCtx ?? ctx?.options.parentCtx)?.service?.fullName;
