@@ -24,7 +24,7 @@ import { type CredentialRecord, type CredentialStore, memoryStore } from "./stor
 
 export interface GuardAuthorityOptions {
   /** EC P-256 keys, PKCS #8 in PEM. The first signs; the others are on their way in or out. */
-  signingKey: string;
+  signingKey: string | undefined;
   store?: CredentialStore;
   /** How long an identity lives, in seconds. */
   identityTtl?: number;

@@ -2,13 +2,12 @@ import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { attachAuthority } from "./attachment.ts";
 import { GuardAuthority, type GuardAuthorityOptions } from "./authority.ts";
 import { refusalsOfAllNodes } from "./all-refusals.ts";
+import { checkServiceName } from "./service-name.ts";
 
 interface Attached {
   broker: ServiceBroker;
   detachAuthority?: () => void;
 }
-
-const SERVICE_NAME = /^[A-Za-z][\w.-]{0,62}$/;
 
 /**
  * A guard service. Its actions are protected: they are for the process that runs it, and its REPL.
@@ -31,9 +30,10 @@ export function guardService(options: GuardAuthorityOptions): ServiceSchema {
     name: "guard",
     actions: {
       generate: action(({ params }) => {
-        const service = String(params.service);
-        if (!SERVICE_NAME.test(service))
+        const { service } = params;
+        if (typeof service !== "string")
           throw new Error("Say for which service: guard.generate --service users");
+        checkServiceName(service);
         return authority.generate(service).credential;
       }),
       revoke: action(async ({ params }) => {

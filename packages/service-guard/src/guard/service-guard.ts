@@ -5,6 +5,7 @@ import { GuardError, type GuardErrorType } from "../errors.ts";
 import { attachGuardNode } from "../node/attachment.ts";
 import { GuardNode } from "../node/guard-node.ts";
 import { registerMetrics } from "../node/metrics.ts";
+import { credentialVariable } from "../tokens/credential-variable.ts";
 import { isSealed } from "../transporter/sealed.ts";
 import { AccessDecision, type Refused } from "./access-decision.ts";
 import { checkDeclarations } from "./declarations.ts";
@@ -125,8 +126,8 @@ function createHooks(
 const defaultCredential = (broker: ServiceBroker) => (service: string) => {
   const local = broker.services.find(({ fullName }) => fullName === service);
   const own = (local?.schema as { authToken?: unknown } | undefined)?.authToken;
-  const name = `${service.replace(/\W/g, "_").toUpperCase()}_AUTH_TOKEN`;
-  return typeof own === "string" && own !== "" ? own : process.env[name] || undefined;
+  if (typeof own === "string" && own !== "") return own;
+  return process.env[credentialVariable(service)] || undefined;
 };
 
 /** @throws Error where something of the broker would go past the guard */

@@ -32,13 +32,18 @@ export const makeSigningKey = (): string =>
 
 /**
  * Reads one or more private keys, one PEM block behind the other. The first signs; the others are published too.
+ * Line breaks may be written as `\n`: not everything that reads environment variables from a file turns them back.
  *
  * @throws Error unless there is at least one, and all are EC P-256
  */
-export function readSigningKeys(pem: string): [SigningKey, ...SigningKey[]] {
-  const blocks = pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
+export function readSigningKeys(pem: string | undefined): [SigningKey, ...SigningKey[]] {
+  const text = pem?.replaceAll("\\n", "\n");
+  const blocks = text?.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
   const [first, ...others] = blocks.map(readSigningKey);
-  if (!first) throw new Error("The guard needs a signing key: EC P-256, PKCS #8 in PEM.");
+  if (!first)
+    throw new Error(
+      "The guard needs a signing key: EC P-256, PKCS #8 in PEM. 'npx moleculer-service-guard init' makes one, and writes it to .env.",
+    );
   return [first, ...others];
 }
 
