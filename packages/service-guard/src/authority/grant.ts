@@ -16,6 +16,7 @@ export interface ExchangeRequest {
 export type RefusalReason =
   | "invalid"
   | "revoked"
+  | "another service's"
   | "another service's node"
   | "node id not certified"
   | "too many keys";

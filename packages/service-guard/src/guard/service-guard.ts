@@ -9,6 +9,7 @@ import { credentialVariable } from "../tokens/credential-variable.ts";
 import { isSealed } from "../transporter/sealed.ts";
 import { AccessDecision, type Refused } from "./access-decision.ts";
 import { checkDeclarations } from "./declarations.ts";
+import { callsUnproved } from "./calls-unproved.ts";
 import { eventsSent } from "./events-sent.ts";
 import { type Hooks, isInternal, toMiddleware } from "./hooks.ts";
 import { placeOutside } from "./middleware-order.ts";
@@ -92,6 +93,8 @@ function createHooks(
   const refusals = new Refusals(broker);
   const decision = new AccessDecision(broker, { node, refusals, onRefusal, createError });
   const sent = eventsSent(node);
+  const unproved = callsUnproved(broker, node, createError);
+  const withoutForged = withoutForgedCaller(limitResponseMeta(responseMeta));
   attachGuardNode(broker, node);
 
   const hooks: Hooks = {
@@ -111,7 +114,7 @@ function createHooks(
     serviceCreated: ({ fullName }) => {
       if (!isInternal(fullName)) node.enrolment.now();
     },
-    call: withoutForgedCaller(limitResponseMeta(responseMeta)),
+    call: (next) => unproved(withoutForged(next)),
     emit: sent,
     broadcast: sent,
     broadcastLocal: sent,

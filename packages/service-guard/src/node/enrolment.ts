@@ -163,6 +163,10 @@ export class Enrolment {
       }
       const expected = credentialMac(one.credential.secret, "grant", binding, nodeID);
       if (!isSameMac(expected, result.proof)) throw new Error("The guard has not proved itself.");
+      if (result.service !== one.service) {
+        this.#node.reportRefused(one.service, "another service's");
+        return [];
+      }
       return [{ ...one, token: result.identity }];
     });
     if (proved.length === 0) throw new Error("The guard refuses every credential of this node.");

@@ -108,8 +108,10 @@ export class GuardNode {
   async #revokedHere(): Promise<void> {
     const state = await this.authority?.state();
     if (!state) return;
+    // who has just lost its identity is told, too
+    const peers = [...(this.bus?.peers.living() ?? [])];
     this.takeState(state);
-    if (this.bus) await this.bus.tellGuardState(this.bus.peers.living());
+    await this.bus?.tellGuardState(peers);
   }
 
   #lookAfter(): void {
