@@ -24,11 +24,8 @@ export const callsUnproved =
       const { type } = error as Partial<GuardError>;
       throw type ? createError(type) : error;
     });
-    const calling: CallPromise = proved.then(() => {
-      const promise = next(target, params, options);
-      // Moleculer merges the callee's meta from here
-      calling.ctx = promise.ctx;
-      return promise;
-    });
-    return calling;
+    let inner: CallPromise | undefined;
+    const calling: CallPromise = proved.then(() => (inner = next(target, params, options)));
+    // Moleculer merges the callee's meta from here, and has set the context of whichever call came before
+    return Object.defineProperty(calling, "ctx", { get: () => inner?.ctx, set: () => {} });
   };
