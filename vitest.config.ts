@@ -24,6 +24,9 @@ const ONE_FORM = [
   "trusted-issuers",
 ].map((name) => `test/attacks/${name}.test.ts`);
 
+/** Installs the packed package, and runs it as several processes. */
+const EXAMPLE = "packages/service-guard/test/example.test.ts";
+
 /** What a form leaves out. */
 const EXCLUDED = { process: [], nats: ONE_FORM, postgres: GATEWAY };
 
@@ -57,10 +60,17 @@ export default defineConfig({
     expect: { poll: { timeout: 10_000, interval: 20 } },
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
-      { extends: true, test: { name: "commands", include: ["test/commands/**/*.test.ts"] } },
       {
         extends: true,
-        test: { name: "guard", include: ["packages/service-guard/test/**/*.test.ts"] },
+        test: { name: "commands", include: ["test/commands/**/*.test.ts", EXAMPLE] },
+      },
+      {
+        extends: true,
+        test: {
+          name: "guard",
+          include: ["packages/service-guard/test/**/*.test.ts"],
+          exclude: [EXAMPLE],
+        },
       },
       form("process"),
       form("nats"),

@@ -1,59 +1,24 @@
 import { execFile } from "node:child_process";
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { MOLECULER_VERSION } from "moleculer";
 import { MOLECULER_VERSION as MOLECULER_0_14 } from "moleculer-0.14";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as source from "../src/index.ts";
-
-const PACKAGE = join(import.meta.dirname, "..");
-const ROOT = join(PACKAGE, "..", "..");
-
-/** The environment of a user's shell: inside an npm script npm takes the folder from these variables. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(
-    ([name]) => !/^(npm_(config_local_prefix|package|lifecycle)|INIT_CWD|NODE_ENV)/.test(name),
-  ),
-);
-const run = (cwd: string, program: string, ...args: string[]) =>
-  promisify(execFile)(program, args, { cwd, env }).catch(
-    ({ stdout, stderr, message }: Error & { stdout: string; stderr: string }) => {
-      throw new Error(`${message}\n${stdout}\n${stderr}`);
-    },
-  );
+import { pack, PACKAGE, ROOT, run } from "./helpers/packed.ts";
 
 describe("The packed package", () => {
-  const repository = mkdtempSync(join(tmpdir(), "guard-repository-"));
-  const copy = join(repository, "packages", "service-guard");
-  let packed: { filename: string; files: { path: string }[] };
+  let packed: Awaited<ReturnType<typeof pack>>;
 
   beforeAll(async () => {
-    cpSync(PACKAGE, copy, {
-      recursive: true,
-      filter: (path) => !["node_modules", "dist"].includes(basename(path)),
-    });
-    cpSync(join(ROOT, "tsconfig.json"), join(repository, "tsconfig.json"));
-    symlinkSync(join(ROOT, "node_modules"), join(repository, "node_modules"));
-    const { stdout } = await run(copy, "npm", "pack", "--json");
-    // what the scripts print comes first
-    [packed] = JSON.parse(stdout.slice(stdout.search(/^\[/m)));
+    packed = await pack();
   });
-  afterAll(() => rmSync(repository, { recursive: true, force: true }));
+  afterAll(() => packed?.remove());
 
   it("holds the build, its manifest, licence, README and CHANGELOG, and nothing else", () => {
-    const others = packed.files
-      .map(({ path }) => path)
-      .filter((path) => !/^dist\/.+\.(js|d\.ts)$/.test(path));
+    const others = packed.files.filter((path) => !/^dist\/.+\.(js|d\.ts)$/.test(path));
     expect(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]).toEqual(
       expect.arrayContaining(others),
     );
@@ -61,7 +26,7 @@ describe("The packed package", () => {
 
   it("leaves the repository's manifest as it was", () => {
     const manifest = (folder: string) => readFileSync(join(folder, "package.json"), "utf8");
-    expect(manifest(copy)).toBe(manifest(PACKAGE));
+    expect(manifest(packed.copy)).toBe(manifest(PACKAGE));
   });
 
   describe.each([MOLECULER_VERSION, MOLECULER_0_14])(
@@ -73,9 +38,8 @@ describe("The packed package", () => {
 
       beforeAll(async () => {
         writeFileSync(join(project, "package.json"), '{ "private": true }');
-        const tarball = join(copy, packed.filename);
         const quick = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
-        await run(project, "npm", "install", ...quick, tarball, `moleculer@${version}`);
+        await run(project, "npm", "install", ...quick, packed.tarball, `moleculer@${version}`);
       }, 120_000);
       afterAll(() => rmSync(project, { recursive: true, force: true }));
 
