@@ -51,6 +51,8 @@ export class GuardAuthority {
   readonly #store: CredentialStore;
   readonly #living = new LivingKeys();
   readonly #listeners = new Set<() => void>();
+  /** The credentials of its own process. */
+  readonly #own = new Set<string>();
   #published: { keys: PublishedKeys; at: number } | undefined;
 
   /** @throws Error for a signing key that cannot be used */
@@ -70,6 +72,13 @@ export class GuardAuthority {
     const credential = signCredential(this.#keys[0], service);
     const { claims } = recallCredential(this.#keys, readCredential(credential).name);
     return { credential, id: claims.jti };
+  }
+
+  /** Makes a credential for the guard's own process, which holds the signing key anyway. It is not stored. */
+  generateOwn(): string {
+    const { credential, id } = this.generate("guard");
+    this.#own.add(id);
+    return credential;
   }
 
   /** The credentials that were used. */
@@ -140,7 +149,7 @@ export class GuardAuthority {
       return { refused: "another service's node" };
     const { jti: id, sub: service, iat, exp } = claims;
     const use = { id, service, issuedAt: new Date(iat * 1000), expiresAt: new Date(exp * 1000) };
-    if (!(await this.#store.use(use))) return { refused: "revoked" };
+    if (!this.#own.has(id) && !(await this.#store.use(use))) return { refused: "revoked" };
     const end = Date.now() + this.identityTtl * 1_100;
     if (!this.#living.add(id, kidOf(publicKey).toString("hex"), end))
       return { refused: "too many keys" satisfies RefusalReason };

@@ -143,7 +143,8 @@ export class AccessDecision {
     const nodeID = this.#isRemote(ctx) ? (ctx.nodeID ?? undefined) : undefined;
     refusals.add({ target, type, caller, nodeID });
     onRefusal(ctx, { target, error, caller });
-    node.logger.warn({ target, type, caller, node: nodeID }, `Refused '${target}': ${type}`);
+    const from = { ...(caller && { caller }), ...(nodeID && { node: nodeID }) };
+    node.logger.warn({ target, type, ...from }, `Refused '${target}': ${type}`);
     return Promise.reject(error);
   }
 }

@@ -130,7 +130,7 @@ export class GuardNode {
     const own = this.#options.credential(service);
     if (own !== undefined || service !== "guard" || !this.#authority) return own;
     // the process that holds the signing key needs no credential from outside
-    this.#ownCredential ??= this.#authority.generate("guard").credential;
+    this.#ownCredential ??= this.#authority.generateOwn();
     return this.#ownCredential;
   }
 
