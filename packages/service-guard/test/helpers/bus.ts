@@ -1,0 +1,311 @@
+import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
+import * as moleculer from "moleculer";
+import type { BrokerOptions, Context, ServiceBroker, ServiceSchema } from "moleculer";
+import * as moleculer14 from "moleculer-0.14";
+import { inject } from "vitest";
+import {
+  type CredentialStore,
+  GuardAuthority,
+  guardService,
+  makeSigningKey,
+  memoryStore,
+  sealed,
+  serviceGuard,
+  type ServiceGuardOptions,
+} from "../../src/index.ts";
+import { guardNodeOf } from "../../src/node/attachment.ts";
+import type { GuardNode } from "../../src/node/guard-node.ts";
+
+/** What stands between a node and the bus: the frames to send in place of this one. */
+export type Intercept = (frame: Buffer, topic: string) => Buffer[];
+
+/** Without it: this frame, unchanged. */
+const PASS: Intercept = (frame) => [frame];
+
+interface Nodes {
+  /** Every name that `restricted` may hold. */
+  names?: readonly string[];
+  /** None: a single process. */
+  transport?: "NATS" | "Redis" | "none";
+  /** Of Moleculer. */
+  version?: "0.14" | "0.15";
+  /** Of the server; by default the one that the suites share. */
+  url?: string;
+  namespace?: string;
+  signingKey?: string;
+  store?: CredentialStore;
+  /** Seconds. */
+  identityTtl?: number;
+  broker?: BrokerOptions;
+  guard?: Partial<ServiceGuardOptions>;
+}
+
+interface NodeOptions {
+  services?: ServiceSchema[];
+  /** Undefined: one that the guard issues for each service. */
+  credential?: (service: string) => string | undefined;
+  guard?: Partial<ServiceGuardOptions>;
+  broker?: BrokerOptions;
+  intercept?: Intercept;
+}
+
+interface GuardOptions extends NodeOptions {
+  /** In place of the fixture's. */
+  signingKey?: string;
+}
+
+/** A line that a broker has logged. */
+export interface LogLine {
+  level: string;
+  nodeID: string;
+  args: unknown[];
+}
+
+/** A namespace of its own on a real server, and the brokers in it. */
+export class TestBus {
+  readonly namespace: string;
+  readonly signingKey: string;
+  readonly store: CredentialStore;
+  readonly authority: GuardAuthority;
+  readonly brokers: ServiceBroker[] = [];
+  readonly logs: LogLine[] = [];
+  /** Each action and event handler that ran: "<service>.<action> <caller>". */
+  readonly ran: string[] = [];
+  readonly options: Nodes;
+
+  constructor(options: Nodes = {}) {
+    this.options = options;
+    this.namespace = options.namespace ?? `attack-${randomUUID()}`;
+    this.signingKey = options.signingKey ?? makeSigningKey();
+    this.store = options.store ?? memoryStore();
+    this.authority = new GuardAuthority({ signingKey: this.signingKey, store: this.store });
+  }
+
+  get url(): string {
+    const { transport = "NATS" } = this.options;
+    const url = transport === "NATS" ? inject("natsUrl") : inject("redisUrl");
+    if (!url) throw new Error(`There is no server for ${transport}.`);
+    return this.options.url ?? url;
+  }
+
+  get #moleculer(): typeof moleculer {
+    return this.options.version === "0.14"
+      ? (moleculer14 as unknown as typeof moleculer)
+      : moleculer;
+  }
+
+  credential(service: string): string {
+    return this.authority.generate(service).credential;
+  }
+
+  #transporter(intercept: Intercept): any {
+    const { transport = "NATS" } = this.options;
+    if (transport === "none") return undefined;
+    const Base: any = this.#moleculer.Transporters[transport];
+    class Intercepted extends Base {
+      async send(topic: string, data: Buffer, meta: object): Promise<void> {
+        for (const frame of intercept(data, topic)) await super.send(topic, frame, meta);
+      }
+    }
+    return new (sealed(Intercepted as any))(this.url);
+  }
+
+  /** Makes a node; it is not started. `name` becomes the prefix of its id. */
+  create(name: string, options: NodeOptions = {}): ServiceBroker {
+    const { services = [testService(name, this.ran)] } = options;
+    const guard = serviceGuard({
+      services: this.options.names ?? ["a", "b", "c"],
+      service: name,
+      credential:
+        options.credential ??
+        ((service) => (service === "guard" ? undefined : this.#credentialOf(service))),
+      ...this.options.guard,
+      ...options.guard,
+    });
+    const broker = new this.#moleculer.ServiceBroker({
+      namespace: this.namespace,
+      nodeID: guard.nodeID,
+      transporter: this.#transporter(options.intercept ?? PASS),
+      middlewares: [guard as any],
+      logger: lines(this.#moleculer.Loggers.Base, this.logs, guard.nodeID) as any,
+      skipProcessEventRegistration: true,
+      internalServices: false,
+      uidGenerator: () => randomUUID(),
+      requestTimeout: 10_000,
+      heartbeatInterval: 2,
+      heartbeatTimeout: 30,
+      ...this.options.broker,
+      ...options.broker,
+    });
+    for (const service of services) broker.createService(service);
+    this.brokers.push(broker);
+    return broker;
+  }
+
+  readonly #credentials = new Map<string, string>();
+
+  #credentialOf(service: string): string {
+    const known = this.#credentials.get(service) ?? this.credential(service);
+    this.#credentials.set(service, known);
+    return known;
+  }
+
+  createGuard({ signingKey = this.signingKey, ...options }: GuardOptions = {}): ServiceBroker {
+    const { store } = this;
+    const { identityTtl = 300 } = this.options;
+    const services = [guardService({ signingKey, store, identityTtl })];
+    return this.create("guard", { services, ...options });
+  }
+
+  /** Starts a node with the service of this name, and waits until it and the others see each other. */
+  async start(name: string, options: NodeOptions = {}): Promise<ServiceBroker> {
+    const broker = this.create(name, options);
+    await broker.start();
+    await this.met();
+    return broker;
+  }
+
+  /** Waits until every started node with services sees those of every other. */
+  async met(brokers: readonly ServiceBroker[] = this.brokers): Promise<void> {
+    const started = brokers.filter((broker) => broker.started);
+    await Promise.all(
+      started.map((broker) =>
+        broker.waitForServices(
+          started.filter((other) => other !== broker).flatMap((other) => namesOf(other)),
+          15_000,
+          10,
+        ),
+      ),
+    );
+  }
+
+  /** What was logged, by one node or all. */
+  logged(broker?: ServiceBroker): string[] {
+    return this.logs
+      .filter(({ nodeID }) => broker === undefined || nodeID === broker.nodeID)
+      .map(({ args }) => args.map((arg) => (typeof arg === "string" ? arg : "")).join(" "));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.brokers.filter(({ started }) => started).map((one) => one.stop()));
+    this.brokers.length = 0;
+  }
+}
+
+const namesOf = ({ services }: ServiceBroker) =>
+  services.map(({ fullName }) => fullName).filter((name) => !name.startsWith("$"));
+
+/** Keeps what a broker logs. */
+function lines(Base: any, kept: LogLine[], nodeID: string) {
+  class Lines extends Base {
+    getLogHandler(): any {
+      return (level: string, args: unknown[]) => {
+        if (["fatal", "error", "warn"].includes(level)) kept.push({ level, nodeID, args });
+      };
+    }
+  }
+  return new (Lines as any)({ level: "info" });
+}
+
+const read = async (stream: AsyncIterable<Buffer>): Promise<number> => {
+  let length = 0;
+  for await (const chunk of stream) length += chunk.length;
+  return length;
+};
+
+/**
+ * A service of the fixture. `run` makes calls in its name; the other actions are what others may reach.
+ *
+ * @param ran is told of each handler that runs
+ */
+export function testService(name: string, ran: string[]): ServiceSchema {
+  const action = (
+    short: string,
+    restricted: string[] | null,
+    handler: (ctx: any) => unknown = ({ params }) => params,
+    rest: object = {},
+  ) => ({
+    restricted,
+    ...rest,
+    handler(ctx: Context) {
+      ran.push(`${name}.${short} ${ctx.caller}`);
+      return handler(ctx);
+    },
+  });
+  return {
+    name,
+    actions: {
+      run: {
+        restricted: null,
+        visibility: "protected",
+        handler: (ctx: Context<{ run: (ctx: Context) => unknown }>) => ctx.params.run(ctx),
+      },
+      /** For every service. */
+      echo: action("echo", ["a", "b", "c"]),
+      onlyC: action("onlyC", ["c"]),
+      open: action("open", null),
+      hidden: action("hidden", null, undefined, { visibility: "protected" }),
+      /** Returns how many bytes it has read. */
+      upload: action("upload", ["a", "b", "c"], (ctx) => read(ctx.stream ?? ctx.params)),
+      /** Returns a stream of `count` chunks of `size` bytes, one every `pause` milliseconds. */
+      download: action("download", ["a", "b", "c"], ({ params }) => chunks(params)),
+    },
+    events: {
+      "thing.happened": {
+        restricted: ["a"],
+        handler(ctx: Context) {
+          ran.push(`${name} thing.happened ${ctx.caller}`);
+        },
+      },
+    },
+  } as unknown as ServiceSchema;
+}
+
+/** A stream of chunks. */
+export function chunks({ count = 20, size = 1_000, pause = 0, fill = "x" }): Readable {
+  return Readable.from(
+    (async function* () {
+      for (let at = 0; at < count; at++) {
+        yield Buffer.alloc(size, fill);
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    })(),
+    { objectMode: false },
+  );
+}
+
+/** Does something in the name of the service that a broker of the fixture runs. */
+export function as<T>(broker: ServiceBroker, run: (ctx: Context) => Promise<T> | T): Promise<T> {
+  const [name] = namesOf(broker);
+  return broker.call<T, object>(`${name}.run`, { run });
+}
+
+/** What a broker's guard knows: its keys, its bus, its counters. */
+export const nodeOf = (broker: ServiceBroker): GuardNode => guardNodeOf(broker);
+
+/** How often a broker has refused something for this reason. */
+export const refusedBy = (broker: ServiceBroker, reason: string): number =>
+  nodeOf(broker).statistics.total.refused.get(reason as never) ?? 0;
+
+export interface StartedBus {
+  bus: TestBus;
+  guard: ServiceBroker;
+  a: ServiceBroker;
+  b: ServiceBroker;
+  c: ServiceBroker;
+}
+
+/** Starts a guard and the services a, b and c, each in a node of its own, that all see each other. */
+export async function startBus(options: Nodes = {}): Promise<StartedBus> {
+  const bus = new TestBus(options);
+  const guard = bus.createGuard();
+  const [a, b, c] = ["a", "b", "c"].map((name) => bus.create(name)) as [
+    ServiceBroker,
+    ServiceBroker,
+    ServiceBroker,
+  ];
+  await Promise.all([guard, a, b, c].map((broker) => broker.start()));
+  await bus.met();
+  return { bus, guard, a, b, c };
+}
