@@ -129,8 +129,17 @@ export class SealedBus {
     }
   }
 
-  /** Takes in what has arrived, whatever it is. */
+  /** Takes in what has arrived, whatever it is: it never throws, which would end the subscription. */
   receive(frame: Buffer): void {
+    try {
+      this.#receive(frame);
+    } catch (error) {
+      this.#node.statistics.refused("malformed");
+      this.#node.logger.debug({ err: error }, "What arrived on the bus could not be read.");
+    }
+  }
+
+  #receive(frame: Buffer): void {
     const pair = pairOf(frame);
     if (pair !== undefined) return this.#receiveData(pair, frame);
     const { statistics } = this.#node;

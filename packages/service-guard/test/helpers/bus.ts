@@ -128,7 +128,7 @@ export class TestBus {
       nodeID: guard.nodeID,
       transporter: this.#transporter(options.intercept ?? PASS),
       middlewares: [guard as any],
-      logger: lines(this.#moleculer.Loggers.Base, this.logs, guard.nodeID) as any,
+      logger: lines(this.#moleculer.Loggers.Base, this.logs, guard.nodeID),
       skipProcessEventRegistration: true,
       internalServices: false,
       uidGenerator: () => randomUUID(),
