@@ -49,7 +49,7 @@ describe("What a node announces", () => {
       fc.property(fc.array(service), (services) => {
         for (const one of filterInfo(services, peer, node)) {
           const { fullName, actions, events } = one as Record<string, object>;
-          const full = String(fullName);
+          const full = fullName as unknown as string;
           if (!full.startsWith("$")) expect(full).toBe("mallory");
           for (const [key, { name: own }] of Object.entries<{ name: string }>(actions as never)) {
             expect(key.startsWith(`${full}.`)).toBe(true);

@@ -7,7 +7,7 @@ import { packRecords, RECORD } from "../../src/bus/records.ts";
 import { readSigningKeys, makeSigningKey, thumbprint } from "../../src/tokens/signing-key.ts";
 import { publishKeys } from "../../src/tokens/published-keys.ts";
 import { signIdentity } from "../../src/tokens/identity-token.ts";
-import { sealAs, startBus, stateOf, type TestBus } from "./pair.ts";
+import { sealAs, startBus, stateOf, type TestBus } from "../../fuzz/nodes.ts";
 
 let bus: TestBus;
 beforeAll(async () => {
@@ -89,7 +89,12 @@ describe("A HELLO", () => {
     const nodeID = bus.mallory.broker.nodeID;
     const { publicKey } = makeNodeKey();
     const token = signIdentity(signer, {
-      ...{ service: "guard", namespace, nodeID, credential: "c", publicKey, lifetime: 300 },
+      service: "guard",
+      namespace,
+      nodeID,
+      credential: "c",
+      publicKey,
+      lifetime: 300,
     });
     const invalid = { kty: "EC", crv: "P-256", x: "AA", y: "AA", kid: thumbprint("AA", "AA") };
     for (const keys of [publishKeys([signer]), { keys: [invalid] }, null, 1])
@@ -104,7 +109,12 @@ describe("A HELLO", () => {
     for (const point of ["00".repeat(32), `01${"00".repeat(31)}`]) {
       const publicKey = Buffer.from(point, "hex");
       const token = signIdentity(signer, {
-        ...{ service: "x", namespace, nodeID, credential: "c", publicKey, lifetime: 300 },
+        service: "x",
+        namespace,
+        nodeID,
+        credential: "c",
+        publicKey,
+        lifetime: 300,
       });
       expect(isRefused(packHello({ nodeID, identities: [token] }))).toBe(true);
     }

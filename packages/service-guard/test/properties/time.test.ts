@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { HelloQueue } from "../../src/bus/hello-queue.ts";
 import { GuardClock } from "../../src/node/clock.ts";
-import { startBus, type TestBus } from "./pair.ts";
+import { startBus, type TestBus } from "../../fuzz/nodes.ts";
 
 describe("HELLOs", () => {
   it("with new keys of a guard are verified at a bounded rate", () => {

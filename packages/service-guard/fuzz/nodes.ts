@@ -1,11 +1,11 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { type Middleware, ServiceBroker, Transporters } from "moleculer";
-import { kidOf, type NodeKey } from "../../src/bus/node-key.ts";
-import type { SealedBus } from "../../src/bus/sealed-bus.ts";
-import { guardService, makeSigningKey, sealed, serviceGuard } from "../../src/index.ts";
-import { GuardAuthority } from "../../src/authority/authority.ts";
-import { guardNodeOf } from "../../src/node/attachment.ts";
-import type { GuardNode } from "../../src/node/guard-node.ts";
+import { kidOf, type NodeKey } from "../src/bus/node-key.ts";
+import type { SealedBus } from "../src/bus/sealed-bus.ts";
+import { guardService, makeSigningKey, sealed, serviceGuard } from "../src/index.ts";
+import { GuardAuthority } from "../src/authority/authority.ts";
+import { guardNodeOf } from "../src/node/attachment.ts";
+import type { GuardNode } from "../src/node/guard-node.ts";
 
 /** Made for each test: seconds of the guard's life are not what these tests are about. */
 const IDENTITY_TTL = 3_600;
@@ -82,7 +82,8 @@ export async function startBus(keyLifetime = 12 * 3_600_000): Promise<TestBus> {
       } as never);
     await broker.start();
     const node = guardNodeOf(broker);
-    return { broker, node, bus: node.bus!, sent };
+    if (!node.bus) throw new Error("The broker has no transporter.");
+    return { broker, node, bus: node.bus, sent };
   };
   const [guard, users, mallory] = [
     await start("guard"),
@@ -106,11 +107,24 @@ export async function startBus(keyLifetime = 12 * 3_600_000): Promise<TestBus> {
 
 /** Seals records as a node whose process does what it likes. */
 export function sealAs(from: TestNode, to: TestNode, plaintext: Buffer): Buffer {
-  return from.bus.channels.to(from.bus.peers.of(to.broker.nodeID)!).seal(plaintext);
+  const peer = from.bus.peers.of(to.node.nodeID);
+  if (!peer) throw new Error(`The node '${to.node.nodeID}' is not proved.`);
+  return from.bus.channels.to(peer).seal(plaintext);
+}
+
+/** What a node knows; each list begins with the node or service that an entry is about. */
+export interface State {
+  peers: unknown[][];
+  channels: unknown[][];
+  own: string[];
+  key: string;
+  nodes: unknown[][];
+  services: [fullName: string, nodeID: string, actions: string[]][];
+  pending: string[];
 }
 
 /** What a node knows, but for how often it has refused something. */
-export function stateOf({ node, bus, broker }: TestNode): unknown {
+export function stateOf({ node, bus, broker }: TestNode): State {
   return {
     peers: [...bus.peers.living()].map((peer) => [
       peer.nodeID,
@@ -133,6 +147,6 @@ export function stateOf({ node, bus, broker }: TestNode): unknown {
         Object.keys(one.actions),
       ],
     ),
-    pending: [...broker.transit!.pendingRequests.keys()],
+    pending: [...(broker.transit?.pendingRequests.keys() ?? [])],
   };
 }
