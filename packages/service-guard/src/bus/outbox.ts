@@ -15,17 +15,20 @@ interface Batch {
   sent: PromiseWithResolvers<void>;
 }
 
+/** After a pause of so many milliseconds a record goes at once. */
+const PAUSE = 0.1;
+
 /**
- * Joins what one turn of the event loop sends to the same receiver. A record that follows an idle turn goes at
- * once, so that a single call waits for nothing.
+ * Joins what one turn of the event loop sends to the same receiver. A record that follows a pause goes at once,
+ * so that a single call waits for nothing, unless several were sent in the turn before. The pause is told by the clock: `setImmediate` for each single
+ * record would cost the event loop another iteration.
  */
 export class Outboxes<To> {
   readonly #transmit: (to: To, records: readonly Outgoing[]) => Promise<void>;
   #batches = new Map<To, Batch>();
-  #isTurnOpen = false;
-  /** Records in the turn that is open, and in the one before. */
+  #addedAt = -Infinity;
+  /** Records in the last turn that was waited for. */
   #count = 0;
-  #countBefore = 0;
 
   /** @param transmit sends one frame; it rejects where that fails */
   constructor(transmit: (to: To, records: readonly Outgoing[]) => Promise<void>) {
@@ -34,10 +37,15 @@ export class Outboxes<To> {
 
   /** @returns settles when the frame with this record has been sent, or could not be */
   add(to: To, record: Outgoing): Promise<void> {
-    const isIdle = !this.#isTurnOpen && this.#countBefore <= 1;
-    this.#openTurn();
+    const now = performance.now();
+    const isAfterPause = now - this.#addedAt >= PAUSE;
+    this.#addedAt = now;
+    if (this.#batches.size === 0) {
+      if (isAfterPause && this.#count <= 1) return this.#transmit(to, [record]);
+      this.#count = 0;
+      setImmediate(() => this.flush());
+    }
     this.#count += 1;
-    if (isIdle) return this.#transmit(to, [record]);
     const size = RECORD_HEADER + record.content.length;
     const open = this.#batches.get(to);
     if (open && OVERHEAD + open.size + size <= MAX_FRAME) {
@@ -49,17 +57,6 @@ export class Outboxes<To> {
     const batch = { records: [record], size, sent: Promise.withResolvers<void>() };
     this.#batches.set(to, batch);
     return batch.sent.promise;
-  }
-
-  #openTurn(): void {
-    if (this.#isTurnOpen) return;
-    this.#isTurnOpen = true;
-    setImmediate(() => {
-      this.#isTurnOpen = false;
-      this.#countBefore = this.#count;
-      this.#count = 0;
-      this.flush();
-    });
   }
 
   /** Sends what waits. */
