@@ -45,7 +45,7 @@ export interface ServiceGuardOptions {
 }
 
 /** The middleware of one process. */
-export interface ServiceGuard {
+export interface ServiceGuard extends Middleware {
   (broker: ServiceBroker): Middleware;
   /** The broker's `nodeID`: it follows from the process's key, so that no other node can have it. */
   readonly nodeID: string;
