@@ -115,6 +115,7 @@ export class GuardNode {
   }
 
   #lookAfter(): void {
+    this.identities.expire();
     this.bus?.expire();
     this.bus?.lookAround((nodeID) => this.#broker.registry.nodes.get(nodeID)?.available ?? false);
   }

@@ -6,6 +6,8 @@ import type { GuardClock } from "./clock.ts";
 export class OwnIdentities {
   readonly #clock: GuardClock;
   readonly #held = new Map<string, Identity>();
+  /** Those that are valid, as of the last look: a call asks for no time. */
+  readonly #live = new Set<string>();
   readonly #refused = new Map<string, RefusalReason>();
 
   constructor(clock: GuardClock) {
@@ -14,8 +16,16 @@ export class OwnIdentities {
 
   /** Has the service an identity that is valid now? */
   isLive(service: string): boolean {
-    const identity = this.#held.get(service);
-    return identity !== undefined && isLiving(identity, this.#clock.now());
+    return this.#live.has(service);
+  }
+
+  /** Ends the identities whose time is over. */
+  expire(): void {
+    const now = this.#clock.now();
+    for (const service of this.#live) {
+      const identity = this.#held.get(service);
+      if (!identity || !isLiving(identity, now)) this.#live.delete(service);
+    }
   }
 
   /** Why the guard refuses the service's credential, if it does. */
@@ -36,12 +46,14 @@ export class OwnIdentities {
 
   hold(identity: Identity): void {
     this.#held.set(identity.service, identity);
+    this.#live.add(identity.service);
     this.#refused.delete(identity.service);
   }
 
   /** @returns is this new? */
   refuse(service: string, reason: RefusalReason): boolean {
     this.#held.delete(service);
+    this.#live.delete(service);
     const isNew = this.#refused.get(service) !== reason;
     this.#refused.set(service, reason);
     return isNew;

@@ -53,6 +53,8 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
     #bus: SealedBus | undefined;
     #checks: PacketChecks | undefined;
     #watch: StreamWatch | undefined;
+    /** Nodes that were proved before Moleculer sent INFO. */
+    readonly #metEarly = new Set<string>();
 
     constructor(options?: unknown) {
       super(options);
@@ -108,7 +110,8 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       this.#bus?.announce();
       this.#watch?.start();
       const result = await connected;
-      await internalsOf(this.broker).registry.discoverer.sendLocalNodeInfo();
+      for (const nodeID of this.#metEarly) this.#sendInfo(nodeID);
+      this.#metEarly.clear();
       return result;
     }
 
@@ -182,8 +185,13 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       return this.messageHandler(command, packet);
     }
 
-    #introduce(peer: Peer): void {
-      void internalsOf(this.broker).registry.discoverer.sendLocalNodeInfo(peer.nodeID);
+    #introduce({ nodeID }: Peer): void {
+      if (this.transit.isReady) this.#sendInfo(nodeID);
+      else this.#metEarly.add(nodeID);
+    }
+
+    #sendInfo(nodeID: string): void {
+      void internalsOf(this.broker).registry.discoverer.sendLocalNodeInfo(nodeID);
     }
 
     /** A node has lost an identity: nothing goes there any more. */
