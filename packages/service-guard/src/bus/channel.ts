@@ -8,7 +8,7 @@ import {
   seal,
 } from "./frame.ts";
 import { dataKey, type End } from "./key-schedule.ts";
-import { type NodeKey, sharedSecret } from "./node-key.ts";
+import type { NodeKey } from "./node-key.ts";
 import type { Peer } from "./peers.ts";
 import { ReplayWindow } from "./replay-window.ts";
 
@@ -17,6 +17,16 @@ const WARN_AT = 0.5;
 
 /** Why a frame is not opened. */
 export type FrameRefusal = "replayed" | "not authentic";
+
+interface ChannelOptions {
+  namespace: string;
+  /** This node's. */
+  nodeID: string;
+  own: NodeKey;
+  peer: Peer;
+  /** The X25519 secret of the two keys. */
+  secret: Buffer;
+}
 
 /**
  * The two directions between a key of this process and one of another node. Its state lasts as long as
@@ -30,11 +40,9 @@ export class Channel {
   #counter = 0;
   #bytes = 0;
 
-  /** @throws Error for a key of low order */
-  constructor(namespace: string, nodeID: string, own: NodeKey, peer: Peer) {
+  constructor({ namespace, nodeID, own, peer, secret }: ChannelOptions) {
     this.peer = peer;
     const here: End = { nodeID, publicKey: own.publicKey };
-    const secret = sharedSecret(own, peer.publicKey);
     this.#sending = direction(own.kid, peer.kid, dataKey(secret, namespace, here, peer));
     this.#receiving = direction(peer.kid, own.kid, dataKey(secret, namespace, peer, here));
   }

@@ -1,7 +1,7 @@
 import { Channel } from "./channel.ts";
 import { pairID } from "./frame.ts";
 import type { KeyRing } from "./key-ring.ts";
-import { KID_LENGTH, type NodeKey } from "./node-key.ts";
+import { KID_LENGTH, kidOf, type NodeKey, sharedSecret } from "./node-key.ts";
 import type { Peer, Peers } from "./peers.ts";
 
 /** The channels of this process, made when they are first used. */
@@ -10,6 +10,8 @@ export class Channels {
   readonly #byPair = new Map<string, Channel>();
   /** The channel to send on, for each peer. */
   #sending = new Map<Peer, Channel>();
+  /** Shared secrets of the current key, by the other's key id, until their channel is made. */
+  readonly #secrets = new Map<string, Buffer>();
 
   constructor(options: { namespace: string; nodeID: string; keys: KeyRing; peers: Peers }) {
     this.#options = options;
@@ -27,6 +29,19 @@ export class Channels {
     return own && peer && this.#make(own, peer);
   }
 
+  /** Can there be a channel to this key, that is: is it no point of low order? */
+  canReach(publicKey: Buffer): boolean {
+    const { keys, peers } = this.#options;
+    const kid = kidOf(publicKey).toString("latin1");
+    if (this.#secrets.has(kid) || peers.get(kid)?.publicKey.equals(publicKey)) return true;
+    try {
+      this.#secrets.set(kid, sharedSecret(keys.current, publicKey));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** The channel to send to a peer on. */
   to(peer: Peer): Channel {
     const known = this.#sending.get(peer);
@@ -38,8 +53,12 @@ export class Channels {
   }
 
   #make(own: NodeKey, peer: Peer): Channel {
-    const { namespace, nodeID } = this.#options;
-    const channel = new Channel(namespace, nodeID, own, peer);
+    const { namespace, nodeID, keys } = this.#options;
+    const kid = peer.kid.toString("latin1");
+    const known = own === keys.current ? this.#secrets.get(kid) : undefined;
+    this.#secrets.delete(kid);
+    const secret = known ?? sharedSecret(own, peer.publicKey);
+    const channel = new Channel({ namespace, nodeID, own, peer, secret });
     this.#byPair.set(pairID(peer.kid, own.kid), channel);
     return channel;
   }
@@ -47,6 +66,7 @@ export class Channels {
   /** Sends on channels of the current key from now on. */
   useCurrentKey(): void {
     this.#sending = new Map();
+    this.#secrets.clear();
   }
 
   /** Forgets the channels of a key that was dropped. */

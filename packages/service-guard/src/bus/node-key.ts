@@ -38,15 +38,6 @@ const nodeKey = (privateKey: KeyObject, publicKey: Buffer): NodeKey => ({
 export const kidOf = (publicKey: Buffer): Buffer =>
   createHash("sha256").update(publicKey).digest().subarray(0, KID_LENGTH);
 
-/** Is this key no point of low order, with which there is no secret? */
-export function isUsable(own: NodeKey, peer: Buffer): boolean {
-  try {
-    return sharedSecret(own, peer).length > 0;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * The secret that two nodes share.
  *

@@ -1,6 +1,5 @@
-import { LRUCache } from "lru-cache";
 import type { GuardNode } from "../node/guard-node.ts";
-import { type Identity, isLiving, verifyIdentity } from "../tokens/identity-token.ts";
+import { type Identity, isLiving, isVerified, verifyIdentity } from "../tokens/identity-token.ts";
 import { TokenError } from "../tokens/jwt.ts";
 import { Channels } from "./channels.ts";
 import type { Channel } from "./channel.ts";
@@ -9,7 +8,7 @@ import { GuardClient } from "./guard-client.ts";
 import { FRAME, pairOf, VERSION } from "./frame.ts";
 import { type Hello, isTokens, packHello, unpackHello } from "./hello.ts";
 import { HelloQueue } from "./hello-queue.ts";
-import { isUsable, KID_LENGTH } from "./node-key.ts";
+import { KID_LENGTH } from "./node-key.ts";
 import { Outboxes, type Outgoing } from "./outbox.ts";
 import { type LostService, type Peer, Peers } from "./peers.ts";
 import { Rate } from "./rate.ts";
@@ -52,10 +51,9 @@ export class SealedBus {
   readonly #link: Link;
   readonly #events: BusEvents;
   readonly #outboxes = new Outboxes<Peer>((peer, records) => this.#transmit(peer, records));
-  readonly #verified = new LRUCache<string, Identity>({ max: 10_000 });
   readonly #hellos = new HelloQueue({
     verify: (hello) => this.#verifyHello(hello),
-    isNew: (token) => !this.#verified.has(token),
+    isNew: (token) => !isVerified(token, this.#node.namespace),
     areNew: (keys) => this.#node.trusted.isNew(keys),
   });
   readonly #helloBytes = new Rate(HELLO_BYTES_PER_SECOND);
@@ -262,6 +260,8 @@ export class SealedBus {
         const [first = identity] = verified;
         if (identity.nodeID !== nodeID || !identity.publicKey.equals(first.publicKey))
           throw new TokenError("The token is for another node, or another key.");
+        if (!this.channels.canReach(identity.publicKey))
+          throw new TokenError("The token's key is of low order.");
         if (revocations.has(identity.credential))
           throw new TokenError("The credential is revoked.");
         verified.push(identity);
@@ -285,16 +285,11 @@ export class SealedBus {
 
   #verify(token: string): Identity {
     const { trusted: keys, namespace, clock } = this.#node;
-    const known = this.#verified.get(token);
-    if (known && keys.get(known.signer) && isLiving(known, clock.now())) return known;
     // a guard is met before it has told its time; it proves itself by its GRANT
     const now = clock.isSet ? clock.now() : undefined;
     const identity = verifyIdentity(token, { keys, namespace, now });
     if (now === undefined && identity.service !== "guard" && !isLiving(identity, Date.now()))
       throw new TokenError("The token has expired.", "expired");
-    if (!isUsable(this.#node.keys.current, identity.publicKey))
-      throw new TokenError("The token's key has no channel.");
-    this.#verified.set(token, identity);
     return identity;
   }
 

@@ -1,4 +1,5 @@
-import { randomUUID } from "node:crypto";
+import { type KeyObject, randomUUID } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import { ISSUER } from "./credential.ts";
 import { type Claims, readHeader, signToken, TokenError, verifyToken } from "./jwt.ts";
 import type { TrustedKeys } from "./published-keys.ts";
@@ -69,6 +70,16 @@ export function signIdentity(signer: SigningKey, options: IdentityOptions): stri
 }
 
 /**
+ * Tokens that were verified in this process, behind their namespace. The key of a signature is named by its
+ * thumbprint, so that a signature which was valid once stays so, for each broker of the process.
+ */
+const verified = new LRUCache<string, Identity>({ max: 10_000 });
+
+/** Has this token been verified before, so that it costs little to do so again? */
+export const isVerified = (token: string, namespace: string): boolean =>
+  verified.has(`${namespace} ${token}`);
+
+/**
  * Verifies an identity token.
  *
  * @param now guard time in milliseconds since the epoch; left out: times are not checked
@@ -85,7 +96,18 @@ export function verifyIdentity(
   const { kid } = readHeader(token, IDENTITY_TYPE);
   const key = keys.get(kid);
   if (!key) throw new TokenError("The token is signed by no key of this node's guard.");
-  const claims = verifyToken(token as string, {
+  const name = `${namespace} ${token as string}`;
+  const identity = verified.get(name) ?? readIdentity(token as string, kid, key, namespace);
+  verified.set(name, identity);
+  if (now === undefined) return identity;
+  if (identity.issuedAt > now + 30_000) throw new TokenError("The token was issued in the future.");
+  if (!isLiving(identity, now)) throw new TokenError("The token has expired.", "expired");
+  return identity;
+}
+
+/** @throws TokenError unless the key has signed it for this namespace */
+function readIdentity(token: string, kid: string, key: KeyObject, namespace: string): Identity {
+  const claims = verifyToken(token, {
     key,
     alg: "ES256",
     typ: IDENTITY_TYPE,
@@ -98,8 +120,8 @@ export function verifyIdentity(
   const publicKey = Buffer.from(typeof x === "string" ? x : "", "base64url");
   if (typeof node !== "string" || typeof cid !== "string" || publicKey.length !== 32)
     throw new TokenError("The token lacks a claim.");
-  const identity: Identity = {
-    token: token as string,
+  return {
+    token,
     service: sub,
     nodeID: node,
     credential: cid,
@@ -109,10 +131,6 @@ export function verifyIdentity(
     expiresAt: exp * 1_000,
     leeway: Math.min(30_000, (exp - iat) * 100),
   };
-  if (now === undefined) return identity;
-  if (identity.issuedAt > now + 30_000) throw new TokenError("The token was issued in the future.");
-  if (!isLiving(identity, now)) throw new TokenError("The token has expired.", "expired");
-  return identity;
 }
 
 /** @param now guard time in milliseconds since the epoch */

@@ -2,17 +2,20 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Channel } from "../../src/bus/channel.ts";
 import { counterOf, OVERHEAD } from "../../src/bus/frame.ts";
-import { makeNodeKey } from "../../src/bus/node-key.ts";
+import { makeNodeKey, type NodeKey, sharedSecret } from "../../src/bus/node-key.ts";
 import { Outboxes, type Outgoing } from "../../src/bus/outbox.ts";
 import { Peer } from "../../src/bus/peers.ts";
 import { packRecords, RECORD, RECORD_HEADER, unpackRecords } from "../../src/bus/records.ts";
 import { ReplayWindow, WINDOW } from "../../src/bus/replay-window.ts";
 
 const [here, there] = [makeNodeKey(), makeNodeKey()];
+const secret = sharedSecret(here, there.publicKey);
+const channel = (nodeID: string, own: NodeKey, peer: Peer) =>
+  new Channel({ namespace: "n", nodeID, own, peer, secret });
 const pair = () =>
   [
-    new Channel("n", "a", here, new Peer("b", there.publicKey)),
-    new Channel("n", "b", there, new Peer("a", here.publicKey)),
+    channel("a", here, new Peer("b", there.publicKey)),
+    channel("b", there, new Peer("a", here.publicKey)),
   ] as const;
 const content = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes));
 const record = fc.record({ type: fc.constantFrom(...Object.values(RECORD)), content });
