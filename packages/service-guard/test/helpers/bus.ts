@@ -17,6 +17,10 @@ import {
 import { guardNodeOf } from "../../src/node/attachment.ts";
 import type { GuardNode } from "../../src/node/guard-node.ts";
 
+// Both versions add the same methods to Promise, and 0.15, which comes first here, leaves out a class of 0.14's.
+(moleculer as any).Utils.polyfillPromise(Promise);
+(Promise as any).TimeoutError ??= (moleculer.Errors as any).TimeoutError;
+
 /** What stands between a node and the bus: the frames to send in place of this one. */
 export type Intercept = (frame: Buffer, topic: string) => Buffer[];
 
@@ -48,6 +52,8 @@ interface NodeOptions {
   guard?: Partial<ServiceGuardOptions>;
   broker?: BrokerOptions;
   intercept?: Intercept;
+  /** Behind the guard's. */
+  middlewares?: any[];
 }
 
 interface GuardOptions extends NodeOptions {
@@ -127,7 +133,7 @@ export class TestBus {
       namespace: this.namespace,
       nodeID: guard.nodeID,
       transporter: this.#transporter(options.intercept ?? PASS),
-      middlewares: [guard as any],
+      middlewares: [guard, ...(options.middlewares ?? [])] as any[],
       logger: lines(this.#moleculer.Loggers.Base, this.logs, guard.nodeID),
       skipProcessEventRegistration: true,
       internalServices: false,
@@ -245,6 +251,7 @@ export function testService(name: string, ran: string[]): ServiceSchema {
       echo: action("echo", ["a", "b", "c"]),
       onlyC: action("onlyC", ["c"]),
       open: action("open", null),
+      grow: action("grow", null, ({ params }) => "x".repeat(params.size)),
       hidden: action("hidden", null, undefined, { visibility: "protected" }),
       /** Returns how many bytes it has read. */
       upload: action("upload", ["a", "b", "c"], (ctx) => read(ctx.stream ?? ctx.params)),
