@@ -26,6 +26,7 @@ export interface TransitInternals {
   pendingRequests: Map<string, { nodeID: string | null; stream?: boolean }>;
   pendingReqStreams: Map<string, { sender: string; stream: Duplex }>;
   pendingResStreams: Map<string, Duplex>;
+  publish(packet: Packet): Promise<unknown>;
   removePendingRequest(id: string): void;
   discoverNode(nodeID: string): Promise<unknown>;
 }

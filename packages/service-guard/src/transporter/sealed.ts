@@ -141,7 +141,11 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
         return Promise.reject(new Error(`Packets of the type ${packet.type} are not sent.`));
       if (packet.target) {
         const peer = bus.peers.of(packet.target);
-        if (peer) return bus.send(peer, name, data);
+        if (peer)
+          return bus.send(peer, name, data).catch((error: Error) => {
+            this.#reportUnsent(packet, error);
+            throw error;
+          });
         return Promise.reject(new NodeNotProved(packet.target));
       }
       return Promise.all([...bus.peers.living()].map((peer) => bus.send(peer, name, data)));
@@ -153,6 +157,18 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       if (typeof caller === "string" && !this.#node?.identities.isLive(caller))
         packet.payload.caller = null;
       return super.serialize(packet);
+    }
+
+    /** Moleculer only logs a response that could not be sent, such as one beyond NATS's max_payload. */
+    #reportUnsent({ type, target, payload }: Packet, cause: Error): void {
+      const { id, seq, success } = payload;
+      if (type !== "RES" || success !== true || !this.connected) return;
+      const message = `The response could not be sent: ${cause.message}`;
+      const error = { name: "MoleculerServerError", message, code: 500, type: "RESPONSE_NOT_SENT" };
+      const end = seq === undefined ? {} : { seq, stream: false };
+      const response = { id, meta: {}, success: false, data: null, error, ...end };
+      // a failure of this one has been logged
+      this.transit.publish({ type, target, payload: response as never }).catch(() => {});
     }
 
     #sendFrame(nodeID: string | undefined, frame: Buffer): Promise<void> {
