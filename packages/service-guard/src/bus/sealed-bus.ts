@@ -39,6 +39,8 @@ export interface BusEvents {
   onProved(peer: Peer): void;
   /** A node no longer proves a service. */
   onLost(lost: LostService): void;
+  /** This node proves a service that the others have not believed it until now. */
+  onGained(): void;
   /** A node is not yet known here, although it is proved. */
   onUnknown(peer: Peer): void;
 }
@@ -328,6 +330,11 @@ export class SealedBus {
   /** Tells all nodes of renewed identities, or of those of a new key. */
   tellIdentities(tokens: readonly string[]): void {
     for (const peer of this.peers.living()) this.tell(peer, "IDENTITIES", tokens);
+  }
+
+  /** Makes the other nodes look again at the services of this one. */
+  tellServices(): void {
+    this.#events.onGained();
   }
 
   /** Asks nodes that are proved and not known to Moleculer to introduce themselves. */

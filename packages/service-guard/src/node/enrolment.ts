@@ -106,8 +106,9 @@ export class Enrolment {
     const granted = await this.identitiesFor(key, held);
     // meanwhile this process has begun to use another key
     if (keys.current !== key) return this.#enrol();
+    const hasNewService = granted.some(({ service }) => !identities.isLive(service));
     for (const identity of granted) identities.hold(identity);
-    this.#node.announceRenewed(granted, isFirst);
+    this.#node.announceRenewed(granted, isFirst, hasNewService);
   }
 
   /**

@@ -154,11 +154,12 @@ export class GuardNode {
     if (missing.length > 0) this.reports.withoutCredential(missing);
   }
 
-  /** Tells the other nodes of renewed identities. */
-  announceRenewed(identities: readonly Identity[], isFirst: boolean): void {
+  /** Tells the other nodes of new identities. */
+  announceRenewed(identities: readonly Identity[], isFirst: boolean, hasNewService: boolean): void {
     if (!this.bus) return;
-    if (isFirst) this.bus.announce();
-    else this.bus.tellIdentities(identities.map(({ token }) => token));
+    if (isFirst) return this.bus.announce();
+    this.bus.tellIdentities(identities.map(({ token }) => token));
+    if (hasNewService) this.bus.tellServices();
   }
 
   /** Replaces this process's key before it has sealed too much. */

@@ -33,6 +33,8 @@ export interface TransitInternals {
 
 export interface BrokerInternals {
   registry: {
+    /** "seq": with the next INFO its number rises. */
+    localNodeInfoInvalidated: boolean | "seq";
     discoverer: { sendLocalNodeInfo(nodeID?: string): Promise<unknown> };
     nodes: { disconnected(nodeID: string, isUnexpected: boolean): void };
     unregisterService(fullName: string, nodeID: string): void;
@@ -40,7 +42,9 @@ export interface BrokerInternals {
   servicesChanged(isLocal: boolean): void;
 }
 
-export const internalsOf = (broker: ServiceBroker): BrokerInternals => broker;
+// its types leave out a field
+export const internalsOf = (broker: ServiceBroker): BrokerInternals =>
+  broker as unknown as BrokerInternals;
 
 /** The part of Moleculer's base class that transporters share. */
 export interface BaseTransporter {

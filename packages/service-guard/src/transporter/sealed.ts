@@ -84,6 +84,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
           onPacket: (name, content, peer) => void this.receive(name, content, peer),
           onProved: (peer) => this.#introduce(peer),
           onLost: ({ nodeID, service }) => this.#remove(nodeID, service),
+          onGained: () => this.#announceAgain(),
           onUnknown: (peer) => void this.transit.discoverNode(peer.nodeID),
         },
       );
@@ -208,6 +209,13 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
 
     #sendInfo(nodeID: string): void {
       void internalsOf(this.broker).registry.discoverer.sendLocalNodeInfo(nodeID);
+    }
+
+    /** Others have left out the service of an earlier INFO; they read it only with a higher number. */
+    #announceAgain(): void {
+      const { registry } = internalsOf(this.broker);
+      registry.localNodeInfoInvalidated = "seq";
+      void registry.discoverer.sendLocalNodeInfo();
     }
 
     /** A node has lost an identity: nothing goes there any more. */
