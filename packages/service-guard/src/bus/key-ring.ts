@@ -2,12 +2,14 @@ import { makeNodeKey, type NodeKey } from "./node-key.ts";
 
 /** This process's X25519 keys: the one it sends with, and others that frames may still arrive for. */
 export class KeyRing {
-  readonly first: NodeKey = makeNodeKey();
-  #current: NodeKey = this.first;
+  /** Of the first key, which the node id follows from. The private part must not outlive `drop`. */
+  readonly firstPublicKey: Buffer;
+  #current: NodeKey = makeNodeKey();
   readonly #byKid = new Map<string, NodeKey>();
 
   constructor() {
-    this.add(this.first);
+    this.firstPublicKey = this.#current.publicKey;
+    this.add(this.#current);
   }
 
   /** The key to send with. */

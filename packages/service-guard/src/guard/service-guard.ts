@@ -64,7 +64,7 @@ export function serviceGuard(options: ServiceGuardOptions): ServiceGuard {
     throw new Error("serviceGuard needs `services`: the names that `restricted` may hold.");
   const keys = new KeyRing();
   const { service = serviceOf(process.env.SERVICES) ?? ANY_SERVICE } = options;
-  const nodeID = nodeIDOf(service, keys.first.publicKey);
+  const nodeID = nodeIDOf(service, keys.firstPublicKey);
   const middleware = (broker: ServiceBroker) =>
     toMiddleware(createHooks(broker, nodeID, keys, options));
   return Object.assign(middleware, { nodeID });
