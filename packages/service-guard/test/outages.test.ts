@@ -84,14 +84,14 @@ overNats("The sealed bus", () => {
       .poll(
         () => others.every((one) => [...(nodeOf(one).bus?.peers.living() ?? [])].length === 29),
         {
-          timeout: 15_000,
+          timeout: 25_000,
         },
       )
       .toBe(true);
     await bus.met();
     const results = await Promise.all(others.map((from) => calls(from)()));
     expect(results).toEqual(others.map(() => ({ x: 1 })));
-  });
+  }, 40_000);
 
   describe("when nodes replace their keys", () => {
     it("carries every call, and the old keys are dropped", async () => {
