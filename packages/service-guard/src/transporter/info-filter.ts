@@ -15,6 +15,11 @@ interface EventInfo {
   group?: unknown;
 }
 
+/** Moleculer makes regular expressions of event names with `*` or `?`, and runs them at every emit. */
+const EVENT_NAME = /^[\w.:/*?-]{1,200}$/;
+/** More of them could match in more ways than there is time for. */
+const MAX_WILDCARDS = 4;
+
 /**
  * What a node may announce: services that it has proved, actions under their own names, and events in their own
  * group that they may receive. Everything else would make other nodes call it, or tell it, in another's place.
@@ -53,7 +58,8 @@ const isOwnAction = (fullName: string, key: string, action: unknown) =>
 
 function isOwnEvent(names: readonly string[], key: string, event: unknown): boolean {
   const { name, group } = (event ?? {}) as EventInfo;
-  if (name !== key || key.startsWith("$")) return false;
+  if (name !== key || !EVENT_NAME.test(key)) return false;
+  if ((key.match(/\*+/g) ?? []).length > MAX_WILDCARDS) return false;
   return group === undefined || (typeof group === "string" && names.includes(group));
 }
 

@@ -81,7 +81,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
         node,
         { send },
         {
-          onPacket: (name, content, peer) => void this.receive(name, content, peer),
+          onPacket: (name, content, peer) => this.#deliver(name, content, peer),
           onProved: (peer) => this.#introduce(peer),
           onLost: ({ nodeID, service }) => this.#remove(nodeID, service),
           onGained: () => this.#announceAgain(),
@@ -182,6 +182,19 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
         payload: { ver: "", sender: this.nodeID },
       };
       return this.#inner.send(topic, frame, { packet }) as Promise<void>;
+    }
+
+    /** Whatever a packet is, its failure ends neither this process nor the other records of its frame. */
+    #deliver(name: RecordName, content: Buffer, peer: Peer): void {
+      const fail = (error: unknown) => {
+        this.#node?.statistics.refused("malformed", peer.nodeID);
+        this.#node?.logger.debug({ err: error, nodeID: peer.nodeID }, `A ${name} packet failed.`);
+      };
+      try {
+        Promise.resolve(this.receive(name, content, peer)).catch(fail);
+      } catch (error) {
+        fail(error);
+      }
     }
 
     /** Reached through `transporterReceive`, with a packet's bytes and the node that has proved to have sent it. */
