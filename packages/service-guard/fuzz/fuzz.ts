@@ -23,6 +23,11 @@ export async function fuzz({ count, seed, onProgress }: FuzzOptions): Promise<vo
   const failures: unknown[] = [];
   const onRejection = (error: unknown) => failures.push(error);
   process.on("unhandledRejection", onRejection);
+  // the bus refuses what makes it throw, and says so in the log
+  const { logger } = bus.users.node;
+  logger.debug = ({ err }: { err?: unknown } = {}, message = "") => {
+    if (message.startsWith("What arrived")) failures.push(err);
+  };
   try {
     const inputs = new Inputs(new Random(seed), bus);
     for (let done = 0; done < count;) {
@@ -37,7 +42,9 @@ export async function fuzz({ count, seed, onProgress }: FuzzOptions): Promise<vo
       bus.users.sent.length = 0;
       bus.guard.sent.length = 0;
       if (failures.length > 0)
-        throw new Error("A rejection was not handled.", { cause: failures[0] });
+        throw new Error("An input makes the bus throw, or a rejection is not handled.", {
+          cause: failures[0],
+        });
       done += batch.length;
       onProgress?.(done);
     }

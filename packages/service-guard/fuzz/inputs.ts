@@ -77,8 +77,25 @@ export class Inputs {
     return sealAs(this.#bus.mallory, this.#bus.users, plaintext);
   }
 
+  /** An announcement that is nearly one of the node's own. */
+  #announcement(): object {
+    const random = this.#random;
+    const names = ["mallory", "mallory", "users", "v1.mallory", "$node"];
+    const key = random.pick(["mallory.go", "users.hello", "user.created", "$x"]);
+    const member =
+      random.below(3) === 0 ? this.#value(2) : { name: key, group: random.pick(names) };
+    return {
+      name: random.pick(names),
+      fullName: random.pick([...names, this.#value(1)]),
+      version: random.pick([1, "v1", undefined, this.#value(2), { toString: 1 }]),
+      actions: random.pick([{ [key]: member }, this.#value(2)]),
+      events: random.pick([{ [key]: member }, this.#value(2)]),
+    };
+  }
+
   #content(): Buffer {
-    const value = this.#value(3);
+    const value =
+      this.#random.below(4) === 0 ? { services: [this.#announcement()] } : this.#value(3);
     const { nodeID } = this.#bus.mallory.node;
     const packet =
       typeof value === "object" && value !== null && !Array.isArray(value)

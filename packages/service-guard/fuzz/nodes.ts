@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
-import { type Middleware, ServiceBroker, Transporters } from "moleculer";
+import { ServiceBroker, Transporters } from "moleculer";
 import { kidOf, type NodeKey } from "../src/bus/node-key.ts";
 import type { SealedBus } from "../src/bus/sealed-bus.ts";
 import { guardService, makeSigningKey, sealed, serviceGuard } from "../src/index.ts";
@@ -70,7 +70,7 @@ export async function startBus(keyLifetime = 12 * 3_600_000): Promise<TestBus> {
       internalServices: false,
       skipProcessEventRegistration: true,
       transporter: new (sealed(Recording))() as never,
-      middlewares: [own as unknown as Middleware],
+      middlewares: [own],
     });
     if (service === "guard")
       broker.createService(guardService({ signingKey, identityTtl: IDENTITY_TTL }));
