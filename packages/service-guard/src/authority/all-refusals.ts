@@ -23,7 +23,7 @@ export async function refusalsOfAllNodes(ctx: Context): Promise<Lists> {
       ctx.call<Lists, object>(action, {}, { nodeID: id, timeout: TIMEOUT }),
     ),
   );
-  const lists = responses.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const lists = responses.flatMap((one) => (one.status === "fulfilled" ? [read(one.value)] : []));
   const counts = new Map<string, RefusalCount>();
   for (const { target, type, count } of lists.flatMap((list) => list.counts)) {
     const key = `${target} ${type}`;
@@ -35,5 +35,18 @@ export async function refusalsOfAllNodes(ctx: Context): Promise<Lists> {
       .toSorted((a, b) => b.at.localeCompare(a.at))
       .slice(0, SHOWN),
     counts: [...counts.values()].toSorted((a, b) => b.count - a.count),
+  };
+}
+
+/** What a node responds is its own word: what has another form is left out. */
+function read(response: Partial<Lists> | null): Lists {
+  const { last, counts } = response ?? {};
+  return {
+    last: (Array.isArray(last) ? last : []).filter(
+      (one) => typeof one?.target === "string" && typeof one.at === "string",
+    ),
+    counts: (Array.isArray(counts) ? counts : []).filter(
+      (one) => typeof one?.target === "string" && typeof one.count === "number",
+    ),
   };
 }

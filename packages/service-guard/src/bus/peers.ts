@@ -1,5 +1,9 @@
 import { type Identity, isLiving } from "../tokens/identity-token.ts";
 import { kidOf } from "./node-key.ts";
+import { Rate } from "./rate.ts";
+
+/** New tokens of one node that are verified, a second: one for each of its services, and as many of a new key. */
+const TOKENS_PER_SECOND = 100;
 
 /** A key of another node, with the services that it has proved. It lasts as long as this process's own key. */
 export class Peer {
@@ -13,6 +17,8 @@ export class Peer {
   isLiving = true;
   /** When a HELLO of its was last responded to, in milliseconds since the epoch. */
   respondedAt = 0;
+  /** Bounds what it costs to verify its renewed tokens. */
+  readonly tokenRate = new Rate(TOKENS_PER_SECOND);
   /** When a frame of its was last opened, in milliseconds since the epoch. */
   heardAt = 0;
 

@@ -248,6 +248,9 @@ export class SealedBus {
   #receiveIdentities(peer: Peer, content: Buffer): void {
     const tokens: unknown = parse(content);
     if (!isTokens(tokens)) return this.#node.statistics.refused("malformed", peer.nodeID);
+    const fresh = tokens.filter((token) => !isVerified(token, this.#node.namespace));
+    if (!peer.tokenRate.take(fresh.length))
+      return this.#node.statistics.refused("too many requests", peer.nodeID);
     this.#admit(tokens, peer.nodeID);
   }
 

@@ -32,6 +32,7 @@ export class KeyRotation {
   }
 
   start(): void {
+    this.#isRotating = false;
     // nodes that started together rotate apart
     this.#schedule(this.#lifetime * (0.9 + Math.random() * 0.2), () => this.now());
   }
