@@ -10,7 +10,7 @@ const EXCHANGES_PER_SECOND = 100;
 /** EXCHANGEs of one node on its channel, a second: it renews a few times in an identity's life. */
 const RENEWALS_PER_SECOND = 5;
 /** How many of the former may wait for the store. */
-const MAX_WAITING = 20;
+const MAX_WAITING = 100;
 
 /** A guard node's side of EXCHANGE and GRANT. */
 export class GuardDesk {

@@ -38,6 +38,12 @@ export class Peer {
     return identity !== undefined && isLiving(identity, now);
   }
 
+  /** Are these tokens known to be its? */
+  holds(tokens: readonly string[]): boolean {
+    const held = new Set([...this.services.values()].map(({ token }) => token));
+    return tokens.every((token) => held.has(token));
+  }
+
   /** When the newest of its identities was issued, in milliseconds since the epoch. */
   get issuedAt(): number {
     return Math.max(...[...this.services.values()].map(({ issuedAt }) => issuedAt));

@@ -20,10 +20,12 @@ const RESPONSE_INTERVAL = 1_000;
 const UNKNOWN_INTERVAL = 5_000;
 /** Within which a frame of a node shows that it knows this one, in milliseconds. */
 const HEARD_INTERVAL = 15_000;
+/** How long a node that has proved itself is given to introduce itself, in milliseconds. */
+const SETTLING = 2_000;
 /** How much of HELLOs is read, a second: reading them costs more than the refusal of a frame. */
 const HELLO_BYTES_PER_SECOND = 4_000_000;
 /** How soon HELLO is repeated, and at most, in milliseconds. */
-const [FIRST_HELLO, LAST_HELLO] = [250, 60_000];
+const [FIRST_HELLO, LAST_HELLO] = [1_000, 60_000];
 
 /** What carries frames between the nodes. */
 export interface Link {
@@ -227,7 +229,8 @@ export class SealedBus {
   #verifyHello({ nodeID, identities: tokens, keys }: Hello): void {
     const { clock, trusted, identities } = this.#node;
     if (keys && trusted.isNew(keys)) trusted.offer(keys, clock.now());
-    const peer = this.#admit(tokens, nodeID);
+    const known = this.peers.of(nodeID);
+    const peer = known?.holds(tokens) ? known : this.#admit(tokens, nodeID);
     if (!peer) return;
     const now = Date.now();
     // whoever sends frames to this node knows its key
@@ -342,10 +345,13 @@ export class SealedBus {
 
   /** Asks nodes that are proved and not known to Moleculer to introduce themselves. */
   lookAround(isKnown: (nodeID: string) => boolean): void {
-    const recently = Date.now() - HEARD_INTERVAL;
-    for (const peer of this.peers.living())
-      if (!isKnown(peer.nodeID) && Math.max(peer.heardAt, peer.provedAt) > recently)
-        this.#events.onUnknown(peer);
+    const now = Date.now();
+    for (const peer of this.peers.living()) {
+      const isThere = now - Math.max(peer.heardAt, peer.provedAt) < HEARD_INTERVAL;
+      // its own INFO may be on the way
+      const isSettled = now - peer.provedAt > SETTLING;
+      if (isThere && isSettled && !isKnown(peer.nodeID)) this.#events.onUnknown(peer);
+    }
   }
 }
 

@@ -43,7 +43,17 @@ export class AccessDecision {
     const allowed = allowedBy(action);
     // Moleculer hides protected actions from other nodes, and runs them for whoever asks all the same
     const isProtected = action.visibility === "protected";
+    const { nodeID } = this.#broker;
+    const { identities } = this.#options.node;
     return (ctx) => {
+      // a call within the process that is allowed, as most are
+      if (allowed !== null && ctx.nodeID === nodeID) {
+        const caller = callerOf(ctx.options);
+        if (caller !== undefined && allowed.has(caller) && identities.isLive(caller)) {
+          setCaller(ctx, caller);
+          return next(ctx);
+        }
+      }
       if (isProtected && this.#isRemote(ctx))
         return this.#refuse(ctx, action.name, "ServiceNotAuthorized", ctx.caller ?? undefined);
       return this.#decide(ctx, next, action.name, allowed);

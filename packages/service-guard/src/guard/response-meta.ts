@@ -1,5 +1,5 @@
 import type { Context } from "moleculer";
-import type { Call, CallPromise } from "./hooks.ts";
+import type { CallPromise } from "./hooks.ts";
 
 const NONE: { readonly meta: object } = Object.freeze({ meta: Object.freeze({}) });
 
@@ -33,13 +33,3 @@ class LimitedMeta {
     return Object.fromEntries(shown.map((key) => [key, meta[key]]));
   }
 }
-
-/** @param limit what `limitResponseMeta` returns */
-export const withoutForgedCaller =
-  (limit: (promise: CallPromise) => CallPromise) =>
-  (next: Call): Call =>
-  (target, params, options) => {
-    if (options?.caller === undefined) return limit(next(target, params, options));
-    const { caller: _forged, ...own } = options;
-    return limit(next(target, params, own));
-  };

@@ -9,14 +9,13 @@ import { credentialVariable } from "../tokens/credential-variable.ts";
 import { isSealed } from "../transporter/sealed.ts";
 import { AccessDecision, type Refused } from "./access-decision.ts";
 import { checkDeclarations } from "./declarations.ts";
-import { callsUnproved } from "./calls-unproved.ts";
+import { callsMade } from "./calls-made.ts";
 import { eventsSent } from "./events-sent.ts";
-import { type Hooks, isInternal, toMiddleware } from "./hooks.ts";
+import { type Call, type Hooks, isInternal, toMiddleware } from "./hooks.ts";
 import { placeOutside } from "./middleware-order.ts";
 import { nodeService } from "./node-service.ts";
 import { Refusals } from "./refusals.ts";
 import { showProvedNodes } from "./repl-nodes.ts";
-import { limitResponseMeta, withoutForgedCaller } from "./response-meta.ts";
 
 export interface ServiceGuardOptions {
   /** Every service that `restricted` may name. `guard` is always known. */
@@ -92,9 +91,8 @@ function createHooks(
   const node = new GuardNode(broker, { nodeID, keys, credential, keyLifetime, mayReceive });
   const refusals = new Refusals(broker);
   const decision = new AccessDecision(broker, { node, refusals, onRefusal, createError });
+  const made = { node, responseMeta, createError };
   const sent = eventsSent(node);
-  const unproved = callsUnproved(broker, node, createError);
-  const withoutForged = withoutForgedCaller(limitResponseMeta(responseMeta));
   attachGuardNode(broker, node);
 
   const hooks: Hooks = {
@@ -103,8 +101,8 @@ function createHooks(
       checkBroker(broker, nodeID);
       placeOutside(broker, hooks);
       // not as a hook: Moleculer's wrapper of call hooks costs 2 percent of a call within the process
-      const guarded = unproved(withoutForged(broker.call.bind(broker) as never));
-      broker.call = guarded as ServiceBroker["call"];
+      const next = broker.call.bind(broker) as Call;
+      broker.call = callsMade(broker, next, made) as ServiceBroker["call"];
       refusals.registerMetric();
       registerMetrics(broker, node);
       showProvedNodes(broker, node);

@@ -19,6 +19,11 @@ export class OwnIdentities {
     return this.#live.has(service);
   }
 
+  /** Has no service an identity that is valid now? */
+  get isEmpty(): boolean {
+    return this.#live.size === 0;
+  }
+
   /** Ends the identities whose time is over. */
   expire(): void {
     const now = this.#clock.now();
