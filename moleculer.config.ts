@@ -2,13 +2,15 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BrokerOptions, ServiceBroker } from "moleculer";
+import { sealed, serviceGuard } from "moleculer-service-guard";
 import { setConfig } from "./lib/attachment.ts";
 import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config.ts";
 import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
-import type { CitadelError, ErrorType } from "./lib/errors.ts";
+import { CitadelError, type ErrorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
+import { mayReceive } from "./lib/access/endpoints.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
 import { accessWarnings } from "./lib/access/warnings.ts";
 import { NatsTransporter } from "./lib/nats-transporter.ts";
@@ -18,10 +20,11 @@ import { validatorOptions } from "./lib/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
-import { serviceGuard } from "./middlewares/service-guard/index.ts";
 import { transporterStatus } from "./middlewares/transporter-status.ts";
 import { commands } from "./repl/commands.ts";
 import { permissionsByRole, permissionsOfRoles, ROLE_NAMES } from "./services/users/roles.ts";
+
+const SealedNats = sealed(NatsTransporter);
 
 /**
  * What says nothing about the callee: a token that could not be checked, since whoever sends such tokens
@@ -44,11 +47,23 @@ export function brokerOptions(config: Config): BrokerOptions {
   const allPermissions = permissionsOf(contracts);
   const roles = permissionsByRole(allPermissions);
   mustBeSound(contracts, roles);
+  const [onlyService, ...otherServices] = config.services;
+  const guard = serviceGuard({
+    services: serviceNames(),
+    service: otherServices.length === 0 ? onlyService : undefined,
+    keys: DECLARATION_KEYS,
+    ownActions: { auth: "none" },
+    credential: (name) => config.secret(name, "auth_token"),
+    mayReceive: (event, service) => mayReceive(contracts, event, service),
+    onRefusal: (ctx, { target, error, caller }) =>
+      auditRefusal(ctx, "service.refused", target, error, caller),
+    createError: (type) => new CitadelError(type),
+  });
   return {
     namespace: config.namespace,
-    ...(config.nodeID && { nodeID: config.nodeID }),
+    nodeID: (!config.natsUrl && config.nodeID) || guard.nodeID,
     ...(config.natsUrl && {
-      transporter: new NatsTransporter({ url: config.natsUrl, reconnectTimeWait: 250 }),
+      transporter: new SealedNats({ url: config.natsUrl, reconnectTimeWait: 250 }),
     }),
 
     logger: {
@@ -127,13 +142,7 @@ export function brokerOptions(config: Config): BrokerOptions {
       }) as never,
       auditMiddleware(serviceNames()) as never,
       transporterStatus as never,
-      serviceGuard({
-        services: serviceNames(),
-        keys: DECLARATION_KEYS,
-        credential: (name) => config.secret(name, "auth_token"),
-        onRefusal: (ctx, { target, error, caller }) =>
-          auditRefusal(ctx, "service.refused", target, error, caller),
-      }) as never,
+      guard,
       "ErrorHandler",
       "Tracing",
       "Metrics",

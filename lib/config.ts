@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { hasDatabase } from "./contracts.ts";
 import { MAX_LIFETIME } from "./tokens/access-token.ts";
 import type { Algorithm } from "./tokens/jwt.ts";
+import { readNamespace } from "./namespace.ts";
 import { type RateLimits, readRateLimit } from "./network/rate-limit.ts";
 import { readTrustedIssuers, type TrustedIssuer } from "./tokens/trusted-issuer.ts";
 import { readTrustedProxies, type TrustedProxies } from "./network/trusted-proxies.ts";
@@ -18,6 +19,7 @@ export interface Config {
   readonly port: number;
   readonly dataDir: string;
   readonly namespace: string;
+  /** The name of the only process; on NATS a node id follows from the key of its process. */
   readonly nodeID: string | undefined;
   readonly natsUrl: string | undefined;
   readonly databaseUrl: string | undefined;
@@ -214,7 +216,7 @@ export function loadConfig(
     host: env.HOST || (production ? "0.0.0.0" : "127.0.0.1"),
     port,
     dataDir,
-    namespace: env.NAMESPACE || "citadel",
+    namespace: readNamespace(env, problems),
     nodeID: env.NODE_ID || undefined,
     natsUrl,
     databaseUrl,

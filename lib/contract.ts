@@ -17,8 +17,6 @@ export interface Access {
   readonly permissions?: string;
   /** The kinds of subject that may; left out: every kind. Only with `auth: "required"`. */
   readonly subjects?: readonly SubjectType[];
-  /** For actions whose replay would hurt: the caller must prove each single request. */
-  readonly proof?: "request";
 }
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

@@ -34,15 +34,7 @@ export interface Endpoint {
   auth?: unknown;
   permissions?: unknown;
   subjects?: unknown;
-  proof?: unknown;
 }
-
-/** A packet of Moleculer's protocol. */
-export interface Packet {
-  payload: { sender: string };
-}
-
-export type MessageHandler = (command: string, packet: Packet) => Promise<unknown>;
 
 /** The middleware hooks that we use, with the types that they really have. */
 export interface Hooks {
@@ -58,7 +50,6 @@ export interface Hooks {
   localAction?(next: Handler, action: Endpoint): Handler;
   remoteAction?(next: Handler, action: Endpoint): Handler;
   localEvent?(next: Handler, event: Endpoint): Handler;
-  transitMessageHandler?(next: MessageHandler): MessageHandler;
 }
 
 /** Hands hooks to Moleculer, whose own types for them name the wrong return types. */
@@ -67,17 +58,6 @@ export const toMiddleware = (hooks: Hooks): Middleware => hooks as unknown as Mi
 /** An emit's options as an object: Moleculer also takes groups in their place. */
 export const toOptions = (options: Options | string | string[] | undefined): Options =>
   typeof options === "string" || Array.isArray(options) ? { groups: options } : { ...options };
-
-/**
- * Lets a call hook wait before it calls. Moleculer copies `ctx` onto the returned promise when the
- * hook returns, from whichever call came before; so that no other call's meta is merged, `ctx` here is
- * always that of the call which was made, or none.
- */
-export function callAfter<T>(ready: Promise<T>, call: (value: T) => CallPromise): CallPromise {
-  let inner: CallPromise | undefined;
-  const promise: CallPromise = ready.then((value) => (inner = call(value)));
-  return Object.defineProperty(promise, "ctx", { get: () => inner?.ctx, set: () => {} });
-}
 
 /** An action that only its own service can reach, through `this.actions`: nobody has to prove anything. */
 export const isPrivate = ({ visibility }: Partial<Endpoint>) => visibility === "private";

@@ -14,8 +14,6 @@ const SECRETS = [
   "refresh_token",
   "client_secret",
   "authToken",
-  '["service-token"]',
-  '["service-credential"]',
 ];
 
 const redact = SECRETS.flatMap((name) =>

@@ -1,32 +1,43 @@
-import { globSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { stderr, stdout } from "node:process";
+import { env, loadEnvFile, stderr, stdout } from "node:process";
 import { styleText } from "node:util";
 import { hasDatabase, serviceNames } from "../lib/contracts.ts";
 import { makeDeploymentSecrets } from "../lib/deployment/deployment-secrets.ts";
+import { readNamespace } from "../lib/namespace.ts";
 
 const USAGE = `Usage: npm run credentials -- <folder>
 
 Makes every secret of a deployment into <folder>, one subfolder for each service and server,
 and keeps the secrets that are there. To try it: npm run credentials -- .data/deployment
+NATS permissions hold for the services' NAMESPACE: set it here too (in the environment or .env).
 `;
 
 const NEXT = `Next:
   - Give each service the files of its own subfolder, and no other's. A setting X is read from the
     file that X_FILE names: USERS_AUTH_TOKEN_FILE, NATS_URL_FILE, DATABASE_URL_FILE, ...
-  - Start NATS with nats/nats.conf, and run postgres/init.sql with psql as PostgreSQL's superuser.
+  - Start NATS with nats/nats.conf (after a change: nats-server --signal reload), and run postgres/init.sql with psql as PostgreSQL's superuser.
   - The first administrator signs in with the password in users/admin_password.
 'docker compose up' does all of this by itself, in a volume of its own.
 `;
 
 function main([folder, ...others]: readonly string[]): void {
   if (!folder || folder.startsWith("-") || others.length > 0) fail(USAGE);
+  // as the services do
+  if (existsSync(".env")) loadEnvFile();
+  const problems: string[] = [];
+  const namespace = readNamespace(env, problems);
+  if (problems.length > 0) fail(`${problems.join("\n")}.\n`);
   const root = resolve(folder);
   const list = () => globSync("*/*", { cwd: root });
   const before = new Set(list());
   const services = serviceNames();
   try {
-    makeDeploymentSecrets(root, { all: services, withDatabase: services.filter(hasDatabase) });
+    makeDeploymentSecrets(root, {
+      namespace,
+      all: services,
+      withDatabase: services.filter(hasDatabase),
+    });
   } catch (error) {
     fail(
       `${(error as Error).message}\nName a folder that you may write to, with nothing else in it.\n`,

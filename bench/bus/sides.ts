@@ -48,8 +48,7 @@ function guarded({ service, services, credential, url }: NodeSettings): BrokerOp
   const guard = serviceGuard({ services, service, ...(credential && { credential }) });
   return {
     nodeID: guard.nodeID,
-    // Moleculer takes functions, which its types leave out
-    middlewares: [guard as never],
+    middlewares: [guard],
     ...(url && { transporter: new (sealed(Transporters.NATS))({ url }) }),
   };
 }

@@ -16,7 +16,6 @@ const ACCESS: KeysOf<keyof Access> = {
   auth: true,
   permissions: true,
   subjects: true,
-  proof: true,
 };
 
 const ACTION: KeysOf<keyof ActionContract> = {

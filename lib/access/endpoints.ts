@@ -3,12 +3,11 @@ import type { Access, ServiceContract } from "../contract.ts";
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /** What every node offers, whatever services it runs; the middlewares do it. */
-export const NODE_ACTIONS = {
-  "$guard.denials": { restricted: ["guard"], auth: "none" },
+const NODE_ACTIONS = {
+  "$guard.refusals": { restricted: ["guard"], auth: "none" },
 } as const satisfies Record<string, Access>;
 
 export const NODE_EVENTS = {
-  "credential.revoked": { restricted: ["guard"], auth: "none" },
   "sessions.revoked": { restricted: ["auth"], auth: "none" },
 } as const satisfies Record<string, Access>;
 
@@ -76,4 +75,14 @@ export function emittersOf(contracts: Contracts): ReadonlyMap<string, readonly s
     for (const event of Object.keys(emits))
       emitters.set(event, [...(emitters.get(event) ?? []), name]);
   return emitters;
+}
+
+/**
+ * May a service be told of an event? Its contract says so; of a service that has no contract here, its
+ * credential does.
+ */
+export function mayReceive(contracts: Contracts, event: string, service: string): boolean {
+  if (service.startsWith("$")) return Object.hasOwn(NODE_EVENTS, event);
+  const contract = contracts.get(service);
+  return contract === undefined || Object.hasOwn(contract.events ?? {}, event);
 }

@@ -11,7 +11,6 @@ interface AccessFacts {
   auth: Access["auth"];
   permissions?: string;
   subjects?: readonly string[];
-  proof?: Access["proof"];
   route?: string;
 }
 
@@ -56,13 +55,12 @@ export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
 }
 
 function factsOf({ access, route }: DeclaredAction): AccessFacts {
-  const { restricted, auth, permissions, subjects, proof } = access;
+  const { restricted, auth, permissions, subjects } = access;
   return {
     restricted: restricted && restricted.toSorted(),
     auth,
     ...(permissions !== undefined && { permissions }),
     ...(subjects !== undefined && { subjects: subjects.toSorted() }),
-    ...(proof !== undefined && { proof }),
     ...(route !== undefined && { route }),
   };
 }

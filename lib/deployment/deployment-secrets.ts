@@ -3,7 +3,9 @@ import { DATABASE, databaseRoles } from "./database-roles.ts";
 import { natsConfig } from "./nats-config.ts";
 import { makePassword, makeSecrets, rewrite, writeOnce } from "./secrets.ts";
 
-export interface DeploymentServices {
+export interface Deployment {
+  /** The broker's, in which the nodes find each other on NATS. */
+  namespace: string;
   /** Every service. */
   all: readonly string[];
   /** Those that keep data. */
@@ -13,14 +15,14 @@ export interface DeploymentServices {
 /**
  * Makes the secrets of a deployment, one subfolder for each who reads it, and keeps those that are
  * there: what the services need (makeSecrets), an account of its own for each on NATS and PostgreSQL,
- * and for the two servers what makes them know these accounts. That is written anew each time, since
- * a service may have been added.
+ * and for the two servers what makes them know these accounts and, on NATS, their permissions. That is
+ * written anew each time, since a service may have been added.
  *
  * @param folder where the subfolders go; files get mode 0600
  */
 export function makeDeploymentSecrets(
   folder: string,
-  { all, withDatabase }: DeploymentServices,
+  { namespace, all, withDatabase }: Deployment,
 ): void {
   makeSecrets(folder, all);
 
@@ -34,7 +36,7 @@ export function makeDeploymentSecrets(
   const natsUsers = all.map((service) =>
     account(service, "nats_url", (userinfo) => `nats://${userinfo}@nats:4222`),
   );
-  rewrite(join(folder, "nats", "nats.conf"), natsConfig(natsUsers));
+  rewrite(join(folder, "nats", "nats.conf"), natsConfig(natsUsers, namespace));
 
   const roles = withDatabase.map((service) =>
     account(

@@ -1,22 +1,45 @@
 import { hashSync } from "bcryptjs";
+import { natsPermissions } from "./nats-permissions.ts";
 
 /** The passwords are random, so that nothing is to be won by making each guess dear. */
 const BCRYPT_COST = 10;
 
-/** The NATS server's configuration: nobody comes in but these users. It gets to know hashes only. */
-export function natsConfig(users: readonly { name: string; password: string }[]): string {
-  const lines = users.map(
-    ({ name, password }) =>
-      `    { user: "${name}", password: "${hashSync(password, BCRYPT_COST)}" }`,
-  );
-  return `# Made by 'npm run credentials'; changes are lost.
+export interface NatsUser {
+  /** The service whose nodes connect as this user. */
+  name: string;
+  password: string;
+}
+
+/**
+ * The NATS server's configuration: a user for each service, with the permissions that its nodes need. Nobody else
+ * may connect, and the server learns the passwords' hashes only.
+ *
+ * @param namespace the broker's
+ */
+export function natsConfig(users: readonly NatsUser[], namespace: string): string {
+  return `# Made by 'npm run credentials' for NAMESPACE=${namespace}; changes are lost.
 port: 4222
 # health, for those inside the container
 http: "127.0.0.1:8222"
 authorization {
+  # holds for users without permissions of their own
+  default_permissions { publish: { deny: ">" }, subscribe: { deny: ">" } }
   users: [
-${lines.join("\n")}
+${users.map((user) => userEntry(user, namespace)).join("\n")}
   ]
 }
 `;
+}
+
+function userEntry({ name, password }: NatsUser, namespace: string): string {
+  const { publish, subscribe } = natsPermissions(name, namespace);
+  const list = (subjects: readonly string[]) =>
+    subjects.map((subject) => `"${subject}"`).join(", ");
+  return `    {
+      user: "${name}", password: "${hashSync(password, BCRYPT_COST)}"
+      permissions: {
+        publish: { allow: [${list(publish)}] }
+        subscribe: { allow: [${list(subscribe)}] }
+      }
+    }`;
 }

@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, linkSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { GuardAuthority, makeSigningKey } from "moleculer-service-guard";
 import { withDraft } from "../draft.ts";
 import { makeEncryptionKey } from "../encryption.ts";
-import { makeSigningKey, readSigningKey } from "../tokens/signing-key.ts";
 import { makePrivate } from "../private-folder.ts";
-import { signCredential } from "../tokens/service-token.ts";
 
 /**
  * Writes a secret unless it is there, and returns what is there. Whole or not at all, and the first of
@@ -41,12 +40,11 @@ export const makePassword = () => randomBytes(18).toString("base64url").replace(
  * @param folder where the subfolders go; files get mode 0600
  */
 export function makeSecrets(folder: string, services: readonly string[]): void {
-  const guardKey = readSigningKey(
-    writeOnce(join(folder, "guard", "signing_key"), () => makeSigningKey("ES256")),
-  );
+  const signingKey = writeOnce(join(folder, "guard", "signing_key"), makeSigningKey);
+  const authority = new GuardAuthority({ signingKey });
   writeOnce(join(folder, "users", "admin_password"), makePassword);
   for (const service of ["auth", "users"])
     writeOnce(join(folder, service, "encryption_key"), makeEncryptionKey);
   for (const service of services)
-    writeOnce(join(folder, service, "auth_token"), () => signCredential(guardKey, service));
+    writeOnce(join(folder, service, "auth_token"), () => authority.generate(service).credential);
 }

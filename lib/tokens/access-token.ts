@@ -56,7 +56,7 @@ export function describeSubjects(subjects: readonly SubjectType[]): string {
 /** Permissions by service: `{"posts": ["write"]}`. */
 export type Permissions = Record<string, string[]>;
 
-/** A user's proof, as `auth` signs it. */
+/** An access token's claims, as `auth` signs them. */
 export interface AccessTokenClaims extends Claims {
   /**
    * The client that it was issued to (RFC 9068, 2.2): a service account's id, or FIRST_PARTY_CLIENT. Users of

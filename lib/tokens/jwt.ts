@@ -20,10 +20,10 @@ export interface Claims {
   jti: string;
 }
 
-/** A key that tokens are checked with, and the one algorithm that it is for. HS256: a shared secret. */
+/** A key that tokens are verified with, and the one algorithm that it is for. */
 export interface VerificationKey {
   key: KeyObject;
-  alg: Algorithm | "HS256";
+  alg: Algorithm;
 }
 
 export interface VerifyOptions {
@@ -54,7 +54,7 @@ export class TokenError extends Error {
 /** Signs a token; `kid` is the key's thumbprint. The claims carry their own times. */
 export function signJwt(
   claims: Claims & Record<string, unknown>,
-  { key, kid, alg, typ }: { key: KeyObject; kid: string; alg: Algorithm | "HS256"; typ: string },
+  { key, kid, alg, typ }: { key: KeyObject; kid: string; alg: Algorithm; typ: string },
 ): string {
   return jwt.sign(claims, key, { algorithm: alg, header: { alg, typ, kid } });
 }

@@ -3,7 +3,7 @@ import type { ValueOf } from "../infer.ts";
 import type { Algorithm, VerificationKey } from "./jwt.ts";
 
 /** A public key as it is published (RFC 7517), for the contracts of those who publish some. */
-export const JWK = {
+const JWK = {
   type: "object",
   props: {
     kty: "string",
@@ -23,14 +23,11 @@ export const JWKS = {
   props: { keys: { type: "array", items: JWK } },
 } as const;
 
-/** What auth states its keys as, to the nodes that verify access tokens. */
-export const SIGNING_KEYS = "access-token-keys";
-
 export type Jwks = ValueOf<typeof JWKS>;
 export type Jwk = Jwks["keys"][number];
 
 /** The key itself. */
-export const toKeyObject = (jwk: Jwk): KeyObject =>
+const toKeyObject = (jwk: Jwk): KeyObject =>
   createPublicKey({ key: jwk as JsonWebKey, format: "jwk" });
 
 export interface KeySetOptions {
@@ -114,13 +111,6 @@ export class KeySet {
     this.#askedAt = now();
     this.#oldAt = now() + maxAge;
     this.#keys = published;
-  }
-
-  /** Takes keys that came by another way than asking. */
-  learn(keys: Jwks["keys"]): void {
-    const { now, maxAge } = this.#options;
-    for (const [kid, key] of toVerificationKeys(keys)) this.#keys.set(kid, key);
-    this.#oldAt = Math.min(this.#oldAt, now() + maxAge);
   }
 }
 

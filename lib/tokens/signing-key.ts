@@ -1,10 +1,4 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair,
-  generateKeyPairSync,
-  type KeyObject,
-} from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { type Algorithm, thumbprint } from "./jwt.ts";
 import type { Jwk } from "./key-set.ts";
@@ -37,34 +31,13 @@ export function readSigningKey(pem: string): SigningKey {
   return { key, publicKey, kid, alg, jwk: { ...members, kty, kid, alg, use: "sig" } };
 }
 
-/**
- * Reads one or more private keys, one PEM block behind the other.
- *
- * @throws Error unless there is at least one, and all can be used
- */
-export function readSigningKeys(pem: string): [SigningKey, ...SigningKey[]] {
-  const blocks = pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
-  const [first, ...others] = blocks.map(readSigningKey);
-  if (!first) throw new Error("There is no signing key in PEM.");
-  return [first, ...others];
-}
-
-/** Makes a private key, PKCS #8 in PEM. */
-export function makeSigningKey(alg: Algorithm): string {
-  const { privateKey } =
-    alg === "ES256" ? generateKeyPairSync("ec", EC) : generateKeyPairSync("rsa", RSA);
-  return toPem(privateKey);
-}
-
-/** The same beside other work: an RSA key takes a while. */
+/** Makes a private key, PKCS #8 in PEM, beside other work: an RSA key takes a while. */
 export async function generateSigningKey(alg: Algorithm): Promise<string> {
   const { privateKey } = await (alg === "ES256" ? generate("ec", EC) : generate("rsa", RSA));
-  return toPem(privateKey);
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
 const EC = { namedCurve: "P-256" };
 const RSA = { modulusLength: 2048 };
 
 const generate = promisify(generateKeyPair);
-
-const toPem = (key: KeyObject) => key.export({ type: "pkcs8", format: "pem" }).toString();

@@ -18,10 +18,8 @@ import {
   isPrivate,
 } from "../../lib/hooks.ts";
 import type { ValueOf } from "../../lib/infer.ts";
-import { type Jwks, SIGNING_KEYS } from "../../lib/tokens/key-set.ts";
+import type { Jwks } from "../../lib/tokens/key-set.ts";
 import { type REVOCATIONS, Revocations } from "../../lib/tokens/revocations.ts";
-import type { Statement } from "../../lib/tokens/statement.ts";
-import { statementsOf } from "../service-guard/statements.ts";
 import { AccessTokenVerifier, type AccessTokenRules } from "./verifier.ts";
 
 const HEADER = "authorization";
@@ -73,7 +71,7 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
     const verifier = new AccessTokenVerifier({
       ...rules,
       revocations,
-      fetchKeys: () => signingKeys(broker),
+      fetchKeys: () => broker.call<Jwks, object>("auth.jwks", {}),
       onOutage: (issuer, err) =>
         broker.logger.warn({ err, issuer }, "The keys of a trusted issuer cannot be had."),
     });
@@ -155,17 +153,6 @@ export function authMiddleware(rules: AccessTokenRules): (broker: ServiceBroker)
       localEvent: (next, event) => (isInternal(event.name) ? next : guarded(next, event)),
     });
   };
-}
-
-/** The keys that auth itself has published: whoever returns them, auth must have stated them. */
-async function signingKeys(broker: ServiceBroker): Promise<Jwks> {
-  const statement = await broker.call<Statement<Jwks>, object>("auth.signedKeys", {});
-  return statementsOf(broker)
-    .verify("auth", SIGNING_KEYS, statement)
-    .catch((error: unknown) => {
-      broker.logger.warn({ err: error }, "Signing keys were refused: auth has not proved them.");
-      throw error;
-    });
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Service, ServiceBroker } from "moleculer";
 import { loadContracts } from "../../lib/contracts.ts";
-import { canProve } from "../../middlewares/service-guard/index.ts";
+import { hasIdentity } from "moleculer-service-guard";
 import type { GatewayRequest, GatewayResponse } from "./gateways.ts";
 
 /** How long other nodes and the guard may take to respond, in milliseconds. */
@@ -53,13 +53,10 @@ export function healthHandlers({ broker }: Service) {
     const nodes = await respondingNodes(broker);
     const isThere = (action: string) =>
       broker.registry.getActionEndpoints(action)?.endpoints.some(({ id }) => nodes.has(id));
-    const states = await Promise.all(
-      services.map(async ({ name, actions }) => ({
-        name,
-        isCallable: actions.every(isThere) && (await canProve(broker, SELF, name, TIMEOUT)),
-      })),
-    );
-    const missing = states.filter(({ isCallable }) => !isCallable).map(({ name }) => name);
+    const canCall = await hasIdentity(broker, SELF, TIMEOUT);
+    const missing = services
+      .filter(({ actions }) => !canCall || !actions.every(isThere))
+      .map(({ name }) => name);
     hasWaited ||= missing.length === 0 || Date.now() - startedAt >= STARTING;
     const isReady = hasWaited && missing.length < services.length;
     return {

@@ -3,7 +3,6 @@ import { defineContract } from "../../lib/contract.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
 import { REVOCATIONS } from "../../lib/tokens/revocations.ts";
-import { statementOf } from "../../lib/tokens/statement.ts";
 
 /** An access token with OAuth's names (RFC 6749, 5.1). */
 const ACCESS_TOKEN = {
@@ -106,7 +105,6 @@ export const contract = defineContract({
       description: "Begins a session of a user who has proved to be one, and mints its tokens.",
       restricted: ["users"],
       auth: "none",
-      proof: "request",
       /** `id`: of the session, for who may have to end it. */
       params: { $$strict: true, userId: "uuid", id: "uuid|optional" },
       result: TOKEN_ANSWER,
@@ -119,7 +117,6 @@ export const contract = defineContract({
         "the answer may have been lost. The key is a random value, new for each refresh token.",
       restricted: ["api"],
       auth: "none",
-      proof: "request",
       rest: "POST /api/auth/refresh",
       params: {
         $$strict: true,
@@ -215,7 +212,6 @@ export const contract = defineContract({
       auth: "required",
       permissions: "users:impersonate",
       subjects: STAFF,
-      proof: "request",
       rest: "POST /api/auth/impersonate",
       errors: ["NotFound"],
       params: { $$strict: true, userId: "uuid" },
@@ -233,7 +229,6 @@ export const contract = defineContract({
         "has no secret. `scope` asks for a part of the permissions, and is answered with what was granted.",
       restricted: ["api"],
       auth: "none",
-      proof: "request",
       rest: "POST /api/auth/token",
       errors: ["InvalidCredentials", "RefreshTokenInvalid", "RefreshTokenReused"],
       form: true,
@@ -291,7 +286,6 @@ export const contract = defineContract({
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
-      proof: "request",
       rest: "POST /api/auth/service-accounts",
       idempotent: true,
       status: 201,
@@ -323,7 +317,6 @@ export const contract = defineContract({
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
-      proof: "request",
       rest: "POST /api/auth/service-accounts/:id/secret",
       params: { $$strict: true, id: "uuid" },
       result: { type: "object", props: CLIENT },
@@ -339,7 +332,6 @@ export const contract = defineContract({
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
-      proof: "request",
       rest: "DELETE /api/auth/service-accounts/:id",
       params: { $$strict: true, id: "uuid" },
       result: null,
@@ -353,7 +345,6 @@ export const contract = defineContract({
       auth: "required",
       permissions: "auth:operate",
       subjects: STAFF,
-      proof: "request",
       rest: "POST /api/auth/keys/rotate",
       params: { $$strict: true },
       result: {
@@ -430,13 +421,6 @@ export const contract = defineContract({
           ],
         },
       },
-    },
-    signedKeys: {
-      description: "The same keys, with the proof that auth published them: for every node.",
-      restricted: null,
-      auth: "none",
-      params: { $$strict: true },
-      result: statementOf(JWKS),
     },
     metadata: {
       description: "What OAuth clients need to know (RFC 8414).",

@@ -6,11 +6,9 @@ import { configOf } from "../../lib/attachment.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors.ts";
 import { makeOpaqueToken } from "../../lib/tokens/opaque-token.ts";
-import { SIGNING_KEYS } from "../../lib/tokens/key-set.ts";
 import { hashOfSession } from "../../lib/tokens/revocations.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
-import { statementsOf } from "../../middlewares/service-guard/statements.ts";
 import { implement, ownContext } from "../../mixins/contract.ts";
 import { database } from "../../mixins/database.ts";
 import { every, timers } from "../../mixins/timers.ts";
@@ -161,9 +159,6 @@ export default class AuthService extends Service {
             }),
 
             jwks: async () => ({ keys: this.keys.published }),
-
-            signedKeys: () =>
-              statementsOf(broker).make(this.name, SIGNING_KEYS, { keys: this.keys.published }),
           },
           events: {
             "user.removed": async (ctx) => {

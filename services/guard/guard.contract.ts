@@ -3,7 +3,6 @@ import { STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract.ts";
 import { serviceNames } from "../../lib/contracts.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
-import { JWK, JWKS } from "../../lib/tokens/key-set.ts";
 
 /** What is known of a credential; its secret is not. */
 const CREDENTIAL = {
@@ -62,28 +61,6 @@ export const contract = defineContract({
     audit: "Read the audit trail.",
   },
   actions: {
-    exchange: {
-      description: "Trades the proof of a credential, in the headers, for a call token.",
-      restricted: null,
-      auth: "none",
-      params: {
-        $$strict: true,
-        audience: "string|min:1|max:200",
-        /** Binds the token to the caller's key (RFC 7800). */
-        jwk: { ...JWK, strict: true },
-      },
-      result: { type: "object", props: { token: "string", expiresIn: "number" } },
-    },
-    jwks: {
-      description: "The public keys that call tokens are checked against, each vouching for all.",
-      restricted: null,
-      auth: "none",
-      params: { $$strict: true },
-      result: {
-        type: "object",
-        props: { ...JWKS.props, endorsements: "string[]" },
-      },
-    },
     generate: {
       description: "Makes a service's credential, for its authToken. On a bus for operators only.",
       restricted: null,
@@ -91,7 +68,7 @@ export const contract = defineContract({
       params: { $$strict: true, service: SERVICE_NAME },
       result: "string",
     },
-    denials: {
+    refusals: {
       description: "The last refusals of all nodes. On a bus for operators only.",
       restricted: null,
       auth: "optional",
@@ -136,13 +113,12 @@ export const contract = defineContract({
       },
     },
     revoke: {
-      description: "Revokes a credential: no token for it any more, and those it had are refused.",
+      description: "Revokes a credential: its identities end on every node within two seconds.",
       restricted: ["api"],
       auth: "required",
       permissions: "guard:operate",
       subjects: STAFF,
       closed: true,
-      proof: "request",
       params: { $$strict: true, id: "uuid" },
       result: CREDENTIAL,
     },
@@ -203,12 +179,6 @@ export const contract = defineContract({
           nextCursor: null,
         },
       },
-    },
-  },
-  emits: {
-    "credential.revoked": {
-      description: "A credential is revoked; every node refuses its call tokens.",
-      params: { $$strict: true, id: "uuid" },
     },
   },
 });

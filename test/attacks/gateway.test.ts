@@ -18,7 +18,7 @@ const spy = {
   localAction: (next: any, action: any) => (ctx: any) => {
     if (
       !action.name.startsWith("$") &&
-      !/^(guard|api\.rest|auth\.(jwks|signedKeys|revocations))/.test(action.name)
+      !/^(guard|api\.rest|auth\.(jwks|revocations))/.test(action.name)
     )
       reached.push(action.name);
     return next(ctx);

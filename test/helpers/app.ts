@@ -83,7 +83,6 @@ export async function startApp(
   const makeBroker = (run: (string | ServiceSchema)[]) => {
     const options = {
       ...brokerOptions(config),
-      nodeID: randomUUID(),
       skipProcessEventRegistration: true,
     };
     const broker = new ServiceBroker({
@@ -97,7 +96,13 @@ export async function startApp(
     return broker;
   };
 
-  const brokers = natsUrl ? services.map((one) => makeBroker([one])) : [makeBroker(services)];
+  // what begins with $ has no credential, so that it is beside a service that has one
+  const isInternal = (one: string | ServiceSchema) => nameOf(one).startsWith("$");
+  const internal = services.filter(isInternal);
+  const [first, ...others] = services.filter((one) => !isInternal(one));
+  const brokers = natsUrl
+    ? [[first!, ...internal], ...others.map((one) => [one])].map(makeBroker)
+    : [makeBroker(services)];
   await Promise.all(brokers.map((broker) => broker.start()));
 
   const brokerOf = (name: string) => {

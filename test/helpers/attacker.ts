@@ -1,16 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ServiceBroker } from "moleculer";
-import { connect } from "nats";
-import { signProof } from "../../lib/tokens/request-proof.ts";
-import { signCallToken } from "../../lib/tokens/service-token.ts";
-import { makeSigningKey, readSigningKey, type SigningKey } from "../../lib/tokens/signing-key.ts";
-import { vi } from "vitest";
+import {
+  type Context,
+  type Middleware,
+  ServiceBroker,
+  type ServiceSchema,
+  Transporters,
+} from "moleculer";
+import { sealed, serviceGuard } from "moleculer-service-guard";
+import { connect, type NatsConnection } from "nats";
+import { serviceNames } from "../../lib/contracts.ts";
+import { readSigningKey, type SigningKey } from "../../lib/tokens/signing-key.ts";
+import { ownContext } from "../../mixins/contract.ts";
 import type { KeyRing } from "../../services/auth/key-ring.ts";
 import type { App } from "./app.ts";
 
-/** Somebody on the same bus, or in the same process, who holds no credential of the application. */
+/** Code that calls without being a service. */
 export interface Attacker {
   call(
     action: string,
@@ -22,21 +28,13 @@ export interface Attacker {
   stop(): Promise<void>;
 }
 
-/** A plain Moleculer node on the application's NATS; without NATS, code in its process that is no service. */
+/**
+ * Code without a service context: in a process of the application or, on a bus, on a node of its own that holds
+ * the credential of `posts`. Without a credential nothing would reach the application at all.
+ */
 export async function startAttacker(app: App): Promise<Attacker> {
-  const own = app.env.NATS_URL
-    ? new ServiceBroker({
-        namespace: app.env.NAMESPACE!,
-        nodeID: `attacker-${randomUUID()}`,
-        transporter: { type: "NATS", options: { url: app.env.NATS_URL } },
-        internalServices: false,
-        logger: false,
-        skipProcessEventRegistration: true,
-      })
-    : undefined;
-  await own?.start();
-  await own?.waitForServices(["api", "auth", "guard", "users", "posts", "chat"], 10_000, 20);
-  const broker = own ?? app.brokers[0]!;
+  const own = app.env.NATS_URL ? await startThief(app) : undefined;
+  const broker = own?.broker ?? app.brokers[0]!;
   return {
     call: (action, params = {}, options = {}) =>
       broker.call(action, params as object, options as object),
@@ -57,107 +55,115 @@ export const stolenKey = (app: App, service: "guard" | "auth"): SigningKey =>
     ? readSigningKey(steal(app, service, "signing_key"))
     : (app.service("auth") as unknown as { keys: KeyRing }).keys.current;
 
-const thief = readSigningKey(makeSigningKey("ES256"));
-
-export interface Forgery {
-  sub: string;
-  aud: string;
-  lifetime?: number;
+export interface ThiefOptions {
+  /** Whose credential was stolen. */
+  credential?: string;
+  /** The services that the node says to run. */
+  services?: object[];
+  /** Changes the packets that the node sends, after its own middleware has made them. */
+  forge?: (packet: { type: string; payload: Record<string, unknown> }) => void;
+  /** Is there nobody who lets the node in? */
+  isRefused?: boolean;
 }
 
-/** A call token that a thief of the guard's own key makes, bound to a key of the thief's. */
-export const forgeToken = (app: App, { lifetime = 60, ...claims }: Forgery, key?: SigningKey) =>
-  signCallToken(key ?? stolenKey(app, "guard"), {
-    ...claims,
-    cid: "stolen",
-    lifetime,
-    cnf: { jwk: thief.jwk },
-  });
+export interface Thief {
+  broker: ServiceBroker;
+  /** A context of the node's service. */
+  context(service?: string): Context;
+  stop(): Promise<void>;
+}
 
-/** The headers with this token, and the proof that goes with it. */
-export const proved = (
-  token: string,
-  request: { service?: string; target: string; nodeID: string; params: unknown },
-) => ({
-  "service-token": token,
-  "service-proof": signProof({ ...thief, alg: "ES256" }, { service: "posts", ...request, token }),
+/** A node on the application's NATS that seals what it sends, with a stolen credential. */
+export async function startThief(
+  app: App,
+  { credential = "posts", services = [{ name: credential }], forge, isRefused }: ThiefOptions = {},
+): Promise<Thief> {
+  const token = steal(app, credential, "auth_token");
+  const guard = serviceGuard({
+    services: serviceNames(),
+    service: credential,
+    credential: () => token,
+    keys: ["auth"],
+  });
+  const SealedNats = sealed(Transporters.NATS);
+  const broker = new ServiceBroker({
+    ...ofAttacker(app),
+    nodeID: guard.nodeID,
+    transporter: new SealedNats({ url: app.env.NATS_URL! }),
+    middlewares: [guard, ...(forge ? [forgePackets(forge)] : [])],
+  });
+  for (const schema of services) broker.createService(schema as ServiceSchema);
+  await broker.start();
+  if (!isRefused) await broker.waitForServices(serviceNames(), 10_000, 20);
+  return {
+    broker,
+    context: (service = credential) => ownContext(broker.getLocalService(service)) as never,
+    stop: () => broker.stop(),
+  };
+}
+
+const forgePackets = (forge: NonNullable<ThiefOptions["forge"]>) =>
+  ({
+    name: "Forge",
+    transporterSend:
+      (next: (...given: unknown[]) => unknown) =>
+      (topic: string, data: Buffer, meta: { packet: { type: string } }) => {
+        const payload = JSON.parse(data.toString());
+        forge({ type: meta.packet.type, payload });
+        return next(topic, Buffer.from(JSON.stringify(payload)), meta);
+      },
+  }) as unknown as Middleware;
+
+/** A node on the application's NATS that knows nothing of the guard. */
+export async function startPlainNode(
+  app: App,
+  { nodeID = `plain-${randomUUID()}`, services = [] as object[] } = {},
+): Promise<ServiceBroker> {
+  const broker = new ServiceBroker({
+    ...ofAttacker(app),
+    nodeID,
+    transporter: { type: "NATS", options: { url: app.env.NATS_URL! } },
+  });
+  for (const schema of services) broker.createService(schema as ServiceSchema);
+  await broker.start();
+  return broker;
+}
+
+const ofAttacker = (app: App) => ({
+  namespace: app.env.NAMESPACE!,
+  internalServices: false,
+  logger: false as const,
+  requestTimeout: 5_000,
+  skipProcessEventRegistration: true,
 });
 
-/** Publishes one packet to the bus, past every broker, and returns what is answered to it. */
-export async function publishRequest(
-  app: App,
-  { nodeID, ...packet }: { nodeID: string; action: string; [field: string]: unknown },
-): Promise<any> {
-  const nats = await connect({ servers: app.env.NATS_URL!.replace("nats://", "") });
-  const sender = `raw-${randomUUID()}`;
-  const prefix = `MOL-${app.env.NAMESPACE}`;
-  const answers = nats.subscribe(`${prefix}.RES.${sender}`, { max: 1 });
-  const payload = {
-    ver: "5",
-    sender,
-    id: randomUUID(),
-    params: {},
-    meta: {},
-    headers: {},
-    level: 1,
-  };
-  nats.publish(
-    `${prefix}.REQ.${nodeID}`,
-    JSON.stringify({ ...payload, ...packet, sender, id: payload.id }),
-  );
-  for await (const message of answers) {
-    await nats.close();
-    return JSON.parse(message.string());
-  }
-  throw new Error("Nothing was answered.");
-}
-
-/** Publishes one event packet to a node. */
-export async function publishEvent(
-  app: App,
-  { nodeID, ...packet }: { nodeID: string; event: string; [field: string]: unknown },
-): Promise<void> {
-  const nats = await connect({ servers: app.env.NATS_URL!.replace("nats://", "") });
-  const payload = { ver: "5", sender: nodeID, id: randomUUID(), meta: {}, headers: {}, level: 1 };
-  nats.publish(
-    `MOL-${app.env.NAMESPACE}.EVENT.${nodeID}`,
-    JSON.stringify({ ...payload, ...packet }),
-  );
-  await nats.drain();
-}
-
-export interface BusReader {
-  /** The first packets that are like this. */
-  packets(isWanted: (packet: BusPacket) => boolean, count?: number): Promise<BusPacket[]>;
-  publish(subject: string, payload: object): Promise<void>;
+export interface RawClient {
+  nats: NatsConnection;
+  /** What the application's subjects begin with. */
+  prefix: string;
+  /** Everything that anybody has published since. */
+  captured: { subject: string; data: Buffer }[];
+  /** Publishes one packet of Moleculer's protocol, as plain nodes do. */
+  publish(kind: string, nodeID: string | undefined, payload: object): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface BusPacket {
-  subject: string;
-  payload: any;
-}
-
-/** Reads every packet of a kind off the bus, whoever it is for. */
-export async function readBus(app: App, kind: string): Promise<BusReader> {
+/** A client of NATS with full rights. */
+export async function connectRaw(app: App): Promise<RawClient> {
   const nats = await connect({ servers: app.env.NATS_URL!.replace("nats://", "") });
-  const seen: BusPacket[] = [];
-  nats.subscribe(`MOL-${app.env.NAMESPACE}.${kind}.>`, {
-    callback: (_error, message) =>
-      seen.push({ subject: message.subject, payload: JSON.parse(message.string()) }),
+  const prefix = `MOL-${app.env.NAMESPACE}`;
+  const captured: RawClient["captured"] = [];
+  nats.subscribe(">", {
+    callback: (_error, { subject, data }) =>
+      void captured.push({ subject, data: Buffer.from(data) }),
   });
   await nats.flush();
   return {
-    packets: (isWanted, count = 1) =>
-      vi.waitFor(
-        () => {
-          const wanted = seen.filter(isWanted);
-          if (wanted.length < count) throw new Error("not yet");
-          return wanted;
-        },
-        { timeout: 10_000, interval: 20 },
-      ),
-    async publish(subject, payload) {
+    nats,
+    prefix,
+    captured,
+    async publish(kind, nodeID, payload) {
+      const subject = [prefix, kind, ...(nodeID === undefined ? [] : [nodeID])].join(".");
       nats.publish(subject, JSON.stringify(payload));
       await nats.flush();
     },

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { ServiceBroker } from "moleculer";
 import { expect } from "vitest";
@@ -14,7 +13,6 @@ export async function startGateway(
 ): Promise<{ url: string; stop: () => Promise<void> }> {
   const broker = new ServiceBroker({
     ...brokerOptions(configure({ ...app.env, ...settings })),
-    nodeID: randomUUID(),
     skipProcessEventRegistration: true,
   });
   broker.loadService(join(SERVICES_DIR, "api", "api.service.ts"));

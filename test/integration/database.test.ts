@@ -109,7 +109,7 @@ describe.skipIf(isMissing)("the database", () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => request(app, "GET /api/posts")),
     );
-    // a call token may have been due at that moment, and the guard's database was away as well
+    // an identity may have been due at that moment, and the guard's database was away as well
     const types = ["DatabaseNotAccessible", "GuardNotAccessible"];
     for (const { status, body } of answers.filter((answer) => answer.status !== 200)) {
       expect({ status, code: body.code }).toEqual({ status: 503, code: 503 });

@@ -1,11 +1,10 @@
-import { randomUUID } from "node:crypto";
 import { ServiceBroker } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
 import { Encryption, makeEncryptionKey } from "../../lib/encryption.ts";
 import { verifyJwt } from "../../lib/tokens/jwt.ts";
 import { KeySet } from "../../lib/tokens/key-set.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
+import { generateSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 import { KeyRing } from "../../services/auth/key-ring.ts";
 import { SigningKeysRepository } from "../../services/auth/signing-keys.repository.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";
@@ -139,7 +138,6 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
   overNats("are published by every node as soon as one makes them", async () => {
     const broker = new ServiceBroker({
       ...brokerOptions(configure(app.env)),
-      nodeID: randomUUID(),
       skipProcessEventRegistration: true,
     });
     const file = new URL("../../services/auth/auth.service.ts", import.meta.url).pathname;
@@ -198,7 +196,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
 
   it("cannot be slipped in by somebody who can write to the database, but lacks that key", async () => {
     const { db, keys } = authOf(app);
-    const pem = makeSigningKey("ES256");
+    const pem = await generateSigningKey("ES256");
     const { kid } = readSigningKey(pem);
     const [row] = await db.selectFrom("signing_keys").selectAll().execute();
     for (const private_key of [pem, row.private_key]) {

@@ -1,10 +1,14 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Context, ServiceBroker } from "moleculer";
+import { connect, headers } from "nats";
+import { sealed } from "moleculer-service-guard";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { type Cable, layCable } from "../helpers/cable.ts";
 import { callFrom } from "../helpers/call.ts";
 import { NatsTransporter } from "../../lib/nats-transporter.ts";
+
+const SealedNats = sealed(NatsTransporter);
 
 /** A node that is dropped only by its heartbeats keeps its callers waiting for requestTimeout: 10 s. */
 const SOON = 2_500;
@@ -64,7 +68,7 @@ describe.skipIf(isMissing)("a node that is killed", () => {
         broker: (own, [name]) => {
           if (name !== "twin" || !isFirst) return {};
           isFirst = false;
-          return { ...own, transporter: new NatsTransporter({ url, reconnectTimeWait: 50 }) };
+          return { ...own, transporter: new SealedNats({ url, reconnectTimeWait: 50 }) };
         },
       },
     );
@@ -125,6 +129,33 @@ describe.skipIf(isMissing)("a node that is killed", () => {
     cable.mend();
     await expect.poll(() => isAvailable(killed().nodeID)).toBe(true);
     heartbeats.mockRestore();
+  });
+
+  it("is told from one of which a client on the bus claims that it is gone", async () => {
+    const { nodeID } = other();
+    const client = await connect({ servers: inject("natsUrl")! });
+    const { transit, registry } = app.brokerOf("posts");
+    const dropped = vi.spyOn((registry as any).nodes, "disconnected");
+    let forged = 0;
+    const noResponders = headers(503, "No Responders");
+    client.subscribe(`MOL-${app.env.NAMESPACE}.>`, {
+      callback: (_error, { reply }) => {
+        if (!reply?.endsWith(nodeID)) return;
+        client.publish(reply, undefined, { headers: noResponders });
+        forged += 1;
+      },
+    });
+    await client.flush();
+    const ping = vi.spyOn(app.brokerOf("posts"), "ping");
+    await (transit as any).sendPing(nodeID);
+    await expect.poll(() => ping.mock.calls).toEqual([[nodeID, expect.any(Number)]]);
+    expect(await ping.mock.results[0]!.value).toMatchObject({ nodeID });
+    expect(forged).toBeGreaterThan(0);
+    expect(dropped).not.toHaveBeenCalled();
+    expect(isAvailable(nodeID)).toBe(true);
+    ping.mockRestore();
+    dropped.mockRestore();
+    await client.close();
   });
 
   it("is told from one that is busy, which is waited for", async () => {

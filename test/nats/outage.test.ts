@@ -145,7 +145,7 @@ describe.skipIf(isMissing)("a connection to NATS that is cut", () => {
     await expect(callFrom(app, "posts", "slow.work")).rejects.toMatchObject({
       type: "ServiceNotAvailable",
     });
-    await expect(callFrom(app, "posts", "guard.jwks")).rejects.toMatchObject({ code: 503 });
+    await expect(callFrom(app, "posts", "users.posts")).rejects.toMatchObject({ code: 503 });
     const { status } = await request(app, "POST /api/posts", {
       token,
       body: { title: "Never", body: "was" },

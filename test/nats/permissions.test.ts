@@ -1,141 +1,313 @@
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "nats";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { loadContracts } from "../../lib/contracts.ts";
-import { natsPermissions } from "../../lib/access/nats-permissions.ts";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { type Context, Loggers, ServiceBroker, type ServiceSchema } from "moleculer";
+import {
+  GuardAuthority,
+  guardService,
+  makeSigningKey,
+  memoryStore,
+  sealed,
+  serviceGuard,
+} from "moleculer-service-guard";
+import { connect, type NatsConnection } from "nats";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  it,
+  vi,
+} from "vitest";
+import { natsConfig } from "../../lib/deployment/nats-config.ts";
 import { NatsTransporter } from "../../lib/nats-transporter.ts";
-import { isMissing, startApp } from "../helpers/app.ts";
-import { register, request } from "../helpers/http.ts";
-import { connect as connectSocket, next } from "../helpers/socket.ts";
+import { type Cable, layCable } from "../helpers/cable.ts";
 import { freePort, startNats } from "../helpers/servers.ts";
 
-const NAMESPACE = `test-${randomUUID()}`;
+const NAMESPACE = "test";
 const PREFIX = `MOL-${NAMESPACE}`;
+const SERVICES = ["api", "guard", "posts", "users"];
+/** Whoever knows none of these does not get in. */
+const passwordOf = (service: string) => `password of ${service}`.replaceAll(" ", "-");
+/** Has the form of a node id. */
+const idOf = (service: string) => `${service}.${"a".repeat(26)}`;
 
-/** Every service is a user of this server, with its own permissions and its name for a password. */
-const users = [...natsPermissions(loadContracts(), NAMESPACE)].map(([user, permissions]) =>
-  JSON.stringify({ user, password: user, permissions }),
-);
+const signingKey = makeSigningKey();
+const store = memoryStore();
+const authority = new GuardAuthority({ signingKey, store });
 
-describe.skipIf(isMissing)("a NATS server with the permissions of the contracts", () => {
+/** Takes what a broker logs as errors. */
+class ErrorLog extends Loggers.Base<{ level?: "error" }> {
+  readonly errors: unknown[][] = [];
+
+  override getLogHandler() {
+    return (type: string, args: unknown[]) => {
+      if (type === "error" || type === "fatal") this.errors.push(args);
+    };
+  }
+}
+
+const ran = vi.fn<(event: string) => void>();
+const schemas: Record<string, ServiceSchema> = {
+  guard: guardService({ signingKey, store }),
+  users: {
+    name: "users",
+    actions: {
+      resolve: {
+        restricted: ["posts"],
+        handler: (ctx: Context<{ id: number }>) => ({ id: ctx.params.id, name: "Ann" }),
+      },
+      upload: {
+        restricted: ["posts"],
+        handler: (ctx: Context & { stream: Readable }) => text(ctx.stream),
+      },
+    },
+    events: {
+      "post.created": { restricted: ["posts"], handler: () => ran("post.created") },
+    },
+  } as unknown as ServiceSchema,
+  posts: {
+    name: "posts",
+    actions: {
+      create: {
+        restricted: ["api"],
+        async handler(ctx: Context) {
+          const author = await ctx.call("users.resolve", { id: 1 });
+          const stream = Readable.from([Buffer.from("in "), Buffer.from("parts")]);
+          const file = await ctx.call("users.upload", {}, { stream } as never);
+          await ctx.broadcast("post.created", {});
+          return { author, file };
+        },
+      },
+    },
+  } as unknown as ServiceSchema,
+  api: {
+    name: "api",
+    actions: {
+      create: { restricted: null, handler: (ctx: Context) => ctx.call("posts.create") },
+    },
+  } as unknown as ServiceSchema,
+};
+
+describe.skipIf(!inject("natsUrl"))("NATS with the generated configuration", () => {
   let folder: string;
   let port: number;
   let nats: ChildProcess;
+  let serverLog = "";
+  let brokers: ServiceBroker[] = [];
+  let cable: Cable | undefined;
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "citadel-nats-"));
     const config = join(folder, "nats.conf");
-    writeFileSync(config, `authorization { users: [${users.join(",\n")}] }`);
+    const users = SERVICES.map((name) => ({ name, password: passwordOf(name) }));
+    writeFileSync(config, natsConfig(users, NAMESPACE));
     port = await freePort();
-    nats = await startNats(port, ["-c", config]);
+    nats = await startNats(port, ["-c", config, "-m", String(await freePort())]);
+    nats.stderr!.on("data", (chunk: Buffer) => (serverLog += chunk.toString()));
   });
-  afterAll(() => {
-    nats?.kill();
+  afterEach(async () => {
+    await Promise.all(brokers.map((broker) => broker.stop()));
+    brokers = [];
+    await cable?.close();
+    cable = undefined;
+    ran.mockClear();
+  });
+  afterAll(async () => {
+    nats.kill();
+    await once(nats, "exit");
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** A client with the account of a service, what it hears, and what the server refuses it. */
-  const connectAs = async (service: string) => {
-    const client = await connect({ servers: `127.0.0.1:${port}`, user: service, pass: service });
-    const heard: string[] = [];
-    const refused: string[] = [];
-    void (async () => {
-      for await (const { permissionContext } of client.status())
-        if (permissionContext)
-          refused.push(`${permissionContext.operation} ${permissionContext.subject}`);
-    })();
-    return {
-      heard,
-      refused,
-      publish: (subject: string) => client.publish(subject, "{}"),
-      subscribe: (subject: string) =>
-        void client.subscribe(subject, {
-          callback: (error, message) => void (error ?? heard.push(message.subject)),
-        }),
-      flush: () => client.flush(),
-      close: () => client.close(),
-    };
+  /** A node of a service, connected as the user of that service unless told otherwise. */
+  const nodeOf = (service: string, { user = service, at = port } = {}) => {
+    const credential = service === "guard" ? undefined : authority.generate(service).credential;
+    const guard = serviceGuard({ services: SERVICES, service, credential: () => credential });
+    const url = `nats://${user}:${passwordOf(user)}@127.0.0.1:${at}`;
+    const logger = new ErrorLog();
+    const broker = new ServiceBroker({
+      namespace: NAMESPACE,
+      nodeID: guard.nodeID,
+      transporter: new (sealed(NatsTransporter))({ url, reconnectTimeWait: 50 }),
+      middlewares: [guard],
+      logger: logger as never,
+      heartbeatInterval: 1,
+      heartbeatTimeout: 60,
+      internalServices: false,
+    });
+    broker.createService(schemas[service]!);
+    brokers.push(broker);
+    return Object.assign(broker, { errors: logger.errors });
   };
 
-  it("lets posts ask users, and neither ask chat nor listen to others", async () => {
-    const [chat, accounts, posts] = await Promise.all(["chat", "users", "posts"].map(connectAs));
-    const clients = [chat!, accounts!, posts!];
-    for (const [client, service] of [
-      [chat!, "chat"],
-      [accounts!, "users"],
-    ] as const)
-      client.subscribe(`${PREFIX}.REQ.${service}.>`);
-    await Promise.all(clients.map((client) => client.flush()));
+  const startAll = async () => {
+    if (brokers.length === 0) for (const service of SERVICES) nodeOf(service);
+    await Promise.all(brokers.map((broker) => broker.start()));
+    await brokerOf("api").waitForServices(["posts", "users"]);
+    await brokerOf("posts").waitForServices(["users"]);
+  };
+  const brokerOf = (service: string) =>
+    brokers.find(({ nodeID }) => nodeID.startsWith(`${service}.`))!;
 
-    const wildcards = [`${PREFIX}.REQ.users.>`, `${PREFIX}.REQ.*.*`, `${PREFIX}.>`, ">"];
-    const targets = [`${PREFIX}.REQ.chat.1`, `${PREFIX}.EVENT.chat.1`, "MOL-other.REQ.users.1"];
-    for (const subject of wildcards) posts!.subscribe(subject);
-    for (const subject of targets) posts!.publish(subject);
-    posts!.publish(`${PREFIX}.REQ.users.1`);
+  const connectAs = (service: string) =>
+    connect({ servers: `127.0.0.1:${port}`, user: service, pass: passwordOf(service) });
 
-    await expect.poll(() => accounts!.heard).toEqual([`${PREFIX}.REQ.users.1`]);
-    expect(posts!.refused.toSorted()).toEqual(
-      [
-        ...wildcards.map((subject) => `subscription ${subject}`),
-        ...targets.map((subject) => `publish ${subject}`),
-      ].toSorted(),
-    );
-    expect(posts!.heard).toEqual([]);
-    expect(chat!.heard).toEqual([]);
-    await Promise.all(clients.map((client) => client.close()));
+  it("lets each service's node do all that it does", async () => {
+    serverLog = "";
+    await startAll();
+    expect(await brokerOf("api").call("api.create")).toEqual({
+      author: { id: 1, name: "Ann" },
+      file: "in parts",
+    });
+    await expect.poll(() => ran.mock.calls).toEqual([["post.created"]]);
+    expect(await brokerOf("api").ping(brokerOf("users").nodeID)).toBeTruthy();
+    expect(serverLog).not.toMatch(/Violation/);
   });
 
-  it("lets nobody in who is no service", async () => {
-    const anonymous = connect({ servers: `127.0.0.1:${port}` });
-    await expect(anonymous).rejects.toThrow(/Authorization/i);
+  it("lets a node find that another's connection has ended", async () => {
+    cable = await layCable(port);
+    for (const service of SERVICES) nodeOf(service, service === "users" ? { at: cable.port } : {});
+    await startAll();
+    const { nodeID } = brokerOf("users");
+    const isAvailable = () => brokerOf("posts").registry.nodes.get(nodeID)?.available;
+    await expect.poll(isAvailable).toBe(true);
+    cable.cut();
+    await brokerOf("posts")
+      .call("users.resolve", { id: 1 }, { timeout: 5_000 })
+      .catch(() => {});
+    await expect.poll(isAvailable).toBe(false);
   });
 
-  it("lets the application do all that it does", async () => {
-    let log = "";
-    nats.stderr!.on("data", (text: Buffer) => (log += text.toString()));
-    const app = await startApp(
-      { NAMESPACE },
-      {
-        broker: (_own, [service]) => ({
-          nodeID: `${service}.${randomUUID()}`,
-          heartbeatInterval: 1,
-          transporter: new NatsTransporter({
-            url: `nats://${service}:${service}@127.0.0.1:${port}`,
-          }),
-        }),
-      },
-    );
-    try {
-      const { id, token } = await register(app);
-      const body = { title: "Hi", body: "There" };
-      expect((await request(app, "POST /api/posts", { token, body })).status).toBe(201);
-      expect((await request(app, `GET /api/users/${id}/posts`)).body.items).toHaveLength(1);
-      const socket = await connectSocket(app, token);
-      const arriving = next(socket, "message");
-      await socket.emitWithAck("message", { text: "Hello" });
-      expect(await arriving).toMatchObject({ text: "Hello" });
-      const ending = next(socket, "session:end");
-      expect((await request(app, "POST /api/auth/logout", { token })).status).toBe(204);
-      await ending;
-      await expect
-        .poll(async () => (await request(app, "POST /api/posts", { token, body })).body.type)
-        .toBe("AccessTokenRevoked");
-      const chat = await connectAs("chat");
-      chat.subscribe(`${PREFIX}.HEARTBEAT`);
-      await expect.poll(() => chat.heard.length).toBeGreaterThanOrEqual(app.brokers.length);
-      await chat.close();
-      // the server may say that a node is gone
-      const { registry, transit } = app.brokerOf("posts");
-      const dropped = vi.spyOn((registry as any).nodes, "disconnected");
-      await (transit as any).sendPing("users.gone");
-      await expect.poll(() => dropped.mock.calls).toEqual([["users.gone", true]]);
-      expect(log).not.toMatch(/Violation/);
-    } finally {
-      await app.stop();
-    }
+  describe("refuses, with the user of posts,", () => {
+    let client: NatsConnection;
+    let other: NatsConnection;
+    let refused: string[];
+    let heard: string[];
+
+    beforeAll(async () => {
+      [client, other] = await Promise.all([connectAs("posts"), connectAs("users")]);
+      void (async () => {
+        for await (const { permissionContext: context } of client.status())
+          if (context) refused.push(`${context.operation} ${context.subject}`);
+      })();
+    });
+    beforeEach(() => {
+      refused = [];
+      heard = [];
+    });
+    afterAll(() => Promise.all([client.close(), other.close()]));
+
+    const subscribe = (subject: string, queue?: string) =>
+      client.subscribe(subject, {
+        ...(queue && { queue }),
+        callback: (error, message) => void (error ?? heard.push(message.subject)),
+      });
+
+    it.each([
+      ...["users.>", "users.*", idOf("users"), "*", ">", "*.*", `*.${idOf("x").slice(2)}`].map(
+        (subject) => `${PREFIX}.SEAL.${subject}`,
+      ),
+      ">",
+      "*",
+      "*.>",
+      "*.*.*",
+      "*.posts.*",
+      `*.${idOf("posts")}`,
+      `${PREFIX}.>`,
+      `${PREFIX}.*`,
+      `${PREFIX}.*.*.*`,
+      "*.SEAL",
+      "*.SEAL.posts.*",
+      ...["UNDELIVERED.>", "UNDELIVERED.users.>", `UNDELIVERED.${idOf("users")}.>`].map(
+        (subject) => `${PREFIX}.${subject}`,
+      ),
+      ...["INFO", "DISCOVER", "HEARTBEAT", "PING", "DISCONNECT", `REQ.${idOf("posts")}`].map(
+        (subject) => `${PREFIX}.${subject}`,
+      ),
+      "MOL.SEAL",
+      "MOL.INFO",
+      "MOL-other.SEAL",
+      `MOL-other.SEAL.${idOf("posts")}`,
+      "$SYS.>",
+      "$SYS.ACCOUNT.*.CONNECT",
+      "$JS.>",
+      "$JS.API.>",
+      "$JS.EVENT.>",
+      "_INBOX.>",
+    ])("the subscription %s", async (subject) => {
+      const subscriptions = [subscribe(subject)];
+      await expect.poll(() => refused).toEqual([`subscription ${subject}`]);
+      subscriptions.push(subscribe(subject, "group"));
+      await expect.poll(() => refused).toHaveLength(2);
+      other.publish(`${PREFIX}.SEAL.${idOf("users")}`);
+      other.publish(`${PREFIX}.SEAL.${idOf("api")}`);
+      await other.flush();
+      await client.flush();
+      expect(heard).toEqual([]);
+      for (const subscription of subscriptions) subscription.unsubscribe();
+    });
+
+    it.each([
+      ...["INFO", "DISCONNECT", "HEARTBEAT", `REQ.${idOf("users")}`, `RES.${idOf("users")}`].map(
+        (subject) => `${PREFIX}.${subject}`,
+      ),
+      ...["users", "posts"].map(
+        (service) => `${PREFIX}.UNDELIVERED.${idOf(service)}.${randomUUID()}.${idOf("api")}`,
+      ),
+      PREFIX,
+      "MOL.SEAL",
+      "MOL-other.SEAL",
+      `MOL-other.SEAL.${idOf("users")}`,
+      "anything",
+      "$SYS.REQ.SERVER.PING",
+      "$SYS.REQ.USER.INFO",
+      "$JS.API.INFO",
+      "_INBOX.anything",
+      "$JS.API.STREAM.CREATE.posts",
+      "$JS.API.STREAM.LIST",
+    ])("to publish to %s", async (subject) => {
+      client.publish(subject, "{}");
+      await expect.poll(() => refused).toEqual([`publish ${subject}`]);
+    });
+
+    it("nothing of what posts needs", async () => {
+      const own = [`${PREFIX}.SEAL`, `${PREFIX}.SEAL.${idOf("posts")}`];
+      const subscriptions = own.map((subject) => subscribe(subject));
+      for (const subject of [...own, `${PREFIX}.SEAL.${idOf("users")}`]) client.publish(subject);
+      await expect.poll(() => heard).toEqual(own);
+      expect(refused).toEqual([]);
+      for (const subscription of subscriptions) subscription.unsubscribe();
+    });
+  });
+
+  it.each([
+    ["nobody", {}],
+    ["an unknown user", { user: "chat", pass: passwordOf("chat") }],
+    ["another's password", { user: "posts", pass: passwordOf("users") }],
+  ])("refuses a connection of %s", async (_who, options) => {
+    const connecting = connect({ servers: `127.0.0.1:${port}`, ...options });
+    await expect(connecting).rejects.toThrow(/Authorization/i);
+  });
+
+  it("does not stop a node with another service's user, which says what to do", async () => {
+    await startAll();
+    const stranger = nodeOf("posts", { user: "users" });
+    const start = stranger.start();
+    const refusals = () =>
+      stranger.errors
+        .filter(([, message]) => /NATS refuses a subscription.*NATS_URL/.test(String(message)))
+        .map(([fields]) => (fields as { subject: string }).subject);
+    await expect.poll(refusals).toContain(`${PREFIX}.SEAL.${stranger.nodeID}`);
+    await expect.poll(() => refusals().length).toBe(2);
+    await start;
+    expect(await brokerOf("api").call("api.create")).toMatchObject({ file: "in parts" });
   });
 });

@@ -4,11 +4,11 @@ import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
 import type { Jwk } from "../../lib/tokens/key-set.ts";
 import { Revocations } from "../../lib/tokens/revocations.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
+import { generateSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 import { AccessTokenVerifier } from "../../middlewares/auth/verifier.ts";
 
 const ISSUER = "https://citadel.example.com";
-const key = readSigningKey(makeSigningKey("ES256"));
+const key = readSigningKey(await generateSigningKey("ES256"));
 
 /** A token that lives for so many seconds. */
 function sign(lifetime: number): string {

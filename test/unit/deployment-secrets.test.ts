@@ -13,7 +13,11 @@ describe("the secrets of a deployment", () => {
   const folder = mkdtempSync(join(tmpdir(), "citadel-secrets-"));
   const read = (file: string) => readFileSync(join(folder, file), "utf8");
   const make = () =>
-    makeDeploymentSecrets(folder, { all: services, withDatabase: services.filter(hasDatabase) });
+    makeDeploymentSecrets(folder, {
+      namespace: "citadel",
+      all: services,
+      withDatabase: services.filter(hasDatabase),
+    });
 
   beforeAll(make);
   afterAll(() => rmSync(folder, { recursive: true }));

@@ -3,9 +3,9 @@ import jwt from "jsonwebtoken";
 import { describe, expect, it } from "vitest";
 import { signJwt, TokenError, verifyJwt } from "../../lib/tokens/jwt.ts";
 import { forge } from "../helpers/forge.ts";
-import { makeSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
+import { generateSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 
-const key = readSigningKey(makeSigningKey("ES256"));
+const key = readSigningKey(await generateSigningKey("ES256"));
 const rules = { typ: "t+jwt", issuer: "https://issuer", audience: "here", maxLifetime: 600 };
 const now = Math.floor(Date.now() / 1000);
 const claims = {
@@ -129,8 +129,8 @@ describe("a token", () => {
     expect(() => verify(expired)).toThrow(expect.objectContaining({ reason: "expired" }));
   });
 
-  it("of one algorithm is not verified with a key of another", () => {
-    const rsa = readSigningKey(makeSigningKey("RS256"));
+  it("of one algorithm is not verified with a key of another", async () => {
+    const rsa = readSigningKey(await generateSigningKey("RS256"));
     expect(() => verifyJwt(sign(), { key: rsa.publicKey, alg: rsa.alg }, rules)).toThrow(
       TokenError,
     );
@@ -164,8 +164,8 @@ describe("somebody else's token", () => {
 });
 
 describe("a signing key", () => {
-  it.each(["ES256", "RS256"] as const)("of %s publishes nothing private", (alg) => {
-    const { jwk, kid } = readSigningKey(makeSigningKey(alg));
+  it.each(["ES256", "RS256"] as const)("of %s publishes nothing private", async (alg) => {
+    const { jwk, kid } = readSigningKey(await generateSigningKey(alg));
     expect(jwk).toMatchObject({ alg, kid, use: "sig" });
     for (const secret of ["d", "p", "q", "dp", "dq", "qi"]) expect(jwk).not.toHaveProperty(secret);
   });

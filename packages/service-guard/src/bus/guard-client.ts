@@ -5,7 +5,7 @@ import type { NodeKey } from "./node-key.ts";
 import type { SealedBus } from "./sealed-bus.ts";
 
 /** How long a guard node may take, in milliseconds. */
-const TIMEOUT = 2_000;
+const TIMEOUT = 5_000;
 
 /** What a guard has granted, and what the request for it was bound to. */
 export interface Granted {

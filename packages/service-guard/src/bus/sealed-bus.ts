@@ -282,6 +282,10 @@ export class SealedBus {
     const admitted = first && this.peers.admit([first, ...others]);
     if (admitted) {
       if (admitted.isNew) this.#node.reports.proved(nodeID);
+      const { identities, clock, enrolment } = this.#node;
+      // the guard has come: whoever waits for it asks at once
+      if (admitted.isNew && identities.living().length === 0)
+        if (admitted.peer.isProved("guard", clock.now())) enrolment.now();
       return admitted.peer;
     }
     statistics.refused("identity not accepted");

@@ -111,31 +111,17 @@ export class AccessDecision {
       return next(ctx);
     }
     if (caller === undefined) return this.#refuse(ctx, target, "ServiceTokenRequired");
-    if (!allowed.has(caller)) {
-      // a caller that nothing proves is none
-      const { node } = this.#options;
-      const isProved = isRemote || node.credentialOf(caller) !== undefined;
-      return this.#refuse(
-        ctx,
-        target,
-        isProved ? "ServiceNotAuthorized" : "ServiceTokenRequired",
-        caller,
-      );
-    }
-    if (isRemote || this.#options.node.identities.isLive(caller)) {
+    const proceed = () => {
+      if (!allowed.has(caller)) return this.#refuse(ctx, target, "ServiceNotAuthorized", caller);
       setCaller(ctx, caller);
       return next(ctx);
-    }
-    return this.#options.node.enrolment.ensure(caller).then(
-      () => {
-        setCaller(ctx, caller);
-        return next(ctx);
-      },
-      (error: unknown) => {
-        const { type } = error as Partial<GuardError>;
-        return this.#refuse(ctx, target, type ?? "GuardNotAccessible", caller);
-      },
-    );
+    };
+    const { identities, enrolment } = this.#options.node;
+    if (isRemote || identities.isLive(caller)) return proceed();
+    return enrolment.ensure(caller).then(proceed, (error: unknown) => {
+      const { type } = error as Partial<GuardError>;
+      return this.#refuse(ctx, target, type ?? "GuardNotAccessible", caller);
+    });
   }
 
   #isRemote({ nodeID }: Context): boolean {

@@ -9,9 +9,9 @@ import { credentialVariable } from "../tokens/credential-variable.ts";
 import { isSealed } from "../transporter/sealed.ts";
 import { AccessDecision, type Refused } from "./access-decision.ts";
 import { checkDeclarations } from "./declarations.ts";
-import { callsMade } from "./calls-made.ts";
+import { guardCallsMade } from "./calls-made.ts";
 import { eventsSent } from "./events-sent.ts";
-import { type Call, type Hooks, isInternal, toMiddleware } from "./hooks.ts";
+import { type Hooks, isInternal, toMiddleware } from "./hooks.ts";
 import { placeOutside } from "./middleware-order.ts";
 import { nodeService } from "./node-service.ts";
 import { Refusals } from "./refusals.ts";
@@ -44,11 +44,11 @@ export interface ServiceGuardOptions {
 }
 
 /** The middleware of one process. */
-export interface ServiceGuard extends Middleware {
-  (broker: ServiceBroker): Middleware;
-  /** The broker's `nodeID`: it follows from the process's key, so that no other node can have it. */
-  readonly nodeID: string;
-}
+export type ServiceGuard = Middleware &
+  ((broker: ServiceBroker) => Middleware) & {
+    /** The broker's `nodeID`: it follows from the process's key, so that no other node can have it. */
+    readonly nodeID: string;
+  };
 
 const KEY_LIFETIME = 12 * 3_600_000;
 
@@ -91,7 +91,6 @@ function createHooks(
   const node = new GuardNode(broker, { nodeID, keys, credential, keyLifetime, mayReceive });
   const refusals = new Refusals(broker);
   const decision = new AccessDecision(broker, { node, refusals, onRefusal, createError });
-  const made = { node, responseMeta, createError };
   const sent = eventsSent(node);
   attachGuardNode(broker, node);
 
@@ -100,9 +99,7 @@ function createHooks(
     created() {
       checkBroker(broker, nodeID);
       placeOutside(broker, hooks);
-      // not as a hook: Moleculer's wrapper of call hooks costs 2 percent of a call within the process
-      const next = broker.call.bind(broker) as Call;
-      broker.call = callsMade(broker, next, made) as ServiceBroker["call"];
+      guardCallsMade(broker, { identities: node.identities, responseMeta, createError });
       refusals.registerMetric();
       registerMetrics(broker, node);
       showProvedNodes(broker, node);

@@ -9,7 +9,7 @@ import { TokenError } from "../tokens/jwt.ts";
 import type { GuardNode } from "./guard-node.ts";
 
 /** After a failure: how soon the guard is asked again, and at most, in milliseconds. */
-const [FIRST_RETRY, LAST_RETRY] = [50, 10_000];
+const [FIRST_RETRY, LAST_RETRY] = [50, 5_000];
 /** How long a call waits for the identity of its service, in milliseconds. */
 const PATIENCE = 3_000;
 

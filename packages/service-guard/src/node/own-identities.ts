@@ -1,3 +1,4 @@
+import type { GuardErrorType } from "../errors.ts";
 import type { RefusalReason } from "../authority/grant.ts";
 import { type Identity, isLiving } from "../tokens/identity-token.ts";
 import type { GuardClock } from "./clock.ts";
@@ -19,9 +20,11 @@ export class OwnIdentities {
     return this.#live.has(service);
   }
 
-  /** Has no service an identity that is valid now? */
-  get isEmpty(): boolean {
-    return this.#live.size === 0;
+  /** Why no service has an identity that is valid now; undefined: one has, or none ever had. */
+  get lapse(): GuardErrorType | undefined {
+    if (this.#live.size > 0) return undefined;
+    if (this.#refused.size > 0) return "ServiceTokenInvalid";
+    return this.#held.size > 0 ? "GuardNotAccessible" : undefined;
   }
 
   /** Ends the identities whose time is over. */

