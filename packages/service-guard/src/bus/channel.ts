@@ -1,10 +1,12 @@
 import {
+  type Ahead,
   counterOf,
   type Direction,
   direction,
   MAX_BYTES,
   MAX_FRAMES,
   open,
+  prepare,
   seal,
 } from "./frame.ts";
 import { dataKey, type End } from "./key-schedule.ts";
@@ -37,6 +39,7 @@ export class Channel {
   readonly window = new ReplayWindow();
   readonly #sending: Direction;
   readonly #receiving: Direction;
+  readonly #ahead: Ahead = {};
   #counter = 0;
   #bytes = 0;
 
@@ -63,14 +66,20 @@ export class Channel {
       throw new Error(`The key of the channel to '${this.peer.nodeID}' is used up.`);
     this.#counter += 1;
     this.#bytes += plaintext.length;
-    return seal(this.#sending, this.#counter, plaintext);
+    return seal(this.#sending, this.#counter, plaintext, this.#ahead);
+  }
+
+  /** Makes ready for the next frame of each direction. */
+  prepare(): void {
+    const [sent, next] = [this.#counter + 1, this.window.highest + 1];
+    prepare(this.#ahead, this.#sending, sent, this.#receiving, next);
   }
 
   /** Opens a frame once. Nothing changes unless it was sealed by the peer for this process. */
   open(frame: Buffer): Buffer | FrameRefusal {
     const counter = counterOf(frame);
     if (counter > MAX_FRAMES || !this.window.isFresh(counter)) return "replayed";
-    const plaintext = open(this.#receiving, counter, frame);
+    const plaintext = open(this.#receiving, counter, frame, this.#ahead);
     if (!plaintext) return "not authentic";
     this.window.mark(counter);
     return plaintext;

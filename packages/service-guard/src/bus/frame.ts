@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { type CipherGCM, createCipheriv, createDecipheriv, type DecipherGCM } from "node:crypto";
 import { KID_LENGTH } from "./node-key.ts";
 import type { SealKey } from "./key-schedule.ts";
 
@@ -57,28 +57,73 @@ function nonceOf({ sealKey: { iv }, nonce }: Direction, counter: number): Buffer
   return nonce;
 }
 
+/** A cipher for one counter of a direction, and the header that it authenticates. */
+interface Prepared<Cipher> {
+  counter: number;
+  header: Buffer;
+  cipher: Cipher;
+}
+
+function headerOf({ prefix }: Direction, counter: number): Buffer {
+  const header = Buffer.allocUnsafe(HEADER_LENGTH);
+  prefix.copy(header);
+  header.writeUInt32BE(Math.floor(counter / TWO_32), COUNTER_AT);
+  header.writeUInt32BE(counter % TWO_32, COUNTER_AT + 4);
+  return header;
+}
+
+function sealing(to: Direction, counter: number): Prepared<CipherGCM> {
+  const header = headerOf(to, counter);
+  const cipher = createCipheriv(CIPHER, to.sealKey.key, nonceOf(to, counter), GCM);
+  return { counter, header, cipher: cipher.setAAD(header) };
+}
+
+function opening(from: Direction, counter: number): Prepared<DecipherGCM> {
+  const header = headerOf(from, counter);
+  const cipher = createDecipheriv(CIPHER, from.sealKey.key, nonceOf(from, counter), GCM);
+  return { counter, header, cipher: cipher.setAAD(header) };
+}
+
+/** The ciphers of the next frames, made while the receiver works: most of what a frame costs is to make them. */
+export interface Ahead {
+  seal?: Prepared<CipherGCM> | undefined;
+  open?: Prepared<DecipherGCM> | undefined;
+}
+
+/** Makes the ciphers for these counters, unless they are there. */
+export function prepare(ahead: Ahead, to: Direction, sent: number, from: Direction, next: number) {
+  if (ahead.seal?.counter !== sent) ahead.seal = sealing(to, sent);
+  if (ahead.open?.counter !== next) ahead.open = opening(from, next);
+}
+
 /** Seals a plaintext. The same counter must never be used twice for a direction. */
-export function seal(to: Direction, counter: number, plaintext: Buffer): Buffer {
+export function seal(to: Direction, counter: number, plaintext: Buffer, ahead: Ahead = {}): Buffer {
+  const prepared = ahead.seal;
+  ahead.seal = undefined;
+  const { header, cipher } = prepared?.counter === counter ? prepared : sealing(to, counter);
   const frame = Buffer.allocUnsafe(plaintext.length + OVERHEAD);
-  to.prefix.copy(frame);
-  frame.writeUInt32BE(Math.floor(counter / TWO_32), COUNTER_AT);
-  frame.writeUInt32BE(counter % TWO_32, COUNTER_AT + 4);
-  const cipher = createCipheriv(CIPHER, to.sealKey.key, nonceOf(to, counter));
-  cipher.setAAD(frame.subarray(0, HEADER_LENGTH));
+  header.copy(frame);
   cipher.update(plaintext).copy(frame, HEADER_LENGTH);
   cipher.final();
   cipher.getAuthTag().copy(frame, HEADER_LENGTH + plaintext.length);
   return frame;
 }
 
-/** Opens a frame; undefined: it was not made with this key, or was altered. */
-export function open(from: Direction, counter: number, frame: Buffer): Buffer | undefined {
-  const decipher = createDecipheriv(CIPHER, from.sealKey.key, nonceOf(from, counter), GCM);
-  decipher.setAAD(frame.subarray(0, HEADER_LENGTH));
-  decipher.setAuthTag(frame.subarray(frame.length - TAG_LENGTH));
-  const plaintext = decipher.update(frame.subarray(HEADER_LENGTH, frame.length - TAG_LENGTH));
+/** Opens a frame of this direction; undefined: it was not made with this key, or was altered. */
+export function open(
+  from: Direction,
+  counter: number,
+  frame: Buffer,
+  ahead: Ahead = {},
+): Buffer | undefined {
+  const prepared = ahead.open;
+  const isPrepared = prepared?.counter === counter;
+  if (isPrepared) ahead.open = undefined;
+  const { cipher } = isPrepared ? prepared : opening(from, counter);
+  cipher.setAuthTag(frame.subarray(frame.length - TAG_LENGTH));
+  const plaintext = cipher.update(frame.subarray(HEADER_LENGTH, frame.length - TAG_LENGTH));
   try {
-    decipher.final();
+    cipher.final();
     return plaintext;
   } catch {
     return undefined;

@@ -5,6 +5,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from "node:crypto";
+import { LRUCache } from "lru-cache";
 
 /** Bytes of an X25519 public key (RFC 7748). */
 export const PUBLIC_KEY_LENGTH = 32;
@@ -38,15 +39,22 @@ const nodeKey = (privateKey: KeyObject, publicKey: Buffer): NodeKey => ({
 export const kidOf = (publicKey: Buffer): Buffer =>
   createHash("sha256").update(publicKey).digest().subarray(0, KID_LENGTH);
 
+/** Others' keys as Node uses them: to read one takes longer than to derive a secret with it. */
+const keyObjects = new LRUCache<string, KeyObject>({ max: 1_000 });
+
+function keyObjectOf(publicKey: Buffer): KeyObject {
+  const x = publicKey.toString("base64url");
+  const known = keyObjects.get(x);
+  if (known) return known;
+  const key = createPublicKey({ key: { kty: "OKP", crv: "X25519", x }, format: "jwk" });
+  keyObjects.set(x, key);
+  return key;
+}
+
 /**
  * The secret that two nodes share.
  *
  * @throws Error for a low-order point, whose result would be zero (RFC 7748, 6.1)
  */
-export function sharedSecret(own: NodeKey, peer: Buffer): Buffer {
-  const jwk = { kty: "OKP", crv: "X25519", x: peer.toString("base64url") };
-  return diffieHellman({
-    privateKey: own.privateKey,
-    publicKey: createPublicKey({ key: jwk, format: "jwk" }),
-  });
-}
+export const sharedSecret = (own: NodeKey, peer: Buffer): Buffer =>
+  diffieHellman({ privateKey: own.privateKey, publicKey: keyObjectOf(peer) });

@@ -3,6 +3,11 @@ import { RECORD_HEADER } from "./records.ts";
 
 /** A frame is closed before it grows beyond this, in bytes; a larger record goes alone. */
 const MAX_FRAME = 65_536;
+/**
+ * Nor does it get more records: the receiver works on the first ones while the sender makes the next. With all in one
+ * frame the two would wait for each other; with fewer in each, frames cost more than the calls in them.
+ */
+const MAX_RECORDS = 25;
 
 export interface Outgoing {
   type: number;
@@ -48,7 +53,7 @@ export class Outboxes<To> {
     this.#count += 1;
     const size = RECORD_HEADER + record.content.length;
     const open = this.#batches.get(to);
-    if (open && OVERHEAD + open.size + size <= MAX_FRAME) {
+    if (open && open.records.length < MAX_RECORDS && OVERHEAD + open.size + size <= MAX_FRAME) {
       open.records.push(record);
       open.size += size;
       return open.sent.promise;

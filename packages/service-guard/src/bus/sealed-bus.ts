@@ -125,7 +125,10 @@ export class SealedBus {
       const frame = channel.seal(packRecords(records));
       this.#node.statistics.sent(records.length);
       if (channel.isWorn) this.#node.rotateSoon();
-      return this.#link.send(peer.nodeID, frame);
+      const sent = this.#link.send(peer.nodeID, frame);
+      // after the transporter has written, while the receiver works on this one
+      queueMicrotask(() => channel.prepare());
+      return sent;
     } catch (error) {
       return Promise.reject(error);
     }

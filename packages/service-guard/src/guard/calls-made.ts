@@ -30,14 +30,13 @@ export function guardCallsMade(
   // not as a hook: Moleculer's wrapper of call hooks costs 2 percent of a call within the process
   broker.call = call as ServiceBroker["call"];
 
-  const find = broker.findNextActionEndpoint.bind(broker);
-  const findOrSay: (...request: Parameters<typeof find>) => ReturnType<typeof find> = (
-    ...request
-  ) => {
-    const endpoint = find(...request);
-    const { lapse } = identities;
+  type Find = ServiceBroker["findNextActionEndpoint"];
+  const find: Find = broker.findNextActionEndpoint.bind(broker);
+  const findOrSay: Find = (name, settings, ctx) => {
+    const endpoint = find(name, settings, ctx);
+    const lapse = endpoint instanceof Error ? identities.lapse : undefined;
     // Moleculer's type names one class; it rejects the call with whatever error this is
-    return lapse && endpoint instanceof Error ? (createError(lapse) as typeof endpoint) : endpoint;
+    return lapse ? (createError(lapse) as typeof endpoint) : endpoint;
   };
   broker.findNextActionEndpoint = findOrSay;
 }
