@@ -22,8 +22,8 @@ export class GuardClient {
   readonly #node: GuardNode;
   readonly #bus: SealedBus;
   readonly #pending = new Set<Pending>();
-  /** Which guard node is asked, of several. */
-  #turn = 0;
+  /** How many requests in a row have failed: the next one goes to another guard node. */
+  #failures = 0;
 
   constructor(node: GuardNode, bus: SealedBus) {
     this.#node = node;
@@ -40,7 +40,8 @@ export class GuardClient {
     const { clock, namespace, identities } = this.#node;
     // a node whose own clock is wrong learns the time from a guard that seems to have ended
     const guards = this.#bus.peers.running("guard", clock.isSet ? clock.now() : 0);
-    const guard = guards[this.#turn++ % guards.length];
+    // one that has stopped stays proved for a while: those that were heard last come first
+    const guard = guards.toSorted((a, b) => b.heardAt - a.heardAt)[this.#failures % guards.length];
     if (!guard) {
       this.#bus.broadcastHello();
       throw new Error("No guard node is known yet.");
@@ -55,7 +56,12 @@ export class GuardClient {
     try {
       if (identities.living().length > 0) this.#bus.tell(guard, "EXCHANGE", exchange.frame);
       else this.#bus.sendOpen(guard.nodeID, exchange.frame);
-      return await pending.promise;
+      const granted = await pending.promise;
+      this.#failures = 0;
+      return granted;
+    } catch (error) {
+      this.#failures += 1;
+      throw error;
     } finally {
       clearTimeout(timer);
       this.#pending.delete(pending);
