@@ -2,6 +2,7 @@ import type { ExchangeRequest, Grant } from "../authority/grant.ts";
 import type { GuardNode } from "../node/guard-node.ts";
 import { type Exchange, makeExchange, openGrant } from "./exchange.ts";
 import type { NodeKey } from "./node-key.ts";
+import type { Peer } from "./peers.ts";
 import type { SealedBus } from "./sealed-bus.ts";
 
 /** How long a guard node may take, in milliseconds. */
@@ -22,8 +23,8 @@ export class GuardClient {
   readonly #node: GuardNode;
   readonly #bus: SealedBus;
   readonly #pending = new Set<Pending>();
-  /** How many requests in a row have failed: the next one goes to another guard node. */
-  #failures = 0;
+  /** When a guard node last did not respond, in milliseconds since the epoch: the next request goes to another. */
+  readonly #failedAt = new WeakMap<Peer, number>();
 
   constructor(node: GuardNode, bus: SealedBus) {
     this.#node = node;
@@ -41,7 +42,8 @@ export class GuardClient {
     // a node whose own clock is wrong learns the time from a guard that seems to have ended
     const guards = this.#bus.peers.running("guard", clock.isSet ? clock.now() : 0);
     // one that has stopped stays proved for a while: those that were heard last come first
-    const guard = guards.toSorted((a, b) => b.heardAt - a.heardAt)[this.#failures % guards.length];
+    const failedAt = (peer: Peer) => this.#failedAt.get(peer) ?? 0;
+    const [guard] = guards.toSorted((a, b) => failedAt(a) - failedAt(b) || b.heardAt - a.heardAt);
     if (!guard) {
       this.#bus.broadcastHello();
       throw new Error("No guard node is known yet.");
@@ -57,10 +59,10 @@ export class GuardClient {
       if (identities.living().length > 0) this.#bus.tell(guard, "EXCHANGE", exchange.frame);
       else this.#bus.sendOpen(guard.nodeID, exchange.frame);
       const granted = await pending.promise;
-      this.#failures = 0;
+      this.#failedAt.delete(guard);
       return granted;
     } catch (error) {
-      this.#failures += 1;
+      this.#failedAt.set(guard, Date.now());
       throw error;
     } finally {
       clearTimeout(timer);
