@@ -106,12 +106,18 @@ export class GuardNode {
   #stopListening: () => void = () => {};
 
   async #revokedHere(): Promise<void> {
-    const state = await this.authority?.state();
-    if (!state) return;
-    // who has just lost its identity is told, too
+    // who loses its identity by it is told, too
     const peers = [...(this.bus?.peers.living() ?? [])];
-    this.takeState(state);
-    await this.bus?.tellGuardState(peers);
+    try {
+      const state = await this.authority?.state();
+      if (state) this.takeState(state);
+      await this.bus?.tellGuardState(peers);
+    } catch (error) {
+      this.logger.warn(
+        { err: error },
+        "The guard's store is unavailable; renewals tell of revocations.",
+      );
+    }
   }
 
   #lookAfter(): void {
