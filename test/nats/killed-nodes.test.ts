@@ -148,7 +148,7 @@ describe.skipIf(isMissing)("a node that is killed", () => {
     await client.flush();
     const ping = vi.spyOn(app.brokerOf("posts"), "ping");
     await (transit as any).sendPing(nodeID);
-    await expect.poll(() => ping.mock.calls).toEqual([[nodeID, expect.any(Number)]]);
+    await expect.poll(() => ping.mock.calls[0]).toEqual([nodeID, expect.any(Number)]);
     expect(await ping.mock.results[0]!.value).toMatchObject({ nodeID });
     expect(forged).toBeGreaterThan(0);
     expect(dropped).not.toHaveBeenCalled();
