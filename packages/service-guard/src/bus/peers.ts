@@ -13,7 +13,7 @@ export class Peer {
   readonly services = new Map<string, Identity>();
   /** Milliseconds since the epoch. */
   readonly provedAt = Date.now();
-  /** Has any of its identities not ended? Kept by Peers. */
+  /** Is at least one of its identities valid? Kept by Peers. */
   isLiving = true;
   /** When a HELLO of its was last responded to, in milliseconds since the epoch. */
   respondedAt = 0;
@@ -85,7 +85,7 @@ export class Peers {
   /**
    * Takes over the verified identities of one key.
    *
-   * @returns undefined where another node has this key, or this key id: whoever came first keeps it
+   * @returns undefined where another node has this key, or this key id: the first one keeps it
    */
   admit(
     identities: readonly [Identity, ...Identity[]],

@@ -161,7 +161,7 @@ export class SealedBus {
     const channel = this.channels.ofPair(pair);
     if (!channel) {
       statistics.refused("unknown key");
-      // whoever sent it may have missed that this node does not know them
+      // its sender may have missed that this node does not know it
       if (this.#node.keys.get(pair.slice(KID_LENGTH))) this.#broadcastAtMost(UNKNOWN_INTERVAL);
       return;
     }
@@ -236,7 +236,7 @@ export class SealedBus {
     const peer = known?.holds(tokens) ? known : this.#admit(tokens, nodeID);
     if (!peer) return;
     const now = Date.now();
-    // whoever sends frames to this node knows its key
+    // a node that sends frames to this one knows its key
     if (now - peer.heardAt < HEARD_INTERVAL || now - peer.respondedAt < RESPONSE_INTERVAL) return;
     if (identities.living().length === 0) return;
     peer.respondedAt = now;
@@ -286,7 +286,7 @@ export class SealedBus {
     if (admitted) {
       if (admitted.isNew) this.#node.reports.proved(nodeID);
       const { identities, clock, enrolment } = this.#node;
-      // the guard has come: whoever waits for it asks at once
+      // a guard is known now: ask it at once
       if (admitted.isNew && identities.living().length === 0)
         if (admitted.peer.isProved("guard", clock.now())) enrolment.now();
       return admitted.peer;

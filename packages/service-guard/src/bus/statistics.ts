@@ -59,7 +59,7 @@ export class Statistics {
     this.of(nodeID).framesOpened += 1;
   }
 
-  /** @param nodeID a proved node; undefined: whoever sent it has proved nothing */
+  /** @param nodeID a proved node; undefined: its sender has proved nothing */
   refused(reason: BusRefusal, nodeID?: string): void {
     this.total.refused.set(reason, (this.total.refused.get(reason) ?? 0) + 1);
     if (nodeID !== undefined) this.of(nodeID).refused += 1;

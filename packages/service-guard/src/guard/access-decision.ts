@@ -41,7 +41,7 @@ export class AccessDecision {
     if (isPrivate(action)) return next;
     if (isNodeAction(action, action.service.fullName)) return this.#forNoService(next, action.name);
     const allowed = allowedBy(action);
-    // Moleculer hides protected actions from other nodes, and runs them for whoever asks all the same
+    // Moleculer hides protected actions from other nodes, and runs them for any node all the same
     const isProtected = action.visibility === "protected";
     const { nodeID } = this.#broker;
     const { identities } = this.#options.node;
@@ -149,7 +149,7 @@ const setCaller = (ctx: Context, caller: string | undefined) => {
   if (caller !== undefined) (ctx.locals as { caller?: string }).caller = caller;
 };
 
-/** Who may call; a declaration that is none lets nobody in. */
+/** Who may call; an invalid declaration refuses every caller. */
 function allowedBy({ restricted }: Definition): ReadonlySet<string> | null {
   if (restricted === null) return null;
   return new Set(Array.isArray(restricted) ? (restricted as string[]) : []);

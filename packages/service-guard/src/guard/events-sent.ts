@@ -17,7 +17,7 @@ export const eventsSent =
       return next(event, payload, options);
     return node.enrolment.ensure(caller).then(
       () => next(event, payload, options),
-      // the handlers decide, as they do for whoever has no identity
+      // the handlers decide, as they do for an emitter without an identity
       () => next(event, payload, options),
     );
   };

@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 
-/** What may stand around the guard: they see refusals, and let nobody past it. */
+/** What may stand around the guard: they see refusals, and do not bypass it. */
 const OUTSIDE = new Set(["ErrorHandler", "Tracing", "Metrics"]);
 
 interface Handlers {

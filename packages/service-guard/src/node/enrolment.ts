@@ -11,7 +11,7 @@ import type { GuardNode } from "./guard-node.ts";
 /** After a failure: how soon the guard is asked again, and at most, in milliseconds. */
 const [FIRST_RETRY, LAST_RETRY] = [50, 5_000];
 /** How long a call waits for the identity of its service, in milliseconds. */
-const PATIENCE = 3_000;
+const WAIT_TIMEOUT = 3_000;
 
 interface Held {
   service: string;
@@ -194,7 +194,7 @@ export class Enrolment {
    * @param timeout milliseconds
    * @throws GuardError ServiceTokenRequired, ServiceTokenInvalid or GuardNotAccessible
    */
-  async ensure(service: string, timeout = PATIENCE): Promise<void> {
+  async ensure(service: string, timeout = WAIT_TIMEOUT): Promise<void> {
     const { identities } = this.#node;
     // while the guard is away, only the first calls wait for it
     const deadline = Math.min(performance.now(), this.#failingSince) + timeout;

@@ -39,7 +39,7 @@ export class Reports {
   /** Another node that has proved nothing acceptable. */
   unproved(nodeID: string, reason: string): void {
     if (this.#unproved.get(nodeID) === reason) return;
-    // whoever invents nodes must not fill the log
+    // invented nodes must not fill the log
     if (!this.#rate.take()) return;
     this.#unproved.set(nodeID, reason);
     this.#logger.warn({ node: nodeID, reason }, `The node '${nodeID}' is ignored: ${reason}`);

@@ -96,7 +96,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       this.#inner.init(transit, undefined, (wasReconnect: boolean) =>
         this.#connected(wasReconnect, afterConnect as (wasReconnect: boolean) => Promise<unknown>),
       );
-      // also told by whoever notices that a connection has come back
+      // also emitted by a middleware that notices a reconnection
       broker.localBus.on("$transporter.connected", () => bus.announce());
       this.#inner.receive = (_command, data) => bus.receive(data);
     }
@@ -188,7 +188,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
     #deliver(name: RecordName, content: Buffer, peer: Peer): void {
       const fail = (error: unknown) => {
         this.#node?.statistics.refused("malformed", peer.nodeID);
-        this.#node?.logger.debug({ err: error, nodeID: peer.nodeID }, `A ${name} packet failed.`);
+        this.#node?.logger.debug({ err: error, node: peer.nodeID }, `A ${name} packet failed.`);
       };
       try {
         Promise.resolve(this.receive(name, content, peer)).catch(fail);

@@ -58,7 +58,7 @@ export class StreamWatch {
   }
 }
 
-/** A stream that nobody listens to must not end the process. */
+/** A stream without listeners must not end the process. */
 function end(stream: Duplex, error: Error): void {
   stream.on("error", () => {});
   stream.destroy(error);
