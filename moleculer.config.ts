@@ -3,20 +3,20 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BrokerOptions, ServiceBroker } from "moleculer";
 import { sealed, serviceGuard } from "moleculer-service-guard";
-import { setConfig } from "./lib/attachment.ts";
+import { setConfig } from "./lib/context/attachment.ts";
 import { backUpEmbedded } from "./lib/database/database.ts";
-import { type Config, loadConfig } from "./lib/config.ts";
-import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contracts.ts";
-import { CitadelError, type ErrorType } from "./lib/errors.ts";
-import { loggerOptions } from "./lib/logger.ts";
+import { type Config, loadConfig } from "./lib/config/config.ts";
+import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contract/load.ts";
+import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
+import { loggerOptions } from "./lib/logging/logger.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
 import { mayReceive } from "./lib/access/endpoints.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
 import { accessWarnings } from "./lib/access/warnings.ts";
-import { NatsTransporter } from "./lib/nats-transporter.ts";
+import { NatsTransporter } from "./lib/nats/transporter.ts";
 import { makeSecrets } from "./lib/deployment/secrets.ts";
-import { makePrivate } from "./lib/private-folder.ts";
-import { validatorOptions } from "./lib/validator.ts";
+import { makePrivate } from "./lib/files/private-folder.ts";
+import { validatorOptions } from "./lib/contract/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
@@ -89,7 +89,7 @@ export function brokerOptions(config: Config): BrokerOptions {
     heartbeatInterval: 2,
     heartbeatTimeout: 8,
     maxCallLevel: 20,
-    // off here, on for each action that changes nothing (mixins/contract.ts)
+    // off here, on for each action that changes nothing (lib/contract/implement.ts)
     retryPolicy: {
       enabled: false,
       retries: 2,

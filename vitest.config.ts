@@ -7,7 +7,7 @@ const INTEGRATION = ["test/integration/**/*.test.ts"];
 const ATTACKS = ["test/attacks/**/*.test.ts"];
 /** Of the others, what is the gateway's alone. */
 const GATEWAY = ["errors", "gateway", "openapi", "sockets"].map(
-  (name) => `test/integration/${name}.test.ts`,
+  (name) => `test/integration/gateway/${name}.test.ts`,
 );
 
 /** What others have written against the API: its form makes no difference to them. */

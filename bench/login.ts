@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ServiceBroker } from "moleculer";
-import { serviceNames, SERVICES_DIR } from "../lib/contracts.ts";
+import { serviceNames, SERVICES_DIR } from "../lib/contract/load.ts";
 import { brokerOptions, configure } from "../moleculer.config.ts";
 import type UsersService from "../services/users/users.service.ts";
 

@@ -1,17 +1,17 @@
 import type { Context, Middleware, Service, ServiceBroker } from "moleculer";
-import { attachment } from "../lib/attachment.ts";
+import { attachment } from "../lib/context/attachment.ts";
 import {
   type AuditContext,
   type AuditEntry,
   type AuditFact,
   repeat,
   toEntry,
-} from "../lib/audit.ts";
-import { AuditTrail } from "../lib/audit-trail.ts";
-import { CitadelError, type ErrorType } from "../lib/errors.ts";
-import { toMiddleware } from "../lib/hooks.ts";
-import { Repetitions } from "../lib/repetitions.ts";
-import { ownContext } from "../mixins/contract.ts";
+} from "../lib/audit/audit.ts";
+import { AuditTrail } from "../lib/audit/audit-trail.ts";
+import { CitadelError, type ErrorType } from "../lib/errors/errors.ts";
+import { toMiddleware } from "../lib/context/hooks.ts";
+import { Repetitions } from "../lib/logging/repetitions.ts";
+import { ownContext } from "../lib/context/own-context.ts";
 
 /** How long a node that stops waits for the trail, in milliseconds. */
 const PATIENCE = 2_000;

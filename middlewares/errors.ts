@@ -1,9 +1,9 @@
 import { type Context, Errors, type Middleware, type ServiceBroker } from "moleculer";
-import { CitadelError, type ErrorType, isErrorType } from "../lib/errors.ts";
-import { type Finding, toFindings } from "../lib/findings.ts";
-import { type Endpoint, type Handler, toMiddleware } from "../lib/hooks.ts";
-import { toPublicError } from "../lib/public-error.ts";
-import { Repetitions } from "../lib/repetitions.ts";
+import { CitadelError, type ErrorType, isErrorType } from "../lib/errors/errors.ts";
+import { type Finding, toFindings } from "../lib/contract/findings.ts";
+import { type Endpoint, type Handler, toMiddleware } from "../lib/context/hooks.ts";
+import { toPublicError } from "../lib/errors/public-error.ts";
+import { Repetitions } from "../lib/logging/repetitions.ts";
 
 /** For how long equal failures of the database are counted instead of logged, in milliseconds. */
 const COUNTING = 10_000;

@@ -1,6 +1,6 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { CitadelError } from "../lib/errors.ts";
-import { type Handler, toMiddleware } from "../lib/hooks.ts";
+import { CitadelError } from "../lib/errors/errors.ts";
+import { type Handler, toMiddleware } from "../lib/context/hooks.ts";
 
 /** As much of a NATS client as tells how its connection is. */
 interface NatsClient {

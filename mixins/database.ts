@@ -2,7 +2,7 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { FileMigrationProvider, Migrator } from "kysely/migration";
 import type { Service, ServiceSchema } from "moleculer";
-import { configOf } from "../lib/attachment.ts";
+import { configOf } from "../lib/context/attachment.ts";
 import { type AnyDatabase, openDatabase } from "../lib/database/database.ts";
 
 export interface DatabaseMixinOptions {

@@ -1,12 +1,12 @@
 import { inspect, styleText } from "node:util";
 import type { ServiceBroker } from "moleculer";
 import { decide, findAction, type Subject } from "../lib/access/access.ts";
-import type { ActionName, ResultOf } from "../lib/contract.ts";
-import { loadContracts, permissionsOf } from "../lib/contracts.ts";
-import type { ErrorType } from "../lib/errors.ts";
-import type { Finding } from "../lib/findings.ts";
+import type { ActionName, ResultOf } from "../lib/contract/contract.ts";
+import { loadContracts, permissionsOf } from "../lib/contract/load.ts";
+import type { ErrorType } from "../lib/errors/errors.ts";
+import type { Finding } from "../lib/contract/findings.ts";
 import { permissionsOfRoles, ROLES, subjectTypeOfRole } from "../services/users/roles.ts";
-import { ownContext } from "../mixins/contract.ts";
+import { ownContext } from "../lib/context/own-context.ts";
 
 // The REPL runs inside the process, for whoever started it: it may sign in as anybody.
 

@@ -6,7 +6,7 @@ import { accessMatrix, type Cell, type Matrix } from "../lib/access/matrix.ts";
 import { accessReport, differingLines, toJson } from "../lib/access/report.ts";
 import { mustBeSound } from "../lib/access/must-be-sound.ts";
 import { accessWarnings } from "../lib/access/warnings.ts";
-import { loadContracts, permissionsOf } from "../lib/contracts.ts";
+import { loadContracts, permissionsOf } from "../lib/contract/load.ts";
 import { permissionsByRole, subjectTypeOfRole } from "../services/users/roles.ts";
 
 const FILE = join(import.meta.dirname, "..", "access.json");

@@ -2,9 +2,9 @@ import { existsSync, globSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { env, loadEnvFile, stderr, stdout } from "node:process";
 import { styleText } from "node:util";
-import { hasDatabase, serviceNames } from "../lib/contracts.ts";
+import { hasDatabase, serviceNames } from "../lib/contract/load.ts";
 import { makeDeploymentSecrets } from "../lib/deployment/deployment-secrets.ts";
-import { readNamespace } from "../lib/namespace.ts";
+import { readNamespace } from "../lib/config/namespace.ts";
 
 const USAGE = `Usage: npm run credentials -- <folder>
 

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stderr, stdout } from "node:process";
-import { loadContracts, routesOf } from "../lib/contracts.ts";
+import { loadContracts, routesOf } from "../lib/contract/load.ts";
 import { ROLE_NAMES } from "../services/users/roles.ts";
 
 const ROOT = join(import.meta.dirname, "..");

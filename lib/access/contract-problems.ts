@@ -4,9 +4,9 @@ import type {
   EmitContract,
   Example,
   ServiceContract,
-} from "../contract.ts";
-import type { RuleKeys, RuleType } from "../infer.ts";
-import { inFull } from "../validator.ts";
+} from "../contract/contract.ts";
+import type { RuleKeys, RuleType } from "../contract/infer.ts";
+import { inFull } from "../contract/validator.ts";
 
 /** Names of keys; the compiler holds them to the types, so that none is missing and none is extra. */
 type KeysOf<T extends PropertyKey> = Readonly<Record<T, true>>;
@@ -193,6 +193,6 @@ export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
   if (problems.length > 0)
     throw new Error(
       `The contracts cannot be used:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
-        `An action may have: ${DECLARATION_KEYS.join(", ")}. See lib/contract.ts and lib/infer.ts for the rest.`,
+        `An action may have: ${DECLARATION_KEYS.join(", ")}. See lib/contract/contract.ts and lib/contract/infer.ts for the rest.`,
     );
 }

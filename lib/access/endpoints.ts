@@ -1,4 +1,4 @@
-import type { Access, ServiceContract } from "../contract.ts";
+import type { Access, ServiceContract } from "../contract/contract.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 

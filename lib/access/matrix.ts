@@ -1,7 +1,7 @@
 import { decide, type Subject } from "./access.ts";
 import { describeSubjects, type SubjectType } from "../tokens/access-token.ts";
 import type { Roles } from "./report.ts";
-import type { ServiceContract } from "../contract.ts";
+import type { ServiceContract } from "../contract/contract.ts";
 import { type DeclaredAction, declaredActions, declaredHandlers } from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;

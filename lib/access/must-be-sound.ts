@@ -1,4 +1,4 @@
-import type { ServiceContract } from "../contract.ts";
+import type { ServiceContract } from "../contract/contract.ts";
 import { mustBeKnown } from "./contract-problems.ts";
 import type { Roles } from "./report.ts";
 import { mustBeRoutable } from "./route-problems.ts";

@@ -1,4 +1,4 @@
-import type { Access, ServiceContract } from "../contract.ts";
+import type { Access, ServiceContract } from "../contract/contract.ts";
 import { type DeclaredAction, declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;

@@ -1,6 +1,6 @@
 import { GATEWAY } from "./access.ts";
-import type { ServiceContract } from "../contract.ts";
-import { type Route, routesOf } from "../contracts.ts";
+import type { ServiceContract } from "../contract/contract.ts";
+import { type Route, routesOf } from "../contract/load.ts";
 
 /** Below these a contract may have routes; everything else is the gateway's own. */
 const PREFIXES = ["/api/", "/.well-known/"];

@@ -1,7 +1,7 @@
 import { GATEWAY } from "./access.ts";
 import type { Roles } from "./report.ts";
-import type { ServiceContract } from "../contract.ts";
-import { permissionsOf } from "../contracts.ts";
+import type { ServiceContract } from "../contract/contract.ts";
+import { permissionsOf } from "../contract/load.ts";
 import { declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
-import { makePrivate } from "../private-folder.ts";
+import { makePrivate } from "../files/private-folder.ts";
 
 const KEPT = 2;
 

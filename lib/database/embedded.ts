@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Kysely, PGliteDialect } from "kysely";
-import { makePrivate } from "../private-folder.ts";
+import { makePrivate } from "../files/private-folder.ts";
 import { restoreAdvice, writeBackup } from "./backup.ts";
 import { InUseError, lockForProcess } from "./single-process-lock.ts";
 

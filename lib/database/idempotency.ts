@@ -2,7 +2,7 @@ import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import type { Service } from "moleculer";
 import { Encryption } from "../encryption.ts";
-import { CitadelError } from "../errors.ts";
+import { CitadelError } from "../errors/errors.ts";
 
 /** How long an answer is kept, in seconds. */
 const KEPT = 86_400;

@@ -1,5 +1,5 @@
 import { type SelectQueryBuilder, sql, type SqlBool, type StringReference } from "kysely";
-import { type PageRequest, readCursor } from "../page.ts";
+import { type PageRequest, readCursor } from "../contract/page.ts";
 
 /**
  * The rows of a page, newest first, and one more, for `toPage`.

@@ -19,7 +19,7 @@ export function natsPermissions(service: string, namespace: string): NatsPermiss
     subscribe: [
       `${prefix}.SEAL`,
       `${prefix}.SEAL.${service}.*`,
-      // the server's own replies (lib/nats-transporter.ts): nobody may publish there
+      // the server's own replies (lib/nats/transporter.ts): nobody may publish there
       `${prefix}.UNDELIVERED.${service}.>`,
     ],
   };

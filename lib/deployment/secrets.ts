@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { existsSync, linkSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { GuardAuthority, makeSigningKey } from "moleculer-service-guard";
-import { withDraft } from "../draft.ts";
+import { withDraft } from "../files/draft.ts";
 import { makeEncryptionKey } from "../encryption.ts";
-import { makePrivate } from "../private-folder.ts";
+import { makePrivate } from "../files/private-folder.ts";
 
 /**
  * Writes a secret unless it is there, and returns what is there. Whole or not at all, and the first of

@@ -1,6 +1,6 @@
-import type { Route } from "../contracts.ts";
-import { CitadelError, ERROR_TYPES, type ErrorType } from "../errors.ts";
-import { OAUTH_ERRORS, type OAuthKind, toOAuthError } from "../oauth-errors.ts";
+import type { Route } from "../contract/load.ts";
+import { CitadelError, ERROR_TYPES, type ErrorType } from "../errors/errors.ts";
+import { OAUTH_ERRORS, type OAuthKind, toOAuthError } from "../errors/oauth-errors.ts";
 import type { JsonSchema } from "./json-schema.ts";
 import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./headers.ts";
 

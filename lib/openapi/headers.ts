@@ -1,6 +1,6 @@
-import type { ActionContract } from "../contract.ts";
-import { isForEverybody } from "../contracts.ts";
-import type { ErrorType } from "../errors.ts";
+import type { ActionContract } from "../contract/contract.ts";
+import { isForEverybody } from "../contract/load.ts";
+import type { ErrorType } from "../errors/errors.ts";
 import type { JsonSchema } from "./json-schema.ts";
 
 /** What operations take and answer in headers. */

@@ -1,5 +1,5 @@
-import type { Direction, Rule, Schema } from "../infer.ts";
-import { type FullRule, inFull } from "../validator.ts";
+import type { Direction, Rule, Schema } from "../contract/infer.ts";
+import { type FullRule, inFull } from "../contract/validator.ts";
 
 /** JSON Schema 2020-12, as far as rules need it. */
 export interface JsonSchema {
@@ -135,11 +135,11 @@ function textOf(
 }
 
 /**
- * No spaces (lib/validator.ts refuses all invisible characters). Without `\p`, which readers of JSON Schema that
+ * No spaces (lib/contract/validator.ts refuses all invisible characters). Without `\p`, which readers of JSON Schema that
  * compile patterns without the flag `u` take literally.
  */
 const VISIBLE = "^\\S*$";
-/** A text without NUL, and one that has more than spaces (lib/validator.ts). */
+/** A text without NUL, and one that has more than spaces (lib/contract/validator.ts). */
 const WITHOUT_NUL = "^[^\\u0000]*$";
 const MORE_THAN_SPACES = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$";
 

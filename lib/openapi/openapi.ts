@@ -1,5 +1,5 @@
-import type { ActionContract, Method, ServiceContract } from "../contract.ts";
-import { type Route, routesOf } from "../contracts.ts";
+import type { ActionContract, Method, ServiceContract } from "../contract/contract.ts";
+import { type Route, routesOf } from "../contract/load.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
 import {
   ERROR_SCHEMA,

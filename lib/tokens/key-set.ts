@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import type { ValueOf } from "../infer.ts";
+import type { ValueOf } from "../contract/infer.ts";
 import type { Algorithm, VerificationKey } from "./jwt.ts";
 
 /** A public key as it is published (RFC 7517), for the contracts of those who publish some. */

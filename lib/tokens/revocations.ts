@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ValueOf } from "../infer.ts";
+import type { ValueOf } from "../contract/infer.ts";
 
 /**
  * What auth tells everybody who asks: which sessions ended, or called back the tokens of older

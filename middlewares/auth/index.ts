@@ -1,10 +1,10 @@
 import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import { type AccessTokenClaims, holds, isSubjectType } from "../../lib/tokens/access-token.ts";
-import { attachment } from "../../lib/attachment.ts";
-import type { PayloadOf } from "../../lib/contract.ts";
+import { attachment } from "../../lib/context/attachment.ts";
+import type { PayloadOf } from "../../lib/contract/contract.ts";
 import { auditRefusal } from "../audit.ts";
 import { NODE_EVENTS } from "../../lib/access/endpoints.ts";
-import { CitadelError } from "../../lib/errors.ts";
+import { CitadelError } from "../../lib/errors/errors.ts";
 import {
   type Call,
   definitionsOf,
@@ -16,8 +16,8 @@ import {
   toOptions,
   isInternal,
   isPrivate,
-} from "../../lib/hooks.ts";
-import type { ValueOf } from "../../lib/infer.ts";
+} from "../../lib/context/hooks.ts";
+import type { ValueOf } from "../../lib/contract/infer.ts";
 import type { Jwks } from "../../lib/tokens/key-set.ts";
 import { type REVOCATIONS, Revocations } from "../../lib/tokens/revocations.ts";
 import { AccessTokenVerifier, type AccessTokenRules } from "./verifier.ts";

@@ -5,7 +5,7 @@ import {
   isSubjectType,
   MAX_LIFETIME,
 } from "../../lib/tokens/access-token.ts";
-import { CitadelError, type ErrorType } from "../../lib/errors.ts";
+import { CitadelError, type ErrorType } from "../../lib/errors/errors.ts";
 import {
   type Claims,
   readHeader,

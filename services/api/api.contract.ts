@@ -1,4 +1,4 @@
-import { defineContract } from "../../lib/contract.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
 
 /** The gateway answers on behalf of the others: it has no actions of its own, and listens. */
 export const contract = defineContract({
@@ -34,7 +34,7 @@ export const contract = defineContract({
   },
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contract/contract.ts" {
   interface Contracts {
     api: typeof contract;
   }

@@ -1,23 +1,23 @@
 import { Service, type ServiceBroker } from "moleculer";
-import { configOf } from "../../lib/attachment.ts";
+import { configOf } from "../../lib/context/attachment.ts";
 import { revocationsOf } from "../../middlewares/auth/index.ts";
-import { implement } from "../../mixins/contract.ts";
-import { errorMethods } from "./answers.ts";
+import { implement } from "../../lib/contract/implement.ts";
+import { errorMethods } from "./http/responses.ts";
 import { contract } from "./api.contract.ts";
-import { defendEngine, makeDefence } from "./defences.ts";
-import { descriptionHandlers } from "./description.ts";
-import { docsHandlers } from "./docs.ts";
+import { defendEngine, makeDefence } from "./limits/admission.ts";
+import { descriptionHandlers } from "./docs/openapi.ts";
+import { docsHandlers } from "./docs/reference-page.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
-import { healthHandlers } from "./health.ts";
-import { homeHandlers } from "./home.ts";
-import { close } from "./http-server.ts";
-import { httpSettings, logResponses } from "./http.ts";
-import { confirm } from "./identities.ts";
-import { Limiter } from "./limiter.ts";
-import { requestMethods } from "./methods.ts";
-import { shareCounts, takeCounts } from "./shared-limits.ts";
-import { limitEvents } from "./socket-limits.ts";
-import { senders, socketMethods, socketSettings } from "./sockets.ts";
+import { healthHandlers } from "./http/health.ts";
+import { homeHandlers } from "./docs/home.ts";
+import { close } from "./http/server.ts";
+import { httpSettings, logResponses } from "./http/entry-point.ts";
+import { confirm } from "./sockets/authentication.ts";
+import { Limiter } from "./limits/rate-limiter.ts";
+import { requestMethods } from "./http/methods.ts";
+import { shareCounts, takeCounts } from "./limits/shared-counts.ts";
+import { limitEvents } from "./sockets/limits.ts";
+import { senders, socketMethods, socketSettings } from "./sockets/entry-point.ts";
 
 /** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
 export default class ApiService extends Service {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { Config } from "../../lib/config.ts";
+import type { Config } from "../../lib/config/config.ts";
 
 export type OriginRules = Pick<Config, "corsOrigins" | "issuer" | "trustedProxies">;
 

@@ -1,7 +1,7 @@
 import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
-import { defineContract } from "../../lib/contract.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 import { REVOCATIONS } from "../../lib/tokens/revocations.ts";
 
 /** An access token with OAuth's names (RFC 6749, 5.1). */
@@ -482,7 +482,7 @@ export const contract = defineContract({
   },
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contract/contract.ts" {
   interface Contracts {
     auth: typeof contract;
   }

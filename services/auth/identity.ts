@@ -1,6 +1,6 @@
-import type { ResultOf } from "../../lib/contract.ts";
-import type { Teller } from "./session-end.ts";
-import type { SessionsRepository } from "./sessions.repository.ts";
+import type { ResultOf } from "../../lib/contract/contract.ts";
+import type { Teller } from "./sessions/session-end.ts";
+import type { SessionsRepository } from "./sessions/sessions.repository.ts";
 
 type Identity = ResultOf<"users.identity">;
 

@@ -1,5 +1,5 @@
-import { defineContract } from "../../lib/contract.ts";
-import { pageOf } from "../../lib/page.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
+import { pageOf } from "../../lib/contract/page.ts";
 
 const TEXT = { type: "string", min: 1, max: 4_000 } as const;
 const ROOM_ID = "string|min:1|max:36";
@@ -125,7 +125,7 @@ export const contract = defineContract({
   },
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contract/contract.ts" {
   interface Contracts {
     chat: typeof contract;
   }

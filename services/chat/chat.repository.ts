@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
-import type { ResultOf } from "../../lib/contract.ts";
-import { CitadelError } from "../../lib/errors.ts";
+import type { ResultOf } from "../../lib/contract/contract.ts";
+import { CitadelError } from "../../lib/errors/errors.ts";
 
 export interface ChatDatabase {
   rooms: { id: string; name: string; private: boolean; seq: Generated<number> };

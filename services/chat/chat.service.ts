@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import type { Caller } from "../../lib/contract.ts";
-import { CitadelError } from "../../lib/errors.ts";
+import type { Caller } from "../../lib/contract/contract.ts";
+import { CitadelError } from "../../lib/errors/errors.ts";
 import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
-import { implement } from "../../mixins/contract.ts";
+import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./chat.contract.ts";
 import {

@@ -1,8 +1,8 @@
 import type { Kysely, Selectable } from "kysely";
-import type { AuditEntry, AuditEvent } from "../../lib/audit.ts";
-import type { ResultOf } from "../../lib/contract.ts";
+import type { AuditEntry, AuditEvent } from "../../lib/audit/audit.ts";
+import type { ResultOf } from "../../lib/contract/contract.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
-import { type PageRequest, toPage } from "../../lib/page.ts";
+import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 
 interface AuditLog {
   id: string;

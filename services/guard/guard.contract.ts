@@ -1,8 +1,8 @@
-import { AUDIT_EVENTS } from "../../lib/audit.ts";
+import { AUDIT_EVENTS } from "../../lib/audit/audit.ts";
 import { STAFF } from "../../lib/tokens/access-token.ts";
-import { defineContract } from "../../lib/contract.ts";
-import { serviceNames } from "../../lib/contracts.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
+import { serviceNames } from "../../lib/contract/load.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 
 /** What is known of a credential; its secret is not. */
 const CREDENTIAL = {
@@ -183,7 +183,7 @@ export const contract = defineContract({
   },
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contract/contract.ts" {
   interface Contracts {
     guard: typeof contract;
   }

@@ -3,11 +3,11 @@ import type { Kysely } from "kysely";
 import { type Context, Service, type ServiceBroker } from "moleculer";
 import { attachAuthority, GuardAuthority, refusalsOfAllNodes } from "moleculer-service-guard";
 import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
-import { configOf } from "../../lib/attachment.ts";
-import type { AuditEntry } from "../../lib/audit.ts";
-import { CitadelError } from "../../lib/errors.ts";
+import { configOf } from "../../lib/context/attachment.ts";
+import type { AuditEntry } from "../../lib/audit/audit.ts";
+import { CitadelError } from "../../lib/errors/errors.ts";
 import { audit } from "../../middlewares/audit.ts";
-import { implement } from "../../mixins/contract.ts";
+import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
 import { type AuditDatabase, AuditRepository } from "./audit.repository.ts";
 import {

@@ -1,5 +1,5 @@
-import { defineContract } from "../../lib/contract.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 
 const TITLE = { type: "string", min: 1, max: 200, trim: true } as const;
 const BODY = { type: "string", min: 1, max: 20_000 } as const;
@@ -144,7 +144,7 @@ export const contract = defineContract({
   },
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contract/contract.ts" {
   interface Contracts {
     posts: typeof contract;
   }

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
-import type { ResultOf } from "../../lib/contract.ts";
+import type { ResultOf } from "../../lib/contract/contract.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
-import { type PageRequest, toPage } from "../../lib/page.ts";
-import { Turns } from "../../lib/turns.ts";
+import { type PageRequest, toPage } from "../../lib/contract/page.ts";
+import { Turns } from "../../lib/limits/turns.ts";
 import { EXCERPT_LENGTH } from "./posts.contract.ts";
 
 interface Posts {

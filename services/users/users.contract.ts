@@ -1,6 +1,6 @@
 import { PEOPLE, STAFF, type SubjectType } from "../../lib/tokens/access-token.ts";
-import { defineContract } from "../../lib/contract.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/page.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 import { TOKEN_ANSWER, TOKEN_EXAMPLE } from "../auth/auth.contract.ts";
 import { POST_SUMMARY, POSTS_EXAMPLE } from "../posts/posts.contract.ts";
 import { ROLE_NAMES } from "./roles.ts";
@@ -22,7 +22,7 @@ const PASSWORD = { type: "string", min: 8, max: 72 } as const;
 const GIVEN_PASSWORD = "string|min:1|max:1000";
 /**
  * How long what hashes a password may take, in milliseconds: when many sign in at once, they wait in line for
- * a thread (lib/passwords/passwords.ts), and what comes before and after needs its time too. On two slow
+ * a thread (services/users/passwords/passwords.ts), and what comes before and after needs its time too. On two slow
  * cores that is enough for fifty; longer, and a service that is away would keep everybody waiting.
  */
 const HASHING = 15_000;
@@ -502,7 +502,7 @@ export const contract = defineContract({
   },
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contract/contract.ts" {
   interface Contracts {
     users: typeof contract;
   }

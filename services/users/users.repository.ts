@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import { newestFirst } from "../../lib/database/newest-first.ts";
-import { type PageRequest, toPage } from "../../lib/page.ts";
+import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 import type { SubjectType } from "../../lib/tokens/access-token.ts";
-import { lastAdministrator } from "./account-checks.ts";
+import { lastAdministrator } from "./accounts/account-checks.ts";
 import {
   isAdministrator,
   linkInvalid,
@@ -13,11 +13,11 @@ import {
   lockWithAdministrators,
   remove,
   write,
-} from "./account-writes.ts";
-import type { LinkPurpose, LinksDatabase, MailedLink } from "./links.repository.ts";
-import type { SecondFactorDatabase } from "./second-factor.repository.ts";
-import type { Period } from "./second-factor.repository.ts";
-import { mustBeFree, type Names, nameTaken } from "./taken-names.ts";
+} from "./accounts/account-writes.ts";
+import type { LinkPurpose, LinksDatabase, MailedLink } from "./mail/links.repository.ts";
+import type { SecondFactorDatabase } from "./second-factor/second-factor.repository.ts";
+import type { Period } from "./second-factor/second-factor.repository.ts";
+import { mustBeFree, type Names, nameTaken } from "./accounts/taken-names.ts";
 
 interface Accounts {
   id: string;

@@ -2,47 +2,51 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import { configOf } from "../../lib/attachment.ts";
-import type { Caller, ResultOf } from "../../lib/contract.ts";
-import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
+import { configOf } from "../../lib/context/attachment.ts";
+import type { Caller, ResultOf } from "../../lib/contract/contract.ts";
+import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
 import { Encryption } from "../../lib/encryption.ts";
-import { CitadelError } from "../../lib/errors.ts";
-import { mailWarning } from "../../lib/mailer.ts";
+import { CitadelError } from "../../lib/errors/errors.ts";
+import { mailWarning } from "./mail/mailer.ts";
 import { widestKeyOf } from "../../lib/network/address.ts";
-import { Passwords } from "../../lib/passwords/passwords.ts";
-import { checkPassword } from "../../lib/passwords/rules.ts";
-import { Turns } from "../../lib/turns.ts";
+import { Passwords } from "./passwords/passwords.ts";
+import { checkPassword } from "./passwords/rules.ts";
+import { Turns } from "../../lib/limits/turns.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { mustStillHold } from "../../middlewares/auth/index.ts";
-import { implement, ownContext } from "../../mixins/contract.ts";
+import { ownContext } from "../../lib/context/own-context.ts";
+import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
 import { every, timers } from "../../mixins/timers.ts";
-import { expiryOfUnverified, found, mustHaveExpired } from "./account-checks.ts";
-import { partyOf, removeAccount } from "./account-changes.ts";
-import { AccountMails } from "./account-mails.ts";
-import { CodeGuessesRepository } from "./code-guesses.repository.ts";
-import { emailActions } from "./email.actions.ts";
-import { ensureAdministrator } from "./first-administrator.ts";
+import { expiryOfUnverified, found, mustHaveExpired } from "./accounts/account-checks.ts";
+import { partyOf, removeAccount } from "./accounts/account-changes.ts";
+import { AccountMails } from "./mail/account-mails.ts";
+import { CodeGuessesRepository } from "./second-factor/code-guesses.repository.ts";
+import { emailActions } from "./mail/email.actions.ts";
+import { ensureAdministrator } from "./accounts/first-administrator.ts";
 import {
   type KnownAddressesDatabase,
   KnownAddressesRepository,
-} from "./known-addresses.repository.ts";
-import { MailLimits } from "./mail-limits.ts";
-import { LoginLimits } from "./login-limits.ts";
-import { type Credentials, Login, type LoginContext, refuseGone } from "./login.ts";
-import { managementActions } from "./management.actions.ts";
-import { passwordActions } from "./password.actions.ts";
-import { profileActions } from "./profile.actions.ts";
-import { mustNotBeReserved } from "./reserved-names.ts";
+} from "./login/known-addresses.repository.ts";
+import { MailLimits } from "./mail/mail-limits.ts";
+import { LoginLimits } from "./login/login-limits.ts";
+import { type Credentials, Login, type LoginContext, refuseGone } from "./login/login.ts";
+import { managementActions } from "./accounts/management.actions.ts";
+import { passwordActions } from "./passwords/password.actions.ts";
+import { profileActions } from "./accounts/profile.actions.ts";
+import { mustNotBeReserved } from "./accounts/reserved-names.ts";
 import { permissionsOfRoles } from "./roles.ts";
-import { secondFactorActions } from "./second-factor.actions.ts";
-import { renewStoredFactors } from "./second-factor-keys.ts";
-import { type SecondFactorDatabase, SecondFactorRepository } from "./second-factor.repository.ts";
-import { SecondFactor } from "./second-factor.ts";
-import type { Names } from "./taken-names.ts";
+import { secondFactorActions } from "./second-factor/second-factor.actions.ts";
+import { renewStoredFactors } from "./second-factor/second-factor-keys.ts";
+import {
+  type SecondFactorDatabase,
+  SecondFactorRepository,
+} from "./second-factor/second-factor.repository.ts";
+import { SecondFactor } from "./second-factor/second-factor.ts";
+import type { Names } from "./accounts/taken-names.ts";
 import { contract } from "./users.contract.ts";
 import { UsersRepository, type UsersDatabase } from "./users.repository.ts";
-import { toUser } from "./viewing.ts";
+import { toUser } from "./accounts/viewing.ts";
 
 /** How many of one network are registered at once: others' logins wait behind so many, not behind all. */
 const REGISTRATIONS = 2;

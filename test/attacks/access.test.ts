@@ -7,14 +7,14 @@ import {
   groupPermissions,
   SUBJECT_TYPES,
 } from "../../lib/tokens/access-token.ts";
-import { configOf } from "../../lib/attachment.ts";
-import type { Access } from "../../lib/contract.ts";
-import { loadContracts, permissionsOf } from "../../lib/contracts.ts";
+import { configOf } from "../../lib/context/attachment.ts";
+import type { Access } from "../../lib/contract/contract.ts";
+import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
 import { declaredActions, declaredHandlers, EVERY_NODE } from "../../lib/access/endpoints.ts";
-import { type Endpoint, type Handler, toMiddleware } from "../../lib/hooks.ts";
+import { type Endpoint, type Handler, toMiddleware } from "../../lib/context/hooks.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
 import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";
-import { ownContext } from "../../mixins/contract.ts";
+import { ownContext } from "../../lib/context/own-context.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { type Attacker, startAttacker, stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RefreshTokensRepository } from "../../services/auth/refresh-tokens.repository.ts";
+import { RefreshTokensRepository } from "../../services/auth/sessions/refresh-tokens.repository.ts";
 import { type App, isMissing, restart, startApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { administrator, login, PASSWORD, register, request } from "../helpers/http.ts";

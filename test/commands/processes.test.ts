@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
-import { serviceNames } from "../../lib/contracts.ts";
+import { serviceNames } from "../../lib/contract/load.ts";
 import { type Command, run } from "../helpers/command.ts";
 import { register, request } from "../helpers/http.ts";
 import { freePort } from "../helpers/servers.ts";

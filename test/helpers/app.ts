@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrokerOptions, type Service, ServiceBroker, type ServiceSchema } from "moleculer";
 import { inject } from "vitest";
-import { serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
+import { serviceNames, SERVICES_DIR } from "../../lib/contract/load.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
 import { runOn, urlOf } from "./templates.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";

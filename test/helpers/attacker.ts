@@ -10,10 +10,10 @@ import {
 } from "moleculer";
 import { sealed, serviceGuard } from "moleculer-service-guard";
 import { connect, type NatsConnection } from "nats";
-import { serviceNames } from "../../lib/contracts.ts";
+import { serviceNames } from "../../lib/contract/load.ts";
 import { readSigningKey, type SigningKey } from "../../lib/tokens/signing-key.ts";
-import { ownContext } from "../../mixins/contract.ts";
-import type { KeyRing } from "../../services/auth/key-ring.ts";
+import { ownContext } from "../../lib/context/own-context.ts";
+import type { KeyRing } from "../../services/auth/signing-keys/key-ring.ts";
 import type { App } from "./app.ts";
 
 /** Code that calls without being a service. */

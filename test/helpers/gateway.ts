@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { ServiceBroker } from "moleculer";
 import { expect } from "vitest";
-import { SERVICES_DIR } from "../../lib/contracts.ts";
+import { SERVICES_DIR } from "../../lib/contract/load.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";
 import type { App } from "./app.ts";
 import { request } from "./http.ts";

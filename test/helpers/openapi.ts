@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { loadContracts } from "../../lib/contracts.ts";
+import { loadContracts } from "../../lib/contract/load.ts";
 import { toOpenApi } from "../../lib/openapi/openapi.ts";
 import type { App } from "./app.ts";
 import { callFrom } from "./call.ts";

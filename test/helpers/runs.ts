@@ -1,5 +1,5 @@
 import type { BrokerOptions } from "moleculer";
-import { type Endpoint, type Handler, toMiddleware } from "../../lib/hooks.ts";
+import { type Endpoint, type Handler, toMiddleware } from "../../lib/context/hooks.ts";
 
 /** Writes down each action whose handler runs, for tests of what must not run. */
 export function watchRuns() {

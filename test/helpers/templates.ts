@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { hasDatabase, serviceNames, SERVICES_DIR } from "../../lib/contracts.ts";
+import { hasDatabase, serviceNames, SERVICES_DIR } from "../../lib/contract/load.ts";
 import { openDatabase } from "../../lib/database/database.ts";
 import { migrate } from "../../mixins/database.ts";
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { serviceNames } from "../../lib/contracts.ts";
+import { serviceNames } from "../../lib/contract/load.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { connectRaw, type RawClient, steal } from "../helpers/attacker.ts";
 import { auditOf } from "../helpers/audit.ts";

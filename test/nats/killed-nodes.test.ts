@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } fro
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { type Cable, layCable } from "../helpers/cable.ts";
 import { callFrom } from "../helpers/call.ts";
-import { NatsTransporter } from "../../lib/nats-transporter.ts";
+import { NatsTransporter } from "../../lib/nats/transporter.ts";
 
 const SealedNats = sealed(NatsTransporter);
 

@@ -28,7 +28,7 @@ import {
   vi,
 } from "vitest";
 import { natsConfig } from "../../lib/deployment/nats-config.ts";
-import { NatsTransporter } from "../../lib/nats-transporter.ts";
+import { NatsTransporter } from "../../lib/nats/transporter.ts";
 import { type Cable, layCable } from "../helpers/cable.ts";
 import { freePort, startNats } from "../helpers/servers.ts";
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { healthHandlers } from "../../services/api/health.ts";
+import { healthHandlers } from "../../services/api/http/health.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { request } from "../helpers/http.ts";
 import { without } from "../helpers/without.ts";

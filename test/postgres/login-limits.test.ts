@@ -3,8 +3,8 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDatabase } from "../../lib/database/database.ts";
-import { KnownAddressesRepository } from "../../services/users/known-addresses.repository.ts";
-import { LoginLimits } from "../../services/users/login-limits.ts";
+import { KnownAddressesRepository } from "../../services/users/login/known-addresses.repository.ts";
+import { LoginLimits } from "../../services/users/login/login-limits.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { PASSWORD, register, request } from "../helpers/http.ts";
 

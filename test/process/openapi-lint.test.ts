@@ -2,7 +2,7 @@ import { createConfig, lintFromString } from "@redocly/openapi-core";
 import spectral from "@stoplight/spectral-core";
 import rulesets from "@stoplight/spectral-rulesets";
 import { describe, expect, it } from "vitest";
-import { describeApi } from "../../services/api/description.ts";
+import { describeApi } from "../../services/api/docs/openapi.ts";
 
 describe.each(["http://localhost:3000", "https://api.citadel.test"])(
   "the OpenAPI document of %s",

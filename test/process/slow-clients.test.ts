@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { MAX_PENDING } from "../../services/api/defences.ts";
+import { MAX_PENDING } from "../../services/api/limits/admission.ts";
 import { type App, startApp } from "../helpers/app.ts";
 import { askFrom, openMany, openUnread } from "../helpers/slow-clients.ts";
 

@@ -1,7 +1,7 @@
 // Type tests: 'npm run check' fails if one of these lines stops being an error, or starts to be one.
 import { STAFF } from "../../lib/tokens/access-token.ts";
-import { type Caller, defineContract, type Handlers } from "../../lib/contract.ts";
-import type { Input, Output, ValueOf } from "../../lib/infer.ts";
+import { type Caller, defineContract, type Handlers } from "../../lib/contract/contract.ts";
+import type { Input, Output, ValueOf } from "../../lib/contract/infer.ts";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;

@@ -1,0 +1,265 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { hasDatabase } from "../contract/load.ts";
+import { MAX_LIFETIME } from "../tokens/access-token.ts";
+import type { Algorithm } from "../tokens/jwt.ts";
+import { readNamespace } from "./namespace.ts";
+import { type RateLimits, readRateLimit } from "../limits/rate-limit.ts";
+import { readTrustedIssuers, type TrustedIssuer } from "../tokens/trusted-issuer.ts";
+import { readTrustedProxies, type TrustedProxies } from "../network/trusted-proxies.ts";
+
+/** pino's levels, the one that holds unless another is set before the rest. */
+const LOG_LEVELS = ["info", "trace", "debug", "warn", "error", "fatal", "silent"] as const;
+
+/** The application's configuration, read once from the environment. Every setting has one place: here. */
+export interface Config {
+  readonly production: boolean;
+  /** Where HTTP and sockets listen. */
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly namespace: string;
+  /** The name of the only process; on NATS a node id follows from the key of its process. */
+  readonly nodeID: string | undefined;
+  readonly natsUrl: string | undefined;
+  readonly databaseUrl: string | undefined;
+  /** The `iss` and, with it, the audience of the access tokens that this deployment mints. */
+  readonly issuer: string;
+  readonly tenantId: string;
+  readonly environmentId: string;
+  /** What access tokens are signed with. */
+  readonly accessTokenAlg: Algorithm;
+  /** Other issuers whose access tokens are accepted. */
+  readonly trustedIssuers: readonly TrustedIssuer[];
+  /** Where links in mails lead: the address of the web client. */
+  readonly webUrl: string;
+  /** The server that sends mail; without it mail is written into `dataDir`. */
+  readonly smtpUrl: string | undefined;
+  readonly mailFrom: string;
+  /** Lifetimes in seconds. */
+  readonly accessTokenTtl: number;
+  readonly refreshTokenTtl: number;
+  readonly serviceIdentityTtl: number;
+  /** The age at which the key that signs access tokens is replaced, in seconds. */
+  readonly signingKeyMaxAge: number;
+  /** For how long a refresh whose answer was lost may be asked for again, in seconds; 0: not at all. */
+  readonly refreshGrace: number;
+  readonly bcryptCost: number;
+  /** Origins other than our own whose pages may connect, and read answers. */
+  readonly corsOrigins: readonly string[];
+  /** The proxies in front of the gateway whose word counts on who asks. */
+  readonly trustedProxies: TrustedProxies;
+  readonly rateLimits: RateLimits;
+  /** How many sockets may be open at one gateway, from one address and of one user. */
+  readonly maxSockets: { readonly address: number; readonly user: number };
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** The services that this process runs. */
+  readonly services: readonly string[];
+  /** A deployment's secret, `secret("users", "auth_token")`, or undefined when there is none. */
+  readonly secret: (service: string, name: string) => string | undefined;
+  /** The first administrator; without a password there is none. */
+  readonly admin: {
+    readonly username: string;
+    readonly email: string;
+    readonly password: string | undefined;
+    /** Nobody chose the password: development made it up, and shows it. */
+    readonly isMadeUp: boolean;
+  };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Settings that are wrong or missing: all of them at once, with what to do. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(problems: readonly string[]) {
+    super(
+      `The configuration is not complete:\n${problems.map((p) => `  - ${p}`).join("\n")}\n` +
+        "Set these in the environment or in .env (.env.example lists every setting); " +
+        "'npm run credentials -- <folder>' makes the secrets.",
+    );
+  }
+}
+
+/** The secrets that a service cannot do without, besides its own credential. */
+const SECRETS: Readonly<Record<string, readonly string[]>> = {
+  guard: ["signing_key"],
+  auth: ["encryption_key"],
+  users: ["encryption_key"],
+};
+
+/** The name of a secret's environment variable: `USERS_AUTH_TOKEN`. */
+const variableOf = (service: string, name: string) => `${service}_${name}`.toUpperCase();
+
+/** Is it one of the values that people copy from examples? */
+const isPlaceholder = (value: string) =>
+  /^(change[-_ ]?me|secret|password|placeholder|example|todo|x+)$/i.test(value.trim());
+
+const isWebAddress = (value: string) => /^https?:\/\//i.test(value) && URL.canParse(value);
+
+/**
+ * Reads the configuration of a process.
+ *
+ * @param env the environment; any secret `X` may come as `X_FILE`
+ * @param known every service of the application, for `SERVICES`
+ * @param roles every role of the application, for `TRUSTED_ISSUERS`
+ * @throws ConfigError that lists everything wrong or missing
+ */
+export function loadConfig(
+  env: Environment,
+  known: readonly string[],
+  roles: readonly string[] = [],
+): Config {
+  const problems: string[] = [];
+  const production = env.NODE_ENV === "production";
+  const dataDir = resolve(env.DATA_DIR || ".data");
+
+  const text = (name: string) => {
+    const file = env[`${name}_FILE`];
+    if (!file) return env[name]?.trim() || undefined;
+    try {
+      return readFileSync(file, "utf8").trim() || undefined;
+    } catch {
+      problems.push(`${name}_FILE names a file that cannot be read: ${file}`);
+      return undefined;
+    }
+  };
+
+  const integer = (name: string, fallback: number, min: number, max: number) => {
+    const value = env[name] === undefined || env[name] === "" ? fallback : Number(env[name]);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    problems.push(`${name} must be a whole number from ${min} to ${max}`);
+    return fallback;
+  };
+
+  /** The first one is what holds when it is not set. */
+  const oneOf = <const V extends string>(name: string, values: readonly [V, ...V[]]): V => {
+    const said = (env[name]?.trim() || values[0]).toLowerCase();
+    const value = values.find((one) => one.toLowerCase() === said);
+    if (value === undefined) problems.push(`${name} must be one of ${values.join(", ")}`);
+    return value ?? values[0];
+  };
+
+  const webAddress = (name: string, fallback: string) => {
+    const value = env[name]?.trim() || fallback;
+    if (isWebAddress(value)) return value;
+    problems.push(`${name} must be a URL that begins with http:// or https://`);
+    return fallback;
+  };
+
+  const list = (name: string) =>
+    (env[name] ?? "")
+      .split(",")
+      .map((item) => item.trim())
+      .filter(Boolean);
+
+  const origins = (name: string) => {
+    const said = list(name);
+    for (const one of said.filter((item) => !isWebAddress(item) || new URL(item).origin !== item)) {
+      const instead = isWebAddress(one)
+        ? new URL(one).origin
+        : "origins like https://app.example.com";
+      problems.push(`${name}: '${one}' is no origin that a browser sends; write ${instead}`);
+    }
+    return said;
+  };
+
+  const rateLimit = (name: string, fallback: string) =>
+    readRateLimit(name, env[name] || fallback, production, problems);
+
+  const secret = (service: string, name: string) => {
+    const value = text(variableOf(service, name));
+    if (value || production) return value;
+    const file = join(dataDir, "secrets", service, name);
+    return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
+  };
+
+  const services = list("SERVICES");
+  for (const name of services.filter((service) => !known.includes(service)))
+    problems.push(`SERVICES names '${name}', which is none of ${known.join(", ")}`);
+
+  const natsUrl = text("NATS_URL");
+  const databaseUrl = text("DATABASE_URL");
+  const running = services.length > 0 ? services : known;
+  if (natsUrl && !databaseUrl && running.length < known.length && running.some(hasDatabase))
+    problems.push(
+      "DATABASE_URL is needed when services run in several processes: the embedded database is one process's own",
+    );
+
+  if (production)
+    for (const service of running)
+      for (const name of ["auth_token", ...(SECRETS[service] ?? [])]) {
+        const value = secret(service, name);
+        const variable = variableOf(service, name);
+        if (!value) problems.push(`${variable} (or ${variable}_FILE) is missing`);
+        else if (isPlaceholder(value)) problems.push(`${variable} is a placeholder`);
+      }
+
+  const port = integer("PORT", 3000, 0, 65_535);
+  const adminPassword = text("ADMIN_PASSWORD");
+  if (production && adminPassword && (isPlaceholder(adminPassword) || adminPassword.length < 12))
+    problems.push("ADMIN_PASSWORD is a placeholder or shorter than 12 characters");
+
+  const smtpUrl = text("SMTP_URL");
+  if (smtpUrl && !(/^smtps?:/i.test(smtpUrl) && URL.canParse(smtpUrl)))
+    problems.push("SMTP_URL must be a URL that begins with smtp:// or smtps://");
+
+  // where somebody finds it: PORT=0 is known only once it listens, and production stands behind something
+  const ownPort = production || port === 0 ? 3000 : port;
+  const issuer = webAddress("ISSUER", `http://localhost:${ownPort}`);
+  // RFC 8414, 2 and 3: clients build the address of the metadata from it, and the API is at the root
+  if (![new URL(issuer).origin, `${new URL(issuer).origin}/`].includes(issuer))
+    problems.push(`ISSUER must be an origin, without a path or query: ${new URL(issuer).origin}`);
+  const config: Config = {
+    production,
+    host: env.HOST || (production ? "0.0.0.0" : "127.0.0.1"),
+    port,
+    dataDir,
+    namespace: readNamespace(env, problems),
+    nodeID: env.NODE_ID || undefined,
+    natsUrl,
+    databaseUrl,
+    issuer,
+    tenantId: env.TENANT_ID || "default",
+    environmentId: env.ENVIRONMENT_ID || (production ? "production" : "development"),
+    accessTokenAlg: oneOf("ACCESS_TOKEN_ALG", ["RS256", "ES256"]),
+    trustedIssuers: readTrustedIssuers(
+      text("TRUSTED_ISSUERS"),
+      { production, issuer, roles },
+      problems,
+    ),
+    webUrl: webAddress("WEB_URL", issuer).replace(/\/$/, ""),
+    smtpUrl,
+    mailFrom: env.MAIL_FROM || "Citadel <no-reply@localhost.localdomain>",
+    accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, MAX_LIFETIME),
+    refreshTokenTtl: integer("REFRESH_TOKEN_TTL", 30 * 86_400, 1, 365 * 86_400),
+    serviceIdentityTtl: integer("SERVICE_IDENTITY_TTL", 300, 1, 3_600),
+    signingKeyMaxAge: integer("SIGNING_KEY_MAX_AGE", 90 * 86_400, 60, 10 * 365 * 86_400),
+    refreshGrace: integer("REFRESH_GRACE", 30, 0, 300),
+    bcryptCost: integer("BCRYPT_COST", 12, production ? 10 : 4, 15),
+    corsOrigins: origins("CORS_ORIGINS"),
+    trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),
+    rateLimits: {
+      address: rateLimit("RATE_LIMIT_ADDRESS", "1000/10"),
+      user: rateLimit("RATE_LIMIT_USER", "1000/10"),
+      public: rateLimit("RATE_LIMIT_PUBLIC", "500/60"),
+      socket: rateLimit("RATE_LIMIT_SOCKET", "300/10"),
+    },
+    maxSockets: {
+      address: integer("MAX_SOCKETS_ADDRESS", 2_000, 1, 1_000_000),
+      user: integer("MAX_SOCKETS_USER", 100, 1, 1_000_000),
+    },
+    logLevel: oneOf("LOG_LEVEL", LOG_LEVELS),
+    services: running,
+    secret,
+    admin: {
+      username: env.ADMIN_USERNAME || "admin",
+      email: env.ADMIN_EMAIL || "admin@localhost.localdomain",
+      password: adminPassword,
+      isMadeUp: false,
+    },
+  };
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}

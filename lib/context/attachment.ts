@@ -1,0 +1,29 @@
+import type { ServiceBroker } from "moleculer";
+import type { Config } from "../config/config.ts";
+
+/**
+ * Something of the process's own that hangs on a broker: not among its options, which Moleculer shows
+ * to the REPL and other nodes.
+ */
+export function attachment<T>(name: string) {
+  const key = Symbol(`citadel.${name}`);
+  return {
+    set(broker: ServiceBroker, value: T): void {
+      Object.defineProperty(broker, key, { value, configurable: true });
+    },
+    /** @throws Error on a broker that was made without it */
+    of(broker: ServiceBroker): T {
+      const value = (broker as unknown as Record<symbol, T | undefined>)[key];
+      if (value === undefined)
+        throw new Error(`This broker has no ${name}: it was not made by moleculer.config.ts.`);
+      return value;
+    },
+  };
+}
+
+const config = attachment<Config>("configuration");
+
+export const setConfig = config.set;
+
+/** The configuration of a service's broker. */
+export const configOf = config.of;

@@ -1,0 +1,60 @@
+import type { ServiceSchema } from "moleculer";
+import { mustBeKnown } from "../access/contract-problems.ts";
+import type { ActionContract, EmitContract, Handlers, ServiceContract } from "./contract.ts";
+import { loadContracts } from "./load.ts";
+import { type ActionHandler, onceForEachKey } from "./idempotent-handler.ts";
+
+/** Everything of a schema that a contract does not state. */
+type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settings"> & {
+  settings?: object;
+};
+
+/**
+ * Joins a contract and its handlers to the schema that Moleculer takes: each action gets its
+ * parameters, route and access from the contract, each event handler its access, and its parameters
+ * from the contract of whoever emits the event.
+ */
+export function implement<C extends ServiceContract, DB = never>(
+  contract: C,
+  handlers: Handlers<NoInfer<C>, DB>,
+  rest: Rest = {},
+): ServiceSchema {
+  // a service outside services/ has a contract that the check at the start has not seen
+  mustBeKnown([contract]);
+  const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
+  // what only describes does not travel: nodes tell each other their actions
+  const actions = Object.entries(contract.actions).map(
+    ([name, { example: _example, errors: _errors, closed: _closed, oauth: _oauth, ...action }]) => [
+      name,
+      {
+        ...action,
+        // only what changes nothing may be asked again by itself (RFC 9110, 9.2.1)
+        retryPolicy: { enabled: action.rest?.startsWith("GET ") ?? false },
+        handler: handlerOf(action, actionHandlers[name]),
+      },
+    ],
+  );
+  const events = Object.entries(contract.events ?? {}).map(([name, access]) => [
+    name,
+    {
+      ...access,
+      params: emitted(name).params,
+      handler: (handlers.events as Record<string, unknown> | undefined)?.[name],
+    },
+  ]);
+  return {
+    ...rest,
+    name: contract.name,
+    actions: Object.fromEntries(actions) as NonNullable<ServiceSchema["actions"]>,
+    events: Object.fromEntries(events) as NonNullable<ServiceSchema["events"]>,
+  };
+}
+
+const handlerOf = ({ idempotent }: ActionContract, handler: ActionHandler | undefined) =>
+  idempotent && handler ? onceForEachKey(handler, idempotent) : handler;
+
+/** The contract of an event, stated by the service that emits it. */
+function emitted(event: string): EmitContract {
+  for (const { emits = {} } of loadContracts().values()) if (emits[event]) return emits[event];
+  throw new Error(`No contract emits the event '${event}'.`);
+}

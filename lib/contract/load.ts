@@ -1,0 +1,72 @@
+import { existsSync, globSync } from "node:fs";
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
+import type { ActionContract, Method, ServiceContract } from "./contract.ts";
+
+/** Where the services live, one folder each. */
+export const SERVICES_DIR = join(import.meta.dirname, "..", "..", "services");
+
+const require = createRequire(import.meta.url);
+
+/** The names of all services: those folders that have a contract. */
+export function serviceNames(): string[] {
+  return globSync("*/*.contract.ts", { cwd: SERVICES_DIR })
+    .filter((file) => basename(file) === `${dirname(file)}.contract.ts`)
+    .map((file) => dirname(file))
+    .toSorted();
+}
+
+/** Does this service keep data? Then it has migrations. */
+export function hasDatabase(service: string): boolean {
+  return existsSync(join(SERVICES_DIR, service, "migrations"));
+}
+
+/** All contracts, by service. Synchronous, since Moleculer loads its configuration synchronously. */
+export function loadContracts(): ReadonlyMap<string, ServiceContract> {
+  return new Map(
+    serviceNames().map((name) => {
+      const file = join(SERVICES_DIR, name, `${name}.contract.ts`);
+      const { contract } = require(file) as { contract: ServiceContract };
+      return [name, contract];
+    }),
+  );
+}
+
+/** A route and the action behind it. */
+export interface Route {
+  method: Method;
+  path: string;
+  /** The action's full name. */
+  action: string;
+  contract: ActionContract;
+}
+
+/** Every route that some contract declares. */
+export function routesOf(contracts: ReadonlyMap<string, ServiceContract>): Route[] {
+  return [...contracts.values()].flatMap(({ name, actions }) =>
+    Object.entries(actions).flatMap(([action, contract]) => {
+      if (!contract.rest) return [];
+      const [method, path] = contract.rest.split(" ") as [Method, string];
+      return [{ method, path, action: `${name}.${action}`, contract }];
+    }),
+  );
+}
+
+/** The actions that anybody may have something done by, without being somebody: registering, signing in. */
+export const publicWrites = (routes: readonly Route[]): ReadonlySet<string> =>
+  new Set(
+    routes
+      .filter(({ method, contract }) => method !== "GET" && contract.auth !== "required")
+      .map(({ action }) => action),
+  );
+
+/** Is it asked by nobody in particular, and so the same for everybody? */
+export const isForEverybody = ({ rest, auth }: ActionContract): boolean =>
+  auth === "none" && rest?.startsWith("GET ") === true;
+
+/** Every permission that some contract knows, `"posts:write"`. */
+export function permissionsOf(contracts: ReadonlyMap<string, ServiceContract>): string[] {
+  return [...contracts.values()].flatMap(({ name, permissions = {} }) =>
+    Object.keys(permissions).map((permission) => `${name}:${permission}`),
+  );
+}

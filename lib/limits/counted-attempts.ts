@@ -1,0 +1,136 @@
+import { CompiledQuery } from "kysely";
+import {
+  RateLimiterPostgres,
+  RateLimiterRes,
+  type RateLimiterAbstract,
+} from "rate-limiter-flexible";
+import type { AnyDatabase } from "../database/database.ts";
+import { CitadelError } from "../errors/errors.ts";
+import { NETWORK_FACTORS, networkKeysOf } from "../network/address.ts";
+
+/** How often something may happen, for each key. */
+export interface Limit {
+  readonly points: number;
+  /** In seconds. */
+  readonly duration: number;
+}
+
+/** Where the counters are kept. */
+export interface LimitStore {
+  /** A connection to the database; its limits are then shared by all who use it. */
+  readonly db: Pick<AnyDatabase, "executeQuery">;
+  readonly schema: string;
+  /** A table with the columns `key`, `points` and `expire`, in this order. */
+  readonly table: string;
+}
+
+/** A limit whose counters are in the database. A database that is away is an error, not a yes. */
+export function makeLimiter(
+  { db, schema, table }: LimitStore,
+  name: string,
+  limit: Limit,
+): RateLimiterAbstract {
+  return new RateLimiterPostgres({
+    ...limit,
+    keyPrefix: name,
+    // as much of a pool of pg as is asked for, so that the embedded database will do as well
+    storeType: "pool",
+    storeClient: {
+      async query({ text, values }: { text: string; values: unknown[] }) {
+        const { rows } = await db.executeQuery(CompiledQuery.raw(text, values));
+        return { rows, rowCount: rows.length };
+      },
+    },
+    schemaName: schema,
+    tableName: table,
+    tableCreated: true,
+  });
+}
+
+/** What was counted before it was known how it ends. */
+export interface Reservation {
+  /** It was none of what is limited: it does not count. */
+  release(): Promise<void>;
+}
+
+/**
+ * Counts one up front, so that none of many at once is lost.
+ *
+ * @throws CitadelError TooManyRequests with `retryAfter`, in seconds; this one then does not count
+ */
+export async function reserve(limiter: RateLimiterAbstract, key: string): Promise<Reservation> {
+  try {
+    const { msBeforeNext } = await limiter.consume(key);
+    const endsAt = Date.now() + msBeforeNext;
+    return {
+      // the next window has not counted it
+      release: async () => void (Date.now() < endsAt && (await limiter.reward(key))),
+    };
+  } catch (error) {
+    if (!(error instanceof RateLimiterRes)) throw error;
+    await limiter.reward(key);
+    const retryAfter = Math.max(1, Math.ceil(error.msBeforeNext / 1000));
+    throw new CitadelError("TooManyRequests", { data: { retryAfter } });
+  }
+}
+
+/**
+ * All of these, in their order, or none.
+ *
+ * @throws CitadelError TooManyRequests, where one of them does
+ */
+export async function reserveAll(
+  reservations: Iterable<() => Promise<Reservation>>,
+): Promise<Reservation> {
+  const reserved: Reservation[] = [];
+  const release = async () => void (await Promise.all(reserved.map((one) => one.release())));
+  try {
+    for (const one of reservations) reserved.push(await one());
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { release };
+}
+
+/** A limit for each network that an address belongs to: the wider it is, the higher the limit. */
+export class AddressLimit {
+  readonly #limiters: ReadonlyMap<number, RateLimiterAbstract>;
+
+  constructor(store: LimitStore, name: string, { points, duration }: Limit) {
+    this.#limiters = new Map(
+      NETWORK_FACTORS.map((factor) => [
+        factor,
+        makeLimiter(store, name, { points: Math.floor(points * factor), duration }),
+      ]),
+    );
+  }
+
+  /**
+   * Counts one up front.
+   *
+   * @param toKey what a network counts as
+   * @throws CitadelError TooManyRequests with `retryAfter`, in seconds; this one then does not count
+   */
+  async reserve(address: string, toKey = (network: string) => network): Promise<Reservation> {
+    return reserveAll(
+      this.#each(address).map(
+        ([limiter, network]) =>
+          () =>
+            reserve(limiter, toKey(network)),
+      ),
+    );
+  }
+
+  /** Forgets what was counted. */
+  async forget(address: string, toKey = (network: string) => network): Promise<void> {
+    for (const [limiter, network] of this.#each(address)) await limiter.delete(toKey(network));
+  }
+
+  #each(address: string): (readonly [RateLimiterAbstract, string])[] {
+    return networkKeysOf(address).flatMap(({ key, factor }) => {
+      const limiter = this.#limiters.get(factor);
+      return limiter ? [[limiter, key] as const] : [];
+    });
+  }
+}

@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { loadContracts, routesOf } from "../../../lib/contract/load.ts";
+import { asset } from "./assets.ts";
+
+// `GET /`: where a person who opens the API's address finds what there is. No script, no other origin.
+
+const STYLE = `
+:root { color-scheme: light dark; font: 1rem/1.6 system-ui, sans-serif; }
+body { max-width: 44rem; margin: 0 auto; padding: 3rem 1.25rem; }
+h1 { margin: 0; font-size: 2.25rem; line-height: 1.2; }
+ul { padding: 0; list-style: none; }
+nav li { margin: .75rem 0; padding: 1rem 1.25rem; border: 1px solid #8886; border-radius: .75rem; }
+nav a { font-weight: 600; font-size: 1.125rem; }
+section li { display: flex; justify-content: space-between; padding: .4rem 0; border-bottom: 1px solid #8884; }
+`;
+
+const POLICY = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
+  "img-src data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** How many operations each service has. */
+function serviceLines(): string {
+  const byService = Map.groupBy(
+    routesOf(loadContracts()),
+    ({ action }) => action.split(".", 1)[0] ?? "",
+  );
+  return [...byService]
+    .map(
+      ([name, routes]) =>
+        `<li><code>${name}</code> ${routes.length} ${routes.length === 1 ? "operation" : "operations"}</li>`,
+    )
+    .join("\n        ");
+}
+
+/** The page at the root. */
+export function homeHandlers() {
+  const body = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>Citadel</title>
+    <link rel="icon" href="data:," />
+    <style>${STYLE}</style>
+  </head>
+  <body>
+    <main>
+      <h1>Citadel</h1>
+      <p>An HTTP and Socket.IO API.</p>
+      <nav aria-label="Documentation">
+        <ul>
+        <li><a href="/docs">API reference</a><br />Every operation, to read and to try.</li>
+        <li><a href="/openapi.json">OpenAPI document</a><br />The same for programs.</li>
+        <li><a href="/health/ready">Readiness</a><br />Whether this node takes requests.</li>
+        </ul>
+      </nav>
+      <section aria-labelledby="services">
+        <h2 id="services">Services</h2>
+        <ul>
+        ${serviceLines()}
+        </ul>
+      </section>
+    </main>
+  </body>
+</html>
+`;
+  return {
+    "GET /": asset({
+      type: "text/html; charset=utf-8",
+      body,
+      headers: { "Content-Security-Policy": POLICY },
+    }),
+  };
+}

@@ -1,0 +1,137 @@
+import { Piscina } from "piscina";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { Passwords } from "../../../services/users/passwords/passwords.ts";
+import { ensureAdministrator } from "../../../services/users/accounts/first-administrator.ts";
+import { configOf } from "../../../lib/context/attachment.ts";
+import type UsersService from "../../../services/users/users.service.ts";
+import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { administrator, login, PASSWORD, register, request } from "../../helpers/http.ts";
+
+describe.skipIf(isMissing)("passwords", () => {
+  let app: App;
+  let users: UsersService;
+
+  beforeAll(async () => {
+    app = await startApp({ BCRYPT_COST: "9" });
+    users = app.service("users") as unknown as UsersService;
+  });
+  afterAll(() => app?.stop());
+  afterEach(() => vi.restoreAllMocks());
+
+  const hashOf = async (id: string) => (await users.accounts.find(id))!.password_hash;
+
+  it.each([
+    ["password123", "passwordCommon"],
+    ["Mallory-of-the-lake", "passwordHasUsername"],
+    ["m.adams-1990", "passwordIsEmail"],
+  ])("%j is refused wherever one is chosen", async (password, type) => {
+    const account = { username: "mallory", email: "m.adams-1990@example.com" };
+    const { token } = await administrator(app);
+    const made = await request(app, "POST /api/users", {
+      token,
+      body: { ...account, password: PASSWORD },
+    });
+    const { id } = made.body;
+    const before = await hashOf(id);
+    const answers = [
+      await request(app, "POST /api/auth/register", { body: { ...account, password } }),
+      await request(app, "POST /api/users", { token, body: { ...account, password } }),
+      await request(app, `PUT /api/users/${id}`, { token, body: { password } }),
+    ];
+    for (const { status, body } of answers) {
+      expect(status).toBe(422);
+      expect(body.data).toEqual([{ field: "password", type, message: expect.any(String) }]);
+      expect(JSON.stringify(body)).not.toContain(password);
+    }
+    expect(await hashOf(id)).toBe(before);
+    await request(app, `DELETE /api/users/${id}`, { token });
+  });
+
+  it("judges a password by the name that the account will have", async () => {
+    const { token } = await administrator(app);
+    const { id } = await register(app);
+    const { status } = await request(app, `PUT /api/users/${id}`, {
+      token,
+      body: { username: "lancelot", password: "lancelot of the lake" },
+    });
+    expect(status).toBe(422);
+  });
+
+  it("starts without an administrator rather than with one of the commonest passwords", async () => {
+    const config = configOf(app.brokerOf("users"));
+    const warnings: string[] = [];
+    const nobody = { hasAdministrator: async () => false } as UsersService["accounts"];
+    const common = { ...config, admin: { ...config.admin, password: "password1234" } };
+    await ensureAdministrator(common, nobody, users.passwords, (text) => warnings.push(text));
+    expect(warnings).toEqual([expect.stringMatching(/ADMIN_PASSWORD is one of the commonest/)]);
+  });
+
+  it("hashes anew at the next login, once the cost has been raised", async () => {
+    const { id, username } = await register(app);
+    const cheap = new Passwords(4);
+    const old = await cheap.hash(PASSWORD);
+    await cheap.close();
+    await users.accounts.change(id, () => ({ passwordHash: old }));
+
+    const run = vi.spyOn(Piscina.prototype, "run");
+    const refused = await request(app, "POST /api/auth/login", {
+      body: { username, password: "wrong" },
+    });
+    expect(refused.status).toBe(401);
+    expect(await hashOf(id)).toBe(old);
+    // 2^4 rounds of the old hash, and as many of nobody's as a new one has more
+    const [[[, hashes]]] = run.mock.calls as any;
+    expect(hashes[0]).toBe(old);
+    expect(hashes.map((hash: string) => Number(hash.slice(4, 6)))).toEqual([4, 4, 5, 6, 7, 8]);
+
+    await login(app, username, PASSWORD);
+    await expect.poll(() => hashOf(id)).toMatch(/^\$2b\$09\$/);
+    await login(app, username, PASSWORD);
+  });
+
+  it("does not bring a password back that was changed meanwhile", async () => {
+    const { id } = await register(app);
+    const before = await hashOf(id);
+    const changed = await users.passwords.hash("another password");
+    await users.accounts.change(id, () => ({ passwordHash: changed }));
+    await users.accounts.replaceHash(id, before, "the old one, hashed anew");
+    expect(await hashOf(id)).toBe(changed);
+  });
+
+  it("refuses more than it can hash within a request's time", async () => {
+    const passwords = new Passwords(14);
+    const all = Array.from({ length: 200 }, () => passwords.matches("wrong", undefined));
+    const refused = await Promise.race(
+      all.map((one) =>
+        one.then(
+          () => undefined,
+          (e) => e,
+        ),
+      ),
+    );
+    expect(refused).toMatchObject({ type: "TooManyRequests", data: { retryAfter: 5 } });
+    const ended = Promise.allSettled(all);
+    await passwords.close();
+    await ended;
+  });
+
+  it("leaves the node free to answer others while many sign in at once", async () => {
+    const count = 10;
+    const done: number[] = [];
+    const logins = Array.from({ length: count }, async (_, at) => {
+      const body = { username: `nobody-${at}`, password: "wrong" };
+      const { status } = await request(app, "POST /api/auth/login", { body });
+      done.push(at);
+      return status;
+    });
+    let answered = 0;
+    while (done.length < count) {
+      expect((await request(app, "GET /api/posts")).status).toBe(200);
+      answered += 1;
+    }
+    // 429: a busy machine may not come to all of them in time
+    for (const status of await Promise.all(logins)) expect([401, 429]).toContain(status);
+    // on the thread that answers, there would be room for one between two of them
+    expect(answered).toBeGreaterThan(count);
+  });
+});

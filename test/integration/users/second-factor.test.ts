@@ -1,0 +1,413 @@
+import { createHash } from "node:crypto";
+import { sql } from "kysely";
+import { generateSync } from "otplib";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { AuditEvent } from "../../../lib/audit/audit.ts";
+import { SecondFactorRepository } from "../../../services/users/second-factor/second-factor.repository.ts";
+import type UsersService from "../../../services/users/users.service.ts";
+import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { auditOf } from "../../helpers/audit.ts";
+import {
+  administrator,
+  login,
+  PASSWORD,
+  type Person,
+  register,
+  request,
+  requestFrom,
+} from "../../helpers/http.ts";
+import { mailsTo, mailTo } from "../../helpers/mail.ts";
+import {
+  codeOf,
+  confirm,
+  FACTOR,
+  forgetSteps,
+  propose,
+  registerWithFactor,
+} from "../../helpers/second-factor.ts";
+
+const LOGIN = "POST /api/auth/login";
+
+/** How recovery codes were hashed before: without a key, so that whoever has the database can try codes. */
+const plainHash = (id: string, code: string) =>
+  createHash("sha256")
+    .update(`${id} ${code.replaceAll("-", "")}`)
+    .digest("base64url");
+
+describe.skipIf(isMissing)("the second factor", () => {
+  let app: App;
+  let users: UsersService;
+  let admin: Person;
+
+  beforeAll(async () => {
+    app = await startApp();
+    users = app.service("users") as unknown as UsersService;
+    admin = await administrator(app);
+  });
+  afterAll(() => app?.stop());
+
+  const signIn = (username: string, otp?: string, password = PASSWORD) =>
+    request(app, LOGIN, { body: { username, password, otp } });
+
+  const audited = (event: AuditEvent, userId: string, count = 1) =>
+    auditOf(app, { event, userId }, count);
+
+  const about = (address: string, subject: RegExp) =>
+    mailsTo(app, address).filter((mail) => subject.test(mail.subject));
+
+  it("is set up with the password, and in force once a code of it was shown", async () => {
+    const { id, token, username } = await register(app);
+    const { status, body } = await propose(app, token);
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      secret: expect.stringMatching(/^[A-Z2-7]{32}$/),
+      uri: expect.stringMatching(/^otpauth:\/\/totp\//),
+    });
+    const uri = new URL(body.uri);
+    expect(uri.searchParams.get("secret")).toBe(body.secret);
+    expect(decodeURIComponent(uri.pathname)).toContain(username);
+    expect((await signIn(username)).status).toBe(200);
+
+    const wrong = await confirm(app, token, "000000");
+    expect(wrong.body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username)).status).toBe(200);
+
+    const confirmed = await confirm(app, token, codeOf(body.secret));
+    expect(confirmed.body.recoveryCodes).toHaveLength(10);
+    expect(new Set(confirmed.body.recoveryCodes).size).toBe(10);
+    for (const code of confirmed.body.recoveryCodes)
+      expect(code).toMatch(/^[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}$/);
+    expect((await request(app, `GET ${FACTOR}`, { token })).body).toEqual({
+      enabled: true,
+      recoveryCodesLeft: 10,
+    });
+    expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
+    expect((await propose(app, token)).body.type).toBe("Conflict");
+    expect(await audited("second-factor.enabled", id)).toHaveLength(1);
+    // once: the wrong code has set up nothing
+    const address = `${username}@example.com`;
+    await mailTo(app, address, /has a second factor/);
+    expect(about(address, /second factor/)).toHaveLength(1);
+  });
+
+  it("ends the sessions that began without it once it is in force, and no sooner", async () => {
+    const { token, username } = await register(app);
+    const other = await login(app, username, PASSWORD);
+    const { secret } = (await propose(app, token)).body;
+    const answerTo = async (one: string) => request(app, `GET ${FACTOR}`, { token: one });
+
+    expect((await confirm(app, token, "000000")).body.type).toBe("SecondFactorInvalid");
+    expect((await answerTo(other.token)).body).toMatchObject({ enabled: false });
+
+    expect((await confirm(app, token, codeOf(secret))).status).toBe(200);
+    await expect
+      .poll(async () => (await answerTo(other.token)).body.type)
+      .toBe("AccessTokenRevoked");
+    const body = { refresh_token: other.refreshToken };
+    expect((await request(app, "POST /api/auth/refresh", { body })).status).toBe(401);
+    expect((await answerTo(token)).body).toMatchObject({ enabled: true });
+  });
+
+  it("is not got round by who signs in while it comes into force", async () => {
+    const { id, token, username } = await register(app);
+    const { secret } = (await propose(app, token)).body;
+    const { limits } = users;
+    const remember = limits.remember.bind(limits);
+    // where the password alone was enough
+    vi.spyOn(limits, "remember").mockImplementationOnce(async (...given) => {
+      const confirmed = await confirm(app, token, codeOf(secret));
+      expect(confirmed.status).toBe(200);
+      return remember(...given);
+    });
+    expect((await signIn(username, "000000")).body).toMatchObject({ code: 401 });
+    const { items } = (await request(app, "GET /api/auth/sessions", { token })).body;
+    expect(items).toEqual([expect.objectContaining({ current: true })]);
+    expect(await audited("second-factor.enabled", id)).toHaveLength(1);
+  });
+
+  it("is asked for after the right password only, which the audit trail tells of", async () => {
+    const { id, username, secret } = await registerWithFactor(app);
+    for (const otp of [undefined, "000000", codeOf(secret)])
+      expect((await signIn(username, otp, "wrong")).body.type).toBe("InvalidCredentials");
+    expect((await signIn(username)).body).toMatchObject({
+      code: 401,
+      type: "SecondFactorRequired",
+    });
+    expect((await signIn(username, "000000")).body.type).toBe("SecondFactorInvalid");
+    expect((await login(app, username, PASSWORD, codeOf(secret))).username).toBe(username);
+    await audited("login.succeeded", id);
+    const required = await audited("second-factor.required", id);
+    expect(required).toEqual([
+      expect.objectContaining({ subjectId: id, subject: username, address: "127.0.0.1" }),
+    ]);
+    expect(required[0].actorId).toBeUndefined();
+    // the wrong passwords and the wrong code
+    expect(await audited("login.failed", id, 4)).toHaveLength(4);
+  });
+
+  it("takes a code once, also of two at once, and none that is older", async () => {
+    const { username, secret } = await registerWithFactor(app);
+    const otp = codeOf(secret);
+    const answers = await Promise.all([1, 2, 3, 4].map(() => signIn(username, otp)));
+    const refused = answers.filter(({ body }) => body.type === "SecondFactorInvalid");
+    expect(refused).toHaveLength(3);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const before = generateSync({ secret, epoch: Math.floor(Date.now() / 1000) - 30 });
+    expect((await signIn(username, before)).body.type).toBe("SecondFactorInvalid");
+  });
+
+  it("takes the code of this time step and of the one before, and no others", async () => {
+    const { id, username, secret } = await registerWithFactor(app);
+    const codeIn = (seconds: number) =>
+      generateSync({ secret, epoch: Math.floor(Date.now() / 1000) + seconds });
+    // not at the end of a step, when the one before is about to be too old
+    const left = 30_000 - (Date.now() % 30_000);
+    if (left < 2_000) await new Promise((resolve) => setTimeout(resolve, left));
+    for (const seconds of [-60, 30, 60])
+      expect((await signIn(username, codeIn(seconds))).body.type).toBe("SecondFactorInvalid");
+    for (const seconds of [-30, 0]) {
+      await forgetSteps(app, id);
+      expect((await signIn(username, codeIn(seconds))).status).toBe(200);
+    }
+  });
+
+  it("takes a recovery code instead, however it is typed, once", async () => {
+    const { id, token, username, codes } = await registerWithFactor(app);
+    const typed = codes[0]!.toLowerCase().replaceAll("-", " ");
+    const answers = await Promise.all([1, 2, 3].map(() => signIn(username, typed)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username, codes[1]!.replaceAll("-", ""))).status).toBe(200);
+    const { body } = await request(app, `GET ${FACTOR}`, { token });
+    expect(body).toEqual({ enabled: true, recoveryCodesLeft: 8 });
+    expect(await audited("recovery-code.used", id, 2)).toHaveLength(2);
+  });
+
+  it("takes no recovery code of somebody else", async () => {
+    const [one, other] = [await registerWithFactor(app), await registerWithFactor(app)];
+    expect((await signIn(one.username, other.codes[0])).body.type).toBe("SecondFactorInvalid");
+  });
+
+  it("gives new recovery codes for password and code; the old ones are worth nothing", async () => {
+    const { id, token, username, secret, codes } = await registerWithFactor(app);
+    const route = `POST ${FACTOR}/recovery-codes`;
+    const refused = await request(app, route, {
+      token,
+      body: { password: "wrong", otp: codeOf(secret) },
+    });
+    expect(refused.body.type).toBe("InvalidCredentials");
+    const { body } = await request(app, route, {
+      token,
+      body: { password: PASSWORD, otp: codeOf(secret) },
+    });
+    expect(body.recoveryCodes).toHaveLength(10);
+    await forgetSteps(app, id);
+    expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username, body.recoveryCodes[0])).status).toBe(200);
+    // the one who was refused has renewed nothing
+    expect(await audited("recovery-codes.renewed", id)).toEqual([
+      expect.objectContaining({ actorId: id, actor: username }),
+    ]);
+    const address = `${username}@example.com`;
+    await mailTo(app, address, /recovery codes were renewed/);
+    expect(about(address, /recovery codes/)).toHaveLength(1);
+  });
+
+  it("is taken off with password and code, and not without either", async () => {
+    const { id, token, username, secret } = await registerWithFactor(app);
+    const disable = (password: string, otp: string) =>
+      request(app, `POST ${FACTOR}/disable`, { token, body: { password, otp } });
+    expect((await disable("wrong", codeOf(secret))).body.type).toBe("InvalidCredentials");
+    expect((await disable(PASSWORD, "000000")).body.type).toBe("SecondFactorInvalid");
+    expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
+    expect((await disable(PASSWORD, codeOf(secret))).status).toBe(204);
+    expect((await signIn(username)).status).toBe(200);
+    expect((await disable(PASSWORD, codeOf(secret))).body.type).toBe("NotFound");
+    expect(await audited("second-factor.disabled", id)).toHaveLength(1);
+  });
+
+  describe("whose code somebody guesses who knows the password", () => {
+    /** The next guess comes after the delay. */
+    const skipDelay = (id: string) =>
+      sql`update users.second_factors set retry_at = now() where account_id = ${id}`.execute(
+        users.db,
+      );
+
+    const from = (address: string, username: string, otp: string) =>
+      requestFrom(app, address, LOGIN, { username, password: PASSWORD, otp });
+
+    it("is limited for the account, with a delay that doubles, and the owner gets a mail", async () => {
+      const { id, username, secret } = await registerWithFactor(app);
+      const address = `${username}@example.com`;
+      // at once, from an address each
+      const guesses = await Promise.all(
+        Array.from({ length: 8 }, (_, at) => from(`127.0.1.${at + 1}`, username, "000000")),
+      );
+      const refused = guesses.filter(({ body }) => body.type === "TooManyRequests");
+      expect(guesses.filter(({ body }) => body.type === "SecondFactorInvalid")).toHaveLength(5);
+      expect(refused).toHaveLength(3);
+      expect(refused[0]!.body.message).toMatch(/Try again in \d+ seconds, or send a recovery code/);
+      await mailTo(app, address, /may know your password/);
+
+      // the right code is not looked at
+      const useStep = vi.spyOn(SecondFactorRepository.prototype, "useStep");
+      for (const delay of [60, 120, 240, 480]) {
+        const { body, headers } = await from("127.0.1.9", username, codeOf(secret));
+        expect(body.type).toBe("TooManyRequests");
+        expect(body.data.retryAfter).toBeGreaterThan(delay - 20);
+        expect(body.data.retryAfter).toBeLessThanOrEqual(delay);
+        expect(headers.get("retry-after")).toBe(String(body.data.retryAfter));
+        await skipDelay(id);
+        const wrong = await from("127.0.1.10", username, "000000");
+        expect(wrong.body.type).toBe("SecondFactorInvalid");
+      }
+      expect(useStep).not.toHaveBeenCalled();
+      useStep.mockRestore();
+      expect(about(address, /may know your password/)).toHaveLength(1);
+      const limited = await auditOf(app, { event: "login.limited", userId: id }, 1);
+      expect(limited[0]).toMatchObject({ data: { limit: "second-factor" } });
+
+      // the owner gets in when the delay is over, and the wrong codes stay counted
+      await skipDelay(id);
+      expect((await from("127.0.1.11", username, codeOf(secret))).status).toBe(200);
+      expect((await from("127.0.1.11", username, "000000")).body.type).toBe("SecondFactorInvalid");
+      expect((await from("127.0.1.11", username, "000000")).body.data.retryAfter).toBeGreaterThan(
+        900,
+      );
+    });
+
+    it("forgets one wrong code a day", async () => {
+      const { id, username } = await registerWithFactor(app);
+      for (let count = 0; count < 5; count++) await from("127.0.1.12", username, "000000");
+      expect((await from("127.0.1.12", username, "000000")).body.type).toBe("TooManyRequests");
+      await sql`update users.second_factors set retry_at = now() - interval '2 days',
+        guesses_until = guesses_until - interval '2 days' where account_id = ${id}`.execute(
+        users.db,
+      );
+      for (let count = 0; count < 2; count++)
+        expect((await from("127.0.1.13", username, "000000")).body.type).toBe(
+          "SecondFactorInvalid",
+        );
+      expect((await from("127.0.1.13", username, "000000")).body.type).toBe("TooManyRequests");
+    });
+
+    it("lets the owner in with a recovery code, whose guesses have a limit of their own", async () => {
+      const { username, codes, token, secret } = await registerWithFactor(app);
+      for (let count = 0; count < 5; count++) await from("127.0.1.14", username, "000000");
+      expect((await from("127.0.1.14", username, "000000")).body.type).toBe("TooManyRequests");
+      expect((await from("127.0.1.15", username, codes[0]!)).status).toBe(200);
+
+      const wrong = "2222-2222-2222";
+      for (let at = 0; at < 10; at++)
+        expect((await from(`127.0.2.${at + 1}`, username, wrong)).body.type).toBe(
+          "SecondFactorInvalid",
+        );
+      const useCode = vi.spyOn(SecondFactorRepository.prototype, "useCode");
+      const { body } = await from("127.0.2.11", username, codes[1]!);
+      expect(body.type).toBe("TooManyRequests");
+      expect(body.message).toMatch(/Try again in 24 hours/);
+      expect(useCode).not.toHaveBeenCalled();
+      useCode.mockRestore();
+      // where the owner signed in before, they are not kept out
+      expect((await from("127.0.1.15", username, codes[1]!)).status).toBe(200);
+
+      // everywhere else a code is asked for the same counters hold
+      const body2 = { password: PASSWORD, otp: codeOf(secret) };
+      for (const route of ["recovery-codes", "disable"]) {
+        const answer = await request(app, `POST ${FACTOR}/${route}`, { token, body: body2 });
+        expect(answer.body.type).toBe("TooManyRequests");
+      }
+      expect((await request(app, `GET ${FACTOR}`, { token })).body).toEqual({
+        enabled: true,
+        recoveryCodesLeft: 8,
+      });
+    });
+  });
+
+  it("limits guesses at the password, and at a code that is to be confirmed", async () => {
+    const [one, other] = [await register(app), await register(app)];
+    await propose(app, other.token);
+    for (let count = 0; count < 10; count++) {
+      expect((await propose(app, one.token, "wrong")).body.type).toBe("InvalidCredentials");
+      const { body } = await confirm(app, other.token, "000000");
+      expect(body.type).toBe("SecondFactorInvalid");
+    }
+    expect((await propose(app, one.token)).body.type).toBe("TooManyRequests");
+    expect((await signIn(one.username)).body.type).toBe("TooManyRequests");
+    const { body } = await confirm(app, other.token, "000000");
+    expect(body.type).toBe("TooManyRequests");
+  });
+
+  it("outlives another password", async () => {
+    const { id, username, secret } = await registerWithFactor(app);
+    const passwordHash = await users.passwords.hash("another password");
+    await users.accounts.change(id, () => ({ passwordHash }));
+    const { body } = await signIn(username, undefined, "another password");
+    expect(body.type).toBe("SecondFactorRequired");
+    expect((await signIn(username, codeOf(secret), "another password")).status).toBe(200);
+  });
+
+  it("is stored so that the database alone is of no use", async () => {
+    const { id, secret, codes } = await registerWithFactor(app);
+    const { rows } = await sql`
+      select secret from users.second_factors union all select hash from users.recovery_codes
+    `.execute(users.db);
+    const stored = JSON.stringify(rows);
+    expect(stored).not.toContain(secret);
+    for (const code of codes) {
+      expect(stored).not.toContain(code.replaceAll("-", ""));
+      expect(stored).not.toContain(plainHash(id, code));
+    }
+
+    // moved to another account it cannot be read
+    const other = await registerWithFactor(app);
+    await sql`update users.second_factors set secret =
+      (select secret from users.second_factors where account_id = ${id})
+      where account_id = ${other.id}`.execute(users.db);
+    const { status } = await signIn(other.username, codeOf(secret));
+    expect(status).toBe(500);
+  });
+
+  describe("of somebody who has lost it", () => {
+    const remove = (token: string, id: string) =>
+      request(app, `DELETE /api/users/${id}/second-factor`, { token });
+
+    it("is taken off by an administrator, and their sessions end", async () => {
+      const { id, token, username } = await registerWithFactor(app);
+      expect((await remove(admin.token, id)).status).toBe(204);
+      await expect
+        .poll(async () => (await request(app, "GET /api/users/me", { token })).body.type)
+        .toBe("AccessTokenRevoked");
+      expect((await signIn(username)).status).toBe(200);
+      expect((await remove(admin.token, id)).status).toBe(404);
+      expect(await audited("second-factor.disabled", id)).toEqual([
+        expect.objectContaining({ actor: "admin", subject: username, subjectId: id }),
+      ]);
+    });
+
+    it("is left alone by anybody else, and never taken off a super user by others", async () => {
+      const [one, victim, boss] = [
+        await register(app),
+        await registerWithFactor(app),
+        await registerWithFactor(app),
+      ];
+      expect((await remove(one.token, victim.id)).body.type).toBe("UserNotAuthorized");
+      expect((await signIn(victim.username)).body.type).toBe("SecondFactorRequired");
+
+      await users.db
+        .updateTable("accounts")
+        .set({ subject_type: "SuperUserAccount" })
+        .where("id", "=", boss.id)
+        .execute();
+      const deputy = await register(app);
+      await request(app, `PUT /api/users/${deputy.id}/roles`, {
+        token: admin.token,
+        body: { roles: ["admin"] },
+      });
+      const { token } = await login(app, deputy.username, deputy.password);
+      expect((await remove(token, boss.id)).body.type).toBe("UserNotAuthorized");
+      expect((await remove(admin.token, admin.id)).body.type).toBe("UserNotAuthorized");
+      expect((await signIn(boss.username)).body.type).toBe("SecondFactorRequired");
+    });
+  });
+});

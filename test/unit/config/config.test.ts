@@ -1,0 +1,161 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ConfigError, loadConfig } from "../../../lib/config/config.ts";
+import { brokerOptions } from "../../../moleculer.config.ts";
+
+const SERVICES = ["api", "auth", "guard", "users"];
+
+describe("the configuration", () => {
+  it("needs nothing in development", () => {
+    const config = loadConfig({}, SERVICES);
+    expect(config).toMatchObject({ port: 3000, services: SERVICES, production: false });
+  });
+
+  it("lets a refresh be asked for again by a client that has waited for its 504", () => {
+    const config = loadConfig({}, SERVICES);
+    const { requestTimeout } = brokerOptions(config);
+    expect(config.refreshGrace * 1000).toBeGreaterThan(2 * requestTimeout!);
+  });
+
+  it("listens on this machine only in development, everywhere in production, or where it is told", () => {
+    const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
+    expect(loadConfig({}, SERVICES).host).toBe("127.0.0.1");
+    expect(loadConfig(production, SERVICES).host).toBe("0.0.0.0");
+    expect(loadConfig({ ...production, HOST: "::1" }, SERVICES).host).toBe("::1");
+  });
+
+  it("lists every secret that production lacks, in one message", () => {
+    const load = () => loadConfig({ NODE_ENV: "production", SERVICES: "guard,users" }, SERVICES);
+    expect(load).toThrow(ConfigError);
+    for (const name of ["GUARD_AUTH_TOKEN", "GUARD_SIGNING_KEY", "USERS_AUTH_TOKEN"])
+      expect(load).toThrow(new RegExp(`${name} .*is missing`));
+    expect(load).not.toThrow(/API_AUTH_TOKEN|AUTH_SIGNING_KEY/);
+  });
+
+  it.each(["changeme", "secret", "CHANGE-ME", "xxx"])("takes no placeholder '%s'", (value) => {
+    const env = { NODE_ENV: "production", SERVICES: "users", USERS_AUTH_TOKEN: value };
+    expect(() => loadConfig(env, SERVICES)).toThrow(/USERS_AUTH_TOKEN is a placeholder/);
+  });
+
+  it("never repeats a secret in its message", () => {
+    const env = { NODE_ENV: "production", USERS_AUTH_TOKEN: "hush-hush", PORT: "x" };
+    for (const secrets of [env, { SMTP_URL: "http://user:hush-hush@mail" }])
+      expect(() => loadConfig(secrets, SERVICES)).not.toThrow(/hush-hush/);
+  });
+
+  it("reads a secret from a file", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "citadel-")), "token");
+    writeFileSync(file, "from a file\n");
+    const config = loadConfig({ USERS_AUTH_TOKEN_FILE: file }, SERVICES);
+    expect(config.secret("users", "auth_token")).toBe("from a file");
+  });
+
+  it("asks for a database only where data is kept", () => {
+    const env = { NATS_URL: "nats://x", SERVICES: "api" };
+    expect(loadConfig(env, SERVICES).services).toEqual(["api"]);
+  });
+
+  it.each([
+    [{ PORT: "70000" }, /PORT must be a whole number/],
+    [{ ACCESS_TOKEN_TTL: "0" }, /ACCESS_TOKEN_TTL/],
+    [{ SMTP_URL: "mail.example.com" }, /SMTP_URL must be a URL/],
+    [{ SMTP_URL: "http://user:hush@mail" }, /SMTP_URL must be a URL/],
+    [{ SERVICES: "users,usres" }, /'usres', which is none of api/],
+    [{ USERS_AUTH_TOKEN_FILE: "/nowhere", NODE_ENV: "production" }, /cannot be read/],
+    [{ NATS_URL: "nats://x", SERVICES: "users" }, /DATABASE_URL is needed/],
+    [{ LOG_LEVEL: "warning" }, /LOG_LEVEL must be one of info, .*warn, error/],
+    [{ ISSUER: "nourl" }, /ISSUER must be a URL that begins with http/],
+    [{ ISSUER: "ftp://id.example.com" }, /ISSUER must be a URL/],
+    [{ ISSUER: "https://id.example.com/auth" }, /without a path or query: https:.*\.com$/m],
+    [{ ISSUER: "https://id.example.com?tenant=1" }, /ISSUER must be an origin/],
+    [{ ISSUER: "https://id.example.com/#x" }, /ISSUER must be an origin/],
+    [{ ISSUER: "https://user:hush@id.example.com" }, /^(?![^]*hush)[^]*ISSUER must be an origin/],
+    [{ ISSUER: "https://ID.example.com" }, /ISSUER must be an origin/],
+    [{ WEB_URL: "web.example.com" }, /WEB_URL must be a URL/],
+    [{ CORS_ORIGINS: "https://a.example.com/" }, /write https:\/\/a\.example\.com$/m],
+    [{ CORS_ORIGINS: "https://a.example.com,b.example.com" }, /'b\.example\.com' is no origin/],
+    [{ CORS_ORIGINS: "*" }, /'\*' is no origin/],
+  ])("says what is wrong with %j", (env, message) => {
+    expect(() => loadConfig(env, SERVICES)).toThrow(message);
+  });
+
+  it("takes a level of the log in whatever case", () => {
+    expect(loadConfig({ LOG_LEVEL: "WARN" }, SERVICES).logLevel).toBe("warn");
+  });
+
+  it("takes itself to be where it listens, in development only", () => {
+    const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
+    const issuerOf = (env: object) => loadConfig({ ...env }, SERVICES).issuer;
+    expect(issuerOf({ PORT: "4000" })).toBe("http://localhost:4000");
+    expect(loadConfig({ PORT: "4000" }, SERVICES).webUrl).toBe("http://localhost:4000");
+    for (const env of [{}, { PORT: "0" }, { ...production, PORT: "4000" }])
+      expect(issuerOf(env)).toBe("http://localhost:3000");
+    for (const ISSUER of ["https://a.example.com", "https://a.example.com/"])
+      expect(issuerOf({ PORT: "4000", ISSUER })).toBe(ISSUER);
+  });
+
+  const issuer = {
+    issuer: "https://id.example.com/",
+    jwksUri: "https://id.example.com/jwks.json",
+    audience: "citadel",
+  };
+  const trusting = (issuers: unknown, env: object = {}) =>
+    loadConfig(
+      { ...env, TRUSTED_ISSUERS: typeof issuers === "string" ? issuers : JSON.stringify(issuers) },
+      SERVICES,
+      ["user"],
+    ).trustedIssuers;
+
+  it("takes other issuers, and the names of headers in lower case", () => {
+    const mapped = { ...issuer, roles: { editors: ["user"] }, rolesClaim: "groups" };
+    expect(trusting([{ ...mapped, header: "Cf-Access-Jwt-Assertion" }])).toEqual([
+      { ...mapped, header: "cf-access-jwt-assertion" },
+    ]);
+    expect(trusting("")).toEqual([]);
+  });
+
+  it("takes keys without TLS from this machine only, and in development only", () => {
+    for (const host of ["127.0.0.1:1", "localhost", "[::1]:1"]) {
+      const local = { ...issuer, jwksUri: `http://${host}/keys` };
+      expect(trusting([local])).toEqual([local]);
+      const production = {
+        NODE_ENV: "production",
+        SERVICES: "api",
+        API_AUTH_TOKEN: "a credential",
+      };
+      expect(() => trusting([local], production)).toThrow(/entry 1: jwksUri must be an https URL/);
+    }
+  });
+
+  it.each([
+    ["no JSON", "[{", /TRUSTED_ISSUERS must be a JSON list/],
+    ["no list", issuer, /must be a JSON list/],
+    ["a list of texts", ["https://id.example.com/"], /must be a JSON list/],
+    ["no issuer", [{ ...issuer, issuer: "" }], /entry 1: issuer and audience must be texts/],
+    ["several audiences", [{ ...issuer, audience: ["a"] }], /issuer and audience must be texts/],
+    ["an address without TLS", [{ ...issuer, jwksUri: "http://id.example.com/" }], /jwksUri must/],
+    ["a host like this one", [{ ...issuer, jwksUri: "http://127.0.0.1.nip.io/" }], /jwksUri must/],
+    ["an address of a file", [{ ...issuer, jwksUri: "file:///etc/passwd" }], /jwksUri must/],
+    ["a password in it", [{ ...issuer, jwksUri: "https://a:b@id.example.com/" }], /jwksUri must/],
+    ["our own issuer", [{ ...issuer, issuer: "http://localhost:3000" }], /is our own ISSUER/],
+    ["an issuer twice", [issuer, issuer], /entry 2: its issuer is listed before/],
+    [
+      "a header twice",
+      [
+        { ...issuer, header: "X-Assertion" },
+        { ...issuer, issuer: "https://other.example.com/", header: "x-assertion" },
+      ],
+      /entry 2: its header is another entry's; name one/,
+    ],
+    ["a role that we have not", [{ ...issuer, roles: { a: ["king"] } }], /'king' is none of our/],
+    ["roles that are none", [{ ...issuer, roles: { a: "user" } }], /roles must be like/],
+    ["a header that is ours", [{ ...issuer, header: "authorization" }], /not Authorization/],
+    ["a kind that is none", [{ ...issuer, subjectType: "God" }], /one of the kinds of subject/],
+    ["a claim that is none", [{ ...issuer, rolesClaim: 1 }], /rolesClaim must be a text/],
+    ["a setting that is none", [{ ...issuer, role: {} }], /'role' is no setting/],
+  ])("does not start with an issuer with %s", (_what, issuers, message) => {
+    expect(() => trusting(issuers)).toThrow(message);
+  });
+});

@@ -1,0 +1,68 @@
+import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { compareSync } from "bcryptjs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadConfig } from "../../../lib/config/config.ts";
+import { hasDatabase, serviceNames } from "../../../lib/contract/load.ts";
+import { makeDeploymentSecrets } from "../../../lib/deployment/deployment-secrets.ts";
+
+const services = serviceNames();
+
+describe("the secrets of a deployment", () => {
+  const folder = mkdtempSync(join(tmpdir(), "citadel-secrets-"));
+  const read = (file: string) => readFileSync(join(folder, file), "utf8");
+  const make = () =>
+    makeDeploymentSecrets(folder, {
+      namespace: "citadel",
+      all: services,
+      withDatabase: services.filter(hasDatabase),
+    });
+
+  beforeAll(make);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each(services)("are all that %s needs to start in production", (service) => {
+    const files = globSync("*", { cwd: join(folder, service) });
+    const env = Object.fromEntries(
+      files.map((name) => {
+        const own = ["auth_token", "signing_key", "encryption_key"].includes(name);
+        const variable = (own ? `${service}_${name}` : name).toUpperCase();
+        return [`${variable}_FILE`, join(folder, service, name)];
+      }),
+    );
+    const load = () => loadConfig({ ...env, NODE_ENV: "production", SERVICES: service }, services);
+    expect(load).not.toThrow();
+  });
+
+  it("are for their owner's eyes only", () => {
+    const files = globSync("*/*", { cwd: folder });
+    const open = files.filter((file) => statSync(join(folder, file)).mode & 0o077);
+    expect(files.length).toBeGreaterThan(0);
+    expect(open).toEqual([]);
+  });
+
+  it("are kept when made again", () => {
+    const secrets = globSync("*/*", { cwd: folder }).filter((file) => !file.startsWith("nats/"));
+    const before = secrets.map(read);
+    make();
+    expect(secrets.map(read)).toEqual(before);
+    expect(globSync("*/*", { cwd: folder })).toHaveLength(secrets.length + 1);
+  });
+
+  it("let a service into NATS under its own name, whose server knows hashes only", () => {
+    const { username, password } = new URL(read("posts/nats_url"));
+    const [, hash = ""] = /user: "posts", password: "(.+)"/.exec(read("nats/nats.conf")) ?? [];
+    expect(username).toBe("posts");
+    expect(compareSync(password, hash)).toBe(true);
+  });
+
+  it("give a database role of its own to each service that keeps data, and to no other", () => {
+    const { username, password } = new URL(read("posts/database_url"));
+    expect(username).toBe("posts");
+    expect(read("postgres/init.sql")).toContain(`ALTER ROLE "posts" LOGIN PASSWORD '${password}'`);
+    expect(globSync("*/database_url", { cwd: folder }).toSorted()).toEqual(
+      ["auth", "chat", "guard", "posts", "users"].map((name) => `${name}/database_url`),
+    );
+  });
+});

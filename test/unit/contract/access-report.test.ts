@@ -1,0 +1,195 @@
+import { describe, expect, it } from "vitest";
+import { accessMatrix } from "../../../lib/access/matrix.ts";
+import { accessReport, differingLines, toJson } from "../../../lib/access/report.ts";
+import { PEOPLE, STAFF } from "../../../lib/tokens/access-token.ts";
+import { accessWarnings, mustMatch } from "../../../lib/access/warnings.ts";
+import type { ActionContract, ServiceContract } from "../../../lib/contract/contract.ts";
+import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
+import { permissionsByRole, subjectTypeOfRole } from "../../../services/users/roles.ts";
+
+const contracts = loadContracts();
+const roles = permissionsByRole(permissionsOf(contracts));
+
+const action = (changes: Partial<ActionContract>): ActionContract => ({
+  description: "",
+  restricted: null,
+  auth: "none",
+  params: {},
+  result: null,
+  ...changes,
+});
+
+const made = (...services: ServiceContract[]) =>
+  new Map(services.map((service) => [service.name, service]));
+
+describe("access.json", () => {
+  it("does not depend on the order of the declarations", () => {
+    const reversed = new Map(
+      [...contracts].toReversed().map(([name, contract]) => [
+        name,
+        {
+          ...contract,
+          actions: Object.fromEntries(Object.entries(contract.actions).toReversed()),
+        },
+      ]),
+    );
+    const others = new Map(
+      [...roles].toReversed().map(([name, held]) => [name, held.toReversed()]),
+    );
+    expect(toJson(accessReport(reversed, others))).toBe(toJson(accessReport(contracts, roles)));
+  });
+
+  it("is JSON and says of each action who may call it", () => {
+    const report = accessReport(contracts, roles);
+    expect(JSON.parse(toJson(report))).toEqual(report);
+    expect(report.actions["users.create"]).toMatchObject({
+      restricted: ["api"],
+      auth: "required",
+      permissions: "users:write",
+      route: "POST /api/users",
+    });
+    expect(report.events["user.created"]).toEqual({
+      emittedBy: ["users"],
+      handledBy: { chat: { restricted: ["users"], auth: "none" } },
+    });
+    expect(report.actions["users.updateProfile"]).toMatchObject({
+      subjects: ["EndUserAccount", "EnvironmentAdminAccount", "SuperUserAccount", "UserAccount"],
+    });
+    expect(report.roles.moderator).toContain("posts:moderate");
+  });
+
+  it("differs by one readable line where one declaration differs", () => {
+    const users = contracts.get("users")!;
+    const opened = new Map(contracts).set("users", {
+      ...users,
+      actions: { ...users.actions, identity: { ...users.actions.identity!, restricted: null } },
+    });
+    const [before, after] = [contracts, opened].map((one) => toJson(accessReport(one, roles)));
+    expect(differingLines(before!, after!)).toEqual([
+      '- "users.identity": { "restricted": ["auth"], "auth": "none" }',
+      '+ "users.identity": { "restricted": null, "auth": "none" }',
+    ]);
+    expect(differingLines(before!, before!)).toEqual([]);
+  });
+});
+
+describe("the matrix", () => {
+  const { columns, rows } = accessMatrix(contracts, roles, subjectTypeOfRole);
+  const cell = (row: string, column: string) =>
+    rows.find(({ name }) => name === row)!.cells[columns.indexOf(column)];
+
+  it.each([
+    ["users.create", "anonymous", "no"],
+    ["users.create", "admin", "yes"],
+    ["users.create", "user", "no"],
+    ["users.create", "api", "user"],
+    ["users.create", "posts", "no"],
+    ["users.posts", "anonymous", "yes"],
+    ["users.posts", "posts", "yes"],
+    ["users.list", "anonymous", "inside"],
+    ["users.list", "chat", "yes"],
+    ["auth.createSession", "admin", "no"],
+    ["event user.created -> chat", "users", "yes"],
+    ["event user.created -> chat", "api", "no"],
+    ["event user.created -> chat", "admin", "no"],
+  ])("%s for %s: %s", (row, column, expected) => {
+    expect(cell(row, column)).toBe(expected);
+  });
+
+  it("says which kinds of subject an action is for, and counts those out who are of another", () => {
+    const staffed = made({
+      name: "api",
+      actions: {
+        manage: action({ auth: "required", subjects: STAFF, rest: "GET /manage" }),
+        greet: action({ auth: "required", subjects: PEOPLE, rest: "GET /greet" }),
+        work: action({ auth: "required", subjects: ["ServiceAccount"], rest: "GET /work" }),
+      },
+    });
+    const matrix = accessMatrix(staffed, roles, subjectTypeOfRole);
+    expect(matrix.columns.slice(1, 4)).toEqual(["user", "moderator", "admin"]);
+    const own = matrix.rows.filter(({ group }) => group === "api");
+    const shown = own.map(({ name, cells, needs }) => [name, ...cells.slice(1, 4), needs]);
+    expect(shown).toEqual([
+      ["api.greet", "yes", "yes", "yes", "people"],
+      ["api.manage", "no", "yes", "yes", "staff"],
+      ["api.work", "no", "no", "no", "ServiceAccount"],
+    ]);
+  });
+
+  it("does not say that people reach what has no route", () => {
+    const inner = made({
+      name: "api",
+      actions: { inner: action({ restricted: ["api"] }) },
+    });
+    const { rows: found } = accessMatrix(inner, new Map(), subjectTypeOfRole);
+    expect(found.find(({ name }) => name === "api.inner")!.cells).toEqual(["inside", "yes"]);
+  });
+});
+
+/** What a check names, one line for each. */
+function refusedBy(check: () => void): string[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    return (error as Error).message.match(/(?<=^ {2}- ).*$/gm) ?? [];
+  }
+}
+
+describe("declarations that match nothing", () => {
+  it("are none in this application", () => {
+    expect(accessWarnings(contracts, roles)).toEqual([]);
+    expect(refusedBy(() => mustMatch(contracts, roles))).toEqual([]);
+  });
+
+  it("are each logged, or keep a node from starting", () => {
+    const wrong = made(
+      { name: "auth", actions: {}, emits: { "sessions.revoked": { description: "", params: {} } } },
+      {
+        name: "guard",
+        actions: {},
+        emits: { "credential.revoked": { description: "", params: {} } },
+      },
+      {
+        name: "a",
+        permissions: { used: "", unused: "", held: "" },
+        actions: {
+          strange: action({ restricted: ["nobody"] }),
+          unknown: action({ auth: "required", permissions: "a:unknown" }),
+          fine: action({ auth: "required", permissions: "a:used" }),
+          lost: action({ restricted: ["api"] }),
+          kept: action({ restricted: ["api"], closed: true }),
+          both: action({ restricted: ["api"], closed: true, rest: "GET /both" }),
+        },
+        emits: {
+          "a.told": { description: "", params: {} },
+          unheard: { description: "", params: {} },
+        },
+        events: {
+          silent: { restricted: null, auth: "none" },
+          "a.told": { restricted: ["auth"], auth: "none" },
+        },
+      },
+    );
+    const given = new Map([
+      ["all", permissionsOf(wrong)],
+      ["some", ["a:held", "a:gone"]],
+    ]);
+    expect(accessWarnings(wrong, given)).toEqual([
+      "a.lost is for api alone and has no route: say so with 'closed: true'",
+      "event a.told -> a: a emits it and is refused",
+      "event a.told -> a: auth is listed and does not emit it",
+      "permission a:unused: no action needs it and no role has it by name",
+    ]);
+    expect(refusedBy(() => mustMatch(wrong, given))).toEqual([
+      "a.both is closed, but has the route GET /both",
+      "a.both is restricted to api, which is no service",
+      "a.kept is restricted to api, which is no service",
+      "a.lost is restricted to api, which is no service",
+      "a.strange is restricted to nobody, which is no service",
+      "a.unknown needs a:unknown, which no contract knows",
+      "event silent -> a: nobody emits it",
+      "role some has a:gone, which no contract knows",
+    ]);
+  });
+});

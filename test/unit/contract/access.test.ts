@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { decide, findAction, type Subject } from "../../../lib/access/access.ts";
+import { holds, STAFF } from "../../../lib/tokens/access-token.ts";
+import type { Access } from "../../../lib/contract/contract.ts";
+import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
+import {
+  permissionsOfRoles,
+  ROLE_NAMES,
+  subjectTypeOfRole,
+} from "../../../services/users/roles.ts";
+
+const contracts = loadContracts();
+const everything = permissionsOf(contracts);
+
+const role = (name: string): Subject => ({
+  kind: "user",
+  name,
+  permissions: permissionsOfRoles([name], everything),
+  subjectType: subjectTypeOfRole(name),
+});
+const service = (name: string): Subject => ({ kind: "service", name });
+
+const may = (subject: Subject, target: string) => {
+  const action = findAction(contracts, target);
+  if (!action) throw new Error(`No action ${target}`);
+  return decide(subject, action.name, action.access).allowed;
+};
+
+describe("who may do what", () => {
+  it.each([
+    [service("posts"), "users.create", false],
+    [service("posts"), "users.posts", true],
+    [service("chat"), "users.list", true],
+    [service("api"), "auth.createSession", false],
+    [service("users"), "auth.createSession", true],
+    [{ kind: "anonymous" } as const, "GET /api/posts", true],
+    [{ kind: "anonymous" } as const, "POST /api/posts", false],
+    [{ kind: "anonymous" } as const, "auth.createSession", false],
+    [role("user"), "POST /api/posts", true],
+    [role("user"), "POST /api/users", false],
+    [role("moderator"), "POST /api/users", false],
+    [role("admin"), "PUT /api/users/:id/roles", true],
+    [role("admin"), "auth.createSession", false],
+  ])("%j at %s: %s", (subject, target, allowed) => {
+    expect(may(subject, target)).toBe(allowed);
+  });
+
+  const staffOnly = { restricted: null, auth: "required", subjects: STAFF } as const;
+  const permitted = { ...staffOnly, permissions: "posts:write" } as const;
+
+  it.each([
+    [role("user"), staffOnly, "no: it is for staff, and user is of the kind EndUserAccount"],
+    [role("user"), permitted, "no: it is for staff, and user is of the kind EndUserAccount"],
+    [
+      role("moderator"),
+      staffOnly,
+      "yes: it needs a signed-in user, and is for staff, as moderator is",
+    ],
+    [
+      role("moderator"),
+      permitted,
+      "yes: it needs posts:write, which moderator holds, and is for staff, as moderator is",
+    ],
+    [
+      role("user"),
+      { ...staffOnly, permissions: "users:write" },
+      "no: it needs users:write, which user lacks",
+    ],
+    [
+      service("chat"),
+      permitted,
+      "yes: it is open to every caller; it also needs a user with posts:write (staff)",
+    ],
+    [{ kind: "anonymous" } as const, staffOnly, "no: it needs a user"],
+  ] satisfies [Subject, Access, string][])(
+    "%j, where %j is asked for: %s",
+    (who, access, answer) => {
+      const { allowed, rule } = decide(who, "it", access);
+      expect(`${allowed ? "yes" : "no"}: ${rule}`).toBe(answer);
+    },
+  );
+
+  it.each(["users.nothing", "nobody.list", "users.constructor", "GET /api/nowhere", "users"])(
+    "knows no '%s'",
+    (target) => {
+      expect(findAction(contracts, target)).toBeUndefined();
+    },
+  );
+
+  it("grants no role a permission that no contract knows", () => {
+    for (const name of ROLE_NAMES)
+      for (const permission of permissionsOfRoles([name], everything))
+        expect(everything).toContain(permission);
+  });
+
+  it("asks for no permission that no contract knows", () => {
+    for (const { actions } of contracts.values())
+      for (const { permissions } of Object.values(actions))
+        if (permissions !== undefined) expect(everything).toContain(permissions);
+  });
+
+  it.each([
+    "**",
+    "posts:*",
+    "posts:**",
+    "__proto__",
+    "__proto__:write",
+    "posts:__proto__",
+    ":",
+    "",
+  ])("takes '%s' for no permission", (permission) => {
+    expect(holds({ permissions: { posts: ["write"] } }, permission)).toBe(false);
+  });
+});

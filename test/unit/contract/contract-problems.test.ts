@@ -1,0 +1,124 @@
+import { describe, expect, it } from "vitest";
+import { mustBeKnown } from "../../../lib/access/contract-problems.ts";
+import type { ServiceContract } from "../../../lib/contract/contract.ts";
+import { loadContracts } from "../../../lib/contract/load.ts";
+import { implement } from "../../../lib/contract/implement.ts";
+
+/** As JavaScript or a cast would bring it: the type check is test/types/contract.test-d.ts. */
+const contractWith = (part: object) => ({ name: "notes", actions: {}, ...part }) as ServiceContract;
+
+const ACTION = { description: "", restricted: ["api"], auth: "required", params: {}, result: null };
+
+const withAction = (part: object) => contractWith({ actions: { create: { ...ACTION, ...part } } });
+
+describe("a contract with unknown keys", () => {
+  it("is none of this application", () => {
+    expect(() => mustBeKnown(loadContracts().values())).not.toThrow();
+  });
+
+  it.each([
+    [
+      "the contract",
+      contractWith({ action: {} }),
+      "the contract 'notes' has the unknown key 'action'",
+    ],
+    ["an action", withAction({ roles: ["admin"] }), "notes.create has the unknown key 'roles'"],
+    [
+      "an action with a list of permissions",
+      withAction({ permissions: ["notes:write"] }),
+      "notes.create must name one permission as its permissions",
+    ],
+    [
+      "an action",
+      withAction({ permission: "a:b" }),
+      "notes.create has the unknown key 'permission'",
+    ],
+    ["an action", withAction({ subject: [] }), "notes.create has the unknown key 'subject'"],
+    [
+      "a schema",
+      withAction({ params: { $$strct: true } }),
+      "notes.create.params has the unknown key '$$strct'",
+    ],
+    [
+      "a rule",
+      withAction({ params: { text: { type: "string", maxx: 5 } } }),
+      "notes.create.params.text has the unknown key 'maxx'",
+    ],
+    [
+      "a rule in short",
+      withAction({ params: { text: "string|maxx:5" } }),
+      "notes.create.params.text has the unknown key 'maxx'",
+    ],
+    [
+      "a rule of another type",
+      withAction({ params: { id: { type: "uuid", max: 5 } } }),
+      "notes.create.params.id has the unknown key 'max'",
+    ],
+    [
+      "a rule's type",
+      withAction({ params: { text: "strng" } }),
+      "notes.create.params.text has a rule of the unknown type 'strng'",
+    ],
+    [
+      "a rule's type",
+      withAction({ params: { text: "strng[]" } }),
+      "notes.create.params.text[] has a rule of the unknown type 'strng'",
+    ],
+    ["no rule", withAction({ params: { text: true } }), "notes.create.params.text has no rule"],
+    [
+      "an array's items",
+      withAction({ params: { tags: { type: "array", items: { type: "string", maxx: 5 } } } }),
+      "notes.create.params.tags[] has the unknown key 'maxx'",
+    ],
+    [
+      "an object's field",
+      withAction({ params: { at: { type: "object", props: { zip: "string|maxx:5" } } } }),
+      "notes.create.params.at.zip has the unknown key 'maxx'",
+    ],
+    [
+      "an object without fields",
+      withAction({ params: { at: { type: "object", prop: {} } } }),
+      "notes.create.params.at has the unknown key 'prop'",
+    ],
+    [
+      "a record",
+      withAction({ params: { data: { type: "record", key: "string", values: "any" } } }),
+      "notes.create.params.data has the unknown key 'values'",
+    ],
+    [
+      "a result",
+      withAction({ result: { type: "object", props: {}, stric: true } }),
+      "notes.create.result has the unknown key 'stric'",
+    ],
+    [
+      "an example",
+      withAction({ example: { param: {} } }),
+      "notes.create.example has the unknown key 'param'",
+    ],
+    [
+      "a route",
+      withAction({ rest: { method: "GET", path: "/api/notes" } }),
+      "notes.create has a route that is none",
+    ],
+    ["a route", withAction({ rest: "FETCH /api/notes" }), "notes.create has a route that is none"],
+    [
+      "an event that is emitted",
+      contractWith({ emits: { told: { description: "", params: {}, durably: true } } }),
+      "event 'told' of 'notes' has the unknown key 'durably'",
+    ],
+    [
+      "its payload",
+      contractWith({ emits: { told: { description: "", params: { id: "uuid|maxx:1" } } } }),
+      "event 'told' of 'notes'.params.id has the unknown key 'maxx'",
+    ],
+    [
+      "a handler",
+      contractWith({ events: { told: { restricted: null, auth: "none", permission: "a:b" } } }),
+      "the handler of 'told' in 'notes' has the unknown key 'permission'",
+    ],
+  ])("is refused for what it says in %s", (_where, contract, message) => {
+    expect(() => mustBeKnown([contract])).toThrow(message);
+    // also where the service is outside services/
+    expect(() => implement(contract, { actions: {} })).toThrow(message);
+  });
+});

@@ -1,0 +1,119 @@
+import { once } from "node:events";
+import type { RequestListener, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Config } from "../../../lib/config/config.ts";
+import { TrustedProxies } from "../../../lib/network/trusted-proxies.ts";
+import { MAX_CONNECTIONS, MAX_PIPELINED } from "../../../services/api/http/connections.ts";
+import { makeServer } from "../../../services/api/http/server.ts";
+import { askFrom, openMany, openUnread } from "../../helpers/slow-clients.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+const UPGRADE =
+  "GET /socket.io/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+const servers: Server[] = [];
+
+/** A server that lets `sockets` connections more than MAX_CONNECTIONS be open. */
+async function serve(listener: RequestListener, sockets: number, proxies: string[] = []) {
+  const server = makeServer(listener, {
+    maxSockets: { address: sockets, user: 1 },
+    trustedProxies: new TrustedProxies(proxies),
+  } as Config);
+  servers.push(server);
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const count = () =>
+    new Promise<number>((resolve) => server.getConnections((_error, open) => resolve(open)));
+  return { server, url: `http://127.0.0.1:${port}`, count };
+}
+
+describe("the connections of a server", () => {
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+
+  it("end by the longest idle one where an address opens too many", async () => {
+    const held: ServerResponse[] = [];
+    const { server, url, count } = await serve((_req, res) => {
+      if (held.push(res) > 1) res.end("here");
+    }, 1);
+    server.on("upgrade", (_req, socket) => socket.once("end", () => socket.end()).resume());
+    const busy = await openUnread(url, GET);
+    await expect.poll(() => held.length).toBe(1);
+    const upgraded = once(server, "upgrade");
+    const webSocket = await openUnread(url, UPGRADE);
+    await upgraded;
+    const idle = await openMany(url, MAX_CONNECTIONS + 50, "");
+    await expect.poll(count).toBe(MAX_CONNECTIONS + 1);
+    // the newest has its turn, in place of the oldest
+    expect((await askFrom("127.0.0.1", url, "GET /")).body).toBe("here");
+    expect((await askFrom("127.0.0.2", url, "GET /")).body).toBe("here");
+    const isOpen = new Promise<boolean>((resolve) => {
+      busy.once("data", () => resolve(true)).once("close", () => resolve(false));
+    });
+    held[0]!.end("at last");
+    busy.resume();
+    expect(await isOpen).toBe(true);
+    for (const socket of [webSocket, ...idle.slice(-MAX_CONNECTIONS / 2)])
+      expect(socket.destroyed).toBe(false);
+    for (const socket of [busy, webSocket, ...idle]) socket.destroy();
+    await expect.poll(count).toBe(0);
+  });
+
+  it("of a trusted proxy are not counted: they carry everybody's requests", async () => {
+    const { url, count } = await serve((_req, res) => void res.end(), 1, ["127.0.0.1"]);
+    const sockets = await openMany(url, MAX_CONNECTIONS + 50, "");
+    await expect.poll(count).toBe(MAX_CONNECTIONS + 50);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it("close every response that waits, when they close", async () => {
+    const closed: ServerResponse[] = [];
+    const open: ServerResponse[] = [];
+    const { url } = await serve((_req, res) => {
+      open.push(res);
+      res.on("close", () => closed.push(res));
+    }, 1);
+    const socket = await openUnread(url, GET.repeat(MAX_PIPELINED));
+    await expect.poll(() => open.length).toBe(MAX_PIPELINED);
+    expect(closed).toEqual([]);
+    socket.destroy();
+    await expect.poll(() => closed.length).toBe(MAX_PIPELINED);
+    expect(new Set(closed)).toEqual(new Set(open));
+    expect(open.every(({ destroyed }) => destroyed)).toBe(true);
+  });
+
+  it("end where one asks for too much at once", async () => {
+    let closed = 0;
+    let asked = 0;
+    const { url, count } = await serve((_req, res) => {
+      asked += 1;
+      res.once("close", () => (closed += 1));
+    }, 1);
+    const socket = await openUnread(url, GET.repeat(MAX_PIPELINED + 1));
+    socket.resume();
+    await once(socket, "close");
+    await expect.poll(() => closed).toBe(asked);
+    await expect.poll(count).toBe(0);
+  });
+
+  it("end where a response makes no progress", async () => {
+    const large = Buffer.alloc(64_000_000);
+    const { server, url, count } = await serve((_req, res) => void res.end(large), 1);
+    expect(server.timeout).toBe(30_000);
+    server.timeout = 100;
+    const requested = once(server, "request");
+    const socket = await openUnread(url, GET);
+    await requested;
+    await expect.poll(count).toBe(0);
+    socket.destroy();
+  });
+
+  it("end after a refusal, whether the client closes its side or not", async () => {
+    const { url, count } = await serve((_req, res) => void res.end(), 1);
+    const socket = await openUnread(url, "hello\r\n\r\n");
+    await expect.poll(count, { timeout: 5_000 }).toBe(0);
+    socket.destroy();
+  });
+});

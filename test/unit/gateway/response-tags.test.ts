@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import type { ActionContract } from "../../../lib/contract/contract.ts";
+import { markAnswer } from "../../../services/api/http/responses.ts";
+import { textOf } from "../../../services/api/http/response-text.ts";
+
+const contract = {
+  description: "A public list.",
+  restricted: ["api"],
+  auth: "none",
+  rest: "GET /api/notes",
+  params: {},
+  result: "string[]",
+} satisfies ActionContract;
+
+/** The ETag that a response with this data gets. */
+function tagOf(data: unknown): string | undefined {
+  const headers: Record<string, string> = {};
+  const res = { setHeader: (name: string, value: string) => (headers[name] = value) };
+  markAnswer({ headers: {} } as never, res as never, contract, data);
+  return headers.ETag;
+}
+
+describe("the ETag of a public response", () => {
+  it("names its content", () => {
+    expect(tagOf(["a"])).toMatch(/^W\/"[\w-]{43}"$/);
+    expect(tagOf(["a"])).toBe(tagOf(["a"]));
+    expect(tagOf(["a"])).not.toBe(tagOf(["b"]));
+  });
+
+  it("is left out of a response that would be costly to hash", () => {
+    expect(tagOf(["a".repeat(499_000)])).toBeDefined();
+    expect(tagOf(["a".repeat(500_000)])).toBeUndefined();
+  });
+
+  it("is made from the JSON text that is sent, which is made once", () => {
+    let times = 0;
+    const data = { toJSON: () => `${++times}` };
+    expect(tagOf(data)).toBeDefined();
+    expect(textOf(data)).toBe('"1"');
+  });
+});
