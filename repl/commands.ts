@@ -1,7 +1,7 @@
 import { inspect, styleText } from "node:util";
 import type { ServiceBroker } from "moleculer";
 import { decide, findAction, type Subject } from "../lib/access/access.ts";
-import type { ActionName, ResultOf } from "../lib/contract/contract.ts";
+import type { ActionName, ResultOf } from "../lib/contract/calls.ts";
 import { loadContracts, permissionsOf } from "../lib/contract/load.ts";
 import type { ErrorType } from "../lib/errors/errors.ts";
 import type { Finding } from "../lib/contract/findings.ts";

@@ -1,5 +1,6 @@
 import { describeSubjects, type SubjectType } from "../tokens/access-token.ts";
-import type { Access, ServiceContract } from "../contract/contract.ts";
+import type { Access } from "../contract/access.ts";
+import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
 
 /** Who asks: a service, or somebody of this kind with these permissions who comes through the gateway. */

@@ -1,10 +1,7 @@
-import type {
-  Access,
-  ActionContract,
-  EmitContract,
-  Example,
-  ServiceContract,
-} from "../contract/contract.ts";
+import type { Access } from "../contract/access.ts";
+import type { ActionContract, Example } from "../contract/action.ts";
+import type { EmitContract } from "../contract/event.ts";
+import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/infer.ts";
 import { inFull } from "../contract/validator.ts";
 

@@ -1,4 +1,5 @@
-import type { Access, ServiceContract } from "../contract/contract.ts";
+import type { Access } from "../contract/access.ts";
+import type { ServiceContract } from "../contract/contract.ts";
 import { type DeclaredAction, declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;

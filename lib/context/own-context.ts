@@ -1,6 +1,6 @@
 import { type Service, type ServiceBroker, Context } from "moleculer";
 import type { AuditContext } from "../audit/audit.ts";
-import type { Caller } from "../contract/contract.ts";
+import type { Caller } from "../contract/calls.ts";
 import type { Client } from "./client.ts";
 
 /**

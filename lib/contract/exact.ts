@@ -1,4 +1,7 @@
-import type { Access, ActionContract, EmitContract, Example, ServiceContract } from "./contract.ts";
+import type { Access } from "./access.ts";
+import type { ActionContract, Example } from "./action.ts";
+import type { EmitContract } from "./event.ts";
+import type { ServiceContract } from "./contract.ts";
 import type { RuleKeys } from "./infer.ts";
 
 /**

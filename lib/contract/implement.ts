@@ -1,6 +1,9 @@
 import type { ServiceSchema } from "moleculer";
 import { mustBeKnown } from "../access/contract-problems.ts";
-import type { ActionContract, EmitContract, Handlers, ServiceContract } from "./contract.ts";
+import type { ActionContract } from "./action.ts";
+import type { EmitContract } from "./event.ts";
+import type { Handlers } from "./handlers.ts";
+import type { ServiceContract } from "./contract.ts";
 import { loadContracts } from "./load.ts";
 import { type ActionHandler, onceForEachKey } from "./idempotent-handler.ts";
 

@@ -1,7 +1,8 @@
 import { existsSync, globSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
-import type { ActionContract, Method, ServiceContract } from "./contract.ts";
+import type { ActionContract, Method } from "./action.ts";
+import type { ServiceContract } from "./contract.ts";
 
 /** Where the services live, one folder each. */
 export const SERVICES_DIR = join(import.meta.dirname, "..", "..", "services");

@@ -1,4 +1,4 @@
-import type { ActionContract } from "../contract/contract.ts";
+import type { ActionContract } from "../contract/action.ts";
 import { isForEverybody } from "../contract/load.ts";
 import type { ErrorType } from "../errors/errors.ts";
 import type { JsonSchema } from "./json-schema.ts";

@@ -1,4 +1,5 @@
-import type { ActionContract, Method, ServiceContract } from "../contract/contract.ts";
+import type { ActionContract, Method } from "../contract/action.ts";
+import type { ServiceContract } from "../contract/contract.ts";
 import { type Route, routesOf } from "../contract/load.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
 import {

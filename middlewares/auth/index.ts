@@ -1,7 +1,7 @@
 import type { Context, Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import { type AccessTokenClaims, holds, isSubjectType } from "../../lib/tokens/access-token.ts";
 import { attachment } from "../../lib/context/attachment.ts";
-import type { PayloadOf } from "../../lib/contract/contract.ts";
+import type { PayloadOf } from "../../lib/contract/calls.ts";
 import { auditRefusal } from "../audit.ts";
 import { NODE_EVENTS } from "../../lib/access/endpoints.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";

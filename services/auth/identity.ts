@@ -1,4 +1,4 @@
-import type { ResultOf } from "../../lib/contract/contract.ts";
+import type { ResultOf } from "../../lib/contract/calls.ts";
 import type { Teller } from "./sessions/session-end.ts";
 import type { SessionsRepository } from "./sessions/sessions.repository.ts";
 

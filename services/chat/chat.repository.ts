@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
-import type { ResultOf } from "../../lib/contract/contract.ts";
+import type { ResultOf } from "../../lib/contract/calls.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 
 export interface ChatDatabase {

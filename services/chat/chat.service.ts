@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import type { Caller } from "../../lib/contract/contract.ts";
+import type { Caller } from "../../lib/contract/calls.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 import { implement } from "../../lib/contract/implement.ts";

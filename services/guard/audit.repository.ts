@@ -1,6 +1,6 @@
 import type { Kysely, Selectable } from "kysely";
 import type { AuditEntry, AuditEvent } from "../../lib/audit/audit.ts";
-import type { ResultOf } from "../../lib/contract/contract.ts";
+import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 

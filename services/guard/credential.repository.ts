@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { CredentialRecord, CredentialStore } from "moleculer-service-guard";
-import type { ResultOf } from "../../lib/contract/contract.ts";
+import type { ResultOf } from "../../lib/contract/calls.ts";
 
 interface Credentials {
   id: string;

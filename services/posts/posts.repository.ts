@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
-import type { ResultOf } from "../../lib/contract/contract.ts";
+import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 import { Turns } from "../../lib/limits/turns.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
-import type { ResultOf } from "../../lib/contract/contract.ts";
+import type { ResultOf } from "../../lib/contract/calls.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/context/attachment.ts";
-import type { Caller, ResultOf } from "../../lib/contract/contract.ts";
+import type { Caller, ResultOf } from "../../lib/contract/calls.ts";
 import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";

@@ -1,6 +1,8 @@
 // Type tests: 'npm run check' fails if one of these lines stops being an error, or starts to be one.
 import { STAFF } from "../../lib/tokens/access-token.ts";
-import { type Caller, defineContract, type Handlers } from "../../lib/contract/contract.ts";
+import { type Caller } from "../../lib/contract/calls.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
+import { type Handlers } from "../../lib/contract/handlers.ts";
 import type { Input, Output, ValueOf } from "../../lib/contract/infer.ts";
 
 type Equal<A, B> =

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { ActionContract } from "../../../lib/contract/contract.ts";
+import type { ActionContract } from "../../../lib/contract/action.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { mustBeRead } from "./request-body.ts";
 import type { GatewayRequest } from "../gateways.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Service } from "moleculer";
-import type { ActionContract } from "../../../lib/contract/contract.ts";
+import type { ActionContract } from "../../../lib/contract/action.ts";
 import { isForEverybody } from "../../../lib/contract/load.ts";
 import { CitadelError, type ErrorType, type PublicError } from "../../../lib/errors/errors.ts";
 import { type OAuthKind, toOAuthError } from "../../../lib/errors/oauth-errors.ts";

@@ -1,6 +1,6 @@
 import type { Service } from "moleculer";
 import { configOf } from "../../../lib/context/attachment.ts";
-import type { ActionName, Caller, PayloadOf } from "../../../lib/contract/contract.ts";
+import type { ActionName, Caller, PayloadOf } from "../../../lib/contract/calls.ts";
 import { loadContracts, routesOf } from "../../../lib/contract/load.ts";
 import { CitadelError, type PublicError } from "../../../lib/errors/errors.ts";
 import { isUnlogged, toPublicError } from "../../../lib/errors/public-error.ts";

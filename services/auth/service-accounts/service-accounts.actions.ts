@@ -1,4 +1,4 @@
-import type { Handlers } from "../../../lib/contract/contract.ts";
+import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
 import { audit } from "../../../middlewares/audit.ts";

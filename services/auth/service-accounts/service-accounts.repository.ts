@@ -1,6 +1,6 @@
 import { randomUUID, timingSafeEqual } from "node:crypto";
 import type { Kysely, Selectable } from "kysely";
-import type { ResultOf } from "../../../lib/contract/contract.ts";
+import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { newestFirst } from "../../../lib/database/newest-first.ts";
 import { hashOfToken } from "../../../lib/tokens/opaque-token.ts";

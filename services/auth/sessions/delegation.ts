@@ -1,5 +1,5 @@
 import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
-import type { ResultOf } from "../../../lib/contract/contract.ts";
+import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 
 /** Nobody gets through another what they may not do themselves. */

@@ -1,5 +1,5 @@
 import { RateLimiterMemory } from "rate-limiter-flexible";
-import type { Handlers } from "../../../lib/contract/contract.ts";
+import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { reserve } from "../../../lib/limits/counted-attempts.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import { FIRST_GENERATION, type Holder, type mint } from "../tokens/access-tokens.ts";

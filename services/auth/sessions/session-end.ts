@@ -1,5 +1,5 @@
 import type { ServiceBroker } from "moleculer";
-import type { Caller } from "../../../lib/contract/contract.ts";
+import type { Caller } from "../../../lib/contract/calls.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import { revocationsOf } from "../../../middlewares/auth/index.ts";
 import type { Recalled, SessionEndsRepository, Which } from "./session-ends.repository.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { Client } from "../../../lib/context/client.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import type { ResultOf } from "../../../lib/contract/contract.ts";
+import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { newestFirst } from "../../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../../lib/contract/page.ts";
 import type { AuthDatabase, Sessions } from "../tables.ts";

@@ -1,4 +1,4 @@
-import type { ActionContext, Handlers } from "../../../lib/contract/contract.ts";
+import type { ActionContext, Handlers } from "../../../lib/contract/handlers.ts";
 import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { FIRST_PARTY_CLIENT } from "../../../lib/tokens/access-token.ts";

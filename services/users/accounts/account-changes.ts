@@ -1,4 +1,4 @@
-import type { Caller } from "../../../lib/contract/contract.ts";
+import type { Caller } from "../../../lib/contract/calls.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { AccountMails } from "../mail/account-mails.ts";
 import type { Account, Changed, UsersRepository } from "../users.repository.ts";

@@ -1,4 +1,4 @@
-import type { Handlers } from "../../../lib/contract/contract.ts";
+import type { Handlers } from "../../../lib/contract/handlers.ts";
 import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";

@@ -1,5 +1,5 @@
 import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
-import type { ResultOf } from "../../../lib/contract/contract.ts";
+import type { ResultOf } from "../../../lib/contract/calls.ts";
 import type { Account } from "../users.repository.ts";
 
 /** An account as this viewer may see it. */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Handlers } from "../../../lib/contract/contract.ts";
+import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Passwords } from "./passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ActionContract } from "../../../lib/contract/contract.ts";
+import type { ActionContract } from "../../../lib/contract/action.ts";
 import { markAnswer } from "../../../services/api/http/responses.ts";
 import { textOf } from "../../../services/api/http/response-text.ts";
 

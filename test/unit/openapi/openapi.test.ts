@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { ActionContract, ServiceContract } from "../../../lib/contract/contract.ts";
+import type { ActionContract } from "../../../lib/contract/action.ts";
+import type { ServiceContract } from "../../../lib/contract/contract.ts";
 import { loadContracts, routesOf } from "../../../lib/contract/load.ts";
 import { CitadelError, type ErrorType } from "../../../lib/errors/errors.ts";
 import { toOpenApi } from "../../../lib/openapi/openapi.ts";

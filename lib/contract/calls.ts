@@ -1,0 +1,67 @@
+import type { Contracts } from "./contract.ts";
+import type { Input, Output, ValueOf } from "./infer.ts";
+
+type ActionsOf<S extends keyof Contracts> = Contracts[S] extends { actions: infer A } ? A : never;
+
+type NameOf<S extends keyof Contracts> = `${S & string}.${keyof ActionsOf<S> & string}`;
+
+/** Every action in the application, `"posts.create"`. */
+export type ActionName = { [S in keyof Contracts]: NameOf<S> }[keyof Contracts];
+
+type ActionOf<N> = N extends `${infer S extends keyof Contracts & string}.${infer A}`
+  ? A extends keyof ActionsOf<S>
+    ? ActionsOf<S>[A]
+    : never
+  : never;
+
+/** What a caller of this action passes. */
+export type ParamsOf<N extends ActionName> =
+  ActionOf<N> extends { params: infer P } ? Input<P> : never;
+
+/** What this action answers. */
+export type ResultOf<N extends ActionName> =
+  ActionOf<N> extends { result: infer R } ? Result<R> : never;
+
+export type Result<R> = R extends null ? void : ValueOf<R>;
+
+type Emits<S extends keyof Contracts> = Contracts[S] extends { emits: infer E }
+  ? E
+  : Record<never, never>;
+
+/** Every event that some service emits. */
+export type EventName = { [S in keyof Contracts]: keyof Emits<S> & string }[keyof Contracts];
+
+/** What this event carries. */
+export type PayloadOf<N> = {
+  [S in keyof Contracts]: N extends keyof Emits<S>
+    ? Emits<S>[N] extends { params: infer P }
+      ? Output<P>
+      : never
+    : never;
+}[keyof Contracts];
+
+interface CallOptions {
+  readonly timeout?: number;
+  readonly nodeID?: string;
+}
+
+interface EmitOptions {
+  /** Fail if it cannot be sent; otherwise it is only logged. */
+  readonly throwError?: boolean;
+}
+
+type CallArguments<P> =
+  Record<never, never> extends P
+    ? [params?: P, options?: CallOptions]
+    : [params: P, options?: CallOptions];
+
+/** Moleculer's calls, typed by the contracts: a wrong name, parameter or use of a result is a type error. */
+export interface Caller {
+  call<N extends ActionName>(action: N, ...rest: CallArguments<ParamsOf<N>>): Promise<ResultOf<N>>;
+  emit<N extends EventName>(event: N, payload: PayloadOf<N>): Promise<void>;
+  broadcast<N extends EventName>(
+    event: N,
+    payload: PayloadOf<N>,
+    options?: EmitOptions,
+  ): Promise<void>;
+}
