@@ -2,20 +2,22 @@ import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/context/attachment.ts";
 import { revocationsOf } from "../../middlewares/auth/index.ts";
 import { implement } from "../../lib/contract/implement.ts";
-import { errorMethods } from "./http/responses.ts";
+import { errorMethods } from "./http/responses/errors.ts";
 import { contract } from "./api.contract.ts";
-import { defendEngine, makeDefence } from "./limits/admission.ts";
-import { descriptionHandlers } from "./docs/openapi.ts";
+import { makeAdmissionCheck } from "./limits/admission.ts";
+import { openApiHandlers } from "./docs/openapi.ts";
 import { docsHandlers } from "./docs/reference-page.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./http/health.ts";
 import { homeHandlers } from "./docs/home.ts";
 import { close } from "./http/server.ts";
-import { httpSettings, logResponses } from "./http/entry-point.ts";
+import { httpSettings } from "./http/routes.ts";
+import { logRequests } from "./http/request-log.ts";
+import { limitEngine } from "./sockets/engine-requests.ts";
 import { confirm } from "./sockets/authentication.ts";
-import { Limiter } from "./limits/rate-limiter.ts";
-import { requestMethods } from "./http/methods.ts";
-import { shareCounts, takeCounts } from "./limits/shared-counts.ts";
+import { RateLimiter } from "./limits/rate-limiter.ts";
+import { requestMethods } from "./http/entry-point.ts";
+import { shareCounts, receiveCounts } from "./limits/shared-counts.ts";
 import { limitEvents } from "./sockets/limits.ts";
 import { senders, socketMethods, socketSettings } from "./sockets/entry-point.ts";
 
@@ -27,12 +29,12 @@ export default class ApiService extends Service {
     const { corsOrigins, issuer } = config;
     const handlers = {
       ...healthHandlers(this),
-      ...descriptionHandlers(issuer),
+      ...openApiHandlers(issuer),
       ...docsHandlers(),
       ...homeHandlers(),
     };
-    const limiter = new Limiter(config.rateLimits, config.natsUrl !== undefined);
-    const defend = makeDefence(config, limiter);
+    const limiter = new RateLimiter(config.rateLimits, config.natsUrl !== undefined);
+    const admit = makeAdmissionCheck(config, limiter);
     let stopSharing = () => {};
     const confirmSockets = () => {
       revocationsOf(broker).distrust();
@@ -50,7 +52,7 @@ export default class ApiService extends Service {
             "chat.message": async (ctx) => toRoom(ctx.params.roomId, "message", ctx.params),
             "chat.announcement": async (ctx) => toAll("serverMessage", ctx.params),
             "sessions.revoked": async (ctx) => endTokens(ctx.params),
-            "gateway.consumed": async (ctx) => takeCounts(limiter, ctx.params),
+            "gateway.consumed": async (ctx) => receiveCounts(limiter, ctx.params),
           },
         },
         {
@@ -62,13 +64,13 @@ export default class ApiService extends Service {
           },
           methods: {
             ...errorMethods,
-            ...requestMethods(config, defend),
+            ...requestMethods(config, admit),
             ...socketMethods(limiter),
           },
-          created: () => logResponses(this as unknown as Service & Gateways),
+          created: () => logRequests(this as unknown as Service & Gateways),
           started: () => {
             const { io } = this as unknown as Gateways;
-            defendEngine(io, config, defend);
+            limitEngine(io, config, admit);
             io.of("/").on("connection", (socket) => {
               limitEvents(this, socket, limiter);
               void confirm(this, socket);

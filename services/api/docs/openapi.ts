@@ -99,7 +99,7 @@ export const describeApi = (issuer: string): OpenApi =>
   toOpenApi(loadContracts(), { version: versionOf(), issuer, more: OWN_ROUTES });
 
 /** `GET /openapi.json`. @param issuer where the API is */
-export function descriptionHandlers(issuer: string) {
+export function openApiHandlers(issuer: string) {
   return {
     "GET /openapi.json": asset({
       type: "application/json; charset=utf-8",

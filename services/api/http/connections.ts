@@ -4,26 +4,26 @@ import type { Duplex } from "node:stream";
 import type { Config } from "../../../lib/config/config.ts";
 import { widestKeyOf } from "../../../lib/network/address.ts";
 
-/** The TCP connections of the gateway, and the responses that each of them still has to send. */
+/** Limits the TCP connections of a client address, and the pending responses of a connection. */
 
-/** How many responses one connection may wait for. Browsers and proxies wait for one. */
+/** Pending responses of one connection (HTTP pipelining). Browsers and proxies send one request at a time. */
 export const MAX_PIPELINED = 32;
 
-/** How many connections one client address may hold open, besides MAX_SOCKETS_ADDRESS. */
+/** Open connections of one client address, in addition to MAX_SOCKETS_ADDRESS. */
 export const MAX_CONNECTIONS = 500;
 
 interface Connection {
   /** The responses that have not closed. */
   readonly pending: Set<ServerResponse>;
-  /** Called when the last of them has closed. */
+  /** Called when the last pending response has closed. */
   onIdle(): void;
 }
 
 const connections = new WeakMap<Duplex, Connection>();
 
 /**
- * Node's response, known to its connection until it closes. Node makes one for each request, whatever its path
- * and method, before anything handles it.
+ * A response that its connection counts as pending until it closes. Node creates one for every request, before any
+ * handler runs.
  */
 export class PendingResponse<
   Request extends IncomingMessage = IncomingMessage,
@@ -39,12 +39,12 @@ export class PendingResponse<
       pending.delete(this);
       if (pending.size === 0) connection.onIdle();
     });
-    // a refusal would have to wait behind the responses that nobody reads
+    // an error response would wait behind the pending ones
     if (pending.size > MAX_PIPELINED) socket.destroy();
   }
 }
 
-/** Ends the responses of a closed connection where Node has not: its older versions end the first one alone. */
+/** Closes the responses of a closed connection. Older versions of Node close only the first one. */
 function closeResponses(pending: ReadonlySet<ServerResponse>): void {
   for (const res of pending) {
     res.destroy();
@@ -52,10 +52,10 @@ function closeResponses(pending: ReadonlySet<ServerResponse>): void {
   }
 }
 
-/** The connections of one server, bounded for each client address. */
+/** The open connections of one server, limited for each client address. */
 export class HttpConnections {
   readonly #all = new Set<Socket>();
-  /** By client address, those that have been idle for longest first. */
+  /** By client address; the connection that has been idle for longest is first. */
   readonly #byAddress = new Map<string, Set<Socket>>();
   readonly #upgraded = new WeakSet<Duplex>();
   readonly #config: Config;
@@ -64,13 +64,13 @@ export class HttpConnections {
     this.#config = config;
   }
 
-  /** Bounds what is opened from now on. */
+  /** Limits the connections that are opened from now on. */
   watch(server: Server): void {
     server.on("connection", (socket) => this.#add(socket));
     server.on("upgrade", (_req, socket) => void this.#upgraded.add(socket));
   }
 
-  /** Ends all of them. Node's `closeAllConnections` does not know those that were upgraded. */
+  /** Destroys all connections. Node's `closeAllConnections` leaves upgraded ones open. */
   destroy(): void {
     for (const socket of this.#all) socket.destroy();
   }
@@ -91,20 +91,20 @@ export class HttpConnections {
     if (open.size > this.#config.maxSockets.address + MAX_CONNECTIONS) this.#evict(key, open);
   }
 
-  /** The client address; undefined for a proxy of ours, whose connections carry the requests of many clients. */
+  /** The key of the client address; undefined for a trusted proxy, whose connections carry many clients' requests. */
   #keyOf({ remoteAddress = "" }: Socket): string | undefined {
     const isProxy = this.#config.trustedProxies.includes(remoteAddress);
     return isProxy ? undefined : widestKeyOf(remoteAddress);
   }
 
   /**
-   * Closes the connection of an address that has been idle for longest, so that a new one always gets its turn: a
-   * health check, too, from where somebody opens too many.
+   * Closes the connection of an address that has been idle for longest. The new connection stays open: it may carry a
+   * health check from an address with too many connections.
    */
   #evict(key: string, open: ReadonlySet<Socket>): void {
     for (const socket of open) {
       if (this.#upgraded.has(socket) || connections.get(socket)?.pending.size) continue;
-      // its `close` comes later than the next connection may
+      // the next connection may open before `close` is emitted
       this.#forget(key, socket);
       return void socket.destroy();
     }

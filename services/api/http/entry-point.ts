@@ -1,110 +1,112 @@
-import type { Context, Service } from "moleculer";
-import { configOf } from "../../../lib/context/attachment.ts";
+/**
+ * Where an HTTP request enters. A POST takes this path:
+ * 1. server.ts and connections.ts: the TCP connection and the timeouts.
+ * 2. `httpHandler` below: X-Request-ID, CORS (cors.ts), rate limits and the request head (../limits/admission.ts).
+ * 3. moleculer-web: finds the route (routes.ts, made from the contracts) and parses the body (request-body.ts).
+ * 4. `aliasHandler` below waits for a free slot (../limits/concurrency.ts); `onBeforeCall` in routes.ts sets the
+ *    access token and the parameters (params.ts); then moleculer-web calls the action.
+ * 5. `onAfterCall` in routes.ts sets the status and headers (responses/success.ts). An error ends in responses/errors.ts.
+ */
+
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, RequestListener, Server } from "node:http";
+import type { Service } from "moleculer";
 import type { Config } from "../../../lib/config/config.ts";
-import { loadContracts, publicWrites, type Route, routesOf } from "../../../lib/contract/load.ts";
-import { markAnswer, successOf } from "./responses.ts";
-import { bodyParsers } from "./request-body.ts";
-import { callLimits, chargeResponse } from "../limits/call-limits.ts";
-import { clientOf } from "../client.ts";
-import type { GatewayRequest, GatewayResponse, Gateways } from "../gateways.ts";
-import type { Limiter } from "../limits/rate-limiter.ts";
-import { clientParams } from "./oauth.ts";
-import { idempotencyKeyOf, paramsOf } from "./params.ts";
-import { tokenOfRequest } from "../access-token.ts";
+import { CitadelError } from "../../../lib/errors/errors.ts";
+import { widestKeyOf } from "../../../lib/network/address.ts";
+import { type GatewayRequest, type GatewayResponse, httpGateway } from "../gateways.ts";
+import { type AdmissionCheck, makeHttpAdmissionCheck, MAX_PENDING } from "../limits/admission.ts";
+import { ConcurrencyLimiter } from "../limits/concurrency.ts";
+import { respondToOptions, setCorsHeaders } from "./cors.ts";
+import { compressResponse } from "./responses/compression.ts";
+import { jsonOf } from "./responses/json.ts";
+import { allowedMethods, type RouteAlias } from "./route-alias.ts";
+import { createHttpServer } from "./server.ts";
 
-/** The HTTP side of the gateway: moleculer-web's settings, made from the contracts. */
+/** The parts of moleculer-web's service that the methods below use. */
+type Gateway = Service & {
+  aliases: RouteAlias[];
+  server?: Server;
+  httpHandler: RequestListener;
+  errorHandler(req: GatewayRequest, res: GatewayResponse, error: unknown): void;
+};
 
-/** Logs each response: what was requested, without its query, how long it took, and its two ids. */
-export function logResponses({ server, logger, broker }: Service & Gateways): void {
-  const config = configOf(broker);
-  server.on("request", (req, res) => {
-    const started = performance.now();
-    res.once("finish", () => {
-      const path = req.url?.split("?", 1)[0] ?? "";
-      if (path.startsWith("/health/") || path.startsWith("/socket.io/")) return;
-      const ms = Math.round(performance.now() - started);
-      const { correlationId } = clientOf(req, config);
-      logger.info(
-        { requestID: res.getHeader("X-Request-ID"), correlationID: correlationId },
-        `${req.method} ${path} ${res.statusCode} ${ms} ms`,
-      );
-    });
-  });
-}
+/** The calls that one gateway runs at once, and the characters that one client address may leave unread. */
+const CONCURRENCY = { total: 1_000, address: 64, waiting: MAX_PENDING, unread: 32_000_000 };
 
-type Handler = (req: GatewayRequest, res: GatewayResponse) => void | Promise<void>;
+/** moleculer-web's methods, which those below call at their end. */
+const { httpHandler: handleRequest, aliasHandler: handleAlias } = httpGateway.methods as {
+  httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void>;
+  aliasHandler(
+    this: Gateway,
+    req: GatewayRequest,
+    res: GatewayResponse,
+    alias: RouteAlias,
+  ): Promise<unknown>;
+};
 
-export interface HttpOptions {
-  /** The application's configuration: whose tokens are taken, and from which pages. */
-  config: Config;
-  /** Custom handlers by `"GET /health/live"`. */
-  handlers: Readonly<Record<string, Handler>>;
-  limiter: Limiter;
-}
+/** The methods whose `If-None-Match` means 304 (RFC 9110, 13.1.2). */
+const SAFE_METHODS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD"]);
 
-/** moleculer-web's settings: every route of every contract, and nothing else. */
-export function httpSettings({ config, handlers, limiter }: HttpOptions): object {
-  const routes = routesOf(loadContracts());
-  const limitCall = callLimits(limiter, publicWrites(routes));
-  const contracts = new Map(routes.map(({ action, contract }) => [action, contract]));
+/**
+ * The methods of moleculer-web that the gateway replaces.
+ *
+ * @param admit runs before anything else, for Socket.IO's requests as well
+ */
+export const requestMethods = (config: Config, admit: AdmissionCheck) => {
+  const admitHttp = makeHttpAdmissionCheck(config, admit);
+  const concurrency = new ConcurrencyLimiter(CONCURRENCY);
+  const keyOf = (req: IncomingMessage) => widestKeyOf(config.trustedProxies.addressOf(req));
   return {
-    ip: config.host,
-    port: config.port,
-    path: "",
-    // moleculer-web would take the client's, which may be that of somebody else's request
-    rootCallOptions(options: { requestID?: unknown }, _req: unknown, res: GatewayResponse) {
-      options.requestID = res.getHeader("X-Request-ID");
+    createServer(this: Gateway): void {
+      this.server ??= createHttpServer(this.httpHandler, config);
     },
-    // what is called as something of Object.prototype is unknown like everything else
-    qsOptions: { allowPrototypes: true },
-    routes: [
-      {
-        path: "/",
-        mappingPolicy: "restrict",
-        aliases: { ...handlers, ...Object.fromEntries(routes.map(toAlias)) },
-        pathToRegexpOptions: { sensitive: true, trailing: false },
-        bodyParsers: bodyParsers(routes),
-        mergeParams: false,
-        logging: false,
-        async onBeforeCall(
-          ctx: Context,
-          _route: unknown,
-          req: GatewayRequest,
-          res: GatewayResponse,
-        ) {
-          const action = req.$action?.name ?? "";
-          const contract = contracts.get(action);
-          const token = tokenOfRequest(req, config);
-          const client = clientOf(req, config);
-          if (token !== undefined) ctx.locals = { accessToken: token };
-          ctx.meta = {
-            client,
-            ...(contract?.idempotent && { idempotencyKey: idempotencyKeyOf(req) }),
-          };
-          req.$params = clientParams(req, contract, paramsOf(req, contract));
-          if (contract) await limitCall(ctx, res, { action, token, client });
-        },
-        async onAfterCall(
-          ctx: Context,
-          _route: unknown,
-          req: GatewayRequest,
-          res: GatewayResponse,
-          data: unknown,
-        ) {
-          const contract = contracts.get(req.$action?.name ?? "");
-          ctx.meta = contract ? successOf(contract, data) : {};
-          markAnswer(req, res, contract, data);
-          await chargeResponse(limiter, clientOf(req, config).address, data);
-          return data;
-        },
-      },
-    ],
-    logRequest: null,
-    logRequestParams: null,
-    logResponse: null,
-    logRouteRegistration: null,
-    log4XXResponses: false,
-  };
-}
 
-const toAlias = ({ method, path, action }: Route) => [`${method} ${path}`, action] as const;
+    async httpHandler(this: Gateway, req: GatewayRequest, res: GatewayResponse): Promise<void> {
+      res.setHeader("X-Request-ID", randomUUID());
+      setCorsHeaders(req, res, config.corsOrigins);
+      // moleculer-web would respond with 304 to a write that it has run
+      if (!SAFE_METHODS.has(req.method)) delete req.headers["if-none-match"];
+      // moleculer-web would ignore If-None-Match if the client sends `no-cache`, which is meant for caches between
+      delete req.headers["cache-control"];
+      try {
+        await admitHttp(req, res);
+        // moleculer-web would run the action of the method that a preflight request names
+        if (req.method === "OPTIONS") return respondToOptions(this.aliases, req, res);
+      } catch (error) {
+        return this.errorHandler(req, res, error);
+      }
+      return handleRequest.call(this, req, res);
+    },
+
+    /** Runs after the body has been read. A handler of the gateway itself (no action) needs no limit. */
+    aliasHandler(
+      this: Gateway,
+      req: GatewayRequest,
+      res: GatewayResponse,
+      alias: RouteAlias,
+    ): Promise<unknown> {
+      if (alias.action === null) return handleAlias.call(this, req, res, alias);
+      compressResponse(req, res);
+      return concurrency.run(keyOf(req), res, () => handleAlias.call(this, req, res, alias));
+    },
+
+    encodeResponse(req: GatewayRequest, res: GatewayResponse, data: unknown): string {
+      const body = jsonOf(data);
+      concurrency.addUnread(keyOf(req), res, body.length);
+      return body;
+    },
+
+    /** Finds the route. HEAD runs the route of GET. @throws CitadelError MethodNotAllowed */
+    resolveAlias(this: Gateway, path: string, method: string) {
+      const wanted = method === "HEAD" ? "GET" : method;
+      for (const alias of this.aliases) {
+        const params = alias.isMethod(wanted) && alias.match(path);
+        if (params) return { alias, params };
+      }
+      const allowed = allowedMethods(this.aliases, path);
+      if (allowed) throw new CitadelError("MethodNotAllowed", { data: { allowed } });
+      return false;
+    },
+  };
+};

@@ -4,38 +4,37 @@ import { hasIdentity } from "moleculer-service-guard";
 import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
 
 /** How long other nodes and the guard may take to respond, in milliseconds. */
-const TIMEOUT = 1_000;
+const PING_TIMEOUT = 1_000;
 
-/** How long a node that starts waits for every service before it does with those that are there, in milliseconds. */
-const STARTING = 15_000;
+/** How long a starting node waits for all services before it becomes ready without some, in milliseconds. */
+const START_TIMEOUT = 15_000;
 
-/** The service on whose behalf the gateway calls. */
+/** The gateway's own service, which makes all calls. */
 const SELF = "api";
 
-/** How a node's readiness is published. */
+/** The body of `GET /health/ready`. */
 interface Readiness {
   status: "ready" | "not ready";
-  /** The services that calls do not reach now; left out if there are none. */
+  /** The services that cannot be called now; left out if there are none. */
   missing?: string[];
 }
 
-const answer = (res: GatewayResponse, code: number, body: object) => {
+const respond = (res: GatewayResponse, code: number, body: object) => {
   res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
   res.end(JSON.stringify(body));
 };
 
-/** The nodes that respond now: a registry alone does not notice that NATS is unavailable. */
+/** The nodes that respond to a ping. Moleculer's registry does not notice that NATS is unavailable. */
 async function respondingNodes(broker: ServiceBroker): Promise<ReadonlySet<string>> {
-  const pongs = broker.transit ? await broker.ping(undefined, TIMEOUT) : {};
-  const others = Object.entries(pongs).flatMap(([nodeID, pong]) => (pong ? [nodeID] : []));
-  return new Set([broker.nodeID, ...others]);
+  const pongs = broker.transit ? await broker.ping(undefined, PING_TIMEOUT) : {};
+  const reachable = Object.entries(pongs).flatMap(([nodeID, pong]) => (pong ? [nodeID] : []));
+  return new Set([broker.nodeID, ...reachable]);
 }
 
 /**
- * The health of this node. It is ready once every service could be called, or has not come within 15 s, and from
- * then on as long as any of them can: one service that is unavailable is no reason to take all gateways out of rotation,
- * since the routes of the others go on. Without the guard a service can be called for as long as this
- * node's identity lives (SERVICE_IDENTITY_TTL).
+ * Handlers for liveness and readiness. A node becomes ready when all services can be called, or after 15 s. It then stays
+ * ready while at least one service can be called: one unavailable service must not take all gateways out of
+ * rotation. If the guard is unavailable, calls work until this node's identity token expires (SERVICE_IDENTITY_TTL).
  */
 export function healthHandlers({ broker }: Service) {
   const services = [...loadContracts().values()]
@@ -51,13 +50,13 @@ export function healthHandlers({ broker }: Service) {
   const check = async (): Promise<Readiness> => {
     if (!broker.started || broker.stopping) return { status: "not ready" };
     const nodes = await respondingNodes(broker);
-    const isThere = (action: string) =>
+    const isReachable = (action: string) =>
       broker.registry.getActionEndpoints(action)?.endpoints.some(({ id }) => nodes.has(id));
-    const canCall = await hasIdentity(broker, SELF, TIMEOUT);
+    const canCall = await hasIdentity(broker, SELF, PING_TIMEOUT);
     const missing = services
-      .filter(({ actions }) => !canCall || !actions.every(isThere))
+      .filter(({ actions }) => !canCall || !actions.every(isReachable))
       .map(({ name }) => name);
-    hasWaited ||= missing.length === 0 || Date.now() - startedAt >= STARTING;
+    hasWaited ||= missing.length === 0 || Date.now() - startedAt >= START_TIMEOUT;
     const isReady = hasWaited && missing.length < services.length;
     return {
       status: isReady ? "ready" : "not ready",
@@ -67,12 +66,12 @@ export function healthHandlers({ broker }: Service) {
 
   return {
     "GET /health/live": (_req: GatewayRequest, res: GatewayResponse) =>
-      answer(res, 200, { status: "live" }),
+      respond(res, 200, { status: "live" }),
     "GET /health/ready": async (_req: GatewayRequest, res: GatewayResponse) => {
       // concurrent requests share one check
       checking ??= check().finally(() => (checking = undefined));
       const readiness = await checking;
-      answer(res, readiness.status === "ready" ? 200 : 503, readiness);
+      respond(res, readiness.status === "ready" ? 200 : 503, readiness);
     },
   };
 }

@@ -5,7 +5,7 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { OAuthKind } from "../../../lib/errors/oauth-errors.ts";
 import { pathOf } from "./params.ts";
 
-/** How OAuth clients authenticate at the token endpoint, and which paths speak OAuth (RFC 6749). */
+/** OAuth 2.0 (RFC 6749): client authentication at the token endpoint, and the paths with OAuth errors. */
 
 const kinds: ReadonlyMap<string, OAuthKind> = new Map(
   routesOf(loadContracts()).flatMap(({ path, contract: { oauth } }) =>
@@ -13,20 +13,20 @@ const kinds: ReadonlyMap<string, OAuthKind> = new Map(
   ),
 );
 
-/** Known before the route is: whatever refuses a request there speaks OAuth. */
+/** The kind of OAuth errors for a request. Depends on the path only: a request may be refused before its route is known. */
 export const oauthKindOf = (req: IncomingMessage): OAuthKind | undefined => kinds.get(pathOf(req));
 
-/** RFC 7617, 2 and 2.1. */
-export const CLIENT_CHALLENGE = 'Basic realm="citadel", charset="UTF-8"';
+/** The value of `WWW-Authenticate` at the token endpoint (RFC 7617, 2 and 2.1). */
+export const BASIC_CHALLENGE = 'Basic realm="citadel", charset="UTF-8"';
 
 /**
- * The parameters of a token request (RFC 6749, 3.2): none twice, those without a value left out, and the
- * client's id and secret also from `Authorization: Basic` (2.3.1). Other actions' parameters stay as they are.
+ * The parameters of a token request (RFC 6749, 3.2). Empty ones are left out; the client's id and secret may come from
+ * `Authorization: Basic` (2.3.1). The parameters of other actions are returned unchanged.
  *
- * @throws CitadelError BadRequest for a parameter that is there twice, and for two ways of authentication;
- *   InvalidCredentials for an Authorization header that cannot be read
+ * @throws CitadelError BadRequest if a parameter is repeated or the client authenticates in two ways;
+ *   InvalidCredentials for a malformed Authorization header
  */
-export function clientParams(
+export function tokenRequestParams(
   { headers }: IncomingMessage,
   contract: ActionContract | undefined,
   given: Record<string, unknown>,
@@ -48,9 +48,9 @@ export function clientParams(
 const withoutEmpty = (params: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(params).filter(([, value]) => value !== ""));
 
-/** `Basic`: the id and the secret, each form-encoded, joined by a colon, in base64. */
+/** Reads `Basic` and the base64 of `id:secret`, both form-encoded. */
 function clientOfHeader(header: string | undefined) {
-  // an access token does not authenticate a client; pages send it with every request
+  // some pages send their access token with every request; it does not authenticate a client
   if (header === undefined || /^Bearer /i.test(header)) return undefined;
   const encoded = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header)?.[1];
   try {
@@ -60,12 +60,12 @@ function clientOfHeader(header: string | undefined) {
     const [, id = "", secret = ""] = /^([^:]*):([^]*)$/.exec(text) ?? [];
     if (id !== "") return { client_id: formDecode(id), client_secret: formDecode(secret) };
   } catch {
-    // neither UTF-8 nor form-encoded: refused below, without what was sent
+    // not UTF-8 or not form-encoded: refused below, without the submitted text
   }
   throw new CitadelError("InvalidCredentials", {
     message: "Authenticate with 'Authorization: Basic', or with client_id and client_secret.",
   });
 }
 
-/** RFC 6749, appendix B. @throws URIError */
+/** Decodes `application/x-www-form-urlencoded` (RFC 6749, appendix B). @throws URIError */
 const formDecode = (text: string) => decodeURIComponent(text.replaceAll("+", " "));

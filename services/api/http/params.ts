@@ -1,26 +1,26 @@
 import type { IncomingMessage } from "node:http";
 import type { ActionContract } from "../../../lib/contract/action.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { mustBeRead } from "./request-body.ts";
+import { mustHaveSupportedType } from "./request-body.ts";
 import type { GatewayRequest } from "../gateways.ts";
 
-/** What a request comes to, for the action behind its route. */
+/** Reads an action's parameters from a request. */
 
-/** The methods whose parameters are in the query; a body means nothing there (RFC 9110, 9.3.1). */
+/** The methods whose parameters are in the query. Their request bodies are ignored (RFC 9110, 9.3.1). */
 const BODYLESS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "DELETE"]);
 
-/** The path without query and trailing slash, as moleculer-web matches it. */
+/** The path without the query and a trailing slash, as moleculer-web matches it. */
 export const pathOf = ({ url = "/" }: IncomingMessage): string => {
   const [path = "/"] = url.split("?", 1);
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 };
 
 /**
- * The action's parameters: the path's, over the query's or the body's, never both, and the version that
- * `If-Match` names.
+ * The action's parameters: from the query or from the body, depending on the method; then those in the path, which
+ * take precedence; then the version in `If-Match`.
  *
- * @throws CitadelError PreconditionFailed, BadRequest for a list, and a version that can be none,
- *   UnsupportedMediaType for a body that was not read
+ * @throws CitadelError BadRequest if the body is a list or If-Match has several tags, PreconditionFailed if
+ *   If-Match names no version, UnsupportedMediaType
  */
 export function paramsOf(
   req: GatewayRequest,
@@ -29,8 +29,8 @@ export function paramsOf(
   const { method, headers, $params = {} } = req;
   const { params, query, body } = $params as Record<string, Record<string, unknown> | undefined>;
   const isBodyless = BODYLESS.has(method);
-  if (contract && !isBodyless) mustBeRead(req, contract);
-  // spread, an empty list would be an empty object
+  if (contract && !isBodyless) mustHaveSupportedType(req, contract);
+  // spreading an empty list would give an empty object
   if (Array.isArray(body)) throw new CitadelError("BadRequest");
   const given = { ...(isBodyless ? query : body), ...params };
   const name = contract?.version;
@@ -40,24 +40,23 @@ export function paramsOf(
 }
 
 /**
- * The version in an entity tag of ours (RFC 9110, 13.1.1); undefined: any. A proxy that packs answers makes
- * tags weak on the way; ours name a version of the data, however it is packed.
+ * The version in an entity tag of this API (RFC 9110, 13.1.1); undefined for any version. A weak tag is accepted: a
+ * proxy that compresses responses makes tags weak, and the version of the data stays the same.
  */
 function versionOf(header: string | undefined): number | undefined {
   const tag = header?.trim();
   if (tag === undefined || tag === "*") return undefined;
   if (tag.includes(","))
-    throw new CitadelError("BadRequest", { message: "If-Match takes one tag here." });
+    throw new CitadelError("BadRequest", { message: "If-Match takes one entity tag here." });
   const number = /^(?:W\/)?"([1-9]\d{0,8})"$/.exec(tag)?.[1];
   if (number === undefined) throw new CitadelError("PreconditionFailed");
   return Number(number);
 }
 
 /**
- * The client's name for a request that it may have to send again. The draft has it in quotes; most send
- * it bare.
+ * The value of `Idempotency-Key`. The draft puts it in quotes; most clients leave them out.
  *
- * @throws CitadelError BadRequest for one that is none
+ * @throws CitadelError BadRequest for a malformed key
  * @see draft-ietf-httpapi-idempotency-key-header
  */
 export function idempotencyKeyOf({ headers }: GatewayRequest): string | undefined {

@@ -1,43 +1,32 @@
-import {
-  createServer,
-  IncomingMessage,
-  type RequestListener,
-  type Server,
-  STATUS_CODES,
-} from "node:http";
-import type { Duplex } from "node:stream";
+import { createServer, IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { Config } from "../../../lib/config/config.ts";
 import { CitadelError, type ErrorType } from "../../../lib/errors/errors.ts";
-import { BODY_LIMIT } from "./request-body.ts";
 import type { Gateways } from "../gateways.ts";
 import { HttpConnections, PendingResponse } from "./connections.ts";
+import { hasValidHead, MAX_HEADER_SIZE } from "./request-head.ts";
+import { sendRawError } from "./responses/raw-error.ts";
 
-/** The HTTP server, and what it does with what is no request yet. */
+/** The HTTP server of the gateway: its timeouts, and the errors that Node finds before there is a request. */
 
-/** In milliseconds: for the headers; for the whole request; idle between two, longer than proxies keep theirs. */
+/** How long the headers of a request may take, in milliseconds. */
 const HEADERS_TIMEOUT = 10_000;
+/** How long a whole request may take to arrive, in milliseconds. */
 const REQUEST_TIMEOUT = 30_000;
+/** How long a connection may stay idle between two requests, in milliseconds: longer than proxies keep theirs. */
 const KEEP_ALIVE_TIMEOUT = 65_000;
 /**
- * In milliseconds: how long a connection may make no progress with a request or a response. Longer than any action
- * runs and Socket.IO's polls wait. Node looks twice at a response that is being sent: it may take as long again.
+ * How long a request or a response may make no progress, in milliseconds: longer than any action runs and than
+ * Socket.IO's polls wait. Node checks a response that is being sent twice, so its timeout may take twice as long.
  */
 const PROGRESS_TIMEOUT = 30_000;
-/** In milliseconds: how long a client may keep a connection on which it was refused. */
-const LINGER_TIMEOUT = 2_000;
-/** How often the server looks for those who are too slow. */
+/** How often the server checks these timeouts, in milliseconds. */
 const CHECK_INTERVAL = 1_000;
+/** How long clients may take to close their connections when the server stops, in milliseconds. */
+const CLOSE_TIMEOUT = 2_000;
 
-/** Where Socket.IO is. */
-const SOCKETS = "/socket.io/";
+const SOCKET_IO_PATH = "/socket.io/";
 
-/** In bytes: the request line and all headers together. */
-const MAX_HEADER_SIZE = 16_384;
-const MAX_HEADERS = 100;
-/** In characters; a socket's may carry a token. */
-const MAX_URL_LENGTH = 8_192;
-
-/** Node's words for what is wrong with a request. Everything else is malformed. */
+/** Node's error codes for requests that it refuses; all others are malformed requests. */
 const BY_CODE: Readonly<Record<string, ErrorType>> = {
   HPE_HEADER_OVERFLOW: "HeadersTooLarge",
   HPE_CHUNK_EXTENSIONS_OVERFLOW: "PayloadTooLarge",
@@ -46,12 +35,11 @@ const BY_CODE: Readonly<Record<string, ErrorType>> = {
 
 const connectionsOf = new WeakMap<Server, HttpConnections>();
 
-/** Does it ask for a socket, where sockets are? */
-const isForSockets = ({ url, headers }: IncomingMessage) =>
-  headers.upgrade?.toLowerCase() === "websocket" && (url?.startsWith(SOCKETS) ?? false);
+const isWebSocketUpgrade = ({ url, headers }: IncomingMessage) =>
+  headers.upgrade?.toLowerCase() === "websocket" && (url?.startsWith(SOCKET_IO_PATH) ?? false);
 
-/** A server that waits for nobody for long. */
-export function makeServer(listener: RequestListener, config: Config): Server {
+/** Creates the server that HTTP and Socket.IO share. */
+export function createHttpServer(listener: RequestListener, config: Config): Server {
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_SIZE,
@@ -59,10 +47,10 @@ export function makeServer(listener: RequestListener, config: Config): Server {
       requestTimeout: REQUEST_TIMEOUT,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
       connectionsCheckingInterval: CHECK_INTERVAL,
-      // looked at in mustFit: Node's own answer has another shape
+      // checked in request-head.ts, since Node's own response has another shape
       requireHostHeader: false,
-      // every other offer to speak another protocol is declined: the request is answered as it is (RFC 9110, 7.8)
-      shouldUpgradeCallback: isForSockets,
+      // any other upgrade is ignored, and the request is handled over HTTP/1.1 (RFC 9110, 7.8)
+      shouldUpgradeCallback: isWebSocketUpgrade,
       IncomingMessage,
       ServerResponse: PendingResponse,
     },
@@ -72,77 +60,23 @@ export function makeServer(listener: RequestListener, config: Config): Server {
   const connections = new HttpConnections(config);
   connections.watch(server);
   connectionsOf.set(server, connections);
-  // no expectation is needed (RFC 9110, 10.1.1); Node's own answer would go past everything
+  // expectations are ignored (RFC 9110, 10.1.1); Node would respond with 417 before any check
   server.on("checkExpectation", (req, res) => server.emit("request", req, res));
-  // nobody is asked for a body that will be refused
+  // does not ask for a body that will be refused
   server.on("checkContinue", (req, res) => {
-    if (fits(req)) res.writeContinue();
+    if (hasValidHead(req)) res.writeContinue();
     server.emit("request", req, res);
   });
   server.on("clientError", ({ code }: NodeJS.ErrnoException, socket) => {
     const type = Object.hasOwn(BY_CODE, code ?? "") ? BY_CODE[code ?? ""] : undefined;
-    answerRaw(socket, new CitadelError(type ?? "BadRequest"));
+    sendRawError(socket, new CitadelError(type ?? "BadRequest"));
   });
   return server;
 }
 
-/** How long a client may take to say goodbye, in milliseconds. */
-const GOODBYE = 2_000;
-
-/** Closes the sockets, then the server, which would wait for them; who does not go is cut off. */
+/** Closes the sockets, then the server. Connections that are still open after CLOSE_TIMEOUT are destroyed. */
 export async function close({ io, server }: Partial<Gateways>): Promise<void> {
-  const timer = setTimeout(() => server && connectionsOf.get(server)?.destroy(), GOODBYE);
+  const timer = setTimeout(() => server && connectionsOf.get(server)?.destroy(), CLOSE_TIMEOUT);
   await io?.close();
   clearTimeout(timer);
-}
-
-function fits(req: IncomingMessage): boolean {
-  try {
-    mustFit(req);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** @throws CitadelError where the address or the body is too long, or the headers are too many or name no one host */
-export function mustFit({
-  url = "",
-  rawHeaders,
-  headers,
-  headersDistinct,
-  httpVersion,
-}: IncomingMessage) {
-  // RFC 9112, 3.2
-  const hosts = headersDistinct.host?.length ?? 0;
-  if (hosts > 1 || (httpVersion === "1.1" && hosts === 0)) throw new CitadelError("BadRequest");
-  if (url.length > MAX_URL_LENGTH) throw new CitadelError("UriTooLong");
-  // the body's parser would say so, too, but only once all of it has come
-  if (Number(headers["content-length"]) > BODY_LIMIT) throw new CitadelError("PayloadTooLarge");
-  // names and values by turns
-  if (rawHeaders.length > 2 * MAX_HEADERS) throw new CitadelError("HeadersTooLarge");
-}
-
-/** Answers where there is no response object, in the shape of all errors, and hangs up. */
-export function answerRaw(socket: Duplex, error: CitadelError): void {
-  if (!socket.writable) return void socket.destroy();
-  const shown = error.toJSON();
-  const body = JSON.stringify(shown);
-  const { retryAfter } = (shown.data ?? {}) as { retryAfter?: number };
-  const head = [
-    `HTTP/1.1 ${shown.code} ${STATUS_CODES[shown.code]}`,
-    "Content-Type: application/json; charset=utf-8",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    "Cache-Control: no-store",
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options: nosniff",
-    ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
-    "Connection: close",
-  ];
-  // Socket.IO may have half-closed it already; then nobody reads this
-  socket.on("error", () => {});
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
-  // the client may keep its side open; to destroy it at once would lose the response (RFC 9112, 9.6)
-  const timer = setTimeout(() => socket.destroy(), LINGER_TIMEOUT).unref();
-  socket.once("close", () => clearTimeout(timer));
 }

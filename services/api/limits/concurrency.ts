@@ -3,44 +3,44 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import { Turns } from "../../../lib/limits/turns.ts";
 import { OpenCounts } from "./open-counts.ts";
 
-/** How much one gateway works on at once. */
-export interface WorkBounds {
-  /** Requests of all clients together. */
+/** What one gateway runs at once. */
+export interface ConcurrencyLimits {
+  /** Calls of all clients together. */
   readonly total: number;
-  /** Requests of one client address; more wait for their turn. */
+  /** Calls of one client address; further calls wait. */
   readonly address: number;
-  /** How many may wait for one client address. */
+  /** Waiting calls of one client address. */
   readonly waiting: number;
-  /** In characters: what one client address may leave unread of the responses that were made for it. */
+  /** In characters: response bodies that one client address has not read. */
   readonly unread: number;
 }
 
-/** When a client that was refused may try again, in seconds. */
+/** In seconds. */
 const RETRY_AFTER = 1;
 
-/** Limits the requests that are worked on at once. Call it once the body of a request has been read. */
-export class WorkLimits {
-  readonly #bounds: WorkBounds;
+/** Limits the calls that run at once. Use it after the request body has been read. */
+export class ConcurrencyLimiter {
+  readonly #limits: ConcurrencyLimits;
   readonly #turns: Turns;
   readonly #unread = new OpenCounts();
   #running = 0;
 
-  constructor(bounds: WorkBounds) {
-    this.#bounds = bounds;
-    this.#turns = new Turns(bounds.address, bounds.waiting);
+  constructor(limits: ConcurrencyLimits) {
+    this.#limits = limits;
+    this.#turns = new Turns(limits.address, limits.waiting);
   }
 
   /**
-   * Runs `work` when it is its turn. It makes room when it settles or when the response closes, whichever is
-   * first: no work holds a place for a client that has gone.
+   * Runs `work` when a slot is free. The slot is released when the work settles or the response closes: a client that
+   * has disconnected holds no slot.
    *
    * @param key the client address
-   * @returns undefined where the response has closed; what the work throws later is dropped
-   * @throws CitadelError ServiceNotAvailable where too much runs, TooManyRequests where the client waits for too
-   *   much or does not read; `work` has then not run
+   * @returns undefined if the response closed first; the result or error of the work is then dropped
+   * @throws CitadelError ServiceNotAvailable if all slots of the gateway are used, TooManyRequests if too many calls of
+   *   this client wait or it leaves too much unread; `work` has not run
    */
   run<T>(key: string, res: ServerResponse, work: () => Promise<T>): Promise<T | undefined> {
-    const { total, unread } = this.#bounds;
+    const { total, unread } = this.#limits;
     return this.#turns.run(key, async () => {
       if (res.destroyed) return undefined;
       if (this.#running >= total)
@@ -62,7 +62,7 @@ export class WorkLimits {
   }
 }
 
-/** What comes first: this result, or the end of the response. */
+/** Waits for the result, or until the response closes. */
 async function untilClosed<T>(res: ServerResponse, result: Promise<T>): Promise<T | undefined> {
   const { promise: closed, resolve } = Promise.withResolvers<undefined>();
   const onClose = () => resolve(undefined);

@@ -1,12 +1,12 @@
 import type { EventEmitter } from "node:events";
 
-/** A connection or a response: it emits `close` once, however it ends. */
+/** A connection or a response: it emits `close` once. */
 interface Closable extends Pick<EventEmitter, "once"> {
-  /** Has it closed, or is it about to? */
+  /** Has it closed, or is it closing? */
   readonly destroyed?: boolean;
 }
 
-/** Counts what is open, by key. Each thing is counted until it closes, so that no caller can forget one. */
+/** Counts open connections or responses by key. Each is counted until it closes, so no caller can leak a count. */
 export class OpenCounts {
   readonly #counts = new Map<string, number>();
 
@@ -14,14 +14,11 @@ export class OpenCounts {
     return this.#counts.get(key) ?? 0;
   }
 
-  /**
-   * Counts a thing, or so many bytes of it. What is destroyed already may never emit `close` again, and is not
-   * counted.
-   */
-  add(key: string, thing: Closable, amount = 1): void {
-    if (thing.destroyed) return;
+  /** Adds `amount` until `item` closes. A destroyed item is not counted: it may never emit `close` again. */
+  add(key: string, item: Closable, amount = 1): void {
+    if (item.destroyed) return;
     this.#counts.set(key, this.of(key) + amount);
-    thing.once("close", () => {
+    item.once("close", () => {
       const left = this.of(key) - amount;
       if (left > 0) this.#counts.set(key, left);
       else this.#counts.delete(key);

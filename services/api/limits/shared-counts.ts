@@ -1,28 +1,30 @@
 import type { Service } from "moleculer";
 import { ownContext } from "../../../lib/context/own-context.ts";
-import type { Consumed, Limiter } from "./rate-limiter.ts";
+import type { ConsumedPoints, RateLimiter } from "./rate-limiter.ts";
 
-/** How often gateways tell each other what they counted, in milliseconds. */
+/** Shares the counts of the rate limits between gateways, by the event `gateway.consumed`. */
+
+/** How often a gateway sends its counts, in milliseconds. */
 const INTERVAL = 250;
-/** How much of it one event carries: far less than NATS takes. */
-const MAX_TOLD = 5_000;
+/** Counts in one event: far below NATS's limit for a message. */
+const MAX_COUNTS = 5_000;
 
-/** Tells the other gateways what this one counts, from now on. @returns ends it */
-export function shareCounts(service: Service, limiter: Limiter): () => void {
+/** Starts to send this gateway's counts to the others. @returns stops it */
+export function shareCounts(service: Service, limiter: RateLimiter): () => void {
   if (!service.broker.transit) return () => {};
-  const tell = async () => {
-    for (const consumed of limiter.untold(MAX_TOLD))
+  const send = async () => {
+    for (const consumed of limiter.takeUnshared(MAX_COUNTS))
       await ownContext(service).broadcast("gateway.consumed", { gateway: limiter.id, consumed });
   };
-  const timer = setInterval(() => void tell(), INTERVAL);
+  const timer = setInterval(() => void send(), INTERVAL);
   timer.unref();
   return () => clearInterval(timer);
 }
 
-/** Takes what a gateway tells; what it told itself it knows. */
-export async function takeCounts(
-  limiter: Limiter,
-  { gateway, consumed }: { gateway: string; consumed: Consumed[] },
+/** Adds the counts of another gateway. A broadcast also reaches its sender, whose counts are ignored. */
+export async function receiveCounts(
+  limiter: RateLimiter,
+  { gateway, consumed }: { gateway: string; consumed: ConsumedPoints[] },
 ): Promise<void> {
   if (gateway !== limiter.id) await limiter.add(consumed);
 }

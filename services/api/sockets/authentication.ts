@@ -8,7 +8,7 @@ import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import { ownContext } from "../../../lib/context/own-context.ts";
 import { clientOf } from "../client.ts";
 import type { Socket } from "../gateways.ts";
-import { type Limiter, mustBeWithin } from "../limits/rate-limiter.ts";
+import { type RateLimiter, mustBeWithinLimit } from "../limits/rate-limiter.ts";
 import { isAllowed } from "../origins.ts";
 import { tokenOfHandshake } from "../access-token.ts";
 
@@ -121,13 +121,17 @@ async function joinUser({ broker }: Service, socket: Socket): Promise<void> {
 }
 
 /** Lets a socket in that has proved who it is, or refuses it with the reason. */
-export async function authorize(service: Service, socket: Socket, limiter: Limiter): Promise<void> {
+export async function authorize(
+  service: Service,
+  socket: Socket,
+  limiter: RateLimiter,
+): Promise<void> {
   const config = configOf(service.broker);
   const client = clientOf(socket.request, config);
   try {
     if (!isAllowed(socket.request, config)) throw new CitadelError("OriginNotAllowed");
     // one connection may try as often as it likes
-    mustBeWithin(await limiter.countAddress("address", client.address));
+    mustBeWithinLimit(await limiter.countAddress("address", client.address));
     await identify(service, socket, mustBeToken(tokenOfHandshake(socket, config)));
     await socket.join(roomOf("lobby"));
     await joinUser(service, socket);

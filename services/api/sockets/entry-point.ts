@@ -6,7 +6,7 @@ import { CitadelError, type PublicError } from "../../../lib/errors/errors.ts";
 import { isUnlogged, toPublicError } from "../../../lib/errors/public-error.ts";
 import { ownContext } from "../../../lib/context/own-context.ts";
 import { clientOf } from "../client.ts";
-import { logFailure } from "../http/responses.ts";
+import { logFailure } from "../http/responses/errors.ts";
 import type { Gateways, Socket } from "../gateways.ts";
 import {
   authorize,
@@ -18,7 +18,7 @@ import {
   roomOf,
   roomOfSession,
 } from "./authentication.ts";
-import type { Limiter } from "../limits/rate-limiter.ts";
+import type { RateLimiter } from "../limits/rate-limiter.ts";
 
 /** The Socket.IO side of the gateway: moleculer-io's settings. */
 
@@ -122,7 +122,7 @@ export function socketSettings(origins: readonly string[]): object {
 }
 
 /** What the service does with its sockets. */
-export const socketMethods = (limiter: Limiter) => ({
+export const socketMethods = (limiter: RateLimiter) => ({
   socketAuthorize(this: Service, socket: Socket) {
     return authorize(this, socket, limiter);
   },

@@ -2,11 +2,11 @@ import type { Service } from "moleculer";
 import { configOf } from "../../../lib/context/attachment.ts";
 import { loadContracts, publicWrites, routesOf } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { isValueWithinBounds } from "../../../lib/network/json-bounds.ts";
+import { isValueWithinBounds } from "../limits/json-bounds.ts";
 import { clientOf } from "../client.ts";
 import type { Socket } from "../gateways.ts";
 import { BOUNDS } from "../http/request-body.ts";
-import { type Limiter, mustBeWithin } from "../limits/rate-limiter.ts";
+import { type RateLimiter, mustBeWithinLimit } from "../limits/rate-limiter.ts";
 import { end, userOf } from "./authentication.ts";
 import { isClientEvent, refuse } from "./entry-point.ts";
 
@@ -16,7 +16,7 @@ const PATIENCE = 3;
 const PUBLIC_WRITES = publicWrites(routesOf(loadContracts()));
 
 /** Bounds what a socket sends: how often, how much, and nothing that nobody handles. */
-export function limitEvents(service: Service, socket: Socket, limiter: Limiter): void {
+export function limitEvents(service: Service, socket: Socket, limiter: RateLimiter): void {
   const { address } = clientOf(socket.request, configOf(service.broker));
 
   const admit = async (event: string, sent: unknown[]) => {
@@ -24,10 +24,10 @@ export function limitEvents(service: Service, socket: Socket, limiter: Limiter):
     // once what came with it is answered
     if (ofSocket && ofSocket.consumed === PATIENCE * ofSocket.limit.points + 1)
       setImmediate(end, socket, new CitadelError("TooManyRequests"));
-    mustBeWithin(ofSocket);
-    mustBeWithin(await limiter.count("user", userOf(socket) ?? ""));
+    mustBeWithinLimit(ofSocket);
+    mustBeWithinLimit(await limiter.count("user", userOf(socket) ?? ""));
     if (event === "call" && typeof sent[0] === "string" && PUBLIC_WRITES.has(sent[0]))
-      mustBeWithin(await limiter.countAddress("public", address));
+      mustBeWithinLimit(await limiter.countAddress("public", address));
     // a handler that is not there would never answer
     if (!isClientEvent(event)) throw new CitadelError("NotFound");
     if (!isValueWithinBounds(sent, BOUNDS)) throw new CitadelError("PayloadTooLarge");

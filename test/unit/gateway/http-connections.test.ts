@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Config } from "../../../lib/config/config.ts";
 import { TrustedProxies } from "../../../lib/network/trusted-proxies.ts";
 import { MAX_CONNECTIONS, MAX_PIPELINED } from "../../../services/api/http/connections.ts";
-import { makeServer } from "../../../services/api/http/server.ts";
+import { createHttpServer } from "../../../services/api/http/server.ts";
 import { askFrom, openMany, openUnread } from "../../helpers/slow-clients.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -16,7 +16,7 @@ const servers: Server[] = [];
 
 /** A server that lets `sockets` connections more than MAX_CONNECTIONS be open. */
 async function serve(listener: RequestListener, sockets: number, proxies: string[] = []) {
-  const server = makeServer(listener, {
+  const server = createHttpServer(listener, {
     maxSockets: { address: sockets, user: 1 },
     trustedProxies: new TrustedProxies(proxies),
   } as Config);

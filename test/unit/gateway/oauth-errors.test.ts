@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { CitadelError, type ErrorDetails, type ErrorType } from "../../../lib/errors/errors.ts";
 import { toOAuthError } from "../../../lib/errors/oauth-errors.ts";
-import { errorMethods } from "../../../services/api/http/responses.ts";
+import { errorMethods } from "../../../services/api/http/responses/errors.ts";
 import type { GatewayRequest } from "../../../services/api/gateways.ts";
 
 describe("an error at the token endpoint", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ActionContract } from "../../../lib/contract/action.ts";
-import { markAnswer } from "../../../services/api/http/responses.ts";
-import { textOf } from "../../../services/api/http/response-text.ts";
+import { setCachingHeaders } from "../../../services/api/http/responses/success.ts";
+import { jsonOf } from "../../../services/api/http/responses/json.ts";
 
 const contract = {
   description: "A public list.",
@@ -16,7 +16,7 @@ const contract = {
 function tagOf(data: unknown): string | undefined {
   const headers: Record<string, string> = {};
   const res = { setHeader: (name: string, value: string) => (headers[name] = value) };
-  markAnswer({ headers: {} } as never, res as never, contract, data);
+  setCachingHeaders({ headers: {} } as never, res as never, contract, data);
   return headers.ETag;
 }
 
@@ -36,6 +36,6 @@ describe("the ETag of a public response", () => {
     let times = 0;
     const data = { toJSON: () => `${++times}` };
     expect(tagOf(data)).toBeDefined();
-    expect(textOf(data)).toBe('"1"');
+    expect(jsonOf(data)).toBe('"1"');
   });
 });

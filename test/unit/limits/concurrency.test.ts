@@ -3,7 +3,7 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { OpenCounts } from "../../../services/api/limits/open-counts.ts";
-import { WorkLimits } from "../../../services/api/limits/concurrency.ts";
+import { ConcurrencyLimiter } from "../../../services/api/limits/concurrency.ts";
 
 const response = () => new ServerResponse(new IncomingMessage(new Socket()));
 
@@ -22,9 +22,9 @@ const task = () => {
 
 const BOUNDS = { total: 3, address: 2, waiting: 1, unread: 10 };
 
-describe("WorkLimits", () => {
+describe("ConcurrencyLimiter", () => {
   it("runs so much for one address, lets so much wait, and refuses the rest", async () => {
-    const limits = new WorkLimits(BOUNDS);
+    const limits = new ConcurrencyLimiter(BOUNDS);
     const [running, waiting, refused] = [task(), task(), task()];
     const first = limits.run("a", response(), running.work);
     const second = limits.run("a", response(), running.work);
@@ -39,7 +39,7 @@ describe("WorkLimits", () => {
   });
 
   it("refuses everybody where too much runs, and runs nothing for them", async () => {
-    const limits = new WorkLimits(BOUNDS);
+    const limits = new ConcurrencyLimiter(BOUNDS);
     const [running, refused] = [task(), task()];
     const all = ["a", "b", "c"].map((key) => limits.run(key, response(), running.work));
     await expect(limits.run("d", response(), refused.work)).rejects.toMatchObject({
@@ -54,7 +54,7 @@ describe("WorkLimits", () => {
   });
 
   it("has room again when the work fails, at once or later, and when the response closes", async () => {
-    const limits = new WorkLimits({ ...BOUNDS, total: 1 });
+    const limits = new ConcurrencyLimiter({ ...BOUNDS, total: 1 });
     const failing = () => {
       throw new Error("at once");
     };
@@ -74,7 +74,7 @@ describe("WorkLimits", () => {
   });
 
   it("runs nothing for a client that went while it waited", async () => {
-    const limits = new WorkLimits({ ...BOUNDS, address: 1 });
+    const limits = new ConcurrencyLimiter({ ...BOUNDS, address: 1 });
     const [running, waiting] = [task(), task()];
     const first = limits.run("a", response(), running.work);
     const res = response();
@@ -87,7 +87,7 @@ describe("WorkLimits", () => {
   });
 
   it("refuses an address that leaves too much unread, until it is read", async () => {
-    const limits = new WorkLimits(BOUNDS);
+    const limits = new ConcurrencyLimiter(BOUNDS);
     const [large, refused] = [response(), task()];
     limits.addUnread("a", large, 11);
     await expect(limits.run("a", response(), refused.work)).rejects.toMatchObject({

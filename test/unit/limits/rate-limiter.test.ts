@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Limiter, mustBeWithin } from "../../../services/api/limits/rate-limiter.ts";
+import { RateLimiter, mustBeWithinLimit } from "../../../services/api/limits/rate-limiter.ts";
 
 const LIMITS = {
   address: { points: 3, seconds: 600 },
@@ -8,27 +8,27 @@ const LIMITS = {
   socket: { points: 3, seconds: 600 },
 };
 
-const consumed = async (limiter: Limiter, of: string) =>
+const consumed = async (limiter: RateLimiter, of: string) =>
   (await limiter.countAddress("address", of))?.consumed;
 
 describe("the limiter", () => {
   it("counts each on its own, and refuses beyond the limit", async () => {
-    const limiter = new Limiter(LIMITS, false);
+    const limiter = new RateLimiter(LIMITS, false);
     for (const count of [1, 2, 3]) expect(await consumed(limiter, "a")).toBe(count);
     expect(await consumed(limiter, "b")).toBe(1);
-    const standing = await limiter.countAddress("address", "a");
-    expect(() => mustBeWithin(standing)).toThrow(
-      expect.objectContaining({ type: "TooManyRequests", data: { retryAfter: standing?.reset } }),
+    const usage = await limiter.countAddress("address", "a");
+    expect(() => mustBeWithinLimit(usage)).toThrow(
+      expect.objectContaining({ type: "TooManyRequests", data: { retryAfter: usage?.reset } }),
     );
-    expect(standing?.reset).toBeGreaterThan(590);
+    expect(usage?.reset).toBeGreaterThan(590);
     expect(await limiter.count("user", "a")).toBeUndefined();
   });
 
   it("counts an IPv6 address for its /64, /56 and /48, each with a higher limit", async () => {
-    const limiter = new Limiter(LIMITS, false);
+    const limiter = new RateLimiter(LIMITS, false);
     const isRefused = async (address: string) => {
-      const standing = await limiter.countAddress("public", address);
-      return standing!.consumed > standing!.limit.points;
+      const usage = await limiter.countAddress("public", address);
+      return usage!.consumed > usage!.limit.points;
     };
     /** How many are let through of 20. */
     const passing = async (addressOf: (at: number) => string) => {
@@ -44,22 +44,22 @@ describe("the limiter", () => {
   });
 
   it("tells the others once what it counted, hashed, and of sockets nothing", async () => {
-    const [one, other] = [new Limiter(LIMITS, true), new Limiter(LIMITS, true)];
+    const [one, other] = [new RateLimiter(LIMITS, true), new RateLimiter(LIMITS, true)];
     for (const who of ["a", "a", "b"]) await one.countAddress("address", who);
     await one.count("socket", "a");
-    const parts = [...one.untold(1)];
+    const parts = [...one.takeUnshared(1)];
     expect(parts).toHaveLength(2);
     expect(JSON.stringify(parts)).not.toContain('"a"');
-    expect([...one.untold(1)]).toEqual([]);
+    expect([...one.takeUnshared(1)]).toEqual([]);
     for (const part of parts) await other.add(part);
     expect(await consumed(other, "a")).toBe(3);
     expect(await consumed(other, "b")).toBe(2);
     // what it was told it does not tell again
-    expect([...other.untold(10)].flat().map(({ points }) => points)).toEqual([1, 1]);
+    expect([...other.takeUnshared(10)].flat().map(({ points }) => points)).toEqual([1, 1]);
   });
 
   it("has an end of memory: whoever comes when it is full shares a counter", async () => {
-    const limiter = new Limiter(LIMITS, false);
+    const limiter = new RateLimiter(LIMITS, false);
     await limiter.countAddress("address", "known");
     for (let at = 0; at < 50_000; at++) await limiter.countAddress("address", `stranger ${at}`);
     // 4,096 counters for 20,000: some of those who come now are not the first at theirs

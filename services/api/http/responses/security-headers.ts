@@ -1,16 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import helmet from "helmet";
-import type { TrustedProxies } from "../../../lib/network/trusted-proxies.ts";
-import type { GatewayResponse } from "../gateways.ts";
+import type { TrustedProxies } from "../../../../lib/network/trusted-proxies.ts";
+import type { GatewayResponse } from "../../gateways.ts";
 
 /**
- * Two years, in seconds, as hstspreload.org recommends. With the subdomains, which would otherwise be anybody's on the way: a
- * page made up at http://x.<our host> could set cookies for our host (RFC 6797, 14.4).
+ * Two years, as hstspreload.org recommends. Includes subdomains: an attacker in the network could otherwise answer for
+ * http://x.<host> and set cookies for <host> (RFC 6797, 14.4).
  */
 const HSTS = { maxAge: 2 * 365 * 86_400, includeSubDomains: true };
 
 const settings = {
-  // of data nothing is ever loaded, run or framed
+  // for JSON: nothing is loaded, run or framed
   contentSecurityPolicy: {
     useDefaults: false,
     directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
@@ -21,16 +21,13 @@ const settings = {
 const plain = helmet({ ...settings, strictTransportSecurity: false });
 const secure = helmet({ ...settings, strictTransportSecurity: HSTS });
 
-/**
- * Sets the headers that keep browsers from doing with an answer what it is not for. An answer that is a
- * page sets a `Content-Security-Policy` of its own over this one.
- */
+/** Sets the security headers of every response. HTML pages replace `Content-Security-Policy` with their own. */
 export function setSecurityHeaders(
   proxies: TrustedProxies,
   req: IncomingMessage,
   res: GatewayResponse,
 ): void {
-  // RFC 6797, 7.2: not over plain HTTP
+  // no HSTS over plain HTTP (RFC 6797, 7.2)
   const protect = proxies.isSecure(req) ? secure : plain;
   protect(req, res, () => {});
 }

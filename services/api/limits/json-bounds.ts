@@ -1,8 +1,8 @@
-/** What a JSON text may have in it. */
+/** Bounds of a JSON text. */
 export interface JsonBounds {
-  /** How many arrays and objects may stand in each other. */
+  /** How deep arrays and objects may be nested. */
   readonly depth: number;
-  /** How many values it may have, those in arrays and those of keys together. */
+  /** The values in all arrays and objects together. */
   readonly values: number;
 }
 
@@ -11,7 +11,7 @@ const OPENING: ReadonlySet<number> = new Set(Buffer.from("[{"));
 const CLOSING: ReadonlySet<number> = new Set(Buffer.from("]}"));
 
 /**
- * Is a JSON text within the bounds? Told from its bytes, before anything is made of them.
+ * Is a JSON text within the bounds? Reads the bytes only, so that a text beyond them is never parsed.
  *
  * @param text in UTF-8
  */
@@ -32,7 +32,7 @@ export function isWithinBounds(text: Uint8Array, { depth, values }: JsonBounds):
   return true;
 }
 
-/** The same of what was made of such a text. */
+/** Is a parsed JSON value within the bounds? */
 export function isValueWithinBounds(value: unknown, { depth, values }: JsonBounds): boolean {
   let seen = 0;
   const isWithin = (part: unknown, level: number): boolean => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isValueWithinBounds, isWithinBounds } from "../../../lib/network/json-bounds.ts";
+import { isValueWithinBounds, isWithinBounds } from "../../../services/api/limits/json-bounds.ts";
 
 const BOUNDS = { depth: 3, values: 4 };
 

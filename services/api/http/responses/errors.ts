@@ -1,0 +1,79 @@
+import type { Service } from "moleculer";
+import { CitadelError, type ErrorType, type PublicError } from "../../../../lib/errors/errors.ts";
+import { type OAuthKind, toOAuthError } from "../../../../lib/errors/oauth-errors.ts";
+import { isUnlogged, toPublicError } from "../../../../lib/errors/public-error.ts";
+import type { GatewayRequest, GatewayResponse } from "../../gateways.ts";
+import { BASIC_CHALLENGE, oauthKindOf } from "../oauth.ts";
+
+/** Error responses: all have one shape, and internal causes go to the log only. */
+
+function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): void {
+  if (res.headersSent) return void res.end();
+  const oauth = oauthKindOf(req);
+  const shown = oauth ? toOAuthError(toPublicError(error), oauth) : toPublicError(error);
+  res.statusCode = shown.code;
+  const { allowed, retryAfter } = (shown.data ?? {}) as { allowed?: unknown; retryAfter?: unknown };
+  const wait = typeof retryAfter === "number" ? retryAfter : undefined;
+  if (wait !== undefined || shown.type === "TooManyRequests")
+    res.setHeader("Retry-After", wait ?? 1);
+  if (shown.type === "MethodNotAllowed")
+    res.setHeader("Allow", isHeaderText(allowed) ? allowed : "");
+  const challenge = challengeOf(shown, oauth);
+  if (challenge) res.setHeader("WWW-Authenticate", challenge);
+  res.setHeader("Content-Type", "application/json; charset=utf-8");
+  res.setHeader("Cache-Control", "no-store");
+  res.end(JSON.stringify(shown));
+}
+
+/** `data` comes from any service. Node throws for a header value with other characters, and sends no response. */
+const isHeaderText = (value: unknown): value is string =>
+  typeof value === "string" && /^[ !#-[\]-~]+$/.test(value);
+
+/** Errors of the access token that the client sent. */
+const INVALID_TOKEN: ReadonlySet<ErrorType> = new Set([
+  "AccessTokenExpired",
+  "AccessTokenRevoked",
+  "AccessTokenVerificationFailed",
+  "SigningKeyNotFound",
+]);
+
+/** The value of `WWW-Authenticate` (RFC 6750, 3.1). A request without a token gets no `error`. */
+function challengeOf(
+  { type, code, data }: PublicError,
+  oauth: OAuthKind | undefined,
+): string | undefined {
+  if (oauth === "token") return code === 401 ? BASIC_CHALLENGE : undefined;
+  if (INVALID_TOKEN.has(type)) return 'Bearer error="invalid_token"';
+  if (code === 401) return "Bearer";
+  const { permission } = (data ?? {}) as { permission?: unknown };
+  if (type !== "UserNotAuthorized" || !isHeaderText(permission)) return undefined;
+  return `Bearer error="insufficient_scope", scope="${permission}"`;
+}
+
+/**
+ * True if the request body could not be decompressed or ended early. Node's error has a code such as "Z_DATA_ERROR",
+ * which moleculer-web does not map to 400.
+ */
+const isUnreadableBody = ({ $params }: GatewayRequest, error: unknown) =>
+  $params === undefined && typeof (error as { code?: unknown } | null)?.code === "string";
+
+/** Logs why a request failed: a stack for a fault of the program, the reason if something is unavailable. */
+export function logFailure({ logger }: Service, error: unknown, requestID?: string | null): void {
+  const { type } = toPublicError(error);
+  if (type === "InternalError") return logger.error({ err: error, requestID }, "A request failed.");
+  const { message, cause } = error as Error;
+  const reason = cause instanceof Error ? cause.message : message;
+  logger.warn({ type, reason, requestID }, "A request failed.");
+}
+
+/** The methods of moleculer-web that respond with errors, replaced. */
+export const errorMethods = {
+  sendError,
+  errorHandler(this: Service, req: GatewayRequest, res: GatewayResponse, given: unknown) {
+    const error = isUnreadableBody(req, given)
+      ? new CitadelError("BadRequest", { cause: given })
+      : given;
+    if (isUnlogged(error)) logFailure(this, error, req.$ctx?.requestID);
+    sendError(req, res, error);
+  },
+};
