@@ -50,6 +50,10 @@ function singularOf(names: string): string {
 
 const FILES = (names: string) => ({
   [`services/${names}/${names}.contract.ts`]: ["contract", "what it offers, and to whom"],
+  [`services/${names}/${names}.examples.ts`]: [
+    "examples",
+    "examples of calls, for its documentation",
+  ],
   [`services/${names}/${names}.service.ts`]: ["service", "its handlers"],
   [`services/${names}/${names}.repository.ts`]: ["repository", "its SQL"],
   [`services/${names}/migrations/0001-${names}.ts`]: ["migration", "its table"],

@@ -2,6 +2,7 @@ import { describeSubjects, type SubjectType } from "../tokens/access-token.ts";
 import type { Access } from "../contract/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
+import { GATEWAY } from "../contract/route.ts";
 
 /** Who asks: a service, or somebody of this kind with these permissions who comes through the gateway. */
 export type Subject =
@@ -16,9 +17,6 @@ export interface Decision {
 }
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
-
-/** The gateway: what users ask, it asks. */
-export const GATEWAY = "api";
 
 /**
  * The action behind `"posts.create"` or `"POST /api/posts"`.

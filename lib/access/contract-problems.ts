@@ -1,5 +1,5 @@
 import type { Access } from "../contract/access.ts";
-import type { ActionContract, Example } from "../contract/action.ts";
+import type { ActionContract } from "../contract/action.ts";
 import type { EmitContract } from "../contract/event.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/infer.ts";
@@ -25,15 +25,12 @@ const ACTION: KeysOf<keyof ActionContract> = {
   oauth: true,
   closed: true,
   status: true,
-  version: true,
+  etag: true,
   timeout: true,
   idempotent: true,
   location: true,
   errors: true,
-  example: true,
 };
-
-const EXAMPLE: KeysOf<keyof Example> = { params: true, result: true };
 
 const EMIT: KeysOf<keyof EmitContract> = { description: true, params: true };
 
@@ -151,7 +148,7 @@ const checkHandler: Check = (what, value) => [
 const checkAction: Check = (what, value) => {
   const unknown = [...unknownKeys(ACTION)(what, value), ...checkPermissions(what, value)];
   if (!isObject(value)) return unknown;
-  const { params, result, rest, example } = value;
+  const { params, result, rest } = value;
   return [
     ...unknown,
     ...checkSchema(`${what}.params`, params),
@@ -159,7 +156,6 @@ const checkAction: Check = (what, value) => {
     ...(rest === undefined || (typeof rest === "string" && ROUTE.test(rest))
       ? []
       : [`${what} has a route that is none: write it as "GET /api/…"`]),
-    ...(example === undefined ? [] : unknownKeys(EXAMPLE)(`${what}.example`, example)),
   ];
 };
 

@@ -1,4 +1,4 @@
-import { GATEWAY } from "./access.ts";
+import { GATEWAY } from "../contract/route.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { type Route, routesOf } from "../contract/load.ts";
 

@@ -25,10 +25,10 @@ export interface ActionContract extends Access {
   /** The status of success, where it is not 200 (or 204 without a result). */
   readonly status?: 201 | 202;
   /**
-   * The field of the result that counts its changes: HTTP answers it as `ETag`. Where there is a
-   * parameter of that name, `If-Match` is it (RFC 9110, 13.1.1).
+   * The field of the result that the `ETag` is made from: it counts the changes. A parameter of the same name is
+   * what `If-Match` sends (RFC 9110, 13.1.1).
    */
-  readonly version?: string;
+  readonly etag?: string;
   /** How long a caller waits for it, in milliseconds, where that is longer than for most. */
   readonly timeout?: number;
   /**
@@ -42,12 +42,4 @@ export interface ActionContract extends Access {
   readonly location?: `/${string}`;
   /** What its handler may refuse with, where the declarations above do not tell. */
   readonly errors?: readonly ErrorType[];
-  /** What a call may look like, for the description of the API. */
-  readonly example?: Example;
-}
-
-/** A call's parameters, and what comes of them; both fit their rules. */
-export interface Example {
-  readonly params?: Readonly<Record<string, unknown>>;
-  readonly result?: unknown;
 }

@@ -2,6 +2,8 @@ import type { Access } from "./access.ts";
 import type { ActionContract } from "./action.ts";
 import type { EmitContract } from "./event.ts";
 import type { ExactContract } from "./exact.ts";
+import type { Schema } from "./infer.ts";
+import { strictParams } from "./strict.ts";
 
 /** What a service offers: its actions, the events that it emits and the events that it handles. */
 export interface ServiceContract {
@@ -15,12 +17,28 @@ export interface ServiceContract {
 }
 
 /**
- * States a contract; the literals keep their types, and everything else is derived from them. A key that contracts do
- * not know is a type error; the start refuses it too (lib/access/contract-problems.ts).
+ * Declares a contract; the literals keep their types, and everything else is derived from them. A key that contracts
+ * do not know is a type error, and a node with it does not start (lib/access/contract-problems.ts). Parameters of
+ * actions and events are strict: they refuse unknown fields.
  */
 export function defineContract<const C extends ServiceContract>(contract: C & ExactContract<C>): C {
-  return contract;
+  const { actions, emits } = contract as C;
+  return {
+    ...(contract as C),
+    actions: withStrictParams(actions),
+    ...(emits && { emits: withStrictParams(emits) }),
+  };
 }
+
+const withStrictParams = <T extends { readonly params: Schema }>(
+  declarations: Readonly<Record<string, T>>,
+): Readonly<Record<string, T>> =>
+  Object.fromEntries(
+    Object.entries(declarations).map(([name, declaration]) => [
+      name,
+      { ...declaration, params: strictParams(declaration.params) },
+    ]),
+  );
 
 /**
  * All contracts by service name. Every contract file adds its own:

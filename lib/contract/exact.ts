@@ -1,5 +1,5 @@
 import type { Access } from "./access.ts";
-import type { ActionContract, Example } from "./action.ts";
+import type { ActionContract } from "./action.ts";
 import type { EmitContract } from "./event.ts";
 import type { ServiceContract } from "./contract.ts";
 import type { RuleKeys } from "./infer.ts";
@@ -54,15 +54,14 @@ type ExactSchema<S> = {
         : ExactRule<S[K]>;
 };
 
-type ExactAction<A> = {
+/** An action without unknown keys, at any depth. */
+export type ExactAction<A> = {
   [K in keyof A]: K extends keyof ActionContract
     ? K extends "params"
       ? ExactSchema<A[K]>
       : K extends "result"
         ? ExactRule<A[K]>
-        : K extends "example"
-          ? Only<A[K], Example>
-          : A[K]
+        : A[K]
     : Unknown<K>;
 };
 

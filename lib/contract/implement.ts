@@ -27,7 +27,7 @@ export function implement<C extends ServiceContract, DB = never>(
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
   // what only describes does not travel: nodes tell each other their actions
   const actions = Object.entries(contract.actions).map(
-    ([name, { example: _example, errors: _errors, closed: _closed, oauth: _oauth, ...action }]) => [
+    ([name, { errors: _errors, closed: _closed, oauth: _oauth, ...action }]) => [
       name,
       {
         ...action,

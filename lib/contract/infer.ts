@@ -101,7 +101,7 @@ export type RuleKeys<T> = T extends RuleType
 /** One field's rule: `"string|min:3"`, `"uuid[]"` or an object with `type`. */
 export type Rule = ShorthandRule | ScalarRule | EnumRule | ArrayRule | ObjectRule | RecordRule;
 
-/** An object's fields and their rules; `$$strict` refuses fields that are not listed, or removes them. */
+/** An object's fields and their rules. Unknown fields are refused, unless `$$strict` is `false` or `"remove"`. */
 export interface Schema {
   readonly $$strict?: boolean | "remove";
   readonly [field: string]: Rule | boolean | "remove" | undefined;

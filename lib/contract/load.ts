@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import type { ActionContract, Method } from "./action.ts";
 import type { ServiceContract } from "./contract.ts";
+import type { ServiceExamples } from "./examples.ts";
 
 /** Where the services live, one folder each. */
 export const SERVICES_DIR = join(import.meta.dirname, "..", "..", "services");
@@ -29,6 +30,18 @@ export function loadContracts(): ReadonlyMap<string, ServiceContract> {
       const file = join(SERVICES_DIR, name, `${name}.contract.ts`);
       const { contract } = require(file) as { contract: ServiceContract };
       return [name, contract];
+    }),
+  );
+}
+
+/** The examples of all services that have some. */
+export function loadExamples(): ReadonlyMap<string, ServiceExamples> {
+  return new Map(
+    serviceNames().flatMap((name) => {
+      const file = join(SERVICES_DIR, name, `${name}.examples.ts`);
+      if (!existsSync(file)) return [];
+      const { examples } = require(file) as { examples: ServiceExamples };
+      return [[name, examples] as const];
     }),
   );
 }

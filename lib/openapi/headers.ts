@@ -63,12 +63,12 @@ export const ERROR_HEADERS: Readonly<Record<number, readonly HeaderName[]>> = {
 };
 
 /** Is a change of this made only to the version that `If-Match` names? */
-const takesVersion = ({ version, params }: ActionContract) =>
-  version !== undefined && params[version] !== undefined;
+const takesVersion = ({ etag, params }: ActionContract) =>
+  etag !== undefined && params[etag] !== undefined;
 
 /** Is what this answers named by an `ETag`? */
 export const isTagged = (contract: ActionContract): boolean =>
-  contract.result !== null && (contract.version !== undefined || isForEverybody(contract));
+  contract.result !== null && (contract.etag !== undefined || isForEverybody(contract));
 
 /** May the answer be that nothing has changed? */
 export const isConditional = (contract: ActionContract): boolean =>

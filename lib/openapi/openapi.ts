@@ -1,5 +1,6 @@
 import type { ActionContract, Method } from "../contract/action.ts";
 import type { ServiceContract } from "../contract/contract.ts";
+import type { Example, ServiceExamples } from "../contract/examples.ts";
 import { type Route, routesOf } from "../contract/load.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
 import {
@@ -36,6 +37,8 @@ export interface OpenApiOptions {
   version: string;
   /** Where the API is. */
   issuer: string;
+  /** Examples of the services' actions. */
+  examples?: ReadonlyMap<string, ServiceExamples>;
   /** Routes that are no actions. */
   more?: Paths;
 }
@@ -43,13 +46,14 @@ export interface OpenApiOptions {
 /** Describes every route that some contract declares. */
 export function toOpenApi(
   contracts: ReadonlyMap<string, ServiceContract>,
-  { version, issuer, more = {} }: OpenApiOptions,
+  { version, issuer, examples = new Map(), more = {} }: OpenApiOptions,
 ): OpenApi {
   const paths: Paths = {};
   for (const route of routesOf(contracts))
     (paths[toTemplate(route.path)] ??= {})[route.method.toLowerCase()] = operationOf(
       route,
       contracts,
+      exampleOf(route, examples),
     );
   const all = { ...paths, ...more };
   return {
@@ -125,10 +129,22 @@ const SECURITY: Readonly<Record<ActionContract["auth"], object[]>> = {
   none: [],
 };
 
-function operationOf(route: Route, contracts: ReadonlyMap<string, ServiceContract>): object {
+function exampleOf(
+  { action }: Route,
+  examples: ReadonlyMap<string, ServiceExamples>,
+): Example | undefined {
+  const [service = "", name = ""] = action.split(".");
+  return examples.get(service)?.[name];
+}
+
+function operationOf(
+  route: Route,
+  contracts: ReadonlyMap<string, ServiceContract>,
+  example: Example | undefined,
+): object {
   const { action, contract } = route;
-  const { description, auth, restricted, permissions, subjects, example, oauth } = contract;
-  const { parameters, body } = requestOf(route);
+  const { description, auth, restricted, permissions, subjects, oauth } = contract;
+  const { parameters, body } = requestOf(route, example?.params);
   const summary = toSummary(description);
   const lines = [description, ...accessLines(contract, contracts)];
   return {
@@ -171,9 +187,8 @@ function accessLines(
 const IN_QUERY: ReadonlySet<Method> = new Set(["GET", "DELETE"]);
 
 /** Where the parameters go: those of the path, and the others into the query or the body. */
-function requestOf({ method, path, contract }: Route) {
+function requestOf({ method, path, contract }: Route, example: Example["params"]) {
   const { properties = {}, required = [], ...schema } = schemaOfParams(contract.params);
-  const values = contract.example?.params ?? {};
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
   const others = Object.keys(properties).filter((name) => !inPath.includes(name));
   const parameter = (place: "path" | "query") => (name: string) => ({
@@ -181,7 +196,7 @@ function requestOf({ method, path, contract }: Route) {
     in: place,
     ...((place === "path" || required.includes(name)) && { required: true }),
     schema: properties[name] ?? { type: "string" },
-    ...(Object.hasOwn(values, name) && { example: values[name] }),
+    ...(example && Object.hasOwn(example, name) && { example: example[name] }),
   });
   const isInQuery = IN_QUERY.has(method);
   const parameters = [
@@ -206,7 +221,7 @@ function requestOf({ method, path, contract }: Route) {
       content: {
         [contract.form ? "application/x-www-form-urlencoded" : "application/json"]: {
           schema: body,
-          ...(contract.example?.params && { example: pick(contract.example.params) }),
+          ...(example && { example: pick(example) }),
         },
       },
     },

@@ -8,7 +8,6 @@ export const contract = defineContract({
     "gateway.consumed": {
       description: "What a gateway has counted towards the rate limits since it told last.",
       params: {
-        $$strict: true,
         gateway: "uuid",
         consumed: {
           type: "array",

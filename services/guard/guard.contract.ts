@@ -1,6 +1,7 @@
 import { AUDIT_EVENTS } from "../../lib/audit/audit.ts";
 import { STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
+import { route } from "../../lib/contract/route.ts";
 import { serviceNames } from "../../lib/contract/load.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 
@@ -65,14 +66,14 @@ export const contract = defineContract({
       description: "Makes a service's credential, for its authToken. On a bus for operators only.",
       restricted: null,
       auth: "optional",
-      params: { $$strict: true, service: SERVICE_NAME },
+      params: { service: SERVICE_NAME },
       result: "string",
     },
     refusals: {
       description: "The last refusals of all nodes. On a bus for operators only.",
       restricted: null,
       auth: "optional",
-      params: { $$strict: true },
+      params: {},
       result: {
         type: "object",
         props: {
@@ -106,7 +107,7 @@ export const contract = defineContract({
       permissions: "guard:operate",
       subjects: STAFF,
       closed: true,
-      params: { $$strict: true },
+      params: {},
       result: {
         type: "object",
         props: { items: { type: "array", items: CREDENTIAL } },
@@ -119,7 +120,7 @@ export const contract = defineContract({
       permissions: "guard:operate",
       subjects: STAFF,
       closed: true,
-      params: { $$strict: true, id: "uuid" },
+      params: { id: "uuid" },
       result: CREDENTIAL,
     },
     record: {
@@ -127,24 +128,21 @@ export const contract = defineContract({
       restricted: serviceNames(),
       auth: "none",
       params: {
-        $$strict: true,
         entries: {
           type: "array",
           max: 100,
-          items: { type: "object", strict: true, props: AUDIT_ENTRY },
+          items: { type: "object", props: AUDIT_ENTRY },
         },
       },
       result: null,
     },
-    audit: {
+    audit: route({
+      rest: "GET /api/audit",
       description: "The audit trail, newest first: who did what to whom, from where and when.",
-      restricted: ["api"],
       auth: "required",
       permissions: "guard:audit",
       subjects: STAFF,
-      rest: "GET /api/audit",
       params: {
-        $$strict: true,
         event: { type: "enum", values: AUDIT_EVENTS, optional: true },
         /** Who did it, had it done in their name, or had it done to them. */
         userId: "string|optional|max:500",
@@ -157,29 +155,7 @@ export const contract = defineContract({
         type: "object",
         props: { ...AUDIT_ENTRY, service: "string" },
       }),
-      example: {
-        params: { event: "roles.changed", limit: 20 },
-        result: {
-          items: [
-            {
-              id: "f3c1e9d2-8a47-4b6c-9e05-1d7b2a64c8f0",
-              at: "2026-11-22T08:15:30.407Z",
-              event: "roles.changed",
-              actorId: "1be0c1f5-6a3d-4d92-b1c7-90a5e8f2d364",
-              actor: "admin",
-              subjectId: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
-              subject: "alice",
-              address: "203.0.113.7",
-              userAgent: "curl/8.17.0",
-              requestId: "0b9d4e71-52c6-4f38-a1d0-7e3c8b95f246",
-              data: { before: ["user"], after: ["user", "moderator"] },
-              service: "users",
-            },
-          ],
-          nextCursor: null,
-        },
-      },
-    },
+    }),
   },
 });
 

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { loadContracts } from "../../lib/contract/load.ts";
+import { loadContracts, loadExamples } from "../../lib/contract/load.ts";
 import { toOpenApi } from "../../lib/openapi/openapi.ts";
 import type { App } from "./app.ts";
 import { callFrom } from "./call.ts";
@@ -26,7 +26,11 @@ export const operationsOf = (paths: Record<string, Record<string, any>>): Operat
 
 /** The operations of the contracts. */
 export const actions = operationsOf(
-  toOpenApi(loadContracts(), { version: "0", issuer: "http://localhost" }).paths,
+  toOpenApi(loadContracts(), {
+    version: "0",
+    issuer: "http://localhost",
+    examples: loadExamples(),
+  }).paths,
 );
 
 /** What fits a schema, where no example does. */

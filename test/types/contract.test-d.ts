@@ -2,8 +2,10 @@
 import { STAFF } from "../../lib/tokens/access-token.ts";
 import { type Caller } from "../../lib/contract/calls.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
+import type { Examples } from "../../lib/contract/examples.ts";
 import { type Handlers } from "../../lib/contract/handlers.ts";
 import type { Input, Output, ValueOf } from "../../lib/contract/infer.ts";
+import { route } from "../../lib/contract/route.ts";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -11,7 +13,7 @@ const same = <A, B>(isEqual: Equal<A, B>): boolean => isEqual;
 
 // parameters are read off the schema
 const schema = {
-  $$strict: true,
+  $$strict: "remove",
   name: "string|min:3",
   nick: "string|optional|max:9",
   tags: "string[]",
@@ -200,8 +202,6 @@ defineContract({ name: "x", actions: { a: { ...open, params: { o: objectOf(MISSP
 defineContract({ name: "x", actions: { a: { ...open, params: { o: recordOf(MISSPELT) } } } });
 // @ts-expect-error of a result
 defineContract({ name: "x", actions: { a: { ...open, params: {}, result: objectOf(MISSPELT) } } });
-// @ts-expect-error of an example
-defineContract({ name: "x", actions: { a: { ...open, params: {}, example: { param: {} } } } });
 // @ts-expect-error of an event
 defineContract({ name: "x", actions: {}, emits: { e: { ...told, params: {}, durably: true } } });
 // @ts-expect-error of a rule of an event
@@ -218,15 +218,77 @@ defineContract({
       ...open,
       permissions: "spelt:write",
       params: {
-        $$strict: true,
         text: { type: "string", min: 1, pattern: /a/, optional: true },
         short: "string|optional|max:5|pattern:^\\d$",
         rows: { type: "array", items: { type: "object", props: { id: "uuid" } }, max: 5 },
         data: { type: "record", key: "string", value: "any", optional: true },
       },
-      example: { params: { text: "a" }, result: null },
     },
   },
   emits: { told: { description: "", params: { id: "uuid" } } },
   events: { told: { restricted: ["users"], auth: "none" } },
 });
+
+// a route is for the gateway unless it says otherwise, and its literals keep their types
+const routed = defineContract({
+  name: "routed",
+  actions: {
+    make: route({
+      rest: "POST /api/routed",
+      description: "",
+      auth: "required",
+      params: { text: "string", tags: "string[]", kind: { type: "enum", values: ["a", "b"] } },
+      result: { type: "object", props: { id: "uuid" } },
+    }),
+    drop: route({
+      rest: "DELETE /api/routed/:id",
+      restricted: null,
+      description: "",
+      auth: "none",
+      params: { id: "uuid" },
+      result: null,
+    }),
+  },
+});
+
+export const routedHandlers: Handlers<typeof routed> = {
+  actions: {
+    make: async (ctx) => {
+      const kind: "a" | "b" = ctx.params.kind;
+      return { id: ctx.locals.user.sub + kind + ctx.params.tags.length };
+    },
+    // @ts-expect-error the result is none
+    drop: async (ctx) => ctx.params.id,
+  },
+};
+
+const routable = { rest: "GET /api/x", description: "", auth: "none", result: null } as const;
+
+// @ts-expect-error it is not said whether it needs a user
+route({ rest: "GET /api/x", description: "", params: {}, result: null });
+// @ts-expect-error a route needs a path
+route({ description: "", auth: "none", params: {}, result: null });
+// @ts-expect-error of an action
+route({ ...routable, params: {}, permission: "x:write" });
+// @ts-expect-error of a rule
+route({ ...routable, params: { text: MISSPELT } });
+// @ts-expect-error of a rule in short
+route({ ...routable, params: { text: "string|maximum:5" } });
+// @ts-expect-error no such rule
+route({ ...routable, params: { id: "uuidd" } });
+
+// examples are held to the contract
+export const examples: Examples<typeof routed> = {
+  make: { params: { text: "Hi", tags: [], kind: "a" }, result: { id: "…" } },
+  drop: { params: { id: "…" } },
+};
+export const badExamples: Examples<typeof routed> = {
+  // @ts-expect-error of another type
+  make: { params: { text: "Hi", tags: [], kind: "c" } },
+  // @ts-expect-error there is no result
+  drop: { params: { id: "…" }, result: true },
+};
+// @ts-expect-error no such action
+export const otherExamples: Examples<typeof routed> = { made: {} };
+// @ts-expect-error no such part
+export const oddExamples: Examples<typeof routed> = { drop: { param: {} } };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadContracts } from "../../../lib/contract/load.ts";
+import { loadContracts, loadExamples } from "../../../lib/contract/load.ts";
 import type { JsonSchema } from "../../../lib/openapi/json-schema.ts";
 import { type OpenApi, type Paths, toOpenApi, toSummary } from "../../../lib/openapi/openapi.ts";
 import { errorResponses } from "../../../lib/openapi/errors.ts";
@@ -96,7 +96,12 @@ const versionOf = () => {
 
 /** The OpenAPI document of this application. @param issuer where the API is */
 export const describeApi = (issuer: string): OpenApi =>
-  toOpenApi(loadContracts(), { version: versionOf(), issuer, more: OWN_ROUTES });
+  toOpenApi(loadContracts(), {
+    version: versionOf(),
+    issuer,
+    examples: loadExamples(),
+    more: OWN_ROUTES,
+  });
 
 /** `GET /openapi.json`. @param issuer where the API is */
 export function openApiHandlers(issuer: string) {

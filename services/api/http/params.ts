@@ -33,7 +33,7 @@ export function paramsOf(
   // spreading an empty list would give an empty object
   if (Array.isArray(body)) throw new CitadelError("BadRequest");
   const given = { ...(isBodyless ? query : body), ...params };
-  const name = contract?.version;
+  const name = contract?.etag;
   if (name === undefined || contract?.params[name] === undefined) return given;
   const version = versionOf(headers["if-match"]);
   return version === undefined ? given : { ...given, [name]: version };

@@ -91,11 +91,6 @@ describe("a contract with unknown keys", () => {
       "notes.create.result has the unknown key 'stric'",
     ],
     [
-      "an example",
-      withAction({ example: { param: {} } }),
-      "notes.create.example has the unknown key 'param'",
-    ],
-    [
       "a route",
       withAction({ rest: { method: "GET", path: "/api/notes" } }),
       "notes.create has a route that is none",

@@ -2,7 +2,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import Validator from "fastest-validator";
 import { describe, expect, it } from "vitest";
-import { loadContracts } from "../../../lib/contract/load.ts";
+import { loadContracts, loadExamples } from "../../../lib/contract/load.ts";
 import type { Rule } from "../../../lib/contract/infer.ts";
 import { schemaOfParams, schemaOfResult } from "../../../lib/openapi/json-schema.ts";
 import { validatorOptions } from "../../../lib/contract/validator.ts";
@@ -97,10 +97,13 @@ describe("the examples of the contracts", () => {
     return ajv.errorsText();
   };
 
-  const examples = [...loadContracts().values()].flatMap(({ name, actions }) =>
-    Object.entries(actions).flatMap(([action, { example, ...contract }]) =>
-      example ? [{ action: `${name}.${action}`, contract, example }] : [],
-    ),
+  const contracts = loadContracts();
+  const examples = [...loadExamples()].flatMap(([service, ofService]) =>
+    Object.entries(ofService).map(([action, example]) => ({
+      action: `${service}.${action}`,
+      contract: contracts.get(service)!.actions[action]!,
+      example,
+    })),
   );
 
   it.each(examples)("fit the rules of $action", ({ contract, example }) => {

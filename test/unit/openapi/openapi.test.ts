@@ -145,7 +145,7 @@ describe("the description of the API", () => {
 
   it("says what has a version, and what is changed in one version only", () => {
     const contract = {
-      version: "version",
+      etag: "version",
       auth: "required",
       params: { id: "uuid" },
       result: { type: "object", props: { version: "number" } },
@@ -256,7 +256,7 @@ describe("the description of the API", () => {
     ["one that can be sent again", { idempotent: true }, ["Conflict", "VALIDATION_ERROR"]],
     [
       "one that removes a version",
-      { rest: "DELETE /api/notes", version: "at", params: { at: "number|optional" } },
+      { rest: "DELETE /api/notes", etag: "at", params: { at: "number|optional" } },
       ["PreconditionFailed", "BadRequest"],
     ],
     ["one with parameters", { params: { a: "string" } }, ["VALIDATION_ERROR"]],

@@ -37,9 +37,9 @@ export function setCachingHeaders(
 }
 
 /** A strong tag with the version of the data: `If-Match` takes strong tags only. */
-function versionTag({ version, result }: ActionContract, data: unknown): string | undefined {
-  if (version === undefined || result === null) return undefined;
-  return `"${String((data as Record<string, unknown>)[version])}"`;
+function versionTag({ etag, result }: ActionContract, data: unknown): string | undefined {
+  if (etag === undefined || result === null) return undefined;
+  return `"${String((data as Record<string, unknown>)[etag])}"`;
 }
 
 /** In characters. A larger response has no tag: hashing it would cost more than the tag saves. */
