@@ -37,6 +37,7 @@ const EMIT: KeysOf<keyof EmitContract> = { description: true, params: true };
 const CONTRACT: KeysOf<keyof ServiceContract> = {
   name: true,
   permissions: true,
+  limits: true,
   actions: true,
   emits: true,
   events: true,

@@ -1,6 +1,7 @@
 import type { Access } from "./access.ts";
 import type { ActionContract } from "./action.ts";
 import type { EmitContract } from "./event.ts";
+import type { Limits } from "../limits/limit.ts";
 import type { ExactContract } from "./exact.ts";
 import type { Schema } from "./infer.ts";
 import { strictParams } from "./strict.ts";
@@ -10,6 +11,8 @@ export interface ServiceContract {
   readonly name: string;
   /** The permissions that this service knows, by the name behind the colon: what each allows. */
   readonly permissions?: Readonly<Record<string, string>>;
+  /** Its own limits: rates, quotas, bounds. An action names one as its `limit`. */
+  readonly limits?: Limits;
   readonly actions: Readonly<Record<string, ActionContract>>;
   readonly emits?: Readonly<Record<string, EmitContract>>;
   /** Handlers, by the event's name, and who may trigger them. */

@@ -2,6 +2,7 @@ import type { Access } from "./access.ts";
 import type { ActionContract } from "./action.ts";
 import type { EmitContract } from "./event.ts";
 import type { ServiceContract } from "./contract.ts";
+import type { LimitContract } from "../limits/limit.ts";
 import type { RuleKeys } from "./infer.ts";
 
 /**
@@ -82,6 +83,8 @@ export type ExactContract<C> = {
         ? { [E in keyof C[K]]: ExactEmit<C[K][E]> }
         : K extends "events"
           ? { [E in keyof C[K]]: Only<C[K][E], Access> }
-          : C[K]
+          : K extends "limits"
+            ? { [L in keyof C[K]]: Only<C[K][L], LimitContract> }
+            : C[K]
     : Unknown<K>;
 };

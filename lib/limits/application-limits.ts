@@ -1,0 +1,47 @@
+import type { Limits } from "./limit.ts";
+
+/** The limits that belong to no single service. */
+export const APPLICATION_LIMITS = {
+  requests: {
+    counts: "HTTP requests and socket handshakes, health checks without a body excepted.",
+    per: "address",
+    max: 1_000,
+    seconds: 10,
+    setting: "RATE_LIMIT_ADDRESS",
+  },
+  userRequests: {
+    counts: "Requests and socket events with an access token.",
+    per: "user",
+    max: 1_000,
+    seconds: 10,
+    setting: "RATE_LIMIT_USER",
+  },
+  publicWrites: {
+    counts: "Writes that need no access token, such as registering and signing in.",
+    per: "address",
+    max: 500,
+    seconds: 60,
+    setting: "RATE_LIMIT_PUBLIC",
+  },
+  socketEvents: {
+    counts: "Events from a client.",
+    per: "socket",
+    max: 300,
+    seconds: 10,
+    exceeded:
+      "429 TooManyRequests in the acknowledgement; the socket is closed at three times as many",
+    setting: "RATE_LIMIT_SOCKET",
+  },
+  socketsOfAddress: {
+    counts: "Socket.IO connections.",
+    per: "address",
+    max: 2_000,
+    setting: "MAX_SOCKETS_ADDRESS",
+  },
+  socketsOfUser: {
+    counts: "Sockets.",
+    per: "user",
+    max: 100,
+    setting: "MAX_SOCKETS_USER",
+  },
+} as const satisfies Limits;
