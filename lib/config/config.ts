@@ -4,7 +4,8 @@ import { hasDatabase } from "../contract/load.ts";
 import { MAX_LIFETIME } from "../tokens/access-token.ts";
 import type { Algorithm } from "../tokens/jwt.ts";
 import { readNamespace } from "./namespace.ts";
-import { type RateLimits, readRateLimit } from "../limits/rate-limit.ts";
+import { APPLICATION_LIMITS } from "../limits/application-limits.ts";
+import { type RateLimits, type RateLimitSetting, readRateLimit } from "../limits/rate-limit.ts";
 import { readTrustedIssuers, type TrustedIssuer } from "../tokens/trusted-issuer.ts";
 import { readTrustedProxies, type TrustedProxies } from "../network/trusted-proxies.ts";
 
@@ -165,8 +166,11 @@ export function loadConfig(
     return said;
   };
 
-  const rateLimit = (name: string, fallback: string) =>
-    readRateLimit(name, env[name] || fallback, production, problems);
+  const rateLimit = ({ setting, max, seconds }: RateLimitSetting) =>
+    readRateLimit(setting, env[setting] || `${max}/${seconds}`, production, problems);
+
+  const bound = ({ setting, max }: { setting: string; max: number }) =>
+    integer(setting, max, 1, 1_000_000);
 
   const secret = (service: string, name: string) => {
     const value = text(variableOf(service, name));
@@ -241,14 +245,14 @@ export function loadConfig(
     corsOrigins: origins("CORS_ORIGINS"),
     trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),
     rateLimits: {
-      address: rateLimit("RATE_LIMIT_ADDRESS", "1000/10"),
-      user: rateLimit("RATE_LIMIT_USER", "1000/10"),
-      public: rateLimit("RATE_LIMIT_PUBLIC", "500/60"),
-      socket: rateLimit("RATE_LIMIT_SOCKET", "300/10"),
+      address: rateLimit(APPLICATION_LIMITS.requests),
+      user: rateLimit(APPLICATION_LIMITS.userRequests),
+      public: rateLimit(APPLICATION_LIMITS.publicWrites),
+      socket: rateLimit(APPLICATION_LIMITS.socketEvents),
     },
     maxSockets: {
-      address: integer("MAX_SOCKETS_ADDRESS", 2_000, 1, 1_000_000),
-      user: integer("MAX_SOCKETS_USER", 100, 1, 1_000_000),
+      address: bound(APPLICATION_LIMITS.socketsOfAddress),
+      user: bound(APPLICATION_LIMITS.socketsOfUser),
     },
     logLevel: oneOf("LOG_LEVEL", LOG_LEVELS),
     services: running,

@@ -3,28 +3,28 @@ import type { Limits } from "./limit.ts";
 /** The limits that belong to no single service. */
 export const APPLICATION_LIMITS = {
   requests: {
-    counts: "HTTP requests and socket handshakes, health checks without a body excepted.",
+    counts: "HTTP requests and socket handshakes, health checks without a body excepted",
     per: "address",
     max: 1_000,
     seconds: 10,
     setting: "RATE_LIMIT_ADDRESS",
   },
   userRequests: {
-    counts: "Requests and socket events with an access token.",
+    counts: "requests and socket events with an access token",
     per: "user",
     max: 1_000,
     seconds: 10,
     setting: "RATE_LIMIT_USER",
   },
   publicWrites: {
-    counts: "Writes that need no access token, such as registering and signing in.",
+    counts: "writes that need no access token, such as registering and signing in",
     per: "address",
     max: 500,
     seconds: 60,
     setting: "RATE_LIMIT_PUBLIC",
   },
   socketEvents: {
-    counts: "Events from a client.",
+    counts: "events from a client",
     per: "socket",
     max: 300,
     seconds: 10,
@@ -33,13 +33,13 @@ export const APPLICATION_LIMITS = {
     setting: "RATE_LIMIT_SOCKET",
   },
   socketsOfAddress: {
-    counts: "Socket.IO connections.",
+    counts: "socket.IO connections",
     per: "address",
     max: 2_000,
     setting: "MAX_SOCKETS_ADDRESS",
   },
   socketsOfUser: {
-    counts: "Sockets.",
+    counts: "sockets",
     per: "user",
     max: 100,
     setting: "MAX_SOCKETS_USER",

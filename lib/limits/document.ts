@@ -29,9 +29,11 @@ function tableOf(limits: Limits): string {
       settingText(limit),
     ].join(" | "),
   );
-  return ["name | counts | per | at most | beyond it | setting", "---|---|---|---|---|---", ...rows]
-    .map((row) => `| ${row} |`)
-    .join("\n");
+  return [
+    "| name | counts | per | at most | beyond it | setting |",
+    "|---|---|---|---|---|---|",
+    ...rows.map((row) => `| ${row} |`),
+  ].join("\n");
 }
 
 const limitText = ({ max, seconds }: LimitContract): string =>

@@ -13,7 +13,7 @@ export type LimitScope =
 
 /** A limit. Code takes its numbers from here, and docs/limits.md is made from it. */
 export interface LimitContract {
-  /** What is counted, as a plural: `"Registrations."` */
+  /** What is counted, as a plural: `"registrations"` */
   readonly counts: string;
   readonly per: LimitScope;
   readonly max: number;

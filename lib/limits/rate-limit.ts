@@ -1,8 +1,13 @@
+import type { LimitContract } from "./limit.ts";
+
 /** So much in so many seconds. */
 export interface RateLimit {
   readonly points: number;
   readonly seconds: number;
 }
+
+/** A declared rate limit that a setting changes. */
+export type RateLimitSetting = Required<Pick<LimitContract, "max" | "seconds" | "setting">>;
 
 /** How much is let through; undefined: everything. */
 export interface RateLimits {
