@@ -3,7 +3,7 @@ import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 import type { SubjectType } from "../../lib/tokens/access-token.ts";
-import { lastAdministrator } from "./accounts/account-checks.ts";
+import { lastAdministrator } from "./accounts/account-rules.ts";
 import {
   isAdministrator,
   linkInvalid,
@@ -13,11 +13,11 @@ import {
   lockWithAdministrators,
   remove,
   write,
-} from "./accounts/account-writes.ts";
+} from "./accounts/account-rows.ts";
 import type { LinkPurpose, LinksDatabase, MailedLink } from "./mail/links.repository.ts";
 import type { SecondFactorDatabase } from "./second-factor/second-factor.repository.ts";
 import type { Period } from "./second-factor/second-factor.repository.ts";
-import { mustBeFree, type Names, nameTaken } from "./accounts/taken-names.ts";
+import { mustBeFree, type Names, nameTaken } from "./accounts/unique-fields.ts";
 
 interface Accounts {
   id: string;

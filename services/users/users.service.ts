@@ -10,7 +10,7 @@ import { CitadelError } from "../../lib/errors/errors.ts";
 import { mailWarning } from "./mail/mailer.ts";
 import { widestKeyOf } from "../../lib/network/address.ts";
 import { Passwords } from "./passwords/passwords.ts";
-import { checkPassword } from "./passwords/rules.ts";
+import { checkPassword } from "./passwords/password-rules.ts";
 import { Turns } from "../../lib/limits/turns.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { mustStillHold } from "../../middlewares/auth/index.ts";
@@ -18,12 +18,12 @@ import { ownContext } from "../../lib/context/own-context.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
 import { every, timers } from "../../mixins/timers.ts";
-import { expiryOfUnverified, found, mustHaveExpired } from "./accounts/account-checks.ts";
-import { partyOf, removeAccount } from "./accounts/account-changes.ts";
+import { expiryOfUnverified, found, mustHaveExpired } from "./accounts/account-rules.ts";
+import { partyOf, removeAccount } from "./accounts/account-reports.ts";
 import { AccountMails } from "./mail/account-mails.ts";
 import { CodeGuessesRepository } from "./second-factor/code-guesses.repository.ts";
-import { emailActions } from "./mail/email.actions.ts";
-import { ensureAdministrator } from "./accounts/first-administrator.ts";
+import { emailActions } from "./mail/email-address.actions.ts";
+import { ensureAdministrator } from "./administration/first-administrator.ts";
 import {
   type KnownAddressesDatabase,
   KnownAddressesRepository,
@@ -31,22 +31,22 @@ import {
 import { MailLimits } from "./mail/mail-limits.ts";
 import { LoginLimits } from "./login/login-limits.ts";
 import { type Credentials, Login, type LoginContext, refuseGone } from "./login/login.ts";
-import { managementActions } from "./accounts/management.actions.ts";
+import { managementActions } from "./administration/administration.actions.ts";
 import { passwordActions } from "./passwords/password.actions.ts";
 import { profileActions } from "./accounts/profile.actions.ts";
-import { mustNotBeReserved } from "./accounts/reserved-names.ts";
+import { mustNotBeReserved } from "./accounts/reserved-usernames.ts";
 import { permissionsOfRoles } from "./roles.ts";
 import { secondFactorActions } from "./second-factor/second-factor.actions.ts";
-import { renewStoredFactors } from "./second-factor/second-factor-keys.ts";
+import { renewStoredFactors } from "./second-factor/key-rotation.ts";
 import {
   type SecondFactorDatabase,
   SecondFactorRepository,
 } from "./second-factor/second-factor.repository.ts";
 import { SecondFactor } from "./second-factor/second-factor.ts";
-import type { Names } from "./accounts/taken-names.ts";
+import type { Names } from "./accounts/unique-fields.ts";
 import { contract } from "./users.contract.ts";
 import { UsersRepository, type UsersDatabase } from "./users.repository.ts";
-import { toUser } from "./accounts/viewing.ts";
+import { toUser } from "./accounts/visible-fields.ts";
 
 /** How many of one network are registered at once: others' logins wait behind so many, not behind all. */
 const REGISTRATIONS = 2;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Encryption, makeEncryptionKey } from "../../lib/encryption.ts";
-import { renewStoredFactors } from "../../services/users/second-factor/second-factor-keys.ts";
+import { renewStoredFactors } from "../../services/users/second-factor/key-rotation.ts";
 import { SecondFactorRepository } from "../../services/users/second-factor/second-factor.repository.ts";
 import type UsersService from "../../services/users/users.service.ts";
 import { type App, isMissing, restart, startApp } from "../helpers/app.ts";

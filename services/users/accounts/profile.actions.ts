@@ -1,14 +1,14 @@
 import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { found, mustBeVersion } from "./account-checks.ts";
-import { tell } from "./account-changes.ts";
+import { found, mustBeVersion } from "./account-rules.ts";
+import { tell } from "./account-reports.ts";
 import type { AccountMails } from "../mail/account-mails.ts";
 import type { Login } from "../login/login.ts";
 import type { MailLimits } from "../mail/mail-limits.ts";
-import { mustNotBeReserved } from "./reserved-names.ts";
+import { mustNotBeReserved } from "./reserved-usernames.ts";
 import type { contract } from "../users.contract.ts";
 import type { UsersRepository } from "../users.repository.ts";
-import { toUser } from "./viewing.ts";
+import { toUser } from "./visible-fields.ts";
 
 /** What the actions need; it is there once the service has started. */
 interface Parts {

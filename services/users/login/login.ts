@@ -4,7 +4,7 @@ import { CitadelError, type ErrorType } from "../../../lib/errors/errors.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { partyOf } from "../accounts/account-changes.ts";
+import { partyOf } from "../accounts/account-reports.ts";
 import type { AccountMails } from "../mail/account-mails.ts";
 import type { LoginLimits } from "./login-limits.ts";
 import type { SecondFactor } from "../second-factor/second-factor.ts";

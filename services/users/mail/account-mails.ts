@@ -15,7 +15,7 @@ import {
   passwordChanged,
   recoveryCodesRenewed,
   secondFactorEnabled,
-} from "./mails.ts";
+} from "./mail-texts.ts";
 import type { Account, Changed, UsersRepository } from "../users.repository.ts";
 
 /** The pages of the web client that take a link's token, in the fragment: it gets into no server's log. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
 import { FairQueue, type Place } from "../../../lib/limits/fair-queue.ts";
-import { checkPassword, MAX_BYTES, type Owner } from "./rules.ts";
+import { checkPassword, MAX_BYTES, type Owner } from "./password-rules.ts";
 
 /** A hash of nothing that anybody knows, by cost: what an unknown user's password is compared with. */
 const NOBODY = "$2b$XX$abcdefghijklmnopqrstuuJ1nYcOFsoF1n9ZBNvxxWoPxVEQpGZxe";
@@ -44,7 +44,7 @@ export class Passwords {
     this.#cost = cost;
     const threads = availableParallelism();
     this.#pool = new Piscina({
-      filename: join(import.meta.dirname, "worker.ts"),
+      filename: join(import.meta.dirname, "hashing-worker.ts"),
       minThreads: 0,
       maxThreads: threads,
       // requests go before passwords

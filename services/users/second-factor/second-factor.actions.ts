@@ -1,11 +1,11 @@
 import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { found } from "../accounts/account-checks.ts";
-import { endingSessions, partyOf } from "../accounts/account-changes.ts";
+import { found } from "../accounts/account-rules.ts";
+import { endingSessions, partyOf } from "../accounts/account-reports.ts";
 import type { AccountMails } from "../mail/account-mails.ts";
 import type { Login } from "../login/login.ts";
-import { mustOutrank } from "../accounts/management.ts";
+import { mustOutrank } from "../administration/administration-rules.ts";
 import type { SecondFactor } from "./second-factor.ts";
 import type { contract } from "../users.contract.ts";
 import type { UsersRepository } from "../users.repository.ts";

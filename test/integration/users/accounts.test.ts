@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { configOf } from "../../../lib/context/attachment.ts";
-import { ensureAdministrator } from "../../../services/users/accounts/first-administrator.ts";
+import { ensureAdministrator } from "../../../services/users/administration/first-administrator.ts";
 import type UsersService from "../../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { administrator, login, PASSWORD, register, request } from "../../helpers/http.ts";

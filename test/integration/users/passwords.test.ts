@@ -1,7 +1,7 @@
 import { Piscina } from "piscina";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Passwords } from "../../../services/users/passwords/passwords.ts";
-import { ensureAdministrator } from "../../../services/users/accounts/first-administrator.ts";
+import { ensureAdministrator } from "../../../services/users/administration/first-administrator.ts";
 import { configOf } from "../../../lib/context/attachment.ts";
 import type UsersService from "../../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";

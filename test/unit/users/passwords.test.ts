@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { checkPassword } from "../../../services/users/passwords/rules.ts";
+import { checkPassword } from "../../../services/users/passwords/password-rules.ts";
 import { comparisons } from "../../../services/users/passwords/passwords.ts";
-import { compare, hash } from "../../../services/users/passwords/worker.ts";
+import { compare, hash } from "../../../services/users/passwords/hashing-worker.ts";
 
 const hashOfCost = (cost: number) =>
   `$2b$${String(cost).padStart(2, "0")}$abcdefghijklmnopqrstuuJ1nYcOFsoF1n9ZBNvxxWoPxVEQpGZxe`;

@@ -3,19 +3,19 @@ import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import { mustStillHold } from "../../../middlewares/auth/index.ts";
-import { found, lastAdministrator, mustBeVersion } from "./account-checks.ts";
+import { found, lastAdministrator, mustBeVersion } from "../accounts/account-rules.ts";
 import {
   endingSessions,
   partyOf,
   removeAccount,
   renewingSessions,
   tell,
-} from "./account-changes.ts";
+} from "../accounts/account-reports.ts";
 import type { AccountMails } from "../mail/account-mails.ts";
-import { mustBeAnothers, mustHold, mustOutrank, subjectTypeFor } from "./management.ts";
+import { mustBeAnothers, mustHold, mustOutrank, subjectTypeFor } from "./administration-rules.ts";
 import type { contract } from "../users.contract.ts";
 import type { Account, Changes, UsersRepository } from "../users.repository.ts";
-import { toUser } from "./viewing.ts";
+import { toUser } from "../accounts/visible-fields.ts";
 
 /** What the actions need; it is there once the service has started. */
 interface Parts {

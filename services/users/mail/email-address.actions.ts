@@ -1,8 +1,8 @@
 import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { found } from "../accounts/account-checks.ts";
-import { endingSessions, partyOf } from "../accounts/account-changes.ts";
+import { found } from "../accounts/account-rules.ts";
+import { endingSessions, partyOf } from "../accounts/account-reports.ts";
 import type { AccountMails } from "./account-mails.ts";
 import type { contract } from "../users.contract.ts";
 import type { UsersRepository } from "../users.repository.ts";

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from "kysely";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { found, lastAdministrator } from "./account-checks.ts";
+import { found, lastAdministrator } from "./account-rules.ts";
 import { LinksRepository } from "../mail/links.repository.ts";
 import { SecondFactorRepository } from "../second-factor/second-factor.repository.ts";
-import { nameTaken } from "./taken-names.ts";
+import { nameTaken } from "./unique-fields.ts";
 import type { Account, Changed, Changes, UsersDatabase } from "../users.repository.ts";
 
 /** What is read and written of accounts in a transaction that has locked them. */

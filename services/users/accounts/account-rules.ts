@@ -2,7 +2,7 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Period } from "../second-factor/second-factor.repository.ts";
 import type { Account } from "../users.repository.ts";
 
-/** How long an account lives whose owner registered it and verifies no address, in milliseconds (mails.ts says it). */
+/** How long an account lives whose owner registered it and verifies no address, in milliseconds (mail-texts.ts). */
 const UNVERIFIED_LIFETIME = 7 * 86_400_000;
 
 /**

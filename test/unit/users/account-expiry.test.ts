@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expiryOfUnverified } from "../../../services/users/accounts/account-checks.ts";
+import { expiryOfUnverified } from "../../../services/users/accounts/account-rules.ts";
 
 describe("an account that its owner registered", () => {
   it("expires after a week where mail is delivered", () => {
