@@ -18,7 +18,7 @@ interface Arguments {
 type User = Extract<Subject, { kind: "user" }>;
 
 interface UsersService {
-  signIn(login: string): Promise<ResultOf<"auth.createSession">>;
+  signIn(login: string): Promise<ResultOf<"auth.generateToken">>;
   subjectOf(login: string): Promise<Pick<User, "permissions" | "subjectType"> | undefined>;
 }
 

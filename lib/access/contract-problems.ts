@@ -26,6 +26,7 @@ const ACTION: KeysOf<keyof ActionContract> = {
   closed: true,
   status: true,
   etag: true,
+  safe: true,
   timeout: true,
   idempotent: true,
   location: true,

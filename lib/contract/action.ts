@@ -29,6 +29,8 @@ export interface ActionContract extends Access {
    * what `If-Match` sends (RFC 9110, 13.1.1).
    */
   readonly etag?: string;
+  /** It changes nothing, so a failed call is retried (RFC 9110, 9.2.1). A GET route implies it. */
+  readonly safe?: true;
   /** How long a caller waits for it, in milliseconds, where that is longer than for most. */
   readonly timeout?: number;
   /**

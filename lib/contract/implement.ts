@@ -31,8 +31,7 @@ export function implement<C extends ServiceContract, DB = never>(
       name,
       {
         ...action,
-        // only what changes nothing may be asked again by itself (RFC 9110, 9.2.1)
-        retryPolicy: { enabled: action.rest?.startsWith("GET ") ?? false },
+        retryPolicy: { enabled: action.safe ?? action.rest?.startsWith("GET ") ?? false },
         handler: handlerOf(action, actionHandlers[name]),
       },
     ],

@@ -69,13 +69,23 @@ export const contract = defineContract({
     operate: "Change the key that signs access tokens.",
   },
   actions: {
-    createSession: {
-      description: "Begins a session of a user who has proved to be one, and mints its tokens.",
+    generateToken: {
+      description:
+        "Creates a session for a user and returns its access and refresh tokens. The caller has authenticated the user.",
       restricted: ["users"],
       auth: "none",
-      /** `id`: of the session, for who may have to end it. */
-      params: { userId: "uuid", id: "uuid|optional" },
+      /** `sessionId` lets the caller end the session before the response has arrived. */
+      params: { userId: "uuid", sessionId: "uuid|optional" },
       result: TOKEN_ANSWER,
+    },
+    ready: {
+      description:
+        "Succeeds when auth can create sessions and sign tokens. Call it before work that needs auth afterwards.",
+      restricted: ["users"],
+      auth: "none",
+      safe: true,
+      params: {},
+      result: null,
     },
     refresh: route({
       rest: "POST /api/auth/refresh",

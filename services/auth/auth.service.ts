@@ -85,8 +85,8 @@ export default class AuthService extends Service {
         contract,
         {
           actions: {
-            createSession: async (ctx) => {
-              const { userId, id: sid = randomUUID() } = ctx.params;
+            generateToken: async (ctx) => {
+              const { userId, sessionId: sid = randomUUID() } = ctx.params;
               const refreshToken = makeOpaqueToken();
               const expiresAt = inSeconds(refreshTokenTtl);
               const { client } = ctx.meta;
@@ -100,6 +100,12 @@ export default class AuthService extends Service {
                 refresh_token: refreshToken,
                 user: toUser(identity),
               };
+            },
+
+            ready: async () => {
+              await this.sessions.ping();
+              // throws while no key is loaded
+              void this.keys.current;
             },
 
             refresh: async (ctx) => (await refresh(ctx, ctx.params)).tokens,

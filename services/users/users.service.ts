@@ -84,11 +84,11 @@ export default class UsersService extends Service {
     ) => {
       const signedIn = await this.login.signIn(ctx, credentials);
       const { account } = signedIn;
-      const session = { userId: account.id, id: randomUUID() };
-      const answer = await ctx.call("auth.createSession", session).catch(refuseGone);
+      const session = { userId: account.id, sessionId: randomUUID() };
+      const answer = await ctx.call("auth.generateToken", session).catch(refuseGone);
       // what changed meanwhile has ended only the sessions that were there before
       if (!(await this.login.isStillRight(signedIn, credentials.password))) {
-        await ctx.call("auth.endSessions", { userId: account.id, only: session.id });
+        await ctx.call("auth.endSessions", { userId: account.id, only: session.sessionId });
         throw new CitadelError("InvalidCredentials");
       }
       audit(ctx, { event: "login.succeeded", actor: partyOf(account) });
@@ -101,8 +101,8 @@ export default class UsersService extends Service {
         {
           actions: {
             register: async (ctx, once) => {
-              // is it there? An account without a session would keep its owner from trying again
-              await ctx.call("auth.jwks");
+              // an account without a session would keep its owner from registering again
+              await ctx.call("auth.ready");
               mustNotBeReserved(ctx.params.username);
               const { client } = ctx.meta;
               const registered = await once(async () => {
@@ -121,7 +121,7 @@ export default class UsersService extends Service {
               });
               // a repeat has the password; it may have changed since
               if (!registered) return openSession(ctx, ctx.params);
-              return ctx.call("auth.createSession", { userId: registered.id });
+              return ctx.call("auth.generateToken", { userId: registered.id });
             },
 
             login: (ctx) => openSession(ctx, ctx.params),
@@ -294,9 +294,9 @@ export default class UsersService extends Service {
   }
 
   /** Signs somebody in without a password: for the REPL, which runs in this process. */
-  async signIn(login: string): Promise<ResultOf<"auth.createSession">> {
+  async signIn(login: string): Promise<ResultOf<"auth.generateToken">> {
     const account = found(await this.accounts.findByLogin(login));
-    return ownContext(this).call("auth.createSession", { userId: account.id });
+    return ownContext(this).call("auth.generateToken", { userId: account.id });
   }
 
   /** What decides what somebody may do, for the REPL. */

@@ -67,6 +67,11 @@ export class SessionsRepository {
     this.#accessTokenTtl = options.accessTokenTtl;
   }
 
+  /** Fails while the database cannot be reached. */
+  async ping(): Promise<void> {
+    await sql`select 1`.execute(this.#db);
+  }
+
   /** @param db the transaction, if it is part of one @returns its id */
   async create(session: NewSession, db = this.#db): Promise<string> {
     const { id = randomUUID(), userId, expiresAt, client, impersonator } = session;

@@ -33,8 +33,7 @@ export async function renewingSessions<T>(
   userId: string,
   change: () => Promise<T>,
 ): Promise<T> {
-  // is it there? Nothing follows from the answer
-  await ctx.call("auth.jwks");
+  await ctx.call("auth.ready");
   const result = await change();
   await ctx.call("auth.renewSessions", { userId });
   return result;

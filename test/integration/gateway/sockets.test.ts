@@ -71,7 +71,7 @@ describe.skipIf(isMissing)("a socket", () => {
     for (const hidden of [
       "users.list",
       "guard.generate",
-      "auth.createSession",
+      "auth.generateToken",
       "api.broadcast",
       "$node.list",
       "constructor",

@@ -89,7 +89,7 @@ describe("the matrix", () => {
     ["users.posts", "posts", "yes"],
     ["users.list", "anonymous", "inside"],
     ["users.list", "chat", "yes"],
-    ["auth.createSession", "admin", "no"],
+    ["auth.generateToken", "admin", "no"],
     ["event user.created -> chat", "users", "yes"],
     ["event user.created -> chat", "api", "no"],
     ["event user.created -> chat", "admin", "no"],

@@ -31,16 +31,16 @@ describe("who may do what", () => {
     [service("posts"), "users.create", false],
     [service("posts"), "users.posts", true],
     [service("chat"), "users.list", true],
-    [service("api"), "auth.createSession", false],
-    [service("users"), "auth.createSession", true],
+    [service("api"), "auth.generateToken", false],
+    [service("users"), "auth.generateToken", true],
     [{ kind: "anonymous" } as const, "GET /api/posts", true],
     [{ kind: "anonymous" } as const, "POST /api/posts", false],
-    [{ kind: "anonymous" } as const, "auth.createSession", false],
+    [{ kind: "anonymous" } as const, "auth.generateToken", false],
     [role("user"), "POST /api/posts", true],
     [role("user"), "POST /api/users", false],
     [role("moderator"), "POST /api/users", false],
     [role("admin"), "PUT /api/users/:id/roles", true],
-    [role("admin"), "auth.createSession", false],
+    [role("admin"), "auth.generateToken", false],
   ])("%j at %s: %s", (subject, target, allowed) => {
     expect(may(subject, target)).toBe(allowed);
   });
