@@ -10,12 +10,14 @@ import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
 import { loggerOptions } from "./lib/logging/logger.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
-import { mayReceive } from "./lib/access/endpoints.ts";
+import { mayReceive, NODE_EVENTS } from "./lib/access/endpoints.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
 import { accessWarnings } from "./lib/access/warnings.ts";
 import { NatsTransporter } from "./lib/nats/transporter.ts";
 import { makeSecrets } from "./lib/deployment/secrets.ts";
 import { makePrivate } from "./lib/files/private-folder.ts";
+import type { Jwks } from "./lib/tokens/key-set.ts";
+import type { RevokedSessions } from "./lib/tokens/revocations.ts";
 import { validatorOptions } from "./lib/contract/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
@@ -27,20 +29,20 @@ import { permissionsByRole, permissionsOfRoles, ROLE_NAMES } from "./services/us
 const SealedNats = sealed(NatsTransporter);
 
 /**
- * What says nothing about the callee: a token that could not be checked, since whoever sends such tokens
- * must not be able to shut an action for everybody; and a call that was given up since NATS or the node
- * went away (Moleculer's own type), since both come back at once.
+ * Errors that the circuit breaker ignores, since they are not the callee's: a token whose issuer is unavailable, or
+ * anyone who sends such tokens could block an action for all; and Moleculer's error for a call whose node or NATS
+ * disconnected, which both reconnect at once.
  */
-const OF_OTHERS: ReadonlySet<unknown> = new Set<ErrorType | "REQUEST_REJECTED">([
+const NOT_THE_CALLEES: ReadonlySet<unknown> = new Set<ErrorType | "REQUEST_REJECTED">([
   "JwksError",
   "IdentityServiceNotAccessible",
   "REQUEST_REJECTED",
 ]);
 
 /**
- * The broker of one node.
+ * The options of one node's broker.
  *
- * @throws Error that names each declaration in the contracts which is unknown or cannot be
+ * @throws Error that lists each invalid declaration in the contracts
  */
 export function brokerOptions(config: Config): BrokerOptions {
   const contracts = loadContracts();
@@ -74,29 +76,28 @@ export function brokerOptions(config: Config): BrokerOptions {
       },
     },
 
-    // Moleculer's types do not know the form with options
+    // Moleculer's type lacks this form
     validator: { type: "Fastest", options: validatorOptions() } as object,
 
-    // Moleculer's own ids can be predicted, and a response is matched on the id alone
+    // Moleculer's own ids are predictable, and a response is matched by its id alone
     uidGenerator: () => randomUUID(),
     errorRegenerator: new ErrorRegenerator(),
-    // $node would hand out these options, with the transporter's password
+    // $node.options would return these options, with the transporter's password
     internalServices: false,
 
     requestTimeout: 10_000,
-    // in seconds; a node that was killed is noticed after one to two times the latter, as often as it is
-    // looked after. One that is busy for less is not taken for killed.
+    // in seconds; a killed node is removed after one to two times heartbeatTimeout, a node that is busy for less is not
     heartbeatInterval: 2,
     heartbeatTimeout: 8,
     maxCallLevel: 20,
-    // off here, on for each action that changes nothing (lib/contract/implement.ts)
+    // lib/contract/implement.ts enables it for each action that changes nothing
     retryPolicy: {
       enabled: false,
       retries: 2,
       delay: 100,
       maxDelay: 1_000,
       factor: 2,
-      // not after a timeout: the caller has waited long enough; nor while an issuer is left alone
+      // a timeout has used up the caller's time, and an issuer is not asked again for some seconds
       check: (error) => {
         const { retryable, code, type } = error as Partial<CitadelError>;
         return retryable === true && code !== 504 && type !== "JwksError";
@@ -110,17 +111,17 @@ export function brokerOptions(config: Config): BrokerOptions {
       halfOpenTime: 5_000,
       check: (error) => {
         const { code = 0, type } = (error as Partial<CitadelError> | undefined) ?? {};
-        return code >= 500 && !OF_OTHERS.has(type);
+        return code >= 500 && !NOT_THE_CALLEES.has(type);
       },
     },
     bulkhead: { enabled: true, concurrency: 200, maxQueueSize: 2_000 },
-    // how soon other nodes learn of a service that starts or stops, in milliseconds
+    // how soon a started or stopped service is announced, in milliseconds; Moleculer's type lacks it
     transit: { serviceChangedDebounceTime: 100 } as object,
     tracking: { enabled: true, shutdownTimeout: 10_000 },
     dependencyInterval: 50,
 
     internalMiddlewares: false,
-    // from the innermost to the outermost: what stands further down runs earlier
+    // from the innermost to the outermost: the last one sees a call first
     middlewares: [
       "ActionHook",
       "Validator",
@@ -130,15 +131,18 @@ export function brokerOptions(config: Config): BrokerOptions {
       "CircuitBreaker",
       "Timeout",
       "Retry",
-      // outside Timeout: what is given up there is never settled further in, and would be waited for
+      // outside Timeout: inside it, a call that times out would be tracked for ever
       "ContextTracker",
       "Fallback",
       "Debounce",
       "Throttle",
-      // neither a cached answer nor a validation message reaches somebody who may not ask
+      // outside Validator and Cacher: a refused caller gets neither a cached result nor a validation error
       authMiddleware({
-        ...config,
-        permissionsOf: (names) => permissionsOfRoles(names, allPermissions),
+        rules: { ...config, permissionsOf: (names) => permissionsOfRoles(names, allPermissions) },
+        fetchKeys: (broker) => broker.call<Jwks, object>("auth.jwks", {}),
+        fetchRevocations: (broker) => broker.call<RevokedSessions, object>("auth.revocations", {}),
+        revocationAccess: NODE_EVENTS["sessions.revoked"],
+        onRefusal: (ctx, { target, error }) => auditRefusal(ctx, "user.refused", target, error),
       }) as never,
       auditMiddleware(serviceNames()) as never,
       transporterStatus as never,
@@ -161,25 +165,25 @@ export function brokerOptions(config: Config): BrokerOptions {
   };
 }
 
-/** Ctrl-C, SIGTERM and the REPL's `exit` may come together: they are one stop, whose end all of them wait for. */
+/** Ctrl-C, SIGTERM and the REPL's `exit` may arrive together. Then all of them wait for one stop. */
 function joinStops(broker: ServiceBroker): void {
   const stop = broker.stop.bind(broker);
   let stopping: Promise<void> | undefined;
   broker.stop = () => (stopping ??= stop().finally(() => (stopping = undefined)));
 }
 
-/** How long after a good start the embedded database is backed up: nobody waits for the start any more, in ms. */
+/** The time from the start to the backup of the embedded database, in milliseconds, so that it does not slow the start. */
 const BACKUP_DELAY = 5_000;
 
 function backUpLater(broker: ServiceBroker, dataDir: string): void {
   setTimeout(() => {
     backUpEmbedded(dataDir).catch((error: unknown) =>
-      broker.logger.warn("The embedded database could not be backed up.", error),
+      broker.logger.warn({ err: error }, "The embedded database could not be backed up."),
     );
   }, BACKUP_DELAY).unref();
 }
 
-/** The configuration of this process; in development its secrets are made on the first start. */
+/** The configuration of this process. In development the first start generates its secrets. */
 export function configure(env: NodeJS.ProcessEnv = process.env): Config {
   const services = serviceNames();
   const config = loadConfig(env, services, ROLE_NAMES);
@@ -191,12 +195,12 @@ export function configure(env: NodeJS.ProcessEnv = process.env): Config {
   return { ...config, admin: { ...config.admin, password, isMadeUp: true } };
 }
 
-/** What moleculer-runner asks for. */
+/** The function that moleculer-runner calls. */
 export default function options(): BrokerOptions {
   if (existsSync(".env")) process.loadEnvFile();
-  // where the runner looks for what SERVICES names
+  // moleculer-runner looks here for the services that SERVICES names
   process.env.SERVICEDIR ??= SERVICES_DIR;
-  // whatever is written into DATA_DIR is for its owner
+  // only the owner may read the files in DATA_DIR
   process.umask(0o077);
   const config = configure();
   return {

@@ -3,13 +3,13 @@ import type { Claims } from "./jwt.ts";
 /** The `typ` of access tokens (RFC 9068). */
 export const ACCESS_TOKEN_TYPE = "at+jwt";
 
-/** The `client_id` of everybody who signs in here, with whatever program: they share one public client. */
+/** The `client_id` of every token that a user gets by signing in: all programs share one public client. */
 export const FIRST_PARTY_CLIENT = "first-party";
 
-/** The longest life of an access token that is believed, in seconds. */
+/** The longest accepted lifetime of an access token, in seconds. */
 export const MAX_LIFETIME = 86_400;
 
-/** What kind of subject a token speaks for. */
+/** The kinds of account that a token can belong to. */
 export const SUBJECT_TYPES = [
   "ManagedServiceAccount",
   "ServiceAccount",
@@ -26,20 +26,17 @@ export type SubjectType = (typeof SUBJECT_TYPES)[number];
 export const isSubjectType = (value: unknown): value is SubjectType =>
   (SUBJECT_TYPES as readonly unknown[]).includes(value);
 
-/** Staff, who may manage: every kind of account that works for the operator. */
+/** Accounts that work for the operator, and may manage others. */
 export const STAFF = [
   "UserAccount",
   "SuperUserAccount",
   "EnvironmentAdminAccount",
 ] as const satisfies SubjectType[];
 
-/** People who act for themselves, with a password of their own. */
+/** Accounts of a person with a password. Impersonation, programs and trusted issuers' users are not among them. */
 export const PEOPLE = ["EndUserAccount", ...STAFF] as const satisfies SubjectType[];
 
-/** What a person calls those who act in another's name. */
-const IMPERSONATED = "impersonated";
-
-/** Kinds of subject as a person reads them. */
+/** Lists kinds of account for display: `"people or impersonated"`. */
 export function describeSubjects(subjects: readonly SubjectType[]): string {
   const hasAll = (group: readonly SubjectType[]) => group.every((type) => subjects.includes(type));
   const [name, group]: [string, readonly SubjectType[]] | [] = hasAll(PEOPLE)
@@ -49,25 +46,25 @@ export function describeSubjects(subjects: readonly SubjectType[]): string {
       : [];
   const others = subjects
     .filter((type) => !group?.includes(type))
-    .map((type) => (type === "ImpersonatedUserAccount" ? IMPERSONATED : type));
+    .map((type) => (type === "ImpersonatedUserAccount" ? "impersonated" : type));
   return [...(name ? [name] : []), ...others].join(" or ");
 }
 
 /** Permissions by service: `{"posts": ["write"]}`. */
 export type Permissions = Record<string, string[]>;
 
-/** An access token's claims, as `auth` signs them. */
+/** The claims of an access token that auth signs. */
 export interface AccessTokenClaims extends Claims {
   /**
-   * The client that it was issued to (RFC 9068, 2.2): a service account's id, or FIRST_PARTY_CLIENT. Users of
-   * other issuers have none: what those call their clients means nothing here.
+   * The client that the token was issued to (RFC 9068, 2.2): a service account's id, or FIRST_PARTY_CLIENT. Missing for
+   * users of trusted issuers, whose client ids have no meaning here.
    */
   client_id?: string;
-  /** What a client that asked for a part of its permissions was granted (RFC 9068, 2.2.3). */
+  /** The granted scope, if the client requested one (RFC 9068, 2.2.3). */
   scope?: string;
-  /** The session; ending it ends the token. */
+  /** The session. Ending it revokes the token. */
   sid: string;
-  /** Which tokens of the session this is of: those of an older generation were called back. */
+  /** Counts the changes of the user's roles in this session; tokens of older generations are refused. */
   generation: number;
   username: string;
   roles: string[];
@@ -75,11 +72,11 @@ export interface AccessTokenClaims extends Claims {
   tenantId: string;
   environmentId: string;
   subjectType: SubjectType;
-  /** Who acts in the subject's name (RFC 8693, 4.1). */
+  /** The user who impersonates the subject (RFC 8693, 4.1). */
   act?: { sub: string; username: string };
 }
 
-/** Groups `["posts:write"]` by service, as tokens carry them. */
+/** Groups `["posts:write"]` by service, the form of the claim `permissions`. */
 export function groupPermissions(names: readonly string[]): Permissions {
   const permissions: Permissions = {};
   for (const name of names) {
@@ -89,7 +86,7 @@ export function groupPermissions(names: readonly string[]): Permissions {
   return permissions;
 }
 
-/** Does this user hold `"posts:write"`? Only what is listed to the letter counts. */
+/** Whether the user holds a permission such as `"posts:write"`. There are no wildcards. */
 export function holds(user: Pick<AccessTokenClaims, "permissions">, permission: string): boolean {
   const [service = "", name = "", ...rest] = permission.split(":");
   if (rest.length > 0 || !Object.hasOwn(user.permissions, service)) return false;

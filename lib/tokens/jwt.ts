@@ -2,15 +2,17 @@ import { createHash, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { parseStrictJson } from "./strict-json.ts";
 
-/** The longest token that is looked at, in characters. */
+/** Longer tokens are refused unread; in characters. */
 const MAX_TOKEN_LENGTH = 8192;
-/** How far two clocks may differ, in seconds. */
+/** How far the clocks of issuer and verifier may differ, in seconds. */
 const CLOCK_TOLERANCE = 5;
 
-/** The algorithms of keys that are published. */
 export type Algorithm = "ES256" | "RS256";
 
-/** Claims that every token of ours has (RFC 7519). */
+/** The algorithms of published keys and access tokens. */
+export const ALGORITHMS: ReadonlySet<string> = new Set<Algorithm>(["ES256", "RS256"]);
+
+/** The claims that every token of ours has (RFC 7519). */
 export interface Claims {
   iss: string;
   sub: string;
@@ -20,27 +22,27 @@ export interface Claims {
   jti: string;
 }
 
-/** A key that tokens are verified with, and the one algorithm that it is for. */
+/** A public key, and the only algorithm it verifies. */
 export interface VerificationKey {
   key: KeyObject;
   alg: Algorithm;
 }
 
 export interface VerifyOptions {
-  /** The header's `typ` (RFC 8725, 3.11): a token of one kind is never taken for another. */
+  /** The accepted values of the header's `typ`, so that no token passes for one of another kind (RFC 8725, 3.11). */
   typ: string | readonly string[];
   issuer: string;
   audience: string;
-  /** The longest `exp - iat` that is believed, in seconds. */
+  /** The longest accepted `exp - iat`, in seconds. */
   maxLifetime: number;
-  /** Somebody else's: `aud` may be a list that has the audience, and `jti` may be missing. */
+  /** The token of a trusted issuer: `aud` may be a list that contains the audience, and `jti` may be missing. */
   isForeign?: boolean;
 }
 
-/** Headers that would have a key fetched or taken from the token itself, or its content read otherwise. */
+/** Headers that would supply or locate the key, or change how the payload is read. */
 const REFUSED_HEADERS = ["jwk", "jku", "x5c", "x5u", "crit", "b64", "enc", "zip"] as const;
 
-/** Why a token was not accepted. `expired` is the one fault that a client mends by itself. */
+/** Why a token was refused. A client can correct only `expired` by itself. */
 export class TokenError extends Error {
   override readonly name = "TokenError";
   readonly reason: "expired" | "invalid";
@@ -51,7 +53,7 @@ export class TokenError extends Error {
   }
 }
 
-/** Signs a token; `kid` is the key's thumbprint. The claims carry their own times. */
+/** Signs a token. The claims contain their own times. */
 export function signJwt(
   claims: Claims & Record<string, unknown>,
   { key, kid, alg, typ }: { key: KeyObject; kid: string; alg: Algorithm; typ: string },
@@ -59,17 +61,17 @@ export function signJwt(
   return jwt.sign(claims, key, { algorithm: alg, header: { alg, typ, kid } });
 }
 
-/** A public key's `kid`: its JWK thumbprint (RFC 7638), so that a key can be named before it is known. */
+/** A public key's JWK thumbprint (RFC 7638), which is its `kid`. */
 export function thumbprint(publicKey: KeyObject): string {
   const { kty, crv, x, y, n, e } = publicKey.export({ format: "jwk" });
   const members = kty === "RSA" ? { e, kty, n } : { crv, kty, x, y };
   return createHash("sha256").update(JSON.stringify(members)).digest("base64url");
 }
 
-/** Base64url without padding or spare bits, as RFC 7515 wants it; decoders accept more than that. */
+/** Decodes base64url without padding or spare bits (RFC 7515, 2). Node's decoder accepts both. */
 function decode(part: string): Buffer {
   const bytes = Buffer.from(part, "base64url");
-  if (bytes.toString("base64url") !== part) throw new TokenError("not base64url");
+  if (bytes.toString("base64url") !== part) throw new TokenError("A part is not base64url.");
   return bytes;
 }
 
@@ -80,25 +82,24 @@ function parseObject(part: string): Record<string, unknown> {
     if (typeof value === "object" && value !== null && !Array.isArray(value))
       return value as Record<string, unknown>;
   } catch {
-    // told below
+    // the error below covers it
   }
-  throw new TokenError("not a JSON object, or one with a key twice");
+  throw new TokenError("A part is not a JSON object, or repeats a key.");
 }
 
-/** The parts of what may be a token. */
 function split(token: string): [header: string, payload: string, signature: string] {
   if (typeof token !== "string" || token.length > MAX_TOKEN_LENGTH)
-    throw new TokenError("not a token, or too long");
+    throw new TokenError("The token is not a string, or too long.");
   const [header, payload, signature, ...more] = token.split(".");
   if (header === undefined || payload === undefined || signature === undefined || more.length > 0)
-    throw new TokenError("not a signed token");
+    throw new TokenError("The token does not have three parts.");
   return [header, payload, signature];
 }
 
 /**
- * Reads a token's header, without believing it: the `kid` to look the key up with.
+ * Reads a token's header without verifying it, to look up the key by `kid`.
  *
- * @throws TokenError unless this has the form of a signed token of the kind `typ`
+ * @throws TokenError unless the token has the form of a signed token with this `typ`
  */
 export function readHeader(
   token: string,
@@ -108,31 +109,31 @@ export function readHeader(
   const header = parseObject(first);
   decode(signature);
   if (typeof header.typ !== "string" || ![typ].flat().includes(header.typ))
-    throw new TokenError("a token of another kind");
+    throw new TokenError("The token has another 'typ'.");
   if (REFUSED_HEADERS.some((name) => Object.hasOwn(header, name)))
-    throw new TokenError("a header that is not taken");
+    throw new TokenError("The token has a refused header.");
   const { kid, alg } = header;
   if (typeof kid !== "string" || kid.length === 0 || kid.length > 128)
-    throw new TokenError("no usable kid");
-  if (typeof alg !== "string") throw new TokenError("no alg");
+    throw new TokenError("The header's 'kid' is missing or too long.");
+  if (typeof alg !== "string") throw new TokenError("The header's 'alg' is missing.");
   return { kid, alg };
 }
 
 /**
- * Who claims to have signed a token: the issuer whose keys it is to be verified with.
+ * Reads a token's `iss` without verifying it, to choose the issuer whose keys verify the token.
  *
- * @throws TokenError unless it names one
+ * @throws TokenError if it is missing
  */
 export function readIssuer(token: string): string {
   const { iss } = parseObject(split(token)[1]);
-  if (typeof iss !== "string" || iss === "") throw new TokenError("no issuer");
+  if (typeof iss !== "string" || iss === "") throw new TokenError("The claim 'iss' is missing.");
   return iss;
 }
 
 /**
- * Verifies a token against one key, and what jsonwebtoken leaves open: `typ`, `crit`, that `exp`
- * and `iat` are there, that they are sane, that `sub` and `jti` are non-empty strings, that no key stands
- * twice, and that base64url and UTF-8 are strict. The algorithm is the key's, never the header's.
+ * Verifies a token with one key. jsonwebtoken does not check `typ`, `crit`, that `exp` and `iat` are present and
+ * plausible, that `sub` and `jti` are non-empty strings, repeated keys, or strict base64url and UTF-8; this does. The
+ * algorithm is the key's, never the header's.
  *
  * @throws TokenError
  * @see RFC 8725, JSON Web Token Best Current Practices
@@ -143,7 +144,7 @@ export function verifyJwt(
   { typ, issuer, audience, maxLifetime, isForeign = false }: VerifyOptions,
 ): Claims & Record<string, unknown> {
   const header = readHeader(token, typ);
-  if (header.alg !== alg) throw new TokenError("another algorithm than the key's");
+  if (header.alg !== alg) throw new TokenError("The header's 'alg' is not the key's.");
   parseObject(split(token)[1]);
   let claims: Record<string, unknown>;
   try {
@@ -153,19 +154,23 @@ export function verifyJwt(
       clockTolerance: CLOCK_TOLERANCE,
     }) as Record<string, unknown>;
   } catch (error) {
-    if (error instanceof jwt.TokenExpiredError) throw new TokenError("expired", "expired");
-    throw new TokenError(error instanceof Error ? error.message : "not valid");
+    if (error instanceof jwt.TokenExpiredError)
+      throw new TokenError("The token has expired.", "expired");
+    throw new TokenError(error instanceof Error ? error.message : "The token is not valid.");
   }
   const { iss, sub, aud, iat, exp, jti } = claims;
-  const isOurs = isForeign
+  const isForUs = isForeign
     ? (Array.isArray(aud) ? aud : [aud]).includes(audience)
     : aud === audience;
-  if (!isOurs) throw new TokenError("for another audience");
-  if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp)) throw new TokenError("no times");
+  if (!isForUs) throw new TokenError("The token has another audience.");
+  if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp))
+    throw new TokenError("'iat' or 'exp' is missing or not a whole number.");
   const [issued, expires] = [iat as number, exp as number];
-  if (issued > Date.now() / 1000 + CLOCK_TOLERANCE) throw new TokenError("issued in the future");
-  if (expires <= issued || expires - issued > maxLifetime) throw new TokenError("lives too long");
+  if (issued > Date.now() / 1000 + CLOCK_TOLERANCE)
+    throw new TokenError("The token was issued in the future.");
+  if (expires <= issued || expires - issued > maxLifetime)
+    throw new TokenError("The token's lifetime is too long or not positive.");
   for (const value of [iss, sub, ...(isForeign ? [] : [jti])])
-    if (typeof value !== "string" || value === "") throw new TokenError("a claim is missing");
+    if (typeof value !== "string" || value === "") throw new TokenError("A claim is missing.");
   return claims as Claims & Record<string, unknown>;
 }

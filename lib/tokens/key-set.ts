@@ -1,8 +1,8 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import type { ValueOf } from "../contract/infer.ts";
-import type { Algorithm, VerificationKey } from "./jwt.ts";
+import { type Algorithm, ALGORITHMS, type VerificationKey } from "./jwt.ts";
 
-/** A public key as it is published (RFC 7517), for the contracts of those who publish some. */
+/** The rule of one published key (RFC 7517). */
 const JWK = {
   type: "object",
   props: {
@@ -18,6 +18,7 @@ const JWK = {
   },
 } as const;
 
+/** The result of actions that publish keys. */
 export const JWKS = {
   type: "object",
   props: { keys: { type: "array", items: JWK } },
@@ -26,37 +27,35 @@ export const JWKS = {
 export type Jwks = ValueOf<typeof JWKS>;
 export type Jwk = Jwks["keys"][number];
 
-/** The key itself. */
 const toKeyObject = (jwk: Jwk): KeyObject =>
+  // Node's type has an index signature, which Jwk lacks
   createPublicKey({ key: jwk as JsonWebKey, format: "jwk" });
 
 export interface KeySetOptions {
-  /** Gets the published keys. What it throws is passed on when the key is not cached. */
+  /** Fetches the published keys. */
   fetch: () => Promise<Jwks>;
-  /** How long unknown kids go without asking again, in milliseconds. */
+  /** The shortest time between two fetches for unknown kids, in milliseconds. */
   coolDown?: number;
-  /** The same, after it could not be asked. */
+  /** The shortest time between a failed fetch and the next one, in milliseconds. */
   retryInterval?: number;
-  /** After how long keys are asked for again while the old ones go on, so that withdrawn ones end. */
+  /** The age at which cached keys are fetched again, in milliseconds, so that withdrawn keys are removed. */
   maxAge?: number;
   now?: () => number;
 }
 
-const isPublished = ({ use, alg }: Jwk) => use === "sig" && ALGORITHMS.has(alg);
-
-const ALGORITHMS: ReadonlySet<string> = new Set<Algorithm>(["ES256", "RS256"]);
+const isForSignatures = ({ use, alg }: Jwk) => use === "sig" && ALGORITHMS.has(alg);
 
 /**
- * An issuer's public keys, cached. Keys that are known keep working while the issuer is away; an
- * unknown `kid` asks once per cool-down, whatever kids arrive.
+ * An issuer's public keys, cached. While the issuer is unavailable the cached keys stay valid. An unknown `kid` causes
+ * at most one fetch per cool-down, so tokens with invented kids cannot flood the issuer.
  */
 export class KeySet {
   #keys = new Map<string, VerificationKey>();
-  #askedAt = Number.NEGATIVE_INFINITY;
-  #oldAt = Number.POSITIVE_INFINITY;
+  #fetchedAt = Number.NEGATIVE_INFINITY;
+  #staleAt = Number.POSITIVE_INFINITY;
   #failedAt = Number.NEGATIVE_INFINITY;
   #failure: unknown;
-  #asking: Promise<void> | undefined;
+  #fetching: Promise<void> | undefined;
   readonly #options: Required<KeySetOptions>;
 
   constructor({
@@ -69,38 +68,42 @@ export class KeySet {
     this.#options = { fetch, coolDown, retryInterval, maxAge, now };
   }
 
-  /** The key at once, if it is cached. */
+  /** The cached key. Stale keys are fetched again in the background. */
   cached(kid: string): VerificationKey | undefined {
     const { now, coolDown } = this.#options;
-    if (now() >= this.#oldAt) {
-      this.#oldAt = now() + coolDown;
-      // meanwhile, and if it fails, the old keys go on
-      this.#ask().catch(() => {});
+    if (now() >= this.#staleAt) {
+      this.#staleAt = now() + coolDown;
+      // until it succeeds the cached keys stay valid
+      this.#fetch().catch(() => {});
     }
     return this.#keys.get(kid);
   }
 
-  /** The key, asking the issuer if need be; undefined: the issuer has no such key. */
+  /**
+   * The key, fetched if it is not cached; undefined: the issuer does not publish it.
+   *
+   * @throws the error of `fetch`
+   */
   async get(kid: string): Promise<VerificationKey | undefined> {
-    if (!this.#keys.has(kid) && (this.#asking || this.#isCool())) await this.#ask();
+    if (!this.#keys.has(kid) && (this.#fetching || this.#mayFetch())) await this.#fetch();
     return this.#keys.get(kid);
   }
 
-  #isCool() {
-    return this.#options.now() - this.#askedAt >= this.#options.coolDown;
+  #mayFetch() {
+    return this.#options.now() - this.#fetchedAt >= this.#options.coolDown;
   }
 
   #hasJustFailed() {
     return this.#options.now() - this.#failedAt < this.#options.retryInterval;
   }
 
-  async #ask(): Promise<void> {
+  async #fetch(): Promise<void> {
     if (this.#hasJustFailed()) throw this.#failure;
-    this.#asking ??= this.#refresh().finally(() => (this.#asking = undefined));
-    return this.#asking;
+    this.#fetching ??= this.#replaceKeys().finally(() => (this.#fetching = undefined));
+    return this.#fetching;
   }
 
-  async #refresh() {
+  async #replaceKeys() {
     const { fetch, maxAge, now } = this.#options;
     const { keys } = await fetch().catch((error: unknown) => {
       this.#failedAt = now();
@@ -108,16 +111,16 @@ export class KeySet {
       throw error;
     });
     const published = toVerificationKeys(keys);
-    this.#askedAt = now();
-    this.#oldAt = now() + maxAge;
+    this.#fetchedAt = now();
+    this.#staleAt = now() + maxAge;
     this.#keys = published;
   }
 }
 
-/** By kid. @throws Error where one of ours is no key */
+/** The keys for signatures, by kid. @throws Error if one of them is not a valid key */
 const toVerificationKeys = (keys: Jwks["keys"]) =>
   new Map<string, VerificationKey>(
     keys
-      .filter(isPublished)
+      .filter(isForSignatures)
       .map((jwk) => [jwk.kid, { key: toKeyObject(jwk), alg: jwk.alg as Algorithm }]),
   );

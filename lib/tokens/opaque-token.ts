@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 
-/** A token that says nothing and that nobody can guess: 256 bits, base64url. */
+/** A random token of 256 bits, base64url. */
 export const makeOpaqueToken = () => randomBytes(32).toString("base64url");
 
-/** What is stored of such a token. Of 256 random bits a fast hash gives nothing away. */
+/** The stored form of such a token. A fast hash is enough: 256 random bits cannot be guessed. */
 export const hashOfToken = (token: string) =>
   createHash("sha256").update(token).digest("base64url");

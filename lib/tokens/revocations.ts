@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import type { ValueOf } from "../contract/infer.ts";
+import type { Output, ValueOf } from "../contract/infer.ts";
 
 /**
- * What auth tells everybody who asks: which sessions ended, or called back the tokens of older
- * generations, and for how long that matters.
+ * The result of `auth.revocations`: the sessions whose access tokens are refused. A session with a `generation` goes
+ * on, and only its tokens of older generations are refused; a session without one has ended.
  */
 export const REVOCATIONS = {
   type: "object",
@@ -18,31 +18,45 @@ export const REVOCATIONS = {
   },
 } as const;
 
-/** A session's name for those who need not know its id. */
+export type RevokedSessions = ValueOf<typeof REVOCATIONS>;
+
+/** The payload of the event `sessions.revoked`; `until` is when the last refused token has expired, in seconds. */
+export const SESSIONS_REVOKED = {
+  $$strict: true,
+  sessions: {
+    type: "array",
+    items: { type: "object", props: { sid: "uuid", generation: "number|optional" } },
+  },
+  until: "number",
+} as const;
+
+export type SessionsRevoked = Output<typeof SESSIONS_REVOKED>;
+
+/** A session as nodes name it that need not know its id. */
 export const hashOfSession = (sid: string) => createHash("sha256").update(sid).digest("base64url");
 
 export interface RevocationsOptions {
-  /** Asks auth for the sessions that ended while access tokens of theirs may still live. */
-  fetch: () => Promise<ValueOf<typeof REVOCATIONS>>;
-  /** Until auth is asked again, in milliseconds: what a lost broadcast can cost. */
+  /** Fetches the current revocations from auth. */
+  fetch: () => Promise<RevokedSessions>;
+  /** The time between two fetches, in milliseconds: a lost broadcast takes effect after this time at most. */
   interval?: number;
-  /** The same, after it could not be asked. */
+  /** The time until the next fetch after a failed one, in milliseconds. */
   retryInterval?: number;
-  /** For how long, in milliseconds, what was missed has to be learned before a token is good again. */
-  patience?: number;
+  /** How long tokens are refused after `markOutdated` while auth is unreachable, in milliseconds. */
+  strictPeriod?: number;
 }
 
-/** What became of a token: its session has ended, or only newer tokens of it are good. */
-export type Recall = "ended" | "renewed";
+/** Why a token is refused: its session has ended, or the session has a newer generation of tokens. */
+export type Revocation = "ended" | "superseded";
 
 interface Entry {
-  /** When the last token that is refused has expired, in seconds since the epoch. */
+  /** When the last refused token has expired, in seconds since the epoch. */
   until: number;
-  /** Tokens of older generations are refused; without it all of them are. */
+  /** Tokens of older generations are refused; undefined: all tokens are. */
   generation?: number | undefined;
 }
 
-/** Of two that tell of the same session, what both say together. */
+/** Combines two entries of one session; the stricter value of each field wins. */
 const merge = (one: Entry | undefined, other: Entry): Entry => {
   if (!one) return other;
   const isEnded = one.generation === undefined || other.generation === undefined;
@@ -53,34 +67,34 @@ const merge = (one: Entry | undefined, other: Entry): Entry => {
 };
 
 /**
- * The sessions that were ended, or renewed, while access tokens of theirs may still live. Broadcasts tell of them at
- * once; auth is asked for those that were ended before this node listened, and then time and again.
+ * The revocations that one node knows, kept while the refused access tokens could still be valid. Broadcasts add new
+ * ones at once. The node also fetches all of them from auth: before it accepts its first token, then at an interval,
+ * since a broadcast can be lost.
  */
 export class Revocations {
-  /** By session, hashed. */
+  /** By the session's hash. */
   readonly #entries = new Map<string, Entry>();
   readonly #options: Required<RevocationsOptions>;
-  /** Has auth ever been asked? */
-  #isKnown = false;
+  #hasFetched = false;
   #isCurrent = false;
   #isStopped = false;
-  /** Until then nothing is good that auth has not been asked about since. */
+  /** The end of the strict period, in milliseconds since the epoch. */
   #strictUntil = 0;
-  #asking: Promise<void> | undefined;
-  /** How often broadcasts may have been missed. */
-  #distrusts = 0;
+  #fetching: Promise<void> | undefined;
+  /** Counts the calls of `markOutdated`. */
+  #epoch = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor({
     fetch,
     interval = 60_000,
     retryInterval = 1_000,
-    patience = 10_000,
+    strictPeriod = 10_000,
   }: RevocationsOptions) {
-    this.#options = { fetch, interval, retryInterval, patience };
+    this.#options = { fetch, interval, retryInterval, strictPeriod };
   }
 
-  /** @param generation the oldest that is still good; left out, none is: the session has ended */
+  /** @param generation the oldest that stays valid; undefined: the session has ended */
   add(sid: string, until: number, generation?: number): void {
     this.#add(hashOfSession(sid), { until, generation });
   }
@@ -89,43 +103,44 @@ export class Revocations {
     this.#entries.set(hash, merge(this.#entries.get(hash), entry));
   }
 
-  /** What became of the tokens of this generation, as far as this node knows; undefined: they are good. */
-  recallOf(hash: string, generation: number): Recall | undefined {
+  /** Why this node refuses tokens of this generation; undefined: it does not. */
+  find(hash: string, generation: number): Revocation | undefined {
     const entry = this.#entries.get(hash);
     if (!entry) return undefined;
     if (entry.generation === undefined) return "ended";
-    return generation < entry.generation ? "renewed" : undefined;
+    return generation < entry.generation ? "superseded" : undefined;
   }
 
-  /** Has nothing been missed, as far as this node can know? If not, `learn` first. */
+  /** False: call `refresh` before accepting a token. */
   get isCurrent(): boolean {
     return this.#isCurrent;
   }
 
   /**
-   * Broadcasts may have been missed: the next token waits until auth has been asked again. While it cannot
-   * be, none is good, for as long as `patience`; then auth is away, and what was known goes on.
+   * Call it when broadcasts may have been lost. The next token waits for a fetch. If auth is unreachable, tokens are
+   * refused for the strict period; after that the known revocations are used again.
    */
-  distrust(): void {
-    this.#distrusts += 1;
+  markOutdated(): void {
+    this.#epoch += 1;
     this.#isCurrent = false;
-    // what is under way was asked before
-    this.#asking = undefined;
-    this.#strictUntil = Date.now() + this.#options.patience;
+    // a fetch in progress may have been answered before the lost broadcast
+    this.#fetching = undefined;
+    this.#strictUntil = Date.now() + this.#options.strictPeriod;
   }
 
   /**
-   * Asks auth. While it is away, what was known goes on, and it is asked again in the background.
+   * Fetches the revocations from auth, and schedules the next fetch. If auth is unreachable, the known revocations
+   * stay in use.
    *
-   * @throws what asking threw, if auth has never been asked, or not since broadcasts may have been missed
+   * @throws the error of the fetch if none has succeeded yet, or in the strict period
    */
-  async learn(): Promise<void> {
-    if (this.#asking) return this.#asking;
-    const asking = this.#ask().finally(() => {
-      if (this.#asking === asking) this.#asking = undefined;
+  async refresh(): Promise<void> {
+    if (this.#fetching) return this.#fetching;
+    const fetching = this.#fetch().finally(() => {
+      if (this.#fetching === fetching) this.#fetching = undefined;
     });
-    this.#asking = asking;
-    return asking;
+    this.#fetching = fetching;
+    return fetching;
   }
 
   stop(): void {
@@ -133,32 +148,32 @@ export class Revocations {
     clearTimeout(this.#timer);
   }
 
-  async #ask(): Promise<void> {
+  async #fetch(): Promise<void> {
     const { fetch, interval, retryInterval } = this.#options;
-    const distrusts = this.#distrusts;
+    const epoch = this.#epoch;
     let delay = interval;
     try {
       const { sessions } = await fetch();
       const now = Date.now() / 1000;
       for (const [hash, { until }] of this.#entries) if (until < now) this.#entries.delete(hash);
       for (const { hash, ...entry } of sessions) this.#add(hash, entry);
-      this.#isKnown = true;
-      this.#isCurrent = distrusts === this.#distrusts;
+      this.#hasFetched = true;
+      this.#isCurrent = epoch === this.#epoch;
     } catch (error) {
       delay = retryInterval;
-      this.#isCurrent = this.#isKnown && Date.now() >= this.#strictUntil;
+      this.#isCurrent = this.#hasFetched && Date.now() >= this.#strictUntil;
       if (!this.#isCurrent) throw error;
     } finally {
-      if (this.#isKnown) this.#askAgain(delay);
+      if (this.#hasFetched) this.#schedule(delay);
     }
   }
 
-  #askAgain(delay: number): void {
+  #schedule(delay: number): void {
     clearTimeout(this.#timer);
     if (this.#isStopped) return;
     this.#timer = setTimeout(() => {
-      // a failure is told to who waits for a token
-      void this.learn().catch(() => undefined);
+      // the error reaches the next caller of `refresh`
+      void this.refresh().catch(() => undefined);
     }, delay);
     this.#timer.unref();
   }

@@ -1,24 +1,25 @@
 import { isSubjectType, type SubjectType } from "./access-token.ts";
 
-/** An issuer of access tokens that is not this deployment's `auth`. */
+/** An issuer other than auth whose access tokens are accepted. */
 export interface TrustedIssuer {
-  /** Its name, to the letter as its tokens have it in `iss`. */
+  /** Its tokens' `iss`, character for character. */
   readonly issuer: string;
-  /** Where its keys are (RFC 7517). */
+  /** The URL of its keys (RFC 7517). */
   readonly jwksUri: string;
-  /** What it calls us in `aud`. */
+  /** Its tokens' `aud`: its name for this API. */
   readonly audience: string;
-  /** The request header that its tokens come in besides `Authorization`, in lower case. */
+  /** A request header that may hold its tokens besides `Authorization`, in lower case. */
   readonly header?: string;
-  /** Which of its roles stand for which of ours; without it its users have none. */
+  /** Our roles for each of its roles; undefined: its users have no roles. */
   readonly roles?: Readonly<Record<string, readonly string[]>>;
-  /** The claim with its roles: a name, or a path of names such as `/realm_access/roles`. */
+  /** The claim that holds its roles: a name, or a path such as `/realm_access/roles`. */
   readonly rolesClaim?: string;
-  /** What kind of subject its users are here. */
+  /** The kind of account that its users are here. */
   readonly subjectType?: SubjectType;
 }
 
-interface Surroundings {
+/** The settings that an entry is checked against. */
+interface Deployment {
   production: boolean;
   /** Our own issuer. */
   issuer: string;
@@ -36,11 +37,12 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 /**
  * Reads TRUSTED_ISSUERS.
  *
- * @param problems gets what is wrong, a line for each
+ * @param problems receives one line for each invalid setting
+ * @returns an empty list if anything is invalid
  */
 export function readTrustedIssuers(
   json: string | undefined,
-  surroundings: Surroundings,
+  deployment: Deployment,
   problems: string[],
 ): TrustedIssuer[] {
   if (!json) return [];
@@ -50,14 +52,15 @@ export function readTrustedIssuers(
   const names = (entries ?? []).map(({ issuer }) => issuer);
   const headers = (entries ?? []).map(({ header }) => isText(header) && header.toLowerCase());
   for (const [at, entry] of (entries ?? []).entries()) {
-    const faults = faultsOf(entry, surroundings);
-    if (names.indexOf(entry.issuer) !== at) faults.push("its issuer is listed before");
+    const ofEntry = problemsOf(entry, deployment);
+    if (names.indexOf(entry.issuer) !== at) ofEntry.push("its issuer is already listed");
     if (headers[at] && headers.indexOf(headers[at]) !== at)
-      faults.push("its header is another entry's; name one that only this issuer's tokens come in");
-    found.push(...faults.map((fault) => `entry ${at + 1}: ${fault}`));
+      ofEntry.push("its header is another entry's; use one that only this issuer's tokens come in");
+    found.push(...ofEntry.map((problem) => `entry ${at + 1}: ${problem}`));
   }
   problems.push(...found.map((problem) => `TRUSTED_ISSUERS ${problem}`));
   if (found.length > 0) return [];
+  // problemsOf has checked the type of every key
   return (entries as unknown as TrustedIssuer[]).map((entry) => ({
     ...entry,
     ...(entry.header !== undefined && { header: entry.header.toLowerCase() }),
@@ -73,26 +76,26 @@ function parseList(json: string): Record<string, unknown>[] | undefined {
   }
 }
 
-function faultsOf(entry: Record<string, unknown>, { production, issuer, roles }: Surroundings) {
+function problemsOf(entry: Record<string, unknown>, { production, issuer, roles }: Deployment) {
   const { issuer: name, jwksUri, audience, header, rolesClaim, subjectType, ...rest } = entry;
   const { roles: mapping = {}, ...unknown } = rest;
-  const faults = Object.keys(unknown).map((key) => `'${key}' is no setting`);
-  if (!isText(name) || !isText(audience)) faults.push("issuer and audience must be texts");
-  if (name === issuer) faults.push("its issuer is our own ISSUER");
-  if (!isReachable(jwksUri, production))
-    faults.push(
-      "jwksUri must be an https URL without a password; http only in development, to this machine",
+  const problems = Object.keys(unknown).map((key) => `'${key}' is not a known key`);
+  if (!isText(name) || !isText(audience)) problems.push("issuer and audience must be strings");
+  if (name === issuer) problems.push("its issuer is our own ISSUER");
+  if (!isSafeSource(jwksUri, production))
+    problems.push(
+      "jwksUri must be an https URL without a password; http is allowed only in development, to this machine",
     );
   if (header !== undefined && !(isText(header) && isHeader(header)))
-    faults.push("header must be the name of a header, and not Authorization");
-  if (rolesClaim !== undefined && !isText(rolesClaim)) faults.push("rolesClaim must be a text");
+    problems.push("header must be the name of a header other than Authorization, Cookie and Host");
+  if (rolesClaim !== undefined && !isText(rolesClaim)) problems.push("rolesClaim must be a string");
   if (subjectType !== undefined && !isSubjectType(subjectType))
-    faults.push("subjectType must be one of the kinds of subject");
-  if (!isMapping(mapping)) faults.push('roles must be like {"their role": ["our role"]}');
+    problems.push("subjectType must be one of the subject types in docs/tokens.md");
+  if (!isMapping(mapping)) problems.push('roles must be like {"their role": ["our role"]}');
   else
     for (const role of new Set(Object.values(mapping).flat()))
-      if (!roles.includes(role)) faults.push(`'${role}' is none of our roles`);
-  return faults;
+      if (!roles.includes(role)) problems.push(`'${role}' is not one of our roles`);
+  return problems;
 }
 
 const isHeader = (name: string) =>
@@ -102,8 +105,8 @@ const isMapping = (value: unknown): value is Record<string, string[]> =>
   isObject(value) &&
   Object.values(value).every((list) => Array.isArray(list) && list.every(isText));
 
-/** Can keys be had from there so that nobody on the way can change them? */
-function isReachable(uri: unknown, production: boolean): boolean {
+/** Whether keys from this URL cannot be altered on the way: TLS, or loopback in development. */
+function isSafeSource(uri: unknown, production: boolean): boolean {
   if (!isText(uri) || !URL.canParse(uri)) return false;
   const { protocol, hostname, username, password } = new URL(uri);
   if (username !== "" || password !== "") return false;

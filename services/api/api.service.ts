@@ -37,7 +37,7 @@ export default class ApiService extends Service {
     const admit = makeAdmissionCheck(config, limiter);
     let stopSharing = () => {};
     const confirmSockets = () => {
-      revocationsOf(broker).distrust();
+      revocationsOf(broker).markOutdated();
       const { io } = this as unknown as Gateways;
       for (const socket of io.of("/").sockets.values()) void confirm(this, socket);
     };

@@ -3,7 +3,7 @@ import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
-import { REVOCATIONS } from "../../lib/tokens/revocations.ts";
+import { REVOCATIONS, SESSIONS_REVOKED } from "../../lib/tokens/revocations.ts";
 
 /** An access token with OAuth's names (RFC 6749, 5.1). */
 const ACCESS_TOKEN = {
@@ -330,14 +330,7 @@ export const contract = defineContract({
     "sessions.revoked": {
       description:
         "Sessions were ended, or their tokens of older generations called back; they are refused from now on.",
-      params: {
-        sessions: {
-          type: "array",
-          items: { type: "object", props: { sid: "uuid", generation: "number|optional" } },
-        },
-        /** When the last of the tokens has expired, in seconds since the epoch. */
-        until: "number",
-      },
+      params: SESSIONS_REVOKED,
     },
     "signing-keys.changed": {
       description: "There is a new key for access tokens, which every node of auth has to publish.",

@@ -13,7 +13,7 @@ import { Passwords } from "./passwords/passwords.ts";
 import { checkPassword } from "./passwords/password-rules.ts";
 import { Turns } from "../../lib/limits/turns.ts";
 import { audit } from "../../middlewares/audit.ts";
-import { mustStillHold } from "../../middlewares/auth/index.ts";
+import { reverifyAccessToken } from "../../middlewares/auth/index.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
@@ -169,7 +169,7 @@ export default class UsersService extends Service {
               const { username, email } = ctx.params;
               const account = await this.insert(ctx.params, {
                 free: { username, email },
-                check: () => mustStillHold(ctx),
+                check: () => reverifyAccessToken(ctx),
               });
               audit(ctx, { event: "account.created", subject: partyOf(account) });
               await ctx.emit("user.created", { id: account.id, username: account.username });

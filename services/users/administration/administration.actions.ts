@@ -2,7 +2,7 @@ import type { Handlers } from "../../../lib/contract/handlers.ts";
 import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { mustStillHold } from "../../../middlewares/auth/index.ts";
+import { reverifyAccessToken } from "../../../middlewares/auth/index.ts";
 import { found, lastAdministrator, mustBeVersion } from "../accounts/account-rules.ts";
 import {
   endingSessions,
@@ -52,7 +52,7 @@ export function managementActions(
       const owner = { username: rest.username ?? username, email: rest.email ?? email };
       const passwordHash = password && (await passwords.hash(password, owner));
       // where many wait for a hash, who asked may be no manager any more
-      await mustStillHold(ctx);
+      await reverifyAccessToken(ctx);
       const changes: Changes = { ...rest, passwordHash };
       const change = async () => {
         const changed = await accounts.change(id, (account) => {

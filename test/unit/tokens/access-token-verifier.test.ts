@@ -5,7 +5,7 @@ import { signJwt } from "../../../lib/tokens/jwt.ts";
 import type { Jwk } from "../../../lib/tokens/key-set.ts";
 import { Revocations } from "../../../lib/tokens/revocations.ts";
 import { generateSigningKey, readSigningKey } from "../../../lib/tokens/signing-key.ts";
-import { AccessTokenVerifier } from "../../../middlewares/auth/verifier.ts";
+import { AccessTokenVerifier } from "../../../lib/tokens/access-token-verifier.ts";
 
 const ISSUER = "https://citadel.example.com";
 const key = readSigningKey(await generateSigningKey("ES256"));

@@ -1,85 +1,83 @@
 import { LRUCache } from "lru-cache";
+import { CitadelError, type ErrorType } from "../errors/errors.ts";
 import {
   ACCESS_TOKEN_TYPE,
   type AccessTokenClaims,
   isSubjectType,
   MAX_LIFETIME,
-} from "../../lib/tokens/access-token.ts";
-import { CitadelError, type ErrorType } from "../../lib/errors/errors.ts";
+} from "./access-token.ts";
+import { foreignUser, type ForeignUserRules } from "./foreign-user.ts";
 import {
+  ALGORITHMS,
   type Claims,
   readHeader,
   readIssuer,
   TokenError,
   type VerificationKey,
   verifyJwt,
-} from "../../lib/tokens/jwt.ts";
-import { type Jwks, KeySet } from "../../lib/tokens/key-set.ts";
-import { remoteKeySet } from "../../lib/tokens/remote-key-set.ts";
-import { hashOfSession, type Revocations } from "../../lib/tokens/revocations.ts";
-import type { TrustedIssuer } from "../../lib/tokens/trusted-issuer.ts";
-import { foreignUser, type OwnRules } from "./foreign-user.ts";
+} from "./jwt.ts";
+import { type Jwks, KeySet } from "./key-set.ts";
+import { remoteKeySet } from "./remote-key-set.ts";
+import { hashOfSession, type Revocations } from "./revocations.ts";
+import type { TrustedIssuer } from "./trusted-issuer.ts";
 
-export interface AccessTokenRules extends OwnRules {
-  /** Our own issuer, and the audience of its tokens. */
+/** Which access tokens a deployment accepts. */
+export interface AccessTokenRules extends ForeignUserRules {
+  /** The issuer and the audience of auth's own tokens. */
   issuer: string;
-  /** Others whose tokens are accepted. */
   trustedIssuers: readonly TrustedIssuer[];
 }
 
-export interface VerifierOptions extends AccessTokenRules {
-  /** Gets auth's published keys; throws unless auth itself has published them. */
+export interface AccessTokenVerifierOptions extends AccessTokenRules {
+  /** Fetches auth's public keys. The transport must authenticate auth. */
   fetchKeys: () => Promise<Jwks>;
-  /** Is told when another issuer's keys cannot be had. */
+  /** Called when the keys of a trusted issuer are unavailable. */
   onOutage: (issuer: string, error: unknown) => void;
   revocations: Revocations;
 }
 
-/** After how long an issuer's keys are asked for again, in milliseconds. */
+/** The age at which an issuer's keys are fetched again, in milliseconds. */
 const MAX_KEY_AGE = 600_000;
-/** How long an issuer that failed to answer is left alone, in milliseconds. */
+/** The time until an issuer is asked again after a failure, in milliseconds. */
 const RETRY_INTERVAL = 5_000;
 
-/** The algorithms of access tokens. */
-const ALGORITHMS: ReadonlySet<string> = new Set<VerificationKey["alg"]>(["ES256", "RS256"]);
-
-/** The kinds of token that others give out: RFC 9068's, and what came before it. */
+/** The `typ` of trusted issuers' tokens: RFC 9068's, and the one in use before it. */
 const FOREIGN_TYPES = [ACCESS_TOKEN_TYPE, "JWT"] as const;
 
-/** Somebody whose tokens are accepted, and what they are held to. */
+/** An issuer whose tokens are accepted. */
 interface Issuer {
   readonly keys: KeySet;
   readonly types: string | readonly string[];
   readonly audience: string;
-  /** What it is called when the keys cannot be had. */
+  /** The error when its keys are unavailable. */
   readonly outage: ErrorType;
-  /** Null: it is our own. */
+  /** Null: auth itself. */
   readonly trusted: TrustedIssuer | null;
 }
 
-/** What a token proves. */
-interface Verdict {
+/** A token whose signature and claims were verified. */
+interface VerifiedToken {
   readonly user: AccessTokenClaims;
-  /** As revocations name it. */
-  readonly session: string;
+  readonly sessionHash: string;
   readonly kid: string;
   readonly key: VerificationKey;
   readonly keys: KeySet;
 }
 
-/** Verifies users' access tokens against their issuers' keys, and remembers each verdict until `exp`. */
+/** Verifies access tokens against their issuers' keys, and caches the result until `exp`. */
 export class AccessTokenVerifier {
-  readonly #options: VerifierOptions;
-  /** By name. */
+  readonly #options: AccessTokenVerifierOptions;
+  /** By the value of `iss`. */
   readonly #issuers: ReadonlyMap<string, Issuer>;
-  readonly #verdicts = new LRUCache<string, Verdict>({ max: 10_000 });
-  /** By user: what another issuer wrote. */
+  /** By the token. */
+  readonly #verified = new LRUCache<string, VerifiedToken>({ max: 10_000 });
+  /** The original claims of trusted issuers' tokens, by the user made from them. */
   readonly #foreign = new WeakMap<AccessTokenClaims, object>();
 
-  constructor(options: VerifierOptions) {
+  constructor(options: AccessTokenVerifierOptions) {
     this.#options = options;
     const { issuer, trustedIssuers, fetchKeys, onOutage } = options;
-    const own: Issuer = {
+    const auth: Issuer = {
       keys: new KeySet({ fetch: fetchKeys, maxAge: MAX_KEY_AGE }),
       types: ACCESS_TOKEN_TYPE,
       audience: issuer,
@@ -88,60 +86,61 @@ export class AccessTokenVerifier {
     };
     this.#issuers = new Map([
       ...trustedIssuers.map((one) => [one.issuer, toIssuer(one, onOutage)] as const),
-      [issuer, own],
+      [issuer, auth],
     ]);
   }
 
   /**
-   * The user whom this token speaks for; at once where the verdict or the key is cached.
+   * The user of a token. Returns synchronously if the token or the key is cached.
    *
-   * @throws CitadelError of the types for access tokens, each 401, or IdentityServiceNotAccessible
-   * or JwksError
+   * @throws CitadelError AccessTokenExpired, AccessTokenRevoked, AccessTokenVerificationFailed, SigningKeyNotFound;
+   * IdentityServiceNotAccessible or JwksError if the issuer is unavailable
    */
   verify(token: string): AccessTokenClaims | Promise<AccessTokenClaims> {
-    const known = this.#verdicts.get(token);
-    // a key that was withdrawn proves nothing any more
-    if (known && known.keys.cached(known.kid) === known.key) return this.#living(known);
+    const known = this.#verified.get(token);
+    // the key may have been withdrawn since
+    if (known && known.keys.cached(known.kid) === known.key) return this.#checkNow(known);
     try {
       const issuer = this.#issuers.get(readIssuer(token));
-      if (!issuer) throw new TokenError("of an issuer that is not trusted");
+      if (!issuer) throw new TokenError("The issuer is not trusted.");
       const { kid, alg } = readHeader(token, issuer.types);
-      if (!ALGORITHMS.has(alg)) throw new TokenError("of an algorithm that is not taken");
+      if (!ALGORITHMS.has(alg)) throw new TokenError("The algorithm is not supported.");
       const key = issuer.keys.cached(kid);
       return key
         ? this.#check(token, issuer, { kid, key })
         : this.#fetchAndCheck(token, issuer, kid);
     } catch (error) {
-      throw refusal(error);
+      throw toCitadelError(error);
     }
   }
 
   /**
-   * The verified claims of a user's token as its issuer wrote them: for a user of ours the user itself.
-   * They are for showing: what others say of roles and permissions means nothing here.
+   * The claims of a verified user as the issuer signed them. For display only: roles and permissions that a trusted
+   * issuer states have no meaning here.
    */
   claimsOf(user: AccessTokenClaims): Record<string, unknown> {
     return { ...(this.#foreign.get(user) ?? user) };
   }
 
-  #living(verdict: Verdict): AccessTokenClaims | Promise<AccessTokenClaims> {
+  /** Checks what changes after the signature was verified: expiry and revocation. */
+  #checkNow(verified: VerifiedToken): AccessTokenClaims | Promise<AccessTokenClaims> {
     const { revocations } = this.#options;
-    const { user, session } = verdict;
+    const { user, sessionHash } = verified;
     if (user.exp * 1000 <= Date.now()) throw new CitadelError("AccessTokenExpired");
-    // their sessions are not ours to end
+    // auth has no sessions of trusted issuers' users
     if (this.#foreign.has(user)) return user;
-    const recall = revocations.recallOf(session, user.generation);
-    // the next token of the session says what is so now
-    if (recall)
-      throw new CitadelError(recall === "ended" ? "AccessTokenRevoked" : "AccessTokenExpired");
-    return revocations.isCurrent ? user : this.#learnAndJudge(verdict);
+    const revocation = revocations.find(sessionHash, user.generation);
+    if (revocation === "ended") throw new CitadelError("AccessTokenRevoked");
+    // a refresh gives the client a token of the new generation
+    if (revocation === "superseded") throw new CitadelError("AccessTokenExpired");
+    return revocations.isCurrent ? user : this.#refreshAndCheckNow(verified);
   }
 
-  async #learnAndJudge(verdict: Verdict): Promise<AccessTokenClaims> {
-    await this.#options.revocations.learn().catch((cause: unknown) => {
+  async #refreshAndCheckNow(verified: VerifiedToken): Promise<AccessTokenClaims> {
+    await this.#options.revocations.refresh().catch((cause: unknown) => {
       throw new CitadelError("IdentityServiceNotAccessible", { cause });
     });
-    return this.#living(verdict);
+    return this.#checkNow(verified);
   }
 
   async #fetchAndCheck(token: string, issuer: Issuer, kid: string): Promise<AccessTokenClaims> {
@@ -152,7 +151,7 @@ export class AccessTokenVerifier {
     try {
       return await this.#check(token, issuer, { kid, key });
     } catch (error) {
-      throw refusal(error);
+      throw toCitadelError(error);
     }
   }
 
@@ -169,16 +168,16 @@ export class AccessTokenVerifier {
       isForeign: trusted !== null,
     });
     const user = deepFreeze(
-      trusted ? foreignUser(claims, trusted, this.#options) : this.#own(claims),
+      trusted ? foreignUser(claims, trusted, this.#options) : this.#toAccessToken(claims),
     );
     if (trusted) this.#foreign.set(user, claims);
-    const verdict = { user, session: hashOfSession(user.sid), kid, key, keys };
-    this.#verdicts.set(token, verdict);
-    return this.#living(verdict);
+    const verified = { user, sessionHash: hashOfSession(user.sid), kid, key, keys };
+    this.#verified.set(token, verified);
+    return this.#checkNow(verified);
   }
 
-  /** @throws TokenError unless these are claims of an access token of this deployment */
-  #own(claims: Claims & Record<string, unknown>): AccessTokenClaims {
+  /** @throws TokenError unless these are the claims of an access token of this tenant and environment */
+  #toAccessToken(claims: Claims & Record<string, unknown>): AccessTokenClaims {
     const { client_id, sid, generation, username, roles, permissions, subjectType } = claims;
     const { tenantId, environmentId } = claims;
     if (
@@ -195,12 +194,16 @@ export class AccessTokenVerifier {
       permissions !== null &&
       isSubjectType(subjectType)
     )
+      // each field was checked above; auth signed the rest
       return claims as Claims & Record<string, unknown> & AccessTokenClaims;
-    throw new TokenError("not an access token of this deployment");
+    throw new TokenError("The claims are not those of an access token of this deployment.");
   }
 }
 
-function toIssuer(trusted: TrustedIssuer, onOutage: VerifierOptions["onOutage"]): Issuer {
+function toIssuer(
+  trusted: TrustedIssuer,
+  onOutage: AccessTokenVerifierOptions["onOutage"],
+): Issuer {
   const fetchKeys = remoteKeySet(trusted.jwksUri);
   const fetch = () =>
     fetchKeys().catch((error: unknown) => {
@@ -216,7 +219,7 @@ function toIssuer(trusted: TrustedIssuer, onOutage: VerifierOptions["onOutage"])
   };
 }
 
-/** The verdict is everybody's who comes with the same token: no handler may change it for the next. */
+/** All calls with the same token share the cached claims, so no handler may change them. */
 function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
@@ -225,7 +228,7 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
-const refusal = (error: unknown) =>
+const toCitadelError = (error: unknown) =>
   error instanceof TokenError
     ? new CitadelError(
         error.reason === "expired" ? "AccessTokenExpired" : "AccessTokenVerificationFailed",

@@ -1,20 +1,19 @@
-import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
-import { groupPermissions } from "../../lib/tokens/access-token.ts";
-import { type Claims, TokenError } from "../../lib/tokens/jwt.ts";
-import type { TrustedIssuer } from "../../lib/tokens/trusted-issuer.ts";
-import { URL_NAMESPACE, uuidOf } from "../../lib/uuid.ts";
+import { type AccessTokenClaims, groupPermissions } from "./access-token.ts";
+import { type Claims, TokenError } from "./jwt.ts";
+import { nameBasedUuid, URL_NAMESPACE } from "./name-based-uuid.ts";
+import type { TrustedIssuer } from "./trusted-issuer.ts";
 
 /** OpenID Connect's limit. */
 const MAX_SUBJECT_LENGTH = 255;
-/** What stands for a person's name, in the order in which it is looked for. */
+/** The claims that may hold a person's name, in order of preference. */
 const NAME_CLAIMS = ["preferred_username", "email", "sub"] as const;
-/** Short, and nothing that a terminal or a log would act on. */
+/** Short, and without control characters: the name appears in logs and terminals. */
 const NAME = /^[^\p{C}]{1,64}$/u;
 
 type ForeignClaims = Claims & Record<string, unknown>;
 
-/** What our own deployment says of everybody. */
-export interface OwnRules {
+/** The claims of a trusted issuer's user that this deployment decides. */
+export interface ForeignUserRules {
   tenantId: string;
   environmentId: string;
   /** The permissions of these roles together, `["posts:write"]`. */
@@ -22,26 +21,26 @@ export interface OwnRules {
 }
 
 /**
- * The user that another issuer's token speaks for, as our own tokens would state it. Only who it is and
- * the token's times come from there; what the user may do comes from our own settings.
+ * Converts the token of a trusted issuer to the claims of our own tokens. The issuer decides the identity and the
+ * token's times; this deployment's settings decide what the user may do.
  *
- * The id is a UUID of version 5, made from issuer and subject, and the name ends in the issuer's: our
- * own ids are of version 4 and our own names have no `@`, so that neither can be taken for another's.
- * The session is one that nobody can have begun, so that it cannot be ended either.
+ * The id is a UUID of version 5 of issuer and subject, and the username ends in `@` and the issuer. Our own ids are of
+ * version 4 and our own usernames have no `@`, so neither can equal one of ours. The session id belongs to no session
+ * of auth, so it cannot be ended.
  *
  * @param claims verified
- * @throws TokenError where the subject is too long
+ * @throws TokenError if the subject is too long
  */
 export function foreignUser(
   claims: ForeignClaims,
   trusted: TrustedIssuer,
-  { tenantId, environmentId, permissionsOf }: OwnRules,
+  { tenantId, environmentId, permissionsOf }: ForeignUserRules,
 ): AccessTokenClaims {
   const { issuer, audience, subjectType = "EndUserApplication" } = trusted;
-  if (claims.sub.length > MAX_SUBJECT_LENGTH) throw new TokenError("too long a subject");
-  const sub = uuidOf(uuidOf(URL_NAMESPACE, issuer), claims.sub);
-  const sid = uuidOf(sub, "session");
-  const roles = rolesOf(claims, trusted);
+  if (claims.sub.length > MAX_SUBJECT_LENGTH) throw new TokenError("The subject is too long.");
+  const sub = nameBasedUuid(nameBasedUuid(URL_NAMESPACE, issuer), claims.sub);
+  const sid = nameBasedUuid(sub, "session");
+  const roles = mappedRoles(claims, trusted);
   return {
     iss: issuer,
     aud: audience,
@@ -51,7 +50,7 @@ export function foreignUser(
     jti: typeof claims.jti === "string" ? claims.jti : sid,
     sid,
     generation: 0,
-    username: `${nameOf(claims) ?? sub}@${placeOf(issuer)}`,
+    username: `${nameOf(claims) ?? sub}@${hostAndPath(issuer)}`,
     roles,
     permissions: groupPermissions(permissionsOf(roles)),
     tenantId,
@@ -60,20 +59,20 @@ export function foreignUser(
   };
 }
 
-/** Our roles for theirs, as the operator has mapped them. */
-function rolesOf(
+/** Our roles for the issuer's, as TRUSTED_ISSUERS maps them. */
+function mappedRoles(
   claims: ForeignClaims,
   { roles = {}, rolesClaim = "roles" }: TrustedIssuer,
 ): string[] {
-  const theirs = claimAt(claims, rolesClaim);
-  if (!Array.isArray(theirs)) return [];
-  const mapped = theirs.flatMap((role: unknown) =>
+  const foreign = claimAt(claims, rolesClaim);
+  if (!Array.isArray(foreign)) return [];
+  const mapped = foreign.flatMap((role: unknown) =>
     typeof role === "string" && Object.hasOwn(roles, role) ? (roles[role] ?? []) : [],
   );
   return [...new Set(mapped)].toSorted();
 }
 
-/** A claim by its name, or by a path of names that begins with a slash. */
+/** A claim by its name, or by a path that begins with a slash. */
 function claimAt(claims: ForeignClaims, name: string): unknown {
   const path = name.startsWith("/") ? name.slice(1).split("/") : [name];
   return path.reduce<unknown>(
@@ -90,8 +89,8 @@ const nameOf = (claims: ForeignClaims): string | undefined =>
     (name): name is string => typeof name === "string" && NAME.test(name),
   );
 
-/** The issuer's host and path, or what else it is called. */
-function placeOf(issuer: string): string {
+/** The host and path of an issuer that is a URL; otherwise the issuer as it is. */
+function hostAndPath(issuer: string): string {
   if (!URL.canParse(issuer)) return issuer;
   const { host, pathname } = new URL(issuer);
   return `${host}${pathname}`.replace(/\/$/, "");

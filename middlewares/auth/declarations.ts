@@ -1,0 +1,46 @@
+import type { ServiceSchema } from "moleculer";
+import { definitionsOf, type Endpoint, isInternal, isPrivate } from "../../lib/context/hooks.ts";
+import { isSubjectType } from "../../lib/tokens/access-token.ts";
+
+/** What an action or event handler requires of the user. */
+export interface Requirement {
+  auth: "required" | "optional" | "none";
+  permission: string | undefined;
+  subjects: readonly unknown[] | undefined;
+}
+
+/** The requirement that an endpoint declares. Without a valid `auth` a user is required. */
+export const requirementOf = ({ auth, permissions, subjects }: Endpoint): Requirement => ({
+  auth: auth === "none" || auth === "optional" ? auth : "required",
+  // checkDeclarations has checked both types
+  permission: permissions as string | undefined,
+  subjects: subjects as readonly unknown[] | undefined,
+});
+
+const isPermission = (value: unknown) => typeof value === "string" && /^[^:]+:[^:]+$/.test(value);
+
+/**
+ * Checks what the actions and event handlers of a service declare about the user.
+ *
+ * @throws Error for the first declaration that is missing or invalid
+ */
+export function checkDeclarations(schema: ServiceSchema): void {
+  const actions = definitionsOf(schema.actions).filter(([, action]) => !isPrivate(action));
+  const events = definitionsOf(schema.events).filter(([event]) => !isInternal(event));
+  for (const [name, { auth, permissions, subjects }] of [...actions, ...events]) {
+    const what = `'${name}' of the service '${schema.name}'`;
+    if (!["required", "optional", "none"].includes(auth as string))
+      throw new Error(`${what} must declare auth: "required", "optional" or "none".`);
+    if (permissions !== undefined && !isPermission(permissions))
+      throw new Error(`${what} must declare one permission, such as permissions: "posts:write".`);
+    if (permissions !== undefined && auth !== "required")
+      throw new Error(`${what} declares permissions, so it must declare auth: "required".`);
+    if (subjects === undefined) continue;
+    if (auth !== "required")
+      throw new Error(`${what} declares subjects, so it must declare auth: "required".`);
+    if (!Array.isArray(subjects) || subjects.length === 0 || !subjects.every(isSubjectType))
+      throw new Error(
+        `${what} must declare a list of subject types (lib/tokens/access-token.ts) as subjects.`,
+      );
+  }
+}
