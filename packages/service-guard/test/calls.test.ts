@@ -20,6 +20,7 @@ overEachBus("A call over the bus", (variant) => {
   let b: ServiceBroker;
   let b2: ServiceBroker;
   let attempts = 0;
+  let operated = 0;
 
   const who = ({ locals, nodeID }: any) => ({ caller: locals.caller, from: nodeID });
   const fail = (ctx: any) => {
@@ -36,6 +37,14 @@ overEachBus("A call over the bus", (variant) => {
       forA: { restricted: ["a"], handler: who },
       forC: { restricted: ["c"], handler: who },
       forD: { restricted: ["d"], handler: who },
+      forOperator: {
+        restricted: ["a"],
+        operator: true,
+        handler(ctx: any) {
+          operated += 1;
+          return who(ctx);
+        },
+      },
       node: { restricted: ["a"], handler: (ctx: any) => ctx.broker.nodeID },
       fail: { restricted: ["a"], handler: fail },
       meta: {
@@ -103,6 +112,25 @@ overEachBus("A call over the bus", (variant) => {
     expect(unlisted).toMatchObject({ type: "ServiceNotAuthorized", code: 403 });
     const none = await errorOf(a.call("b.forA"));
     expect(none).toMatchObject({ type: "ServiceTokenRequired", code: 401 });
+  });
+
+  it("reaches an operator's action from its own process, and from the listed services", async () => {
+    expect(await b.call("b.forOperator")).toEqual({ from: b.nodeID });
+    expect(await as(a, (ctx) => ctx.call("b.forOperator"))).toMatchObject({ caller: "a" });
+  });
+
+  it("does not run an operator's action for other processes and services that are not listed", async () => {
+    operated = 0;
+    const ofOtherNode = await errorOf(b.call("b.forOperator", {}, { nodeID: b2.nodeID }));
+    expect(ofOtherNode).toMatchObject({ type: "ServiceTokenRequired", code: 401 });
+    expect(await errorOf(a.call("b.forOperator"))).toMatchObject({ type: "ServiceTokenRequired" });
+    const inProcess = () =>
+      b2.call("v2.b.run", {
+        run: (ctx: any) => ctx.call("b.forOperator", {}, { nodeID: b2.nodeID }),
+      });
+    for (const unlisted of [inProcess(), as(b, (ctx) => ctx.call("b.forOperator"))])
+      expect(await errorOf(unlisted)).toMatchObject({ type: "ServiceNotAuthorized", code: 403 });
+    expect(operated).toBe(0);
   });
 
   it("rejects with the type, code and data of the callee's error", async () => {

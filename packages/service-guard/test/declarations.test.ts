@@ -36,6 +36,20 @@ describe("a plain Moleculer service", () => {
     expect(check({ events: { "user.created": { ...access, handler } } })).toThrow(ofEvent);
   });
 
+  it.each([
+    ["beside restricted: null", { restricted: null, operator: true }],
+    ["with another value", { restricted: ["api"], operator: "yes" }],
+  ])("does not start with operator %s", (_what, access) => {
+    const message =
+      "action 'notes.create' may declare `operator: true` only beside a list of services";
+    expect(check({ actions: { create: { ...access, handler } } })).toThrow(message);
+  });
+
+  it("does not start with an event that declares operator", () => {
+    const event = { restricted: ["api"], operator: true, handler };
+    expect(check({ events: { told: event } })).toThrow("has the unknown key 'operator'");
+  });
+
   it("does not start with an event in the group of another service", () => {
     const event = { restricted: null, group: "users", handler };
     expect(check({ events: { told: event } })).toThrow(/must be in the group 'notes', not 'users'/);
@@ -44,6 +58,7 @@ describe("a plain Moleculer service", () => {
   it("starts with what Moleculer and the listed middlewares know", () => {
     const action = {
       ...ACTION,
+      operator: true,
       permissions: "notes:write",
       rest: "POST /notes",
       params: {},

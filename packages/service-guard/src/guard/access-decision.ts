@@ -39,7 +39,7 @@ export class AccessDecision {
 
   readonly localAction = (next: Handler, action: Definition): Handler => {
     if (isPrivate(action)) return next;
-    if (isNodeAction(action, action.service.fullName)) return this.#forNoService(next, action.name);
+    if (isNodeAction(action, action.service.fullName)) return this.#forOperator(next, action.name);
     const allowed = allowedBy(action);
     // Moleculer hides protected actions from other nodes, and runs them for any node all the same
     const isProtected = action.visibility === "protected";
@@ -56,15 +56,24 @@ export class AccessDecision {
       }
       if (isProtected && this.#isRemote(ctx))
         return this.#refuse(ctx, action.name, "ServiceNotAuthorized", ctx.caller ?? undefined);
+      if (action.operator === true && this.#isOperator(ctx)) return next(ctx);
       return this.#decide(ctx, next, action.name, allowed);
     };
   };
 
-  /** Lets in what this process calls itself, outside of a service's context. */
-  #forNoService(next: Handler, target: string): Handler {
+  /**
+   * Whether the operator calls: this process itself, outside of a service, as its REPL does. A node cannot pass for
+   * it, since the bus drops packets that name the receiver as their sender.
+   */
+  #isOperator(ctx: Context): boolean {
+    return !this.#isRemote(ctx) && callerOf(ctx.options) === undefined;
+  }
+
+  /** Allows the operator's calls only. */
+  #forOperator(next: Handler, target: string): Handler {
     return (ctx) => {
+      if (this.#isOperator(ctx)) return next(ctx);
       const caller = this.#isRemote(ctx) ? (ctx.caller ?? undefined) : callerOf(ctx.options);
-      if (caller === undefined && !this.#isRemote(ctx)) return next(ctx);
       return this.#refuse(ctx, target, "ServiceNotAuthorized", caller);
     };
   }

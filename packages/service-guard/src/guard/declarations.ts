@@ -50,7 +50,7 @@ export interface Known {
  * @throws Error that names each action or handler whose declaration is missing, cannot be, or is unknown
  */
 export function checkDeclarations(schema: ServiceSchema, { services, keys }: Known): void {
-  const ofActions = new Set([...ACTION_KEYS, "restricted", ...keys]);
+  const ofActions = new Set([...ACTION_KEYS, "restricted", "operator", ...keys]);
   const ofEvents = new Set([...EVENT_KEYS, "restricted", ...keys]);
   const actions = definitionsOf(schema.actions).filter(
     ([, action]) => !isPrivate(action) && !isNodeAction(action, schema.name),
@@ -58,9 +58,11 @@ export function checkDeclarations(schema: ServiceSchema, { services, keys }: Kno
   const events = definitionsOf(schema.events).filter(([event]) => !isInternal(event));
   const problems = [
     ...actions.flatMap(([name, action]) =>
-      [...accessProblems(action, services), ...unknownKeys(action, ofActions)].map(
-        (problem) => `action '${schema.name}.${name}' ${problem}`,
-      ),
+      [
+        ...accessProblems(action, services),
+        ...operatorProblems(action),
+        ...unknownKeys(action, ofActions),
+      ].map((problem) => `action '${schema.name}.${name}' ${problem}`),
     ),
     ...events.flatMap(([name, event]) =>
       [
@@ -93,6 +95,12 @@ function accessProblems({ restricted }: Partial<Definition>, services: ReadonlyS
   const strangers = restricted.filter((name) => !services.has(name as string));
   return strangers.length > 0 ? [`lists unknown: ${strangers.join(", ")}`] : [];
 }
+
+/** With `restricted: null` the operator may call anyway, and `operator` would hide that everybody may. */
+const operatorProblems = ({ operator, restricted }: Partial<Definition>) =>
+  operator === undefined || (operator === true && restricted !== null)
+    ? []
+    : ["may declare `operator: true` only beside a list of services"];
 
 const unknownKeys = (definition: Partial<Definition>, known: ReadonlySet<string>) =>
   Object.keys(definition)

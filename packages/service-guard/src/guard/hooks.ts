@@ -28,6 +28,8 @@ export interface Definition {
   service: { fullName: string; name: string };
   visibility?: string;
   restricted?: unknown;
+  /** The operator may call it as well: the REPL of the process that runs it. */
+  operator?: unknown;
   group?: string;
 }
 
