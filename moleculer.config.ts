@@ -7,6 +7,7 @@ import { setConfig } from "./lib/context/attachment.ts";
 import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config/config.ts";
 import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contract/load.ts";
+import { secretsOf } from "./lib/contract/secret.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
 import { loggerOptions } from "./lib/logging/logger.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
@@ -185,11 +186,11 @@ function backUpLater(broker: ServiceBroker, dataDir: string): void {
 
 /** The configuration of this process. In development the first start generates its secrets. */
 export function configure(env: NodeJS.ProcessEnv = process.env): Config {
-  const services = serviceNames();
-  const config = loadConfig(env, services, ROLE_NAMES);
+  const contracts = loadContracts();
+  const config = loadConfig(env, contracts, ROLE_NAMES);
   if (config.production) return config;
   makePrivate(config.dataDir);
-  makeSecrets(join(config.dataDir, "secrets"), services);
+  makeSecrets(join(config.dataDir, "secrets"), secretsOf(contracts.values()));
   if (config.admin.password) return config;
   const password = config.secret("users", "admin_password");
   return { ...config, admin: { ...config.admin, password, isMadeUp: true } };

@@ -2,7 +2,8 @@ import { existsSync, globSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { env, loadEnvFile, stderr, stdout } from "node:process";
 import { styleText } from "node:util";
-import { hasDatabase, serviceNames } from "../lib/contract/load.ts";
+import { hasDatabase, loadContracts } from "../lib/contract/load.ts";
+import { secretsOf } from "../lib/contract/secret.ts";
 import { makeDeploymentSecrets } from "../lib/deployment/deployment-secrets.ts";
 import { readNamespace } from "../lib/config/namespace.ts";
 
@@ -31,11 +32,13 @@ function main([folder, ...others]: readonly string[]): void {
   const root = resolve(folder);
   const list = () => globSync("*/*", { cwd: root });
   const before = new Set(list());
-  const services = serviceNames();
+  const contracts = loadContracts();
+  const services = [...contracts.keys()];
   try {
     makeDeploymentSecrets(root, {
       namespace,
       all: services,
+      secrets: secretsOf(contracts.values()),
       withDatabase: services.filter(hasDatabase),
     });
   } catch (error) {

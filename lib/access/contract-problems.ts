@@ -4,9 +4,8 @@ import type { EmitContract } from "../contract/event.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/infer.ts";
 import { inFull } from "../contract/validator.ts";
-
-/** Names of keys; the compiler holds them to the types, so that none is missing and none is extra. */
-type KeysOf<T extends PropertyKey> = Readonly<Record<T, true>>;
+import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
+import { declarationProblems, sharedVariables } from "./declaration-problems.ts";
 
 const ACCESS: KeysOf<keyof Access> = {
   restricted: true,
@@ -42,6 +41,10 @@ const CONTRACT: KeysOf<keyof ServiceContract> = {
   actions: true,
   emits: true,
   events: true,
+  audit: true,
+  secrets: true,
+  redacted: true,
+  metrics: true,
 };
 
 const MODIFIERS = {
@@ -88,25 +91,6 @@ const RULES: { readonly [T in RuleType]: KeysOf<RuleKeys<T>> } = {
 export const DECLARATION_KEYS: readonly string[] = Object.keys(ACTION);
 
 const ROUTE = /^(GET|POST|PUT|PATCH|DELETE) \/\S*$/;
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** What is unknown in something, named by where it stands. */
-type Check = (what: string, value: unknown) => string[];
-
-const unknownKeys =
-  (known: object): Check =>
-  (what, value) =>
-    isObject(value)
-      ? Object.keys(value)
-          .filter((key) => !Object.hasOwn(known, key))
-          .map((key) => `${what} has the unknown key '${key}'`)
-      : [`${what} is no object`];
-
-/** Checks everything that stands under some name in a part of a contract. */
-const each = (value: unknown, what: (key: string) => string, check: Check): string[] =>
-  isObject(value) ? Object.entries(value).flatMap(([key, one]) => check(what(key), one)) : [];
 
 const checkRule: Check = (what, value) => {
   if (typeof value !== "string" && !isObject(value)) return [`${what} has no rule`];
@@ -174,6 +158,7 @@ function contractProblems(contract: ServiceContract): string[] {
     ...each(actions, (action) => `${name}.${action}`, checkAction),
     ...each(emits, (event) => `event '${event}' of '${name}'`, checkEmit),
     ...each(events, (event) => `the handler of '${event}' in '${name}'`, checkHandler),
+    ...declarationProblems(contract),
   ];
 }
 
@@ -184,7 +169,10 @@ function contractProblems(contract: ServiceContract): string[] {
  * @throws Error that names each of them
  */
 export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
-  const problems = [...contracts].flatMap(contractProblems);
+  const all = [...contracts];
+  const unknown = all.flatMap(contractProblems);
+  // of secrets whose shape is known
+  const problems = unknown.length > 0 ? unknown : sharedVariables(all);
   if (problems.length > 0)
     throw new Error(
       `The contracts cannot be used:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +

@@ -1,11 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { ServiceContract } from "../contract/contract.ts";
 import { hasDatabase } from "../contract/load.ts";
+import { secretsOf } from "../contract/secret.ts";
 import { MAX_LIFETIME } from "../tokens/access-token.ts";
 import type { Algorithm } from "../tokens/jwt.ts";
 import { readNamespace } from "./namespace.ts";
 import { APPLICATION_LIMITS } from "../limits/application-limits.ts";
 import { type RateLimits, type RateLimitSetting, readRateLimit } from "../limits/rate-limit.ts";
+import { secretProblems, secretReader } from "./secrets.ts";
 import { readTrustedIssuers, type TrustedIssuer } from "../tokens/trusted-issuer.ts";
 import { readTrustedProxies, type TrustedProxies } from "../network/trusted-proxies.ts";
 
@@ -76,26 +79,12 @@ export class ConfigError extends Error {
 
   constructor(problems: readonly string[]) {
     super(
-      `The configuration is not complete:\n${problems.map((p) => `  - ${p}`).join("\n")}\n` +
+      `The configuration is not complete:\n${[...new Set(problems)].map((p) => `  - ${p}`).join("\n")}\n` +
         "Set these in the environment or in .env (.env.example lists every setting); " +
         "'npm run credentials -- <folder>' makes the secrets.",
     );
   }
 }
-
-/** The secrets that a service cannot do without, besides its own credential. */
-const SECRETS: Readonly<Record<string, readonly string[]>> = {
-  guard: ["signing_key"],
-  auth: ["encryption_key"],
-  users: ["encryption_key"],
-};
-
-/** The name of a secret's environment variable: `USERS_AUTH_TOKEN`. */
-const variableOf = (service: string, name: string) => `${service}_${name}`.toUpperCase();
-
-/** Is it one of the values that people copy from examples? */
-const isPlaceholder = (value: string) =>
-  /^(change[-_ ]?me|secret|password|placeholder|example|todo|x+)$/i.test(value.trim());
 
 const isWebAddress = (value: string) => /^https?:\/\//i.test(value) && URL.canParse(value);
 
@@ -103,15 +92,16 @@ const isWebAddress = (value: string) => /^https?:\/\//i.test(value) && URL.canPa
  * Reads the configuration of a process.
  *
  * @param env the environment; any secret `X` may come as `X_FILE`
- * @param known every service of the application, for `SERVICES`
+ * @param contracts every service of the application, with its secrets
  * @param roles every role of the application, for `TRUSTED_ISSUERS`
  * @throws ConfigError that lists everything wrong or missing
  */
 export function loadConfig(
   env: Environment,
-  known: readonly string[],
+  contracts: ReadonlyMap<string, ServiceContract>,
   roles: readonly string[] = [],
 ): Config {
+  const known = [...contracts.keys()];
   const problems: string[] = [];
   const production = env.NODE_ENV === "production";
   const dataDir = resolve(env.DATA_DIR || ".data");
@@ -172,12 +162,8 @@ export function loadConfig(
   const bound = ({ setting, max }: { setting: string; max: number }) =>
     integer(setting, max, 1, 1_000_000);
 
-  const secret = (service: string, name: string) => {
-    const value = text(variableOf(service, name));
-    if (value || production) return value;
-    const file = join(dataDir, "secrets", service, name);
-    return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
-  };
+  const declared = secretsOf(contracts.values());
+  const secret = secretReader(declared, text, production ? undefined : join(dataDir, "secrets"));
 
   const services = list("SERVICES");
   for (const name of services.filter((service) => !known.includes(service)))
@@ -191,19 +177,15 @@ export function loadConfig(
       "DATABASE_URL is needed when services run in several processes: the embedded database is one process's own",
     );
 
-  if (production)
-    for (const service of running)
-      for (const name of ["auth_token", ...(SECRETS[service] ?? [])]) {
-        const value = secret(service, name);
-        const variable = variableOf(service, name);
-        if (!value) problems.push(`${variable} (or ${variable}_FILE) is missing`);
-        else if (isPlaceholder(value)) problems.push(`${variable} is a placeholder`);
-      }
+  if (production) {
+    const own = declared.filter(({ service }) => running.includes(service));
+    problems.push(...secretProblems(own, secret));
+  }
 
   const port = integer("PORT", 3000, 0, 65_535);
   const adminPassword = text("ADMIN_PASSWORD");
-  if (production && adminPassword && (isPlaceholder(adminPassword) || adminPassword.length < 12))
-    problems.push("ADMIN_PASSWORD is a placeholder or shorter than 12 characters");
+  if (production && adminPassword && adminPassword.length < 12)
+    problems.push("ADMIN_PASSWORD is shorter than 12 characters");
 
   const smtpUrl = text("SMTP_URL");
   if (smtpUrl && !(/^smtps?:/i.test(smtpUrl) && URL.canParse(smtpUrl)))

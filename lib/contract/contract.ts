@@ -1,10 +1,13 @@
 import type { Access } from "./access.ts";
 import type { ActionContract } from "./action.ts";
+import type { AuditContract } from "./audit.ts";
 import type { EmitContract } from "./event.ts";
 import type { Limits } from "../limits/limit.ts";
 import type { ExactContract } from "./exact.ts";
 import type { Schema } from "./infer.ts";
 import { strictParams } from "./strict.ts";
+import type { MetricContract } from "./metric.ts";
+import type { SecretContract } from "./secret.ts";
 
 /** What a service offers: its actions, the events that it emits and the events that it handles. */
 export interface ServiceContract {
@@ -17,6 +20,13 @@ export interface ServiceContract {
   readonly emits?: Readonly<Record<string, EmitContract>>;
   /** Handlers, by the event's name, and who may trigger them. */
   readonly events?: Readonly<Record<string, Access>>;
+  /** The audit events that this service writes, and what each one means. */
+  readonly audit?: AuditContract;
+  /** Its secrets, by name in lower case: `signing_key`. Its credential, `auth_token`, is not declared. */
+  readonly secrets?: Readonly<Record<string, SecretContract>>;
+  /** Parameters and result fields that no log line and no audit entry may show. */
+  readonly redacted?: readonly string[];
+  readonly metrics?: Readonly<Record<string, MetricContract>>;
 }
 
 /**

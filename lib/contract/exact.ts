@@ -4,6 +4,8 @@ import type { EmitContract } from "./event.ts";
 import type { ServiceContract } from "./contract.ts";
 import type { LimitContract } from "../limits/limit.ts";
 import type { RuleKeys } from "./infer.ts";
+import type { MetricContract } from "./metric.ts";
+import type { SecretContract } from "./secret.ts";
 
 /**
  * TypeScript compares excess keys only for types that it does not infer, so that a misspelt key of a contract would
@@ -85,6 +87,10 @@ export type ExactContract<C> = {
           ? { [E in keyof C[K]]: Only<C[K][E], Access> }
           : K extends "limits"
             ? { [L in keyof C[K]]: Only<C[K][L], LimitContract> }
-            : C[K]
+            : K extends "secrets"
+              ? { [S in keyof C[K]]: Only<C[K][S], SecretContract> }
+              : K extends "metrics"
+                ? { [M in keyof C[K]]: Only<C[K][M], MetricContract> }
+                : C[K]
     : Unknown<K>;
 };

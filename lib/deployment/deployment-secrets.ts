@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { DeclaredSecret } from "../contract/secret.ts";
 import { DATABASE, databaseRoles } from "./database-roles.ts";
 import { natsConfig } from "./nats-config.ts";
 import { makePassword, makeSecrets, rewrite, writeOnce } from "./secrets.ts";
@@ -8,6 +9,8 @@ export interface Deployment {
   namespace: string;
   /** Every service. */
   all: readonly string[];
+  /** What they declare. */
+  secrets: readonly DeclaredSecret[];
   /** Those that keep data. */
   withDatabase: readonly string[];
 }
@@ -22,9 +25,9 @@ export interface Deployment {
  */
 export function makeDeploymentSecrets(
   folder: string,
-  { namespace, all, withDatabase }: Deployment,
+  { namespace, all, secrets, withDatabase }: Deployment,
 ): void {
-  makeSecrets(folder, all);
+  makeSecrets(folder, secrets);
 
   /** The user and password of a service's URL, which is made up on the first start. */
   const account = (service: string, name: string, origin: (userinfo: string) => string) => {

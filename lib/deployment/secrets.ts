@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, linkSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { GuardAuthority, makeSigningKey } from "moleculer-service-guard";
+import type { DeclaredSecret, SecretContract } from "../contract/secret.ts";
 import { withDraft } from "../files/draft.ts";
 import { makeEncryptionKey } from "../encryption.ts";
 import { makePrivate } from "../files/private-folder.ts";
@@ -32,19 +33,23 @@ export function rewrite(file: string, content: string): void {
 /** A password that is hard to guess and easy to carry: 144 bits, no punctuation. */
 export const makePassword = () => randomBytes(18).toString("base64url").replace(/[-_]/g, "0");
 
+const MAKE: Readonly<Record<SecretContract["type"], () => string>> = {
+  key: makeEncryptionKey,
+  password: makePassword,
+  "private-key": makeSigningKey,
+};
+
 /**
- * Makes the secrets that the services need, one subfolder for each, and keeps those that are there:
- * the guard's signing key, a credential for every service, the administrator's password, and the keys that
- * auth and users encrypt with what they store.
- *
- * @param folder where the subfolders go; files get mode 0600
+ * Makes the secrets that the services declare, and keeps those that exist: `<folder>/<service>/<name>`, mode 0600.
+ * The guard's signing key is among them: it signs the credentials.
  */
-export function makeSecrets(folder: string, services: readonly string[]): void {
-  const signingKey = writeOnce(join(folder, "guard", "signing_key"), makeSigningKey);
+export function makeSecrets(folder: string, secrets: readonly DeclaredSecret[]): void {
+  const fileOf = ({ service, name }: DeclaredSecret) => join(folder, service, name);
+  for (const secret of secrets)
+    if (secret.type !== "credential") writeOnce(fileOf(secret), MAKE[secret.type]);
+  const signingKey = readFileSync(join(folder, "guard", "signing_key"), "utf8");
   const authority = new GuardAuthority({ signingKey });
-  writeOnce(join(folder, "users", "admin_password"), makePassword);
-  for (const service of ["auth", "users"])
-    writeOnce(join(folder, service, "encryption_key"), makeEncryptionKey);
-  for (const service of services)
-    writeOnce(join(folder, service, "auth_token"), () => authority.generate(service).credential);
+  for (const secret of secrets)
+    if (secret.type === "credential")
+      writeOnce(fileOf(secret), () => authority.generate(secret.service).credential);
 }

@@ -68,6 +68,9 @@ export const contract = defineContract({
     manage: "Make, list and remove service accounts.",
     operate: "Change the key that signs access tokens.",
   },
+  secrets: {
+    encryption_key: { description: "Encrypts the signing keys in the database.", type: "key" },
+  },
   actions: {
     generateToken: {
       description:

@@ -61,6 +61,9 @@ export const contract = defineContract({
     operate: "Make, list and revoke the services' credentials; see refusals.",
     audit: "Read the audit trail.",
   },
+  secrets: {
+    signing_key: { description: "Signs the services' credentials.", type: "private-key" },
+  },
   actions: {
     generate: {
       description: "Makes a service's credential, for its authToken. On a bus for operators only.",

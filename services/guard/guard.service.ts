@@ -4,6 +4,7 @@ import { type Context, Service, type ServiceBroker } from "moleculer";
 import { attachAuthority, GuardAuthority, refusalsOfAllNodes } from "moleculer-service-guard";
 import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import { configOf } from "../../lib/context/attachment.ts";
+import { secretOf } from "../../lib/context/secret-of.ts";
 import type { AuditEntry } from "../../lib/audit/audit.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { audit } from "../../middlewares/audit.ts";
@@ -26,8 +27,8 @@ export default class GuardService extends Service {
 
   constructor(broker: ServiceBroker) {
     super(broker);
-    const { serviceIdentityTtl: identityTtl, natsUrl, production, secret } = configOf(broker);
-    const signingKey = secret("guard", "signing_key") ?? "";
+    const { serviceIdentityTtl: identityTtl, natsUrl, production } = configOf(broker);
+    const signingKey = secretOf(broker, contract, "signing_key");
 
     /** In one process in development the REPL may ask; where others are on the bus, an operator must. */
     const mustOperate = (user: AccessTokenClaims | undefined) => {

@@ -78,6 +78,15 @@ export const contract = defineContract({
     grant: "Give and take roles.",
     impersonate: "Act in somebody's name, who may do no more than oneself.",
   },
+  secrets: {
+    encryption_key: { description: "Encrypts the second factors in the database.", type: "key" },
+    admin_password: {
+      description: "The password of the first administrator.",
+      type: "password",
+      variable: "ADMIN_PASSWORD",
+      optional: true,
+    },
+  },
   actions: {
     register: route({
       rest: "POST /api/auth/register",

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type BrokerOptions, type Service, ServiceBroker, type ServiceSchema } from "moleculer";
 import { inject } from "vitest";
 import { serviceNames, SERVICES_DIR } from "../../lib/contract/load.ts";
+import { credentialOf } from "../../lib/contract/secret.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
 import { runOn, urlOf } from "./templates.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";
@@ -78,7 +79,7 @@ export async function startApp(
   const config = configure(env);
   const services = [...serviceNames(), ...own];
   const names = services.map(nameOf);
-  makeSecrets(join(dataDir, "secrets"), names);
+  makeSecrets(join(dataDir, "secrets"), names.map(credentialOf));
 
   const makeBroker = (run: (string | ServiceSchema)[]) => {
     const options = {

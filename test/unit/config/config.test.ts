@@ -3,31 +3,36 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigError, loadConfig } from "../../../lib/config/config.ts";
+import { loadContracts } from "../../../lib/contract/load.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
 
-const SERVICES = ["api", "auth", "guard", "users"];
+const CONTRACTS = loadContracts();
 
 describe("the configuration", () => {
   it("needs nothing in development", () => {
-    const config = loadConfig({}, SERVICES);
-    expect(config).toMatchObject({ port: 3000, services: SERVICES, production: false });
+    const config = loadConfig({}, CONTRACTS);
+    expect(config).toMatchObject({
+      port: 3000,
+      services: [...CONTRACTS.keys()],
+      production: false,
+    });
   });
 
   it("lets a refresh be asked for again by a client that has waited for its 504", () => {
-    const config = loadConfig({}, SERVICES);
+    const config = loadConfig({}, CONTRACTS);
     const { requestTimeout } = brokerOptions(config);
     expect(config.refreshGrace * 1000).toBeGreaterThan(2 * requestTimeout!);
   });
 
   it("listens on this machine only in development, everywhere in production, or where it is told", () => {
     const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
-    expect(loadConfig({}, SERVICES).host).toBe("127.0.0.1");
-    expect(loadConfig(production, SERVICES).host).toBe("0.0.0.0");
-    expect(loadConfig({ ...production, HOST: "::1" }, SERVICES).host).toBe("::1");
+    expect(loadConfig({}, CONTRACTS).host).toBe("127.0.0.1");
+    expect(loadConfig(production, CONTRACTS).host).toBe("0.0.0.0");
+    expect(loadConfig({ ...production, HOST: "::1" }, CONTRACTS).host).toBe("::1");
   });
 
   it("lists every secret that production lacks, in one message", () => {
-    const load = () => loadConfig({ NODE_ENV: "production", SERVICES: "guard,users" }, SERVICES);
+    const load = () => loadConfig({ NODE_ENV: "production", SERVICES: "guard,users" }, CONTRACTS);
     expect(load).toThrow(ConfigError);
     for (const name of ["GUARD_AUTH_TOKEN", "GUARD_SIGNING_KEY", "USERS_AUTH_TOKEN"])
       expect(load).toThrow(new RegExp(`${name} .*is missing`));
@@ -36,25 +41,25 @@ describe("the configuration", () => {
 
   it.each(["changeme", "secret", "CHANGE-ME", "xxx"])("takes no placeholder '%s'", (value) => {
     const env = { NODE_ENV: "production", SERVICES: "users", USERS_AUTH_TOKEN: value };
-    expect(() => loadConfig(env, SERVICES)).toThrow(/USERS_AUTH_TOKEN is a placeholder/);
+    expect(() => loadConfig(env, CONTRACTS)).toThrow(/USERS_AUTH_TOKEN is a placeholder/);
   });
 
   it("never repeats a secret in its message", () => {
     const env = { NODE_ENV: "production", USERS_AUTH_TOKEN: "hush-hush", PORT: "x" };
     for (const secrets of [env, { SMTP_URL: "http://user:hush-hush@mail" }])
-      expect(() => loadConfig(secrets, SERVICES)).not.toThrow(/hush-hush/);
+      expect(() => loadConfig(secrets, CONTRACTS)).not.toThrow(/hush-hush/);
   });
 
   it("reads a secret from a file", () => {
     const file = join(mkdtempSync(join(tmpdir(), "citadel-")), "token");
     writeFileSync(file, "from a file\n");
-    const config = loadConfig({ USERS_AUTH_TOKEN_FILE: file }, SERVICES);
+    const config = loadConfig({ USERS_AUTH_TOKEN_FILE: file }, CONTRACTS);
     expect(config.secret("users", "auth_token")).toBe("from a file");
   });
 
   it("asks for a database only where data is kept", () => {
     const env = { NATS_URL: "nats://x", SERVICES: "api" };
-    expect(loadConfig(env, SERVICES).services).toEqual(["api"]);
+    expect(loadConfig(env, CONTRACTS).services).toEqual(["api"]);
   });
 
   it.each([
@@ -78,18 +83,18 @@ describe("the configuration", () => {
     [{ CORS_ORIGINS: "https://a.example.com,b.example.com" }, /'b\.example\.com' is no origin/],
     [{ CORS_ORIGINS: "*" }, /'\*' is no origin/],
   ])("says what is wrong with %j", (env, message) => {
-    expect(() => loadConfig(env, SERVICES)).toThrow(message);
+    expect(() => loadConfig(env, CONTRACTS)).toThrow(message);
   });
 
   it("takes a level of the log in whatever case", () => {
-    expect(loadConfig({ LOG_LEVEL: "WARN" }, SERVICES).logLevel).toBe("warn");
+    expect(loadConfig({ LOG_LEVEL: "WARN" }, CONTRACTS).logLevel).toBe("warn");
   });
 
   it("takes itself to be where it listens, in development only", () => {
     const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
-    const issuerOf = (env: object) => loadConfig({ ...env }, SERVICES).issuer;
+    const issuerOf = (env: object) => loadConfig({ ...env }, CONTRACTS).issuer;
     expect(issuerOf({ PORT: "4000" })).toBe("http://localhost:4000");
-    expect(loadConfig({ PORT: "4000" }, SERVICES).webUrl).toBe("http://localhost:4000");
+    expect(loadConfig({ PORT: "4000" }, CONTRACTS).webUrl).toBe("http://localhost:4000");
     for (const env of [{}, { PORT: "0" }, { ...production, PORT: "4000" }])
       expect(issuerOf(env)).toBe("http://localhost:3000");
     for (const ISSUER of ["https://a.example.com", "https://a.example.com/"])

@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { compareSync } from "bcryptjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../../lib/config/config.ts";
-import { hasDatabase, serviceNames } from "../../../lib/contract/load.ts";
+import { hasDatabase, loadContracts } from "../../../lib/contract/load.ts";
+import { secretsOf } from "../../../lib/contract/secret.ts";
 import { makeDeploymentSecrets } from "../../../lib/deployment/deployment-secrets.ts";
 
-const services = serviceNames();
+const contracts = loadContracts();
+const services = [...contracts.keys()];
+const secrets = secretsOf(contracts.values());
 
 describe("the secrets of a deployment", () => {
   const folder = mkdtempSync(join(tmpdir(), "citadel-secrets-"));
@@ -16,6 +19,7 @@ describe("the secrets of a deployment", () => {
     makeDeploymentSecrets(folder, {
       namespace: "citadel",
       all: services,
+      secrets,
       withDatabase: services.filter(hasDatabase),
     });
 
@@ -26,12 +30,12 @@ describe("the secrets of a deployment", () => {
     const files = globSync("*", { cwd: join(folder, service) });
     const env = Object.fromEntries(
       files.map((name) => {
-        const own = ["auth_token", "signing_key", "encryption_key"].includes(name);
-        const variable = (own ? `${service}_${name}` : name).toUpperCase();
+        const own = secrets.find((one) => one.service === service && one.name === name);
+        const variable = own?.variable ?? name.toUpperCase();
         return [`${variable}_FILE`, join(folder, service, name)];
       }),
     );
-    const load = () => loadConfig({ ...env, NODE_ENV: "production", SERVICES: service }, services);
+    const load = () => loadConfig({ ...env, NODE_ENV: "production", SERVICES: service }, contracts);
     expect(load).not.toThrow();
   });
 
@@ -43,11 +47,11 @@ describe("the secrets of a deployment", () => {
   });
 
   it("are kept when made again", () => {
-    const secrets = globSync("*/*", { cwd: folder }).filter((file) => !file.startsWith("nats/"));
-    const before = secrets.map(read);
+    const made = globSync("*/*", { cwd: folder }).filter((file) => !file.startsWith("nats/"));
+    const before = made.map(read);
     make();
-    expect(secrets.map(read)).toEqual(before);
-    expect(globSync("*/*", { cwd: folder })).toHaveLength(secrets.length + 1);
+    expect(made.map(read)).toEqual(before);
+    expect(globSync("*/*", { cwd: folder })).toHaveLength(made.length + 1);
   });
 
   it("let a service into NATS under its own name, whose server knows hashes only", () => {

@@ -5,7 +5,7 @@ import type { Hooks } from "../../../lib/context/hooks.ts";
 import { authMiddleware } from "../../../middlewares/auth/index.ts";
 
 const middleware: unknown = authMiddleware({
-  rules: { ...loadConfig({}, []), permissionsOf: () => [] },
+  rules: { ...loadConfig({}, new Map()), permissionsOf: () => [] },
   fetchKeys: async () => ({ keys: [] }),
   fetchRevocations: async () => ({ sessions: [] }),
   revocationAccess: { restricted: ["auth"], auth: "none" },

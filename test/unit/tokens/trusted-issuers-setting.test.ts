@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../lib/config/config.ts";
+import { loadContracts } from "../../../lib/contract/load.ts";
 
 const issuer = {
   issuer: "https://id.example.com/",
@@ -11,7 +12,7 @@ const issuer = {
 const load = (issuers: unknown, env: object = {}) =>
   loadConfig(
     { ...env, TRUSTED_ISSUERS: typeof issuers === "string" ? issuers : JSON.stringify(issuers) },
-    ["api", "auth", "users"],
+    loadContracts(),
     ["user"],
   ).trustedIssuers;
 

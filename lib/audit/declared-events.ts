@@ -1,0 +1,30 @@
+import type { ServiceContract } from "../contract/contract.ts";
+
+/** The audit events that middlewares write, on behalf of any service. Services declare theirs in their contracts. */
+const APPLICATION_EVENTS = {
+  "user.refused": "A user, or a client without a valid access token, was refused.",
+  "service.refused": "A service called what it may not call.",
+} as const;
+
+export type ApplicationAuditEvent = keyof typeof APPLICATION_EVENTS;
+
+/** An audit event and where it is declared. */
+export interface DeclaredAuditEvent {
+  readonly event: string;
+  readonly description: string;
+  /** The service whose contract declares it; undefined: the application. */
+  readonly service: string | undefined;
+}
+
+export function auditEventsOf(contracts: Iterable<ServiceContract>): DeclaredAuditEvent[] {
+  const declared = (service: string | undefined, events: Readonly<Record<string, string>>) =>
+    Object.entries(events).map(([event, description]) => ({ event, description, service }));
+  return [
+    ...[...contracts].flatMap(({ name, audit = {} }) => declared(name, audit)),
+    ...declared(undefined, APPLICATION_EVENTS),
+  ];
+}
+
+/** Whether a service may write this audit event: its contract or the application declares it. */
+export const mayAudit = (contract: ServiceContract | undefined, event: string): boolean =>
+  Object.hasOwn(APPLICATION_EVENTS, event) || Object.hasOwn(contract?.audit ?? {}, event);
