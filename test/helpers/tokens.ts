@@ -1,11 +1,6 @@
-import { randomUUID } from "node:crypto";
-import {
-  ACCESS_TOKEN_TYPE,
-  type AccessTokenClaims,
-  FIRST_PARTY_CLIENT,
-} from "../../lib/tokens/access-token.ts";
-import { signJwt } from "../../lib/tokens/jwt.ts";
+import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 import type { SigningKey } from "../../lib/tokens/signing-key.ts";
+import { signAccessToken } from "../fixtures/access-token.ts";
 import type { App } from "./app.ts";
 import { stolenKey } from "./attacker.ts";
 import { request } from "./http.ts";
@@ -34,24 +29,5 @@ export function tokenFor(
   claims: Partial<AccessTokenClaims>,
   key: SigningKey = stolenKey(app, "auth"),
 ): string {
-  const iat = Math.floor(Date.now() / 1000);
-  const whole: AccessTokenClaims = {
-    iss: "http://localhost:3000",
-    aud: "http://localhost:3000",
-    sub: randomUUID(),
-    iat,
-    exp: iat + 600,
-    jti: randomUUID(),
-    client_id: FIRST_PARTY_CLIENT,
-    sid: randomUUID(),
-    generation: 1,
-    username: "stranger",
-    roles: [],
-    permissions: {},
-    tenantId: "default",
-    environmentId: "development",
-    subjectType: "UserAccount",
-    ...claims,
-  };
-  return signJwt({ ...whole }, { ...key, typ: ACCESS_TOKEN_TYPE });
+  return signAccessToken(claims, key);
 }
