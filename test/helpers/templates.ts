@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { hasDatabase, serviceNames, SERVICES_DIR } from "../../lib/contract/load.ts";
 import { openDatabase } from "../../lib/database/database.ts";
 import { migrate } from "../../mixins/database.ts";
+import { makeTemporaryFolder } from "./temporary.ts";
 
 /** Databases with every migration applied, to copy: to apply them takes a second or two. */
 export interface Templates {
@@ -45,8 +46,11 @@ async function migrateAll(databaseUrl: string | undefined, dataDir: string): Pro
 }
 
 async function make(server: string | undefined): Promise<Templates> {
+  const removeAll = makeTemporaryFolder();
   const folder = mkdtempSync(join(tmpdir(), "citadel-template-"));
   await migrateAll(undefined, folder);
+  // half of the time that PGlite takes to start is for clearing its default of 128 MB
+  appendFileSync(join(folder, "database", "postgresql.conf"), "\nshared_buffers = 8MB\n");
   const onServer = server && `citadel_template_${randomUUID().replaceAll("-", "")}`;
   if (server && onServer) {
     await runOn(server, `create database ${onServer}`);
@@ -56,7 +60,7 @@ async function make(server: string | undefined): Promise<Templates> {
     embedded: join(folder, "database"),
     onServer,
     async remove() {
-      rmSync(folder, { recursive: true, force: true });
+      removeAll();
       if (server && onServer) await runOn(server, `drop database if exists ${onServer}`);
     },
   };
