@@ -102,4 +102,5 @@ function main(root: string): void {
   process.exitCode = 1;
 }
 
-if (import.meta.main) main(process.argv[2] ?? join(import.meta.dirname, ".."));
+if (process.argv[1] === import.meta.filename)
+  main(process.argv[2] ?? join(import.meta.dirname, ".."));
