@@ -20,7 +20,7 @@ describe("The auth service", () => {
       "users.identity": { ...ALICE, roles: [...ALICE.roles], permissions: [...ALICE.permissions] },
     },
   });
-  const createSession = () => auth.call("auth.createSession", { userId: ALICE.id });
+  const createSession = () => auth.call("auth.generateToken", { userId: ALICE.id });
 
   it("signs an access token with a published key, for the user's current roles", async () => {
     const { access_token: token, user } = await createSession();

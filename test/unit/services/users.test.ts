@@ -12,13 +12,13 @@ const TOKENS = {
   token_type: "Bearer",
   expires_in: 600,
   user: { id: randomUUID(), username: "alice", email: "alice@example.com", roles: ["user"] },
-} satisfies ResultOf<"auth.createSession">;
+} satisfies ResultOf<"auth.generateToken">;
 const PASSWORD = "correct horse battery";
 
 describe("The users service", () => {
   const users = startService(UsersService, {
     as: ADMIN,
-    calls: { "auth.createSession": TOKENS, "posts.list": { items: [], nextCursor: null } },
+    calls: { "auth.generateToken": TOKENS, "posts.list": { items: [], nextCursor: null } },
   });
   const newAccount = () => {
     const username = `user-${randomUUID().slice(0, 8)}`;
@@ -30,19 +30,19 @@ describe("The users service", () => {
     expect(await users.call("users.register", account)).toEqual(TOKENS);
     const created = users.emitted("user.created").at(-1);
     expect(created).toMatchObject({ username: account.username });
-    expect(users.callsOf("auth.createSession").at(-1)).toEqual({ userId: created?.id });
+    expect(users.callsOf("auth.generateToken").at(-1)).toEqual({ userId: created?.id });
   });
 
   it("starts a session for the right password and none for a wrong one", async () => {
     const account = newAccount();
     const { id } = await users.call("users.create", account);
-    const count = users.callsOf("auth.createSession").length;
+    const count = users.callsOf("auth.generateToken").length;
     const login = (password: string) =>
       users.call("users.login", { username: account.username, password });
     await expect(login("wrong")).rejects.toMatchObject({ type: "InvalidCredentials" });
-    expect(users.callsOf("auth.createSession")).toHaveLength(count);
+    expect(users.callsOf("auth.generateToken")).toHaveLength(count);
     expect(await login(PASSWORD)).toEqual(TOKENS);
-    expect(users.callsOf("auth.createSession").at(-1)).toMatchObject({ userId: id });
+    expect(users.callsOf("auth.generateToken").at(-1)).toMatchObject({ userId: id });
   });
 
   it("writes a login and its failure into the audit trail", async () => {
