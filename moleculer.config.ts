@@ -8,6 +8,7 @@ import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config/config.ts";
 import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contract/load.ts";
 import { secretsOf } from "./lib/contract/secret.ts";
+import { declaredErrors } from "./lib/errors/declared-errors.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
 import { loggerOptions } from "./lib/logging/logger.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
@@ -82,7 +83,7 @@ export function brokerOptions(config: Config): BrokerOptions {
 
     // Moleculer's own ids are predictable, and a response is matched by its id alone
     uidGenerator: () => randomUUID(),
-    errorRegenerator: new ErrorRegenerator(),
+    errorRegenerator: new ErrorRegenerator(declaredErrors(contracts.values())),
     // $node.options would return these options, with the transporter's password
     internalServices: false,
 

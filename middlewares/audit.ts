@@ -21,7 +21,10 @@ const COUNTING = 60_000;
 const MAX_COUNTED = 1_000;
 
 /** What happens all day and means nothing: a client that has not signed in, or has to refresh. */
-const ORDINARY: ReadonlySet<ErrorType> = new Set(["AccessTokenRequired", "AccessTokenExpired"]);
+const ORDINARY: ReadonlySet<string> = new Set<ErrorType>([
+  "AccessTokenRequired",
+  "AccessTokenExpired",
+]);
 
 /** A node's part of the audit trail. */
 interface Recorder {

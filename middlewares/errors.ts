@@ -1,5 +1,5 @@
 import { type Context, Errors, type Middleware, type ServiceBroker } from "moleculer";
-import { CitadelError, type ErrorType, isErrorType } from "../lib/errors/errors.ts";
+import { CitadelError, type DeclaredError, type ErrorType } from "../lib/errors/errors.ts";
 import { type Finding, toFindings } from "../lib/contract/findings.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../lib/context/hooks.ts";
 import { toPublicError } from "../lib/errors/public-error.ts";
@@ -110,16 +110,27 @@ export const errorsMiddleware = (broker: ServiceBroker): Middleware => {
   });
 };
 
-/** Makes the application's errors of other nodes into what they were there. Stacks stay where they are. */
+/**
+ * Turns errors of other nodes back into the application's. Stacks stay on the node where they happened. Code and name
+ * come from the declaration of the type, and an error of an undeclared type becomes InternalError at the gateway.
+ */
 export class ErrorRegenerator extends Errors.Regenerator {
+  readonly #declared: ReadonlyMap<string, DeclaredError>;
+
+  constructor(declared: ReadonlyMap<string, DeclaredError>) {
+    super();
+    this.#declared = declared;
+  }
+
   override extractPlainError(error: Error): Errors.PlainMoleculerError {
     const { stack: _stack, ...plain } = super.extractPlainError(error);
     return plain;
   }
 
   override restoreCustomError(plain: Errors.PlainMoleculerError, payload: object): Error {
-    if (!isErrorType(plain.type)) return super.restoreCustomError(plain, payload);
     const { type, message, data, retryable } = plain;
-    return new CitadelError(type, { message, data, retryable });
+    const declared = this.#declared.get(type);
+    if (!declared) return super.restoreCustomError(plain, payload);
+    return new CitadelError(declared, { message, data, retryable });
   }
 }

@@ -10,7 +10,7 @@ const DOCS = join(import.meta.dirname, "..", "docs");
 const USAGE = `Usage: npm run docs [-- --check]
 
 Writes the generated parts of the documents in docs/: everything below the line
-'${"<!-- Generated"} ...'. With --check it writes nothing, and fails if a document differs from the
+that says so. With --check it writes nothing, and fails if a document differs from the
 contracts. It ignores services that a document has no section for, so that a new service changes no document.
 `;
 

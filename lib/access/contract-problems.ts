@@ -3,6 +3,9 @@ import type { ActionContract } from "../contract/action.ts";
 import type { EmitContract } from "../contract/event.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/infer.ts";
+import type { ErrorContract } from "../errors/errors.ts";
+import type { LimitContract } from "../limits/limit.ts";
+import { errorProblems, sharedErrorTypes } from "./error-problems.ts";
 import { inFull } from "../contract/validator.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
 import { declarationProblems, sharedVariables } from "./declaration-problems.ts";
@@ -34,9 +37,21 @@ const ACTION: KeysOf<keyof ActionContract> = {
 
 const EMIT: KeysOf<keyof EmitContract> = { description: true, params: true };
 
+const ERROR: KeysOf<keyof ErrorContract> = { code: true, message: true };
+
+const LIMIT: KeysOf<keyof LimitContract> = {
+  counts: true,
+  per: true,
+  max: true,
+  seconds: true,
+  exceeded: true,
+  setting: true,
+};
+
 const CONTRACT: KeysOf<keyof ServiceContract> = {
   name: true,
   permissions: true,
+  errors: true,
   limits: true,
   actions: true,
   emits: true,
@@ -152,12 +167,14 @@ const checkEmit: Check = (what, value) => [
 
 /** Every key of a contract that nothing reads, at any depth; whoever avoided the type check gets it here. */
 function contractProblems(contract: ServiceContract): string[] {
-  const { name, actions, emits, events } = contract;
+  const { name, actions, emits, events, errors, limits } = contract;
   return [
     ...unknownKeys(CONTRACT)(`the contract '${name}'`, contract),
     ...each(actions, (action) => `${name}.${action}`, checkAction),
     ...each(emits, (event) => `event '${event}' of '${name}'`, checkEmit),
     ...each(events, (event) => `the handler of '${event}' in '${name}'`, checkHandler),
+    ...each(errors, (type) => `the error '${type}' of '${name}'`, unknownKeys(ERROR)),
+    ...each(limits, (limit) => `the limit '${limit}' of '${name}'`, unknownKeys(LIMIT)),
     ...declarationProblems(contract),
   ];
 }
@@ -171,8 +188,11 @@ function contractProblems(contract: ServiceContract): string[] {
 export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
   const all = [...contracts];
   const unknown = all.flatMap(contractProblems);
-  // of secrets whose shape is known
-  const problems = unknown.length > 0 ? unknown : sharedVariables(all);
+  // these read only what is known
+  const problems =
+    unknown.length > 0
+      ? unknown
+      : [...all.flatMap(errorProblems), ...sharedErrorTypes(all), ...sharedVariables(all)];
   if (problems.length > 0)
     throw new Error(
       `The contracts cannot be used:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +

@@ -1,4 +1,3 @@
-import type { ErrorType } from "../errors/errors.ts";
 import type { OAuthKind } from "../errors/oauth-errors.ts";
 import type { Access } from "./access.ts";
 import type { Rule, Schema } from "./infer.ts";
@@ -42,6 +41,6 @@ export interface ActionContract extends Access {
   readonly idempotent?: true | "atomic" | "once";
   /** Where HTTP finds what was made, for the Location header; what has a colon comes from the result. */
   readonly location?: `/${string}`;
-  /** What its handler may refuse with, where the declarations above do not tell. */
-  readonly errors?: readonly ErrorType[];
+  /** The error types of its handler that do not follow from the rest: the application's and the service's own. */
+  readonly errors?: readonly string[];
 }

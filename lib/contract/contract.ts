@@ -2,6 +2,7 @@ import type { Access } from "./access.ts";
 import type { ActionContract } from "./action.ts";
 import type { AuditContract } from "./audit.ts";
 import type { EmitContract } from "./event.ts";
+import type { ErrorContracts } from "../errors/service-error.ts";
 import type { Limits } from "../limits/limit.ts";
 import type { ExactContract } from "./exact.ts";
 import type { Schema } from "./infer.ts";
@@ -14,6 +15,8 @@ export interface ServiceContract {
   readonly name: string;
   /** The permissions that this service knows, by the name behind the colon: what each allows. */
   readonly permissions?: Readonly<Record<string, string>>;
+  /** Its own error types. Each type belongs to one service. */
+  readonly errors?: ErrorContracts;
   /** Its own limits: rates, quotas, bounds. An action names one as its `limit`. */
   readonly limits?: Limits;
   readonly actions: Readonly<Record<string, ActionContract>>;

@@ -2,6 +2,7 @@ import type { Access } from "./access.ts";
 import type { ActionContract } from "./action.ts";
 import type { EmitContract } from "./event.ts";
 import type { ServiceContract } from "./contract.ts";
+import type { ErrorContract, ErrorType } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
 import type { RuleKeys } from "./infer.ts";
 import type { MetricContract } from "./metric.ts";
@@ -57,14 +58,27 @@ type ExactSchema<S> = {
         : ExactRule<S[K]>;
 };
 
-/** An action without unknown keys, at any depth. */
-export type ExactAction<A> = {
+/** The error types that an action of this contract may list. */
+type ErrorTypesOf<C> = ErrorType | (C extends { readonly errors: infer E } ? keyof E : never);
+
+type ExactErrors<T, Known> = {
+  [K in keyof T]: T[K] extends Known ? T[K] : `'${T[K] & string}' is not a declared error type`;
+};
+
+/**
+ * An action without unknown keys, at any depth.
+ *
+ * `Errors`: the error types that it may list
+ */
+export type ExactAction<A, Errors = string> = {
   [K in keyof A]: K extends keyof ActionContract
     ? K extends "params"
       ? ExactSchema<A[K]>
       : K extends "result"
         ? ExactRule<A[K]>
-        : A[K]
+        : K extends "errors"
+          ? ExactErrors<A[K], Errors>
+          : A[K]
     : Unknown<K>;
 };
 
@@ -80,17 +94,19 @@ type ExactEmit<E> = {
 export type ExactContract<C> = {
   [K in keyof C]: K extends keyof ServiceContract
     ? K extends "actions"
-      ? { [A in keyof C[K]]: ExactAction<C[K][A]> }
+      ? { [A in keyof C[K]]: ExactAction<C[K][A], ErrorTypesOf<C>> }
       : K extends "emits"
         ? { [E in keyof C[K]]: ExactEmit<C[K][E]> }
         : K extends "events"
           ? { [E in keyof C[K]]: Only<C[K][E], Access> }
-          : K extends "limits"
-            ? { [L in keyof C[K]]: Only<C[K][L], LimitContract> }
-            : K extends "secrets"
-              ? { [S in keyof C[K]]: Only<C[K][S], SecretContract> }
-              : K extends "metrics"
-                ? { [M in keyof C[K]]: Only<C[K][M], MetricContract> }
-                : C[K]
+          : K extends "errors"
+            ? { [E in keyof C[K]]: Only<C[K][E], ErrorContract> }
+            : K extends "limits"
+              ? { [L in keyof C[K]]: Only<C[K][L], LimitContract> }
+              : K extends "secrets"
+                ? { [S in keyof C[K]]: Only<C[K][S], SecretContract> }
+                : K extends "metrics"
+                  ? { [M in keyof C[K]]: Only<C[K][M], MetricContract> }
+                  : C[K]
     : Unknown<K>;
 };

@@ -6,6 +6,7 @@ import type { Handlers } from "./handlers.ts";
 import type { ServiceContract } from "./contract.ts";
 import { loadContracts } from "./load.ts";
 import { type ActionHandler, onceForEachKey } from "./idempotent-handler.ts";
+import { withListedErrors } from "./listed-errors.ts";
 
 /** Everything of a schema that a contract does not state. */
 type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settings"> & {
@@ -26,16 +27,17 @@ export function implement<C extends ServiceContract, DB = never>(
   mustBeKnown([contract]);
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
   // what only describes does not travel: nodes tell each other their actions
-  const actions = Object.entries(contract.actions).map(
-    ([name, { errors: _errors, closed: _closed, oauth: _oauth, ...action }]) => [
+  const actions = Object.entries(contract.actions).map(([name, action]) => {
+    const { errors: _errors, closed: _closed, oauth: _oauth, ...declared } = action;
+    return [
       name,
       {
-        ...action,
+        ...declared,
         retryPolicy: { enabled: action.safe ?? action.rest?.startsWith("GET ") ?? false },
         handler: handlerOf(action, actionHandlers[name]),
       },
-    ],
-  );
+    ];
+  });
   const events = Object.entries(contract.events ?? {}).map(([name, access]) => [
     name,
     {
@@ -52,8 +54,12 @@ export function implement<C extends ServiceContract, DB = never>(
   };
 }
 
-const handlerOf = ({ idempotent }: ActionContract, handler: ActionHandler | undefined) =>
-  idempotent && handler ? onceForEachKey(handler, idempotent) : handler;
+function handlerOf(action: ActionContract, handler: ActionHandler | undefined) {
+  if (!handler) return undefined;
+  const { idempotent, errors = [] } = action;
+  const checked = withListedErrors(handler, errors);
+  return idempotent ? onceForEachKey(checked, idempotent) : checked;
+}
 
 /** The contract of an event, stated by the service that emits it. */
 function emitted(event: string): EmitContract {

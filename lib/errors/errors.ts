@@ -1,104 +1,149 @@
+/** An error type: its HTTP status, and what the person who reads it should do. */
+export interface ErrorContract {
+  readonly code: number;
+  readonly message: string;
+}
+
 /**
- * Every error that may leave the application, with its HTTP status and what the person who reads it
- * should do. The types and codes are fixed: clients act on them.
+ * The error types of the whole application. Types and codes are fixed: clients act on them. A service declares its own
+ * in its contract and throws them as ServiceError.
  */
 const ERRORS = {
-  BadRequest: [400, "The request could not be read. Where it has a body, send a JSON object."],
-  LinkInvalid: [400, "This link was used before, or is too old. Ask for a new one."],
-  AccessTokenRequired: [401, "Sign in first, and send the token as 'Authorization: Bearer ...'."],
-  AccessTokenExpired: [401, "The access token has expired. Get a new one with your refresh token."],
-  AccessTokenRevoked: [401, "The session of this access token was ended. Sign in again."],
-  AccessTokenVerificationFailed: [401, "The access token is not valid. Sign in again."],
-  SigningKeyNotFound: [
-    401,
-    "The access token was signed with a key that is not known here. Sign in again.",
-  ],
-  InvalidCredentials: [401, "The username or the password is wrong."],
-  SecondFactorRequired: [401, "This account has a second factor. Send its code as 'otp'."],
-  SecondFactorInvalid: [401, "The code of the second factor is wrong, too old, or used before."],
-  RefreshTokenInvalid: [401, "The refresh token is not valid. Sign in again."],
-  RefreshTokenReused: [
-    401,
-    "The refresh token was used before, so its session was ended. Sign in again.",
-  ],
-  ServiceTokenRequired: [
-    401,
-    "Only certain services may call this, and the caller has not proved to be one.",
-  ],
-  ServiceTokenInvalid: [401, "The caller's service token is not valid for this."],
-  UserNotAuthorized: [403, "You lack the permission for this."],
-  ReauthenticationRequired: [
-    403,
-    "You signed in too long ago for this. Send your password, and a code of your second factor if you have one, to POST /api/auth/confirm; then try again within 10 minutes.",
-  ],
-  ServiceNotAuthorized: [403, "The calling service may not call this."],
-  OriginNotAllowed: [
-    403,
-    "This origin may not connect. The operator lists origins in CORS_ORIGINS.",
-  ],
-  NotFound: [404, "There is nothing here."],
-  MethodNotAllowed: [405, "This cannot be done here; Allow says what can."],
-  RequestTooSlow: [408, "The request did not arrive in time. Send it again."],
-  Conflict: [409, "This exists already."],
-  PreconditionFailed: [412, "It was changed since you read it. Read it again, then change it."],
-  PayloadTooLarge: [413, "The request is too large."],
-  UriTooLong: [414, "The address of the request is too long."],
-  UnsupportedMediaType: [
-    415,
-    "The body is of a kind that is not read here. Send JSON in UTF-8, as 'Content-Type: application/json'.",
-  ],
-  VALIDATION_ERROR: [422, "Some parameters are not valid; data says which."],
-  TooManyRequests: [429, "Too many requests. Wait, and try again."],
-  HeadersTooLarge: [431, "The headers of the request are too large, or too many."],
-  InternalError: [500, "Something went wrong here. Quote the X-Request-ID if you report it."],
-  JwksError: [503, "The issuer's key set cannot be had at the moment. Try again shortly."],
-  IdentityServiceNotAccessible: [503, "Tokens cannot be checked at the moment. Try again shortly."],
-  GuardNotAccessible: [
-    503,
-    "The guard cannot be reached, so this call was not made. Try again shortly.",
-  ],
-  DatabaseNotAccessible: [503, "The database cannot be reached at the moment. Try again shortly."],
-  ServiceNotAvailable: [503, "This is not available at the moment. Try again shortly."],
-  RequestTimeout: [504, "This took too long. Try again shortly."],
-} as const satisfies Record<string, readonly [code: number, message: string]>;
+  BadRequest: {
+    code: 400,
+    message: "The request could not be read. Where it has a body, send a JSON object.",
+  },
+  AccessTokenRequired: {
+    code: 401,
+    message: "Sign in first, and send the token as 'Authorization: Bearer ...'.",
+  },
+  AccessTokenExpired: {
+    code: 401,
+    message: "The access token has expired. Get a new one with your refresh token.",
+  },
+  AccessTokenRevoked: {
+    code: 401,
+    message: "The session of this access token was ended. Sign in again.",
+  },
+  AccessTokenVerificationFailed: {
+    code: 401,
+    message: "The access token is not valid. Sign in again.",
+  },
+  SigningKeyNotFound: {
+    code: 401,
+    message: "The access token was signed with a key that is not known here. Sign in again.",
+  },
+  InvalidCredentials: { code: 401, message: "The username or the password is wrong." },
+  RefreshTokenInvalid: { code: 401, message: "The refresh token is not valid. Sign in again." },
+  RefreshTokenReused: {
+    code: 401,
+    message: "The refresh token was used before, so its session was ended. Sign in again.",
+  },
+  ServiceTokenRequired: {
+    code: 401,
+    message: "Only certain services may call this, and the caller has not proved to be one.",
+  },
+  ServiceTokenInvalid: { code: 401, message: "The caller's service token is not valid for this." },
+  UserNotAuthorized: { code: 403, message: "You lack the permission for this." },
+  ServiceNotAuthorized: { code: 403, message: "The calling service may not call this." },
+  OriginNotAllowed: {
+    code: 403,
+    message: "This origin may not connect. The operator lists origins in CORS_ORIGINS.",
+  },
+  NotFound: { code: 404, message: "There is nothing here." },
+  MethodNotAllowed: { code: 405, message: "This cannot be done here; Allow says what can." },
+  RequestTooSlow: { code: 408, message: "The request did not arrive in time. Send it again." },
+  Conflict: { code: 409, message: "This exists already." },
+  PreconditionFailed: {
+    code: 412,
+    message: "It was changed since you read it. Read it again, then change it.",
+  },
+  PayloadTooLarge: { code: 413, message: "The request is too large." },
+  UriTooLong: { code: 414, message: "The address of the request is too long." },
+  UnsupportedMediaType: {
+    code: 415,
+    message:
+      "The body is of a kind that is not read here. Send JSON in UTF-8, as 'Content-Type: application/json'.",
+  },
+  VALIDATION_ERROR: { code: 422, message: "Some parameters are not valid; data says which." },
+  TooManyRequests: { code: 429, message: "Too many requests. Wait, and try again." },
+  HeadersTooLarge: { code: 431, message: "The headers of the request are too large, or too many." },
+  InternalError: {
+    code: 500,
+    message: "Something went wrong here. Quote the X-Request-ID if you report it.",
+  },
+  JwksError: {
+    code: 503,
+    message: "The issuer's key set cannot be had at the moment. Try again shortly.",
+  },
+  IdentityServiceNotAccessible: {
+    code: 503,
+    message: "Tokens cannot be checked at the moment. Try again shortly.",
+  },
+  GuardNotAccessible: {
+    code: 503,
+    message: "The guard cannot be reached, so this call was not made. Try again shortly.",
+  },
+  DatabaseNotAccessible: {
+    code: 503,
+    message: "The database cannot be reached at the moment. Try again shortly.",
+  },
+  ServiceNotAvailable: {
+    code: 503,
+    message: "This is not available at the moment. Try again shortly.",
+  },
+  RequestTimeout: { code: 504, message: "This took too long. Try again shortly." },
+} as const satisfies Record<string, ErrorContract>;
 
 export type ErrorType = keyof typeof ERRORS;
 
 export const ERROR_TYPES = Object.keys(ERRORS) as readonly ErrorType[];
 
-/** What an error says beyond its type. Never a submitted value, and nothing of the inside. */
+/** The part of an error that differs each time. Never a submitted value, and nothing internal. */
 export interface ErrorDetails {
   message?: string;
   data?: unknown;
   cause?: unknown;
-  /** May the same call be made again? Left out: yes, if its code is 503. */
+  /** May the caller retry the call? Left out: yes, if the code is 503. */
   retryable?: boolean;
 }
 
-/** What a client sees of an error, over HTTP and sockets alike. */
+/** An error as clients receive it, over HTTP and sockets alike. */
 export interface PublicError {
   name: string;
   message: string;
   code: number;
-  type: ErrorType;
+  type: string;
   data?: unknown;
 }
 
-/** An error that may be shown outside as it is. Anything else becomes InternalError at the gateway. */
+/** A declared error type: the application's or a service's own. */
+export interface DeclaredError extends ErrorContract {
+  readonly type: string;
+}
+
+/** An error type of the application with its code and message. */
+export const declaredError = (type: ErrorType): DeclaredError => ({ type, ...ERRORS[type] });
+
+/** An error that clients receive as it is. Any other error becomes InternalError at the gateway. */
 export class CitadelError extends Error {
   override readonly name: string;
   readonly code: number;
-  readonly type: ErrorType;
+  readonly type: string;
   readonly data?: unknown;
   /** Moleculer's flag. */
   readonly retryable: boolean;
 
-  constructor(type: ErrorType, { message, data, cause, retryable }: ErrorDetails = {}) {
-    super(message ?? ERRORS[type][1], cause === undefined ? undefined : { cause });
+  constructor(
+    error: ErrorType | DeclaredError,
+    { message, data, cause, retryable }: ErrorDetails = {},
+  ) {
+    const { type, code, message: usual } = typeof error === "string" ? declaredError(error) : error;
+    super(message ?? usual, cause === undefined ? undefined : { cause });
     this.name = `${type === "VALIDATION_ERROR" ? "Validation" : type.replace(/Error$/, "")}Error`;
     this.type = type;
-    this.code = ERRORS[type][0];
-    this.retryable = retryable ?? this.code === 503;
+    this.code = code;
+    this.retryable = retryable ?? code === 503;
     if (data !== undefined) this.data = data;
   }
 
@@ -109,6 +154,7 @@ export class CitadelError extends Error {
   }
 }
 
+/** Is it an error type of the application? */
 export function isErrorType(type: unknown): type is ErrorType {
   return typeof type === "string" && Object.hasOwn(ERRORS, type);
 }

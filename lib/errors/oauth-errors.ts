@@ -24,7 +24,7 @@ export interface OAuthError extends PublicError {
 export type OAuthKind = "token" | "errors";
 
 /** RFC 6749, 5.2: the token endpoint answers 400 where other operations answer 401 and 422. */
-const BAD_REQUESTS: ReadonlySet<ErrorType> = new Set([
+const BAD_REQUESTS: ReadonlySet<string> = new Set<ErrorType>([
   "RefreshTokenInvalid",
   "RefreshTokenReused",
   "VALIDATION_ERROR",

@@ -43,7 +43,10 @@ export function toPublicError(error: unknown): PublicError {
 }
 
 /** What was logged where it happened, with its stack, and comes here without. */
-const LOGGED_BEFORE: ReadonlySet<ErrorType> = new Set(["InternalError", "DatabaseNotAccessible"]);
+const LOGGED_BEFORE: ReadonlySet<string> = new Set<ErrorType>([
+  "InternalError",
+  "DatabaseNotAccessible",
+]);
 
 /** Is this error for the gateway to log? It is nobody's fault outside, and nobody has logged it. */
 export function isUnlogged(error: unknown): boolean {

@@ -1,5 +1,5 @@
 import type { Route } from "../contract/load.ts";
-import { CitadelError, ERROR_TYPES, type ErrorType } from "../errors/errors.ts";
+import { CitadelError, type DeclaredError, type ErrorType } from "../errors/errors.ts";
 import { OAUTH_ERRORS, type OAuthKind, toOAuthError } from "../errors/oauth-errors.ts";
 import type { JsonSchema } from "./json-schema.ts";
 import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./headers.ts";
@@ -26,13 +26,16 @@ const OF_TOKENS: readonly ErrorType[] = [
   "IdentityServiceNotAccessible",
 ];
 
-/** What a route may answer with but success, as its declarations tell. */
-export function errorsOf({ method, path, contract }: Route): ErrorType[] {
+/** Error types by name: the application's and the services' own. */
+export type KnownErrors = ReadonlyMap<string, DeclaredError>;
+
+/** The errors that a route may respond with, by its declarations. */
+export function errorsOf({ method, path, contract }: Route, known: KnownErrors): DeclaredError[] {
   const { auth, permissions, subjects, params, status, errors = [] } = contract;
   // a DELETE takes no parameters from its body, which is read and bounded nevertheless
   const hasBody = method !== "GET";
   const hasId = path.includes(":");
-  const types: ErrorType[] = [
+  const types: string[] = [
     ...ALWAYS,
     ...(hasBody || hasId ? (["BadRequest"] as const) : []),
     ...(hasBody ? (["PayloadTooLarge", "UnsupportedMediaType"] as const) : []),
@@ -45,42 +48,48 @@ export function errorsOf({ method, path, contract }: Route): ErrorType[] {
     ...(Object.keys(params).length > 0 ? (["VALIDATION_ERROR"] as const) : []),
     ...errors,
   ];
-  return ERROR_TYPES.filter((type) => types.includes(type));
+  return [...known.values()].filter(({ type }) => types.includes(type));
 }
 
 /** The one shape that all errors have. */
-export const ERROR_SCHEMA: JsonSchema = {
+const errorSchema = (known: KnownErrors): JsonSchema => ({
   type: "object",
   description: "What went wrong, and what to do about it.",
   properties: {
     name: { type: "string" },
     message: { type: "string", description: "For a person: what to do." },
     code: { type: "integer", description: "The HTTP status." },
-    type: { type: "string", enum: [...ERROR_TYPES], description: "For a program." },
+    type: { type: "string", enum: [...known.keys()], description: "For a program." },
     data: { description: "What is known beyond that; of VALIDATION_ERROR, each finding." },
   },
   required: ["name", "message", "code", "type"],
   additionalProperties: false,
-};
+});
 
 /** The same where OAuth clients ask (RFC 6749, 5.2). */
-export const OAUTH_ERROR_SCHEMA: JsonSchema = {
-  ...ERROR_SCHEMA,
+const toOAuthSchema = (schema: JsonSchema): JsonSchema => ({
+  ...schema,
   properties: {
-    ...ERROR_SCHEMA.properties,
+    ...schema.properties,
     error: { type: "string", enum: [...OAUTH_ERRORS], description: "For an OAuth client." },
     error_description: { type: "string", description: "What `message` says, in ASCII." },
   },
-  required: [...(ERROR_SCHEMA.required ?? []), "error", "error_description"],
-};
+  required: [...(schema.required ?? []), "error", "error_description"],
+});
+
+/** The schemas of errors. */
+export function errorSchemas(known: KnownErrors): { Error: JsonSchema; OAuthError: JsonSchema } {
+  const schema = errorSchema(known);
+  return { Error: schema, OAuthError: toOAuthSchema(schema) };
+}
 
 /** The answers with these errors, by their status: which types each has. */
 export function errorResponses(
-  types: readonly ErrorType[],
+  declared: readonly DeclaredError[],
   oauth?: OAuthKind,
 ): Record<string, object> {
-  const errors = types.map((type) => {
-    const error = new CitadelError(type).toJSON();
+  const errors = declared.map((one) => {
+    const error = new CitadelError(one).toJSON();
     return oauth ? toOAuthError(error, oauth) : error;
   });
   const responses = [...Map.groupBy(errors, ({ code }) => code)].map(([code, ofCode]) => {
@@ -113,10 +122,10 @@ export function errorResponses(
 }
 
 /** Every error as it looks. */
-export const errorExamples = (): Record<string, object> =>
+export const errorExamples = (known: KnownErrors): Record<string, object> =>
   Object.fromEntries(
-    ERROR_TYPES.map((type) => {
-      const value = new CitadelError(type).toJSON();
-      return [type, { summary: value.message, value }];
+    [...known.values()].map((declared) => {
+      const value = new CitadelError(declared).toJSON();
+      return [value.type, { summary: value.message, value }];
     }),
   );

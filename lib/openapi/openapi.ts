@@ -2,13 +2,14 @@ import type { ActionContract, Method } from "../contract/action.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { Example, ServiceExamples } from "../contract/examples.ts";
 import { type Route, routesOf } from "../contract/load.ts";
+import { declaredErrors } from "../errors/declared-errors.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
 import {
-  ERROR_SCHEMA,
   errorExamples,
   errorResponses,
+  errorSchemas,
   errorsOf,
-  OAUTH_ERROR_SCHEMA,
+  type KnownErrors,
 } from "./errors.ts";
 import {
   headerParametersOf,
@@ -49,10 +50,11 @@ export function toOpenApi(
   { version, issuer, examples = new Map(), more = {} }: OpenApiOptions,
 ): OpenApi {
   const paths: Paths = {};
+  const errors = declaredErrors(contracts.values());
   for (const route of routesOf(contracts))
     (paths[toTemplate(route.path)] ??= {})[route.method.toLowerCase()] = operationOf(
       route,
-      contracts,
+      { contracts, errors },
       exampleOf(route, examples),
     );
   const all = { ...paths, ...more };
@@ -69,8 +71,8 @@ export function toOpenApi(
     tags: tagsOf(all, contracts),
     paths: all,
     components: {
-      schemas: { Error: ERROR_SCHEMA, OAuthError: OAUTH_ERROR_SCHEMA },
-      examples: usedIn(all, errorExamples()),
+      schemas: { ...errorSchemas(errors) },
+      examples: usedIn(all, errorExamples(errors)),
       headers: RESPONSE_HEADERS,
       securitySchemes: {
         bearerAuth: {
@@ -139,7 +141,7 @@ function exampleOf(
 
 function operationOf(
   route: Route,
-  contracts: ReadonlyMap<string, ServiceContract>,
+  { contracts, errors }: { contracts: ReadonlyMap<string, ServiceContract>; errors: KnownErrors },
   example: Example | undefined,
 ): object {
   const { action, contract } = route;
@@ -158,7 +160,7 @@ function operationOf(
     responses: {
       ...successOf(contract, example?.result),
       ...(isConditional(contract) && NOT_MODIFIED),
-      ...errorResponses(errorsOf(route), oauth),
+      ...errorResponses(errorsOf(route, errors), oauth),
     },
     ...(permissions !== undefined && { "x-permissions": [permissions] }),
     ...(subjects && { "x-subjects": subjects }),

@@ -71,6 +71,13 @@ export const contract = defineContract({
   secrets: {
     encryption_key: { description: "Encrypts the signing keys in the database.", type: "key" },
   },
+  errors: {
+    ReauthenticationRequired: {
+      code: 403,
+      message:
+        "You signed in too long ago for this. Send your password, and a code of your second factor if you have one, to POST /api/auth/confirm; then try again within 10 minutes.",
+    },
+  },
   actions: {
     generateToken: {
       description:

@@ -87,6 +87,20 @@ export const contract = defineContract({
       optional: true,
     },
   },
+  errors: {
+    LinkInvalid: {
+      code: 400,
+      message: "This link was used before, or is too old. Ask for a new one.",
+    },
+    SecondFactorRequired: {
+      code: 401,
+      message: "This account has a second factor. Send its code as 'otp'.",
+    },
+    SecondFactorInvalid: {
+      code: 401,
+      message: "The code of the second factor is wrong, too old, or used before.",
+    },
+  },
   actions: {
     register: route({
       rest: "POST /api/auth/register",

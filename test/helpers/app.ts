@@ -58,8 +58,7 @@ export async function startApp(
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-"));
   const database = await makeDatabase();
   // the synchronous copy of the 1,000 files takes a twentieth of the other's CPU time
-  if (!database)
-    cpSync(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true });
+  if (!database) cpSync(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true });
   const natsUrl = topology === "nats" ? inject("natsUrl") : undefined;
   const env = {
     NODE_ENV: "test",

@@ -5,6 +5,8 @@ import { defineContract } from "../../lib/contract/contract.ts";
 import type { Examples } from "../../lib/contract/examples.ts";
 import { type Handlers } from "../../lib/contract/handlers.ts";
 import type { Input, Output, ValueOf } from "../../lib/contract/infer.ts";
+import { CitadelError } from "../../lib/errors/errors.ts";
+import { ServiceError } from "../../lib/errors/service-error.ts";
 import { route } from "../../lib/contract/route.ts";
 
 type Equal<A, B> =
@@ -292,3 +294,26 @@ export const badExamples: Examples<typeof routed> = {
 export const otherExamples: Examples<typeof routed> = { made: {} };
 // @ts-expect-error no such part
 export const oddExamples: Examples<typeof routed> = { drop: { param: {} } };
+
+// errors are the application's or those of the contract
+const withErrors = defineContract({
+  name: "failing",
+  errors: { NoteLocked: { code: 409, message: "" } },
+  actions: { lock: { ...open, params: {}, errors: ["NoteLocked", "NotFound"] } },
+});
+console.assert(new ServiceError(withErrors, "NoteLocked").code);
+// @ts-expect-error not declared by this contract
+console.assert(new ServiceError(withErrors, "NoteLockd"));
+// @ts-expect-error an error of the application
+console.assert(new ServiceError(withErrors, "NotFound"));
+// @ts-expect-error an error of a service
+console.assert(new CitadelError("NoteLocked"));
+// @ts-expect-error not declared by this contract
+defineContract({ name: "x", actions: { a: { ...open, params: {}, errors: ["NoteLocked"] } } });
+// @ts-expect-error of an error
+defineContract({ name: "x", errors: { Bad: { code: 409, message: "", status: 1 } }, actions: {} });
+
+const HOURLY = { counts: "", per: "user", max: 1, seconds: 3_600 } as const;
+defineContract({ name: "x", limits: { hourly: HOURLY }, actions: {} });
+// @ts-expect-error of a limit
+defineContract({ name: "x", limits: { hourly: { ...HOURLY, minutes: 1 } }, actions: {} });

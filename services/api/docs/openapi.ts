@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { loadContracts, loadExamples } from "../../../lib/contract/load.ts";
 import type { JsonSchema } from "../../../lib/openapi/json-schema.ts";
 import { type OpenApi, type Paths, toOpenApi, toSummary } from "../../../lib/openapi/openapi.ts";
+import { declaredError } from "../../../lib/errors/errors.ts";
 import { errorResponses } from "../../../lib/openapi/errors.ts";
 import { headersOf, IF_NONE_MATCH, NOT_MODIFIED } from "../../../lib/openapi/headers.ts";
 import { asset } from "./assets.ts";
@@ -47,12 +48,12 @@ const fixed = (operationId: string, description: string, content: ReturnType<typ
     responses: {
       200: { ...content, headers: headersOf(["ETag"]) },
       ...NOT_MODIFIED,
-      ...errorResponses(["TooManyRequests"]),
+      ...errorResponses([declaredError("TooManyRequests")]),
     },
   });
 
 /** Only a health check without a body is exempt from the rate limits. */
-const WITH_BODY = errorResponses(["TooManyRequests"]);
+const WITH_BODY = errorResponses([declaredError("TooManyRequests")]);
 
 const OWN_ROUTES: Paths = {
   "/health/live": own("api.live", "Does this node live? For whoever restarts it.", {

@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { Client } from "../../../lib/context/client.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
+import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { newestFirst } from "../../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../../lib/contract/page.ts";
 import type { AuthDatabase, Sessions } from "../tables.ts";
 import { newestTokenEnd, tokenEnd } from "../tokens/token-life.ts";
+import { contract } from "../auth.contract.ts";
 
 /** What sessions are bound to: those of another tenant or environment are none here. */
 export interface Realm {
@@ -158,7 +160,7 @@ export class SessionsRepository {
       .where("id", "=", id)
       .where("confirmed_at", ">", sql<Date>`now() - make_interval(secs => ${CONFIRMED_FOR})`)
       .executeTakeFirst();
-    if (!row) throw new CitadelError("ReauthenticationRequired");
+    if (!row) throw new ServiceError(contract, "ReauthenticationRequired");
   }
 
   /** The living sessions of a user, newest first. @param current the one that asks */

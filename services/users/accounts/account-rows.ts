@@ -1,10 +1,12 @@
 import { type Kysely, sql } from "kysely";
 import { CitadelError } from "../../../lib/errors/errors.ts";
+import { ServiceError } from "../../../lib/errors/service-error.ts";
 import { found, lastAdministrator } from "./account-rules.ts";
 import { LinksRepository } from "../mail/links.repository.ts";
 import { SecondFactorRepository } from "../second-factor/second-factor.repository.ts";
 import { nameTaken } from "./unique-fields.ts";
 import type { Account, Changed, Changes, UsersDatabase } from "../users.repository.ts";
+import { contract } from "../users.contract.ts";
 
 /** What is read and written of accounts in a transaction that has locked them. */
 type Transaction = Kysely<UsersDatabase>;
@@ -156,4 +158,4 @@ export async function remove(
 }
 
 /** The refusal of a link that is used, too old, made up, or for an address that is another account's. */
-export const linkInvalid = () => new CitadelError("LinkInvalid");
+export const linkInvalid = () => new ServiceError(contract, "LinkInvalid");

@@ -1,6 +1,7 @@
 import type { ServiceBroker } from "moleculer";
 import type { Client } from "../../../lib/context/client.ts";
-import { CitadelError, type ErrorType } from "../../../lib/errors/errors.ts";
+import { CitadelError } from "../../../lib/errors/errors.ts";
+import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";
@@ -9,6 +10,7 @@ import type { AccountMails } from "../mail/account-mails.ts";
 import type { LoginLimits } from "./login-limits.ts";
 import type { SecondFactor } from "../second-factor/second-factor.ts";
 import type { Account, UsersRepository } from "../users.repository.ts";
+import { contract } from "../users.contract.ts";
 
 /** Where somebody proves who they are, and from where. */
 export interface LoginContext {
@@ -31,7 +33,7 @@ export interface LoginParts {
 }
 
 /** The failures that are limited: guesses. */
-const REASONS: Partial<Record<ErrorType, string>> = {
+const REASONS: Readonly<Record<string, string>> = {
   InvalidCredentials: "password",
   SecondFactorInvalid: "second-factor",
 };
@@ -183,7 +185,7 @@ export class Login {
     if (otp === undefined) {
       // no guess, but whoever asks knows the password
       audit(ctx, { event: "second-factor.required", subject: partyOf(account) });
-      throw new CitadelError("SecondFactorRequired");
+      throw new ServiceError(contract, "SecondFactorRequired");
     }
     const onGuesses = () => {
       const data = { limit: "second-factor" };

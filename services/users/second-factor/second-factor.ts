@@ -4,6 +4,7 @@ import { generateSecret, generateURI, verifySync } from "otplib";
 import type { Encryption } from "../../../lib/encryption.ts";
 import { type LimitStore, makeLimiter, reserve } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
+import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
 import {
   CODE_LIMITS,
@@ -19,6 +20,7 @@ import {
 } from "./recovery-codes.ts";
 import type { CodeGuessesRepository } from "./code-guesses.repository.ts";
 import type { SecondFactorRepository, StoredFactor } from "./second-factor.repository.ts";
+import { contract } from "../users.contract.ts";
 
 /**
  * A time step of TOTP, in seconds (RFC 6238, 5.2). The code of the one before is accepted as well, for what it takes
@@ -104,7 +106,7 @@ export class SecondFactor {
     const factor = await this.#factors.find(accountId);
     if (!factor || factor.confirmed_at) throw noneProposed();
     const step = this.#stepOf(factor, otp);
-    if (step === undefined) throw new CitadelError("SecondFactorInvalid");
+    if (step === undefined) throw new ServiceError(contract, "SecondFactorInvalid");
     return { factor, step };
   }
 
@@ -153,7 +155,7 @@ export class SecondFactor {
     if (step !== undefined && (await this.#factors.useStep(id, step)))
       return this.#guesses.release(id);
     if (guesses % CODE_LIMITS.mailEvery === 0) onGuesses();
-    throw new CitadelError("SecondFactorInvalid");
+    throw new ServiceError(contract, "SecondFactorInvalid");
   }
 
   /** Has a limit of its own: who has used up the other with wrong codes shall not keep the owner out. */
@@ -169,7 +171,7 @@ export class SecondFactor {
       },
     );
     if (!(await this.#factors.useCode(id, this.#hashesOf(factor).of(code))))
-      throw new CitadelError("SecondFactorInvalid");
+      throw new ServiceError(contract, "SecondFactorInvalid");
     await counted.release();
   }
 

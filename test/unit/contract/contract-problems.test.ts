@@ -111,9 +111,54 @@ describe("a contract with unknown keys", () => {
       contractWith({ events: { told: { restricted: null, auth: "none", permission: "a:b" } } }),
       "the handler of 'told' in 'notes' has the unknown key 'permission'",
     ],
+    [
+      "an error",
+      contractWith({ errors: { NoteLocked: { code: 409, message: "Locked.", status: 409 } } }),
+      "the error 'NoteLocked' of 'notes' has the unknown key 'status'",
+    ],
+    [
+      "an error's name",
+      contractWith({ errors: { noteLocked: { code: 409, message: "Locked." } } }),
+      "the error 'noteLocked' of 'notes' must be named as in \"NoteLocked\"",
+    ],
+    [
+      "an error's code",
+      contractWith({ errors: { NoteLocked: { code: 200, message: "Locked." } } }),
+      "the error 'NoteLocked' of 'notes' must have an HTTP status",
+    ],
+    [
+      "an error's message",
+      contractWith({ errors: { NoteLocked: { code: 409, message: "" } } }),
+      "the error 'NoteLocked' of 'notes' must have a message",
+    ],
+    [
+      "an error of the application",
+      contractWith({ errors: { Conflict: { code: 409, message: "Locked." } } }),
+      "the error 'Conflict' of 'notes' has the type of an error of the application",
+    ],
+    [
+      "an error that is not declared",
+      withAction({ errors: ["NoteLocked"] }),
+      "notes.create lists the error 'NoteLocked', which is not declared",
+    ],
+    [
+      "a limit",
+      contractWith({ limits: { creation: { counts: "notes", per: "user", maximum: 5 } } }),
+      "the limit 'creation' of 'notes' has the unknown key 'maximum'",
+    ],
   ])("is refused for what it says in %s", (_where, contract, message) => {
     expect(() => mustBeKnown([contract])).toThrow(message);
     // also where the service is outside services/
     expect(() => implement(contract, { actions: {} })).toThrow(message);
+  });
+});
+
+describe("An error type", () => {
+  it("is refused in a second service", () => {
+    const errors = { NoteLocked: { code: 409, message: "Locked." } };
+    const contracts = ["notes", "invoices"].map((name) => ({ name, errors, actions: {} }));
+    expect(() => mustBeKnown(contracts)).toThrow(
+      "the error 'NoteLocked' is declared by notes and invoices",
+    );
   });
 });

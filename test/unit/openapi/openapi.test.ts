@@ -12,6 +12,7 @@ const describing = (changes: Partial<ActionContract>): any => {
   const contract = {
     name: "notes",
     permissions: { write: "Write notes." },
+    errors: { NoteLocked: { code: 409, message: "This note is locked." } },
     actions: {
       act: {
         description: "Does it; carefully.",
@@ -265,7 +266,7 @@ describe("the description of the API", () => {
       { rest: "PUT /api/notes" },
       ["PayloadTooLarge", "UnsupportedMediaType", "BadRequest"],
     ],
-    ["one that says more", { errors: ["LinkInvalid"] }, ["LinkInvalid"]],
+    ["one that says more", { errors: ["NoteLocked"] }, ["NoteLocked"]],
   ])("lists the errors of %s", (_what, changes, types) => {
     const typesOf = (operation: any) =>
       Object.values(operation.responses).flatMap(

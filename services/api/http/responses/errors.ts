@@ -30,7 +30,7 @@ const isHeaderText = (value: unknown): value is string =>
   typeof value === "string" && /^[ !#-[\]-~]+$/.test(value);
 
 /** Errors of the access token that the client sent. */
-const INVALID_TOKEN: ReadonlySet<ErrorType> = new Set([
+const INVALID_TOKEN: ReadonlySet<string> = new Set<ErrorType>([
   "AccessTokenExpired",
   "AccessTokenRevoked",
   "AccessTokenVerificationFailed",
