@@ -1,5 +1,4 @@
 import { type Kysely, sql } from "kysely";
-import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
 import { found, lastAdministrator } from "./account-rules.ts";
 import { LinksRepository } from "../mail/links.repository.ts";
