@@ -11,6 +11,7 @@ import { secretsOf } from "./lib/contract/secret.ts";
 import { declaredErrors } from "./lib/errors/declared-errors.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
 import { loggerOptions } from "./lib/logging/logger.ts";
+import { redactorOf } from "./lib/logging/redaction.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
 import { mayReceive, NODE_EVENTS } from "./lib/access/endpoints.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
@@ -51,6 +52,7 @@ export function brokerOptions(config: Config): BrokerOptions {
   const allPermissions = permissionsOf(contracts);
   const roles = permissionsByRole(allPermissions);
   mustBeSound(contracts, roles);
+  const redact = redactorOf(contracts.values());
   const [onlyService, ...otherServices] = config.services;
   const guard = serviceGuard({
     services: serviceNames(),
@@ -74,7 +76,7 @@ export function brokerOptions(config: Config): BrokerOptions {
       type: "Pino",
       options: {
         level: config.logLevel,
-        pino: { options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false) },
+        pino: { options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false, redact) },
       },
     },
 
@@ -146,7 +148,7 @@ export function brokerOptions(config: Config): BrokerOptions {
         revocationAccess: NODE_EVENTS["sessions.revoked"],
         onRefusal: (ctx, { target, error }) => auditRefusal(ctx, "user.refused", target, error),
       }) as never,
-      auditMiddleware(serviceNames()) as never,
+      auditMiddleware(contracts, redact) as never,
       transporterStatus as never,
       guard,
       "ErrorHandler",

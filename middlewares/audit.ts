@@ -8,55 +8,60 @@ import {
   toEntry,
 } from "../lib/audit/audit.ts";
 import { AuditTrail } from "../lib/audit/audit-trail.ts";
+import { mayAudit } from "../lib/audit/declared-events.ts";
+import type { ServiceContract } from "../lib/contract/contract.ts";
 import { CitadelError, type ErrorType } from "../lib/errors/errors.ts";
 import { toMiddleware } from "../lib/context/hooks.ts";
+import type { Redact } from "../lib/logging/redaction.ts";
 import { Repetitions } from "../lib/logging/repetitions.ts";
 import { ownContext } from "../lib/context/own-context.ts";
 
-/** How long a node that stops waits for the trail, in milliseconds. */
-const PATIENCE = 2_000;
-/** For how long equal refusals are counted instead of told one by one, in milliseconds. */
-const COUNTING = 60_000;
-/** How many different refusals are counted; behind that they are forgotten, and told anew. */
+/** How long a node that stops waits until its entries are stored, in milliseconds. */
+const CLOSE_TIMEOUT = 2_000;
+/** For how long equal refusals are counted instead of written, in milliseconds. */
+const COUNTING_INTERVAL = 60_000;
+/** The most different refusals that are counted at the same time. */
 const MAX_COUNTED = 1_000;
 
-/** What happens all day and means nothing: a client that has not signed in, or has to refresh. */
+/** Refusals that are not written: a client signs in or refreshes its token after each of them. */
 const ORDINARY: ReadonlySet<string> = new Set<ErrorType>([
   "AccessTokenRequired",
   "AccessTokenExpired",
 ]);
 
-/** A node's part of the audit trail. */
+/** Writes the audit entries of one node. */
 interface Recorder {
   add(ctx: Context, fact: AuditFact): void;
-  /** The same, for what somebody may cause as often as they like: repetitions are counted. */
+  /** Counts equal facts of one minute, because a client can cause any number of them. */
   addCounted(ctx: Context, fact: AuditFact): void;
 }
 
-/** A context, Moleculer's or one of ours with its types. */
+/** A context of Moleculer, or one of the contracts with its own types. */
 interface Audited {
   readonly broker: ServiceBroker;
 }
 
-/** Of a context, what an entry takes from it. */
+/** Moleculer's type lacks what `ctx.meta` and `ctx.locals` hold here. */
 const asAudited = (ctx: Context) => ctx as unknown as AuditContext;
 
 const recorders = attachment<Recorder>("audit trail");
 
 /**
- * Writes into the audit trail what happened in this context. It does not wait, and never fails: what the
- * trail cannot take is in the log.
+ * Writes into the audit trail what happened in this context. It does not wait; an entry that cannot be stored is
+ * written to the log.
+ *
+ * @throws Error for an event that the contract of the context's service does not declare
  */
 export function audit(ctx: Audited, fact: AuditFact): void {
   recorders.of(ctx.broker).add(ctx as Context, fact);
 }
 
-/** The same, for what somebody may cause as often as they like: repetitions are counted for a minute. */
+/** Like `audit`, for facts that a client can cause any number of times: equal ones are counted for a minute. */
 export function auditCounted(ctx: Audited, fact: AuditFact): void {
   recorders.of(ctx.broker).addCounted(ctx as Context, fact);
 }
 
-/** The same for a refusal, if it tells of more than a client that has to sign in. */
+/** Writes a refusal, unless the client only has to sign in or to refresh its token. */
 export function auditRefusal(
   ctx: Audited,
   event: "user.refused" | "service.refused",
@@ -70,23 +75,25 @@ export function auditRefusal(
 }
 
 /**
- * Gives a node its way into the audit trail, which the guard keeps: `audit(ctx, fact)`.
+ * Lets the handlers of a node write into the audit trail, `audit(ctx, fact)`. The guard stores the trail.
  *
- * @param services those who may write into the trail
+ * @param contracts the services that may write into it, with their audit events
+ * @param redact hides the fields that no entry may show
  */
 export function auditMiddleware(
-  services: readonly string[],
+  contracts: ReadonlyMap<string, ServiceContract>,
+  redact: Redact,
 ): (broker: ServiceBroker) => Middleware {
   return (broker) => {
-    /** The service that speaks for what happens here: its own, or one that runs beside it. */
-    const reporter = (service: Service | null | undefined): Service | undefined =>
-      [service, ...broker.services].find((one) => one && services.includes(one.name)) ?? undefined;
+    /** The service whose identity an entry is sent with: the context's, or another one of this node. */
+    const senderOf = (service: Service | null | undefined): Service | undefined =>
+      [service, ...broker.services].find((one) => one && contracts.has(one.name)) ?? undefined;
 
     const log = (entry: object, error: unknown) =>
-      // without the stack, which would be the same for each of many
+      // without the stack, which would be the same for each entry
       broker.logger.warn(
         { audit: entry, reason: (error as Error | undefined)?.message },
-        "The audit trail cannot be reached; kept here.",
+        "The audit trail is unavailable; the entry is in this log line.",
       );
 
     const trail = new AuditTrail({
@@ -98,24 +105,35 @@ export function auditMiddleware(
       log,
     });
 
-    const tell = (service: Service | null | undefined, entry: AuditEntry) => {
-      const speaker = reporter(service);
-      if (speaker) trail.add(speaker.name, entry);
+    const enqueue = (service: Service | null | undefined, entry: AuditEntry) => {
+      const sender = senderOf(service);
+      if (sender) trail.add(sender.name, entry);
       else log(entry, undefined);
     };
 
-    const refusals = new Repetitions<{ service: Service | null | undefined; entry: AuditEntry }>({
-      interval: COUNTING,
-      capacity: MAX_COUNTED,
-      tell: ({ service, entry }, count) =>
-        tell(service, count === 0 ? entry : repeat(entry, { count })),
-    });
+    const repetitions = new Repetitions<{ service: Service | null | undefined; entry: AuditEntry }>(
+      {
+        interval: COUNTING_INTERVAL,
+        capacity: MAX_COUNTED,
+        report: ({ service, entry }, count) =>
+          enqueue(service, count === 0 ? entry : repeat(entry, { count })),
+      },
+    );
 
-    const add: Recorder["add"] = (ctx, fact) => tell(ctx.service, toEntry(asAudited(ctx), fact));
+    const entryOf = (ctx: Context, { data, ...fact }: AuditFact) => {
+      const { name = "" } = ctx.service ?? {};
+      if (!mayAudit(contracts.get(name), fact.event))
+        throw new Error(
+          `The audit event '${fact.event}' is not declared: add it to 'audit' in the contract of '${name}'.`,
+        );
+      return toEntry(asAudited(ctx), { ...fact, ...(data && { data: redact(data) }) });
+    };
+
+    const add: Recorder["add"] = (ctx, fact) => enqueue(ctx.service, entryOf(ctx, fact));
 
     const addCounted: Recorder["addCounted"] = (ctx, fact) => {
-      const entry = toEntry(asAudited(ctx), fact);
-      // what a client may make up anew each time does not count
+      const entry = entryOf(ctx, fact);
+      // a client can send new values of these with each request
       const {
         id: _id,
         at: _at,
@@ -124,15 +142,15 @@ export function auditMiddleware(
         userAgent: _agent,
         ...same
       } = entry;
-      refusals.add(JSON.stringify(same), { service: ctx.service, entry });
+      repetitions.add(JSON.stringify(same), { service: ctx.service, entry });
     };
 
     return toMiddleware({
       name: "Audit",
       created: () => recorders.set(broker, { add, addCounted }),
       async stopping() {
-        refusals.flush();
-        await trail.close(PATIENCE);
+        repetitions.flush();
+        await trail.close(CLOSE_TIMEOUT);
       },
     });
   };

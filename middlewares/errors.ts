@@ -73,7 +73,7 @@ export const errorsMiddleware = (broker: ServiceBroker): Middleware => {
   const outages = new Repetitions<Outage>({
     interval: COUNTING,
     capacity: MAX_COUNTED,
-    tell: ({ type, reason, ...first }, count) =>
+    report: ({ type, reason, ...first }, count) =>
       count === 0
         ? broker.logger.error({ type, reason, ...first }, "The database failed an action.")
         : broker.logger.error({ type, reason, count }, "The database failed further actions."),

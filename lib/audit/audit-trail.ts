@@ -3,42 +3,42 @@ import type { AuditEntry } from "./audit.ts";
 interface Waiting {
   service: string;
   entry: AuditEntry;
-  /** Is it in the log, since the trail could not be reached? */
+  /** Whether it was written to the log, because it could not be stored. */
   isLogged: boolean;
 }
 
 export interface AuditTrailOptions {
-  /** Stores entries of one service; storing one again changes nothing. */
+  /** Stores entries of one service. It may be called again with the same entries. */
   store: (service: string, entries: AuditEntry[]) => Promise<unknown>;
-  /** Writes an entry to the log, where it is not lost. */
+  /** Writes an entry to the log. */
   log: (entry: AuditEntry & { service: string }, error: unknown) => void;
-  /** How long entries are gathered, in milliseconds. */
+  /** How long entries are collected before they are stored, in milliseconds. */
   delay?: number;
-  /** How many may wait. */
+  /** The most entries that wait in memory. */
   capacity?: number;
 }
 
-/** Would asking again get another answer? Not of somebody who may not ask, or asks nonsense. */
+/** Whether a retry would fail again: the service may not write this entry, or the entry is not valid. */
 const isFinal = (error: unknown) => {
   const { code } = error as { code?: unknown };
   return code === 401 || code === 403 || code === 422;
 };
 
-/** The most entries that are stored at once. */
+/** The most entries in one call of `store`. */
 const BATCH = 100;
-const MAX_DELAY = 10_000;
+/** The longest backoff, in milliseconds. */
+const MAX_BACKOFF = 10_000;
 
 /**
- * The way of a node's entries into the audit trail. They are gathered, stored in batches, and kept until
- * that succeeded. What cannot be stored at once is also written to the log: a database that is away, or
- * a process that ends meanwhile, loses nothing silently.
+ * A node's queue of entries for the audit trail. Entries are stored in batches and kept until that has succeeded. An
+ * entry that has to wait for a retry is also written to the log, so that it is not lost if the process ends first.
  */
 export class AuditTrail {
   readonly #options: Required<AuditTrailOptions>;
   readonly #queue: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
-  /** When it may be asked again, in milliseconds since the epoch. */
+  /** The earliest time of the next retry, in milliseconds since the epoch. */
   #notBefore = 0;
   #isClosed = false;
   #storing: Promise<void> | undefined;
@@ -56,17 +56,17 @@ export class AuditTrail {
     this.#schedule(this.#options.delay);
   }
 
-  /** Stores what waits. What cannot be stored stays, and is tried again. */
+  /** Stores the entries that wait. Those that cannot be stored stay in the queue. */
   async flush(): Promise<void> {
     this.#storing ??= this.#store().finally(() => (this.#storing = undefined));
     return this.#storing;
   }
 
-  /** Stores what waits for the last time; what is left after `patience` milliseconds is in the log. */
-  async close(patience: number): Promise<void> {
+  /** Stores the entries that wait. Those that are left after `timeout` milliseconds are written to the log. */
+  async close(timeout: number): Promise<void> {
     clearTimeout(this.#timer);
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, patience)));
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeout)));
     await Promise.race([this.flush(), late]);
     clearTimeout(timer);
     clearTimeout(this.#timer);
@@ -78,7 +78,7 @@ export class AuditTrail {
     const wait = Math.max(delay, this.#notBefore - Date.now());
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      // what came while it was asked waits as long as all else
+      // a failure while the timer ran has postponed the next try
       if (Date.now() < this.#notBefore) return this.#schedule(0);
       void this.flush();
     }, wait);
@@ -99,7 +99,7 @@ export class AuditTrail {
         this.#log(batch, error);
         if (!isFinal(error)) {
           this.#failures += 1;
-          this.#notBefore = Date.now() + Math.min(MAX_DELAY, 500 * 2 ** this.#failures);
+          this.#notBefore = Date.now() + Math.min(MAX_BACKOFF, 500 * 2 ** this.#failures);
           this.#schedule(0);
           return;
         }

@@ -1,59 +1,25 @@
 import { randomUUID } from "node:crypto";
 import type { Client } from "../context/client.ts";
+import type { AuditEvent } from "../contract/audit.ts";
 
-/** Everything that the audit trail tells of. */
-export const AUDIT_EVENTS = [
-  "account.registered",
-  "account.created",
-  "account.changed",
-  "account.removed",
-  "roles.changed",
-  "login.succeeded",
-  "login.failed",
-  "login.limited",
-  "password.changed",
-  "password.forgotten",
-  "password.reset",
-  "email.verified",
-  "second-factor.required",
-  "second-factor.enabled",
-  "second-factor.disabled",
-  "recovery-code.used",
-  "recovery-codes.renewed",
-  "session.ended",
-  "refresh-token.reused",
-  "token.issued",
-  "impersonation.started",
-  "service-account.created",
-  "service-account.changed",
-  "service-account.removed",
-  "signing-key.rotated",
-  "credential.generated",
-  "credential.revoked",
-  "user.refused",
-  "service.refused",
-] as const;
-
-export type AuditEvent = (typeof AUDIT_EVENTS)[number];
-
-/** Somebody who acts or is acted on: a user, a service account, a service. Either may be unknown. */
+/** A user, service account or service, with the id, the name or both. */
 export interface Party {
   readonly id?: string | undefined;
   readonly name?: string | undefined;
 }
 
-/** What happened, without a secret in it. */
+/** What a handler writes into the audit trail. It holds no secret. */
 export interface AuditFact {
   readonly event: AuditEvent;
-  /** Who did it; left out, the user of the context. */
+  /** Who did it. Default: the user of the context. */
   readonly actor?: Party;
-  /** Whom it was done to. */
+  /** The account, service account or credential that it was done to. */
   readonly subject?: Party;
-  /** What else there is to know; short. */
+  /** A few short details. */
   readonly data?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
 }
 
-/** One line of the audit trail. */
+/** An entry of the audit trail. */
 export interface AuditEntry {
   readonly id: string;
   /** ISO 8601. */
@@ -61,21 +27,21 @@ export interface AuditEntry {
   readonly event: AuditEvent;
   readonly actorId?: string | undefined;
   readonly actor?: string | undefined;
-  /** Who acted in the actor's name (RFC 8693's `act`). */
+  /** The user who acted on behalf of the actor (`act` of RFC 8693). */
   readonly impersonatorId?: string | undefined;
   readonly impersonator?: string | undefined;
   readonly subjectId?: string | undefined;
   readonly subject?: string | undefined;
   readonly address?: string | undefined;
   readonly userAgent?: string | undefined;
-  /** The gateway's name for the request. */
+  /** The gateway's id of the request. */
   readonly requestId?: string | undefined;
-  /** The client's own name for it. */
+  /** The client's id of the request. */
   readonly correlationId?: string | undefined;
   readonly data?: AuditFact["data"] | undefined;
 }
 
-/** As much of a context as an entry takes from it. */
+/** The part of a context that entries are made from. */
 export interface AuditContext {
   readonly requestID?: string | null;
   readonly meta: { readonly client?: Client };
@@ -86,7 +52,7 @@ export interface AuditContext {
   };
 }
 
-/** The entry for a fact, with who asked, from where and when. */
+/** The entry for a fact, with the user, the client and the request of the context. */
 export function toEntry(ctx: AuditContext, { event, actor, subject, data }: AuditFact): AuditEntry {
   const { user } = ctx.locals;
   const { client } = ctx.meta;
@@ -108,7 +74,7 @@ export function toEntry(ctx: AuditContext, { event, actor, subject, data }: Audi
   };
 }
 
-/** An entry that tells the same again, now. */
+/** A new entry like this one, with the current time. */
 export const repeat = (entry: AuditEntry, data: NonNullable<AuditFact["data"]>): AuditEntry => ({
   ...entry,
   id: randomUUID(),

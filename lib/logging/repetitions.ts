@@ -1,41 +1,41 @@
 export interface RepetitionsOptions<Thing> {
   /** For how long equal things are counted, in milliseconds. */
   interval: number;
-  /** How many different things are counted; behind that they are forgotten, and told anew. */
+  /** The most different things that are counted at the same time. At one more, all counts are reported. */
   capacity: number;
-  /** Told of the first with the count 0, and later of the `count` that were like it. */
-  tell: (thing: Thing, count: number) => void;
+  /** Called with the first of equal things and the count 0, and at the end of the interval with the `count` of the others. */
+  report: (thing: Thing, count: number) => void;
 }
 
-/** For what may come as often as it likes: the first of a kind is told at once, the others are counted. */
+/** Reports the first of equal things at once and counts the others, since there may be any number of them. */
 export class Repetitions<Thing> {
   readonly #options: RepetitionsOptions<Thing>;
-  readonly #known = new Map<string, { thing: Thing; count: number }>();
+  readonly #counted = new Map<string, { thing: Thing; count: number }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RepetitionsOptions<Thing>) {
     this.#options = options;
   }
 
-  /** @param kind the same for what is equal */
-  add(kind: string, thing: Thing): void {
-    const known = this.#known.get(kind);
-    if (known) {
-      known.count += 1;
+  /** @param key equal for equal things */
+  add(key: string, thing: Thing): void {
+    const counted = this.#counted.get(key);
+    if (counted) {
+      counted.count += 1;
       return;
     }
-    if (this.#known.size >= this.#options.capacity) this.flush();
-    this.#known.set(kind, { thing, count: 0 });
+    if (this.#counted.size >= this.#options.capacity) this.flush();
+    this.#counted.set(key, { thing, count: 0 });
     this.#timer ??= setTimeout(() => this.flush(), this.#options.interval).unref();
-    this.#options.tell(thing, 0);
+    this.#options.report(thing, 0);
   }
 
-  /** Tells what was counted, and begins anew. */
+  /** Reports the counts and starts a new interval. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const counted = [...this.#known.values()].filter(({ count }) => count > 0);
-    this.#known.clear();
-    for (const { thing, count } of counted) this.#options.tell(thing, count);
+    const repeated = [...this.#counted.values()].filter(({ count }) => count > 0);
+    this.#counted.clear();
+    for (const { thing, count } of repeated) this.#options.report(thing, count);
   }
 }

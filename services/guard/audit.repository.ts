@@ -1,5 +1,5 @@
 import type { Kysely, Selectable } from "kysely";
-import type { AuditEntry, AuditEvent } from "../../lib/audit/audit.ts";
+import type { AuditEntry } from "../../lib/audit/audit.ts";
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/contract/page.ts";
@@ -7,7 +7,7 @@ import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 interface AuditLog {
   id: string;
   at: Date;
-  event: AuditEvent;
+  event: string;
   service: string;
   actor_id: string | null;
   actor: string | null;
@@ -28,7 +28,7 @@ export interface AuditDatabase {
 
 /** What is asked of the trail; all that is named must be so. */
 export interface AuditFilter {
-  event?: AuditEvent | undefined;
+  event?: string | undefined;
   userId?: string | undefined;
   address?: string | undefined;
   from?: string | undefined;

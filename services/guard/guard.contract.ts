@@ -1,4 +1,3 @@
-import { AUDIT_EVENTS } from "../../lib/audit/audit.ts";
 import { STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
@@ -41,7 +40,7 @@ const TIME = {
 const AUDIT_ENTRY = {
   id: "uuid",
   at: TIME,
-  event: { type: "enum", values: AUDIT_EVENTS },
+  event: "string|max:64",
   actorId: "string|optional|max:500",
   actor: "string|optional|max:500",
   impersonatorId: "string|optional|max:500",
@@ -63,6 +62,10 @@ export const contract = defineContract({
   },
   secrets: {
     signing_key: { description: "Signs the services' credentials.", type: "private-key" },
+  },
+  audit: {
+    "credential.generated": "An operator generated a service's credential.",
+    "credential.revoked": "An operator revoked a service's credential.",
   },
   actions: {
     generate: {
@@ -146,7 +149,8 @@ export const contract = defineContract({
       permissions: "guard:audit",
       subjects: STAFF,
       params: {
-        event: { type: "enum", values: AUDIT_EVENTS, optional: true },
+        /** One that a contract or the application declares. */
+        event: "string|optional|max:64",
         /** Who did it, had it done in their name, or had it done to them. */
         userId: "string|optional|max:500",
         address: "string|optional|max:100",

@@ -6,6 +6,8 @@ import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts"
 import { configOf } from "../../lib/context/attachment.ts";
 import { secretOf } from "../../lib/context/secret-of.ts";
 import type { AuditEntry } from "../../lib/audit/audit.ts";
+import { auditEventsOf, mayAudit } from "../../lib/audit/declared-events.ts";
+import { loadContracts } from "../../lib/contract/load.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { implement } from "../../lib/contract/implement.ts";
@@ -35,6 +37,17 @@ export default class GuardService extends Service {
       if (!production && !natsUrl) return;
       if (!user) throw new CitadelError("AccessTokenRequired");
       if (!holds(user, "guard:operate")) throw new CitadelError("UserNotAuthorized");
+    };
+
+    const contracts = loadContracts();
+    const auditEvents = new Set(auditEventsOf(contracts.values()).map(({ event }) => event));
+
+    const mustBeAuditEvent = (event: string | undefined) => {
+      if (event === undefined || auditEvents.has(event)) return;
+      const message = `Must be one of: ${[...auditEvents].join(", ")}.`;
+      throw new CitadelError("VALIDATION_ERROR", {
+        data: [{ field: "event", type: "enumValue", message }],
+      });
     };
 
     this.parseServiceSchema(
@@ -76,12 +89,21 @@ export default class GuardService extends Service {
 
             record: async (ctx) => {
               const { caller } = ctx.locals;
-              // its declaration lets in nobody else
+              // `restricted` refuses calls without a caller before
               if (caller === undefined) throw new CitadelError("ServiceTokenRequired");
-              await this.trail.append(caller, ctx.params.entries as AuditEntry[]);
+              const entries = ctx.params.entries as AuditEntry[];
+              const declared = entries.filter(({ event }) =>
+                mayAudit(contracts.get(caller), event),
+              );
+              await this.trail.append(caller, declared);
+              // the caller then writes the entries to its log
+              if (declared.length < entries.length) throw new CitadelError("ServiceNotAuthorized");
             },
 
-            audit: (ctx) => this.trail.list(ctx.params),
+            audit: (ctx) => {
+              mustBeAuditEvent(ctx.params.event);
+              return this.trail.list(ctx.params);
+            },
           },
         },
         {

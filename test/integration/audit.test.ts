@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -126,7 +127,8 @@ describe.skipIf(isMissing)("the audit trail", () => {
     expect(later.body.items).toEqual([]);
     for (const time of ["yesterday", "2026-13-01T00:00Z", "2026-01-01T24:00Z", "0000-01-01T00:00Z"])
       expect([time, (await read(`from=${time}`)).status]).toEqual([time, 422]);
-    expect((await read("event=anything")).status).toBe(422);
+    const unknown = await read("event=anything");
+    expect([unknown.status, unknown.body.data[0].field]).toEqual([422, "event"]);
   });
 
   it("is for administrators alone", async () => {
@@ -148,9 +150,46 @@ describe.skipIf(isMissing)("the audit trail", () => {
     await expect(callFrom(app, "posts", "guard.record", { entries: [forged] })).rejects.toThrow(
       expect.objectContaining({ type: "VALIDATION_ERROR" }),
     );
-    await callFrom(app, "posts", "guard.record", { entries: [entry] });
+    await callFrom(app, "users", "guard.record", { entries: [entry] });
     const [found] = await auditOf(app, { event: "roles.changed" });
-    expect(found.service).toBe("posts");
+    expect(found.service).toBe("users");
+  });
+
+  it("refuses an event that the calling service does not declare, and stores the others", async () => {
+    const at = new Date().toISOString();
+    const subjectId = "00000000-0000-4000-8000-00000000000b";
+    const entries = ["login.succeeded", "no.such-event", "user.refused"].map((event) => ({
+      id: randomUUID(),
+      at,
+      event,
+      subjectId,
+    }));
+    await expect(callFrom(app, "posts", "guard.record", { entries })).rejects.toThrow(
+      expect.objectContaining({ type: "ServiceNotAuthorized" }),
+    );
+    const stored = await auditOf(app, { userId: subjectId });
+    expect(stored.map(({ event }) => event)).toEqual(["user.refused"]);
+  });
+
+  it("throws in a handler whose contract does not declare the event", () => {
+    const posts = app.service("posts");
+    const ctx = new posts.broker.ContextFactory(posts.broker);
+    ctx.service = posts;
+    expect(() => audit(ctx, { event: "account.changed" })).toThrow(
+      /'account\.changed' is not declared: add it to 'audit' in the contract of 'posts'/,
+    );
+    // @ts-expect-error no contract declares it
+    expect(() => audit(ctx, { event: "account.chnaged" })).toThrow(/is not declared/);
+  });
+
+  it("shows no field that a contract declares as redacted", async () => {
+    const users = app.service("users");
+    const ctx = new users.broker.ContextFactory(users.broker);
+    ctx.service = users;
+    const id = "00000000-0000-4000-8000-00000000000c";
+    audit(ctx, { event: "account.changed", subject: { id }, data: { otp: "123456", plain: "x" } });
+    const [{ data }] = await auditOf(app, { userId: id });
+    expect(data).toEqual({ otp: "[redacted]", plain: "x" });
   });
 
   it.each([
@@ -163,11 +202,11 @@ describe.skipIf(isMissing)("the audit trail", () => {
   });
 
   it("loses nothing while the guard is away", async () => {
-    const chat = app.service("chat");
+    const users = app.service("users");
     const who = "00000000-0000-4000-8000-00000000000a";
     await without(app, "guard", async () => {
-      const ctx = new chat.broker.ContextFactory(chat.broker);
-      ctx.service = chat;
+      const ctx = new users.broker.ContextFactory(users.broker);
+      ctx.service = users;
       audit(ctx, { event: "account.changed", actor: { id: who } });
     });
     expect(await auditOf(app, { userId: who })).toMatchObject([{ event: "account.changed" }]);

@@ -3,6 +3,7 @@ import { gzipSync } from "node:zlib";
 import type { ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loggerOptions } from "../../../lib/logging/logger.ts";
+import { redactorOf } from "../../../lib/logging/redaction.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { request } from "../../helpers/http.ts";
 
@@ -54,7 +55,7 @@ describe.skipIf(isMissing)("an error", () => {
   let app: App;
 
   beforeAll(async () => {
-    const pino = { options: loggerOptions("warn", false), destination: log };
+    const pino = { options: loggerOptions("warn", false, redactorOf([])), destination: log };
     const logger = { type: "Pino" as const, options: { level: "warn", pino } };
     app = await startApp({}, { services: [faulty], broker: { logger: logger as never } });
   });
