@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BrokerOptions, ServiceBroker } from "moleculer";
 import { sealed, serviceGuard } from "moleculer-service-guard";
-import { setConfig } from "./lib/context/attachment.ts";
+import { setConfig, setContracts } from "./lib/context/attachment.ts";
 import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config/config.ts";
 import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contract/load.ts";
@@ -45,17 +45,17 @@ const NOT_THE_CALLEES: ReadonlySet<unknown> = new Set<ErrorType | "REQUEST_REJEC
 /**
  * The options of one node's broker.
  *
+ * @param contracts those of the services on all nodes
  * @throws Error that lists each invalid declaration in the contracts
  */
-export function brokerOptions(config: Config): BrokerOptions {
-  const contracts = loadContracts();
+export function brokerOptions(config: Config, contracts = loadContracts()): BrokerOptions {
   const allPermissions = permissionsOf(contracts);
   const roles = permissionsByRole(allPermissions);
   mustBeSound(contracts, roles);
   const redact = redactorOf(contracts.values());
   const [onlyService, ...otherServices] = config.services;
   const guard = serviceGuard({
-    services: serviceNames(),
+    services: [...contracts.keys()],
     service: otherServices.length === 0 ? onlyService : undefined,
     keys: DECLARATION_KEYS,
     ownActions: { auth: "none" },
@@ -161,6 +161,7 @@ export function brokerOptions(config: Config): BrokerOptions {
       for (const name of ["ServiceGuard", "Audit", "Auth"])
         if (!names.includes(name)) throw new Error(`The middleware ${name} is missing.`);
       setConfig(broker, config);
+      setContracts(broker, contracts);
       for (const warning of accessWarnings(contracts, roles)) broker.logger.warn(warning);
       joinStops(broker);
     },

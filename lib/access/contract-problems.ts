@@ -6,6 +6,11 @@ import type { RuleKeys, RuleType } from "../contract/infer.ts";
 import type { ErrorContract } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
 import { errorProblems, sharedErrorTypes } from "./error-problems.ts";
+import type {
+  ClientEventContract,
+  RoomsContract,
+  ServerEventContract,
+} from "../contract/socket.ts";
 import { inFull } from "../contract/validator.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
 import { declarationProblems, sharedVariables } from "./declaration-problems.ts";
@@ -26,6 +31,7 @@ const ACTION: KeysOf<keyof ActionContract> = {
   form: true,
   oauth: true,
   closed: true,
+  socket: true,
   status: true,
   etag: true,
   safe: true,
@@ -35,7 +41,24 @@ const ACTION: KeysOf<keyof ActionContract> = {
   errors: true,
 };
 
-const EMIT: KeysOf<keyof EmitContract> = { description: true, params: true };
+const EMIT: KeysOf<keyof EmitContract> = { description: true, params: true, socket: true };
+
+const SERVER_EVENT: KeysOf<keyof ServerEventContract> = {
+  event: true,
+  to: true,
+  join: true,
+  leave: true,
+};
+
+const CLIENT_EVENT: KeysOf<keyof ClientEventContract> = {
+  event: true,
+  names: true,
+  defaults: true,
+  join: true,
+  leave: true,
+};
+
+const ROOMS: KeysOf<keyof RoomsContract> = { everyone: true, mayJoin: true };
 
 const ERROR: KeysOf<keyof ErrorContract> = { code: true, message: true };
 
@@ -60,6 +83,7 @@ const CONTRACT: KeysOf<keyof ServiceContract> = {
   secrets: true,
   redacted: true,
   metrics: true,
+  rooms: true,
 };
 
 const MODIFIERS = {
@@ -149,7 +173,7 @@ const checkHandler: Check = (what, value) => [
 const checkAction: Check = (what, value) => {
   const unknown = [...unknownKeys(ACTION)(what, value), ...checkPermissions(what, value)];
   if (!isObject(value)) return unknown;
-  const { params, result, rest } = value;
+  const { params, result, rest, socket } = value;
   return [
     ...unknown,
     ...checkSchema(`${what}.params`, params),
@@ -157,17 +181,26 @@ const checkAction: Check = (what, value) => {
     ...(rest === undefined || (typeof rest === "string" && ROUTE.test(rest))
       ? []
       : [`${what} has a route that is none: write it as "GET /api/…"`]),
+    ...(socket === undefined || typeof socket === "string"
+      ? []
+      : unknownKeys(CLIENT_EVENT)(`${what}.socket`, socket)),
   ];
 };
 
-const checkEmit: Check = (what, value) => [
-  ...unknownKeys(EMIT)(what, value),
-  ...(isObject(value) ? checkSchema(`${what}.params`, value.params) : []),
-];
+const checkEmit: Check = (what, value) => {
+  const unknown = unknownKeys(EMIT)(what, value);
+  if (!isObject(value)) return unknown;
+  const { params, socket } = value;
+  return [
+    ...unknown,
+    ...checkSchema(`${what}.params`, params),
+    ...(socket === undefined ? [] : unknownKeys(SERVER_EVENT)(`${what}.socket`, socket)),
+  ];
+};
 
 /** Every key of a contract that nothing reads, at any depth; whoever avoided the type check gets it here. */
 function contractProblems(contract: ServiceContract): string[] {
-  const { name, actions, emits, events, errors, limits } = contract;
+  const { name, actions, emits, events, errors, limits, rooms } = contract;
   return [
     ...unknownKeys(CONTRACT)(`the contract '${name}'`, contract),
     ...each(actions, (action) => `${name}.${action}`, checkAction),
@@ -176,6 +209,7 @@ function contractProblems(contract: ServiceContract): string[] {
     ...each(errors, (type) => `the error '${type}' of '${name}'`, unknownKeys(ERROR)),
     ...each(limits, (limit) => `the limit '${limit}' of '${name}'`, unknownKeys(LIMIT)),
     ...declarationProblems(contract),
+    ...(rooms === undefined ? [] : unknownKeys(ROOMS)(`rooms of '${name}'`, rooms)),
   ];
 }
 

@@ -1,5 +1,7 @@
 import type { Access } from "../contract/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
+import { accessOfServerEvent, eventOf, serverEvents } from "../contract/socket.ts";
+import { GATEWAY } from "../contract/route.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
@@ -27,6 +29,8 @@ interface Declared {
 export interface DeclaredAction extends Declared {
   /** `GET /api/posts`. */
   route?: string;
+  /** The event by which sockets call it, `message`. */
+  socket?: string;
   /** No route leads here on purpose. */
   isClosed?: true;
 }
@@ -43,6 +47,7 @@ export function declaredActions(contracts: Contracts): DeclaredAction[] {
       service,
       access: action as Access,
       ...(action.rest !== undefined && { route: action.rest }),
+      ...(action.socket !== undefined && { socket: eventOf(action.socket) }),
       ...(action.closed && { isClosed: true as const }),
     })),
   );
@@ -54,7 +59,7 @@ export function declaredActions(contracts: Contracts): DeclaredAction[] {
   return [...ofServices, ...ofNodes];
 }
 
-/** Every event handler in the application. */
+/** Every event handler in the application, those of the gateway that send an event to sockets included. */
 export function declaredHandlers(contracts: Contracts): DeclaredHandler[] {
   const handlersIn = (service: string, events: Readonly<Record<string, Access>>) =>
     Object.entries(events).map(([event, access]) => ({
@@ -65,6 +70,9 @@ export function declaredHandlers(contracts: Contracts): DeclaredHandler[] {
     }));
   return [
     ...[...contracts.values()].flatMap(({ name, events = {} }) => handlersIn(name, events)),
+    ...serverEvents(contracts).flatMap(({ service, name }) =>
+      handlersIn(GATEWAY, { [name]: accessOfServerEvent(service) }),
+    ),
     ...handlersIn(EVERY_NODE, NODE_EVENTS),
   ];
 }
@@ -85,5 +93,6 @@ export function emittersOf(contracts: Contracts): ReadonlyMap<string, readonly s
 export function mayReceive(contracts: Contracts, event: string, service: string): boolean {
   if (service.startsWith("$")) return Object.hasOwn(NODE_EVENTS, event);
   const contract = contracts.get(service);
-  return contract === undefined || Object.hasOwn(contract.events ?? {}, event);
+  if (contract === undefined || Object.hasOwn(contract.events ?? {}, event)) return true;
+  return service === GATEWAY && serverEvents(contracts).some(({ name }) => name === event);
 }

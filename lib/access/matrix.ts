@@ -64,10 +64,10 @@ export function accessMatrix(
   };
 }
 
-function cellOf(subject: Subject, { name, access, route }: DeclaredAction): Cell {
+function cellOf(subject: Subject, { name, access, route, socket }: DeclaredAction): Cell {
   if (!decide(subject, name, access).allowed) return "no";
   if (subject.kind === "service") return access.auth === "required" ? "user" : "yes";
-  return route === undefined ? "inside" : "yes";
+  return route === undefined && socket === undefined ? "inside" : "yes";
 }
 
 function needsOf({ access: { auth, permissions, subjects } }: DeclaredAction): string {

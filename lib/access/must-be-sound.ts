@@ -2,6 +2,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import { mustBeKnown } from "./contract-problems.ts";
 import type { Roles } from "./report.ts";
 import { mustBeRoutable } from "./route-problems.ts";
+import { mustBeDeliverable } from "./socket-problems.ts";
 import { mustMatch } from "./warnings.ts";
 
 /**
@@ -13,5 +14,6 @@ export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, rol
   // the others read what is known
   mustBeKnown(contracts.values());
   mustBeRoutable(contracts);
+  mustBeDeliverable(contracts);
   mustMatch(contracts, roles);
 }

@@ -13,6 +13,7 @@ interface AccessFacts {
   permissions?: string;
   subjects?: readonly string[];
   route?: string;
+  socket?: string;
 }
 
 interface EventFacts {
@@ -55,7 +56,7 @@ export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
   };
 }
 
-function factsOf({ access, route }: DeclaredAction): AccessFacts {
+function factsOf({ access, route, socket }: DeclaredAction): AccessFacts {
   const { restricted, auth, permissions, subjects } = access;
   return {
     restricted: restricted && restricted.toSorted(),
@@ -63,6 +64,7 @@ function factsOf({ access, route }: DeclaredAction): AccessFacts {
     ...(permissions !== undefined && { permissions }),
     ...(subjects !== undefined && { subjects: subjects.toSorted() }),
     ...(route !== undefined && { route }),
+    ...(socket !== undefined && { socket }),
   };
 }
 

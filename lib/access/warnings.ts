@@ -39,18 +39,24 @@ export function mustMatch(contracts: Contracts, roles: Roles): void {
 }
 
 function actionWarnings(contracts: Contracts): string[] {
-  return declaredActions(contracts).flatMap(({ name, access: { restricted }, route, isClosed }) => {
-    const isForRoutes = restricted?.length === 1 && restricted[0] === GATEWAY;
-    return isForRoutes && route === undefined && !isClosed
-      ? [`${name} is for ${GATEWAY} alone and has no route: say so with 'closed: true'`]
-      : [];
-  });
+  return declaredActions(contracts).flatMap(
+    ({ name, access: { restricted }, isClosed, ...way }) => {
+      const isForRoutes = restricted?.length === 1 && restricted[0] === GATEWAY;
+      const isUnreachable = way.route === undefined && way.socket === undefined;
+      return isForRoutes && isUnreachable && !isClosed
+        ? [`${name} is for ${GATEWAY} alone and has no route: say so with 'closed: true'`]
+        : [];
+    },
+  );
 }
 
 function actionProblems(contracts: Contracts): string[] {
-  return declaredActions(contracts).flatMap(({ name, route, isClosed }) =>
-    isClosed && route !== undefined ? [`${name} is closed, but has the route ${route}`] : [],
-  );
+  return declaredActions(contracts).flatMap(({ name, route, socket, isClosed }) => [
+    ...(isClosed && route !== undefined ? [`${name} is closed, but has the route ${route}`] : []),
+    ...(isClosed && socket !== undefined
+      ? [`${name} is closed, but has the socket event ${socket}`]
+      : []),
+  ]);
 }
 
 function callerProblems(contracts: Contracts): string[] {

@@ -1,5 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import type { Config } from "../config/config.ts";
+import type { ServiceContract } from "../contract/contract.ts";
 
 /**
  * Something of the process's own that hangs on a broker: not among its options, which Moleculer shows
@@ -27,3 +28,10 @@ export const setConfig = config.set;
 
 /** The configuration of a service's broker. */
 export const configOf = config.of;
+
+const contracts = attachment<ReadonlyMap<string, ServiceContract>>("contracts");
+
+export const setContracts = contracts.set;
+
+/** The contracts by which a broker was made. */
+export const contractsOf = contracts.of;

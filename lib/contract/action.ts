@@ -1,6 +1,7 @@
 import type { OAuthKind } from "../errors/oauth-errors.ts";
 import type { Access } from "./access.ts";
 import type { Rule, Schema } from "./infer.ts";
+import type { ClientEventContract } from "./socket.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -19,6 +20,8 @@ export interface ActionContract extends Access {
    * endpoint, where RFC 6749 also sets the statuses, and clients may authenticate by `Authorization: Basic`.
    */
   readonly oauth?: OAuthKind;
+  /** The event by which sockets call it: its name, or more. */
+  readonly socket?: string | ClientEventContract;
   /** No route leads here on purpose: it is for the REPL, `as admin …`. */
   readonly closed?: true;
   /** The status of success, where it is not 200 (or 204 without a result). */

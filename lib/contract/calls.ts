@@ -31,6 +31,13 @@ type Emits<S extends keyof Contracts> = Contracts[S] extends { emits: infer E }
 /** Every event that some service emits. */
 export type EventName = { [S in keyof Contracts]: keyof Emits<S> & string }[keyof Contracts];
 
+/** Events that go to sockets: every gateway needs them, and `emit` would reach only one. */
+type SocketEventName = {
+  [S in keyof Contracts]: {
+    [E in keyof Emits<S>]: Emits<S>[E] extends { readonly socket: object } ? E : never;
+  }[keyof Emits<S>];
+}[keyof Contracts];
+
 /** What this event carries. */
 export type PayloadOf<N> = {
   [S in keyof Contracts]: N extends keyof Emits<S>
@@ -58,7 +65,10 @@ type CallArguments<P> =
 /** Moleculer's calls, typed by the contracts: a wrong name, parameter or use of a result is a type error. */
 export interface Caller {
   call<N extends ActionName>(action: N, ...rest: CallArguments<ParamsOf<N>>): Promise<ResultOf<N>>;
-  emit<N extends EventName>(event: N, payload: PayloadOf<N>): Promise<void>;
+  emit<N extends Exclude<EventName, SocketEventName>>(
+    event: N,
+    payload: PayloadOf<N>,
+  ): Promise<void>;
   broadcast<N extends EventName>(
     event: N,
     payload: PayloadOf<N>,

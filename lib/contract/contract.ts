@@ -6,6 +6,7 @@ import type { ErrorContracts } from "../errors/service-error.ts";
 import type { Limits } from "../limits/limit.ts";
 import type { ExactContract } from "./exact.ts";
 import type { Schema } from "./infer.ts";
+import type { RoomsContract } from "./socket.ts";
 import { strictParams } from "./strict.ts";
 import type { MetricContract } from "./metric.ts";
 import type { SecretContract } from "./secret.ts";
@@ -30,6 +31,8 @@ export interface ServiceContract {
   /** Parameters and result fields that no log line and no audit entry may show. */
   readonly redacted?: readonly string[];
   readonly metrics?: Readonly<Record<string, MetricContract>>;
+  /** The rooms in which sockets receive its events. */
+  readonly rooms?: RoomsContract;
 }
 
 /**

@@ -1,7 +1,10 @@
 import type { Schema } from "./infer.ts";
+import type { ServerEventContract } from "./socket.ts";
 
-/** What a service tells the others. */
+/** An event that a service emits. */
 export interface EmitContract {
   readonly description: string;
   readonly params: Schema;
+  /** The sockets that receive it, too. */
+  readonly socket?: ServerEventContract;
 }

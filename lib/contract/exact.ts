@@ -7,6 +7,7 @@ import type { LimitContract } from "../limits/limit.ts";
 import type { RuleKeys } from "./infer.ts";
 import type { MetricContract } from "./metric.ts";
 import type { SecretContract } from "./secret.ts";
+import type { ClientEventContract, RoomsContract, ServerEventContract } from "./socket.ts";
 
 /**
  * TypeScript compares excess keys only for types that it does not infer, so that a misspelt key of a contract would
@@ -78,7 +79,11 @@ export type ExactAction<A, Errors = string> = {
         ? ExactRule<A[K]>
         : K extends "errors"
           ? ExactErrors<A[K], Errors>
-          : A[K]
+          : K extends "socket"
+            ? A[K] extends string
+              ? A[K]
+              : Only<A[K], ClientEventContract>
+            : A[K]
     : Unknown<K>;
 };
 
@@ -86,7 +91,9 @@ type ExactEmit<E> = {
   [K in keyof E]: K extends keyof EmitContract
     ? K extends "params"
       ? ExactSchema<E[K]>
-      : E[K]
+      : K extends "socket"
+        ? Only<E[K], ServerEventContract>
+        : E[K]
     : Unknown<K>;
 };
 
@@ -107,6 +114,8 @@ export type ExactContract<C> = {
                 ? { [S in keyof C[K]]: Only<C[K][S], SecretContract> }
                 : K extends "metrics"
                   ? { [M in keyof C[K]]: Only<C[K][M], MetricContract> }
-                  : C[K]
+                  : K extends "rooms"
+                    ? Only<C[K], RoomsContract>
+                    : C[K]
     : Unknown<K>;
 };

@@ -28,7 +28,13 @@ export function implement<C extends ServiceContract, DB = never>(
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
   // what only describes does not travel: nodes tell each other their actions
   const actions = Object.entries(contract.actions).map(([name, action]) => {
-    const { errors: _errors, closed: _closed, oauth: _oauth, ...declared } = action;
+    const {
+      errors: _errors,
+      closed: _closed,
+      oauth: _oauth,
+      socket: _socket,
+      ...declared
+    } = action;
     return [
       name,
       {

@@ -26,8 +26,6 @@ export const contract = defineContract({
     },
   },
   events: {
-    "chat.message": { restricted: ["chat"], auth: "none" },
-    "chat.announcement": { restricted: ["chat"], auth: "none" },
     "sessions.revoked": { restricted: ["auth"], auth: "none" },
     "gateway.consumed": { restricted: ["api"], auth: "none" },
   },

@@ -14,12 +14,14 @@ import { close } from "./http/server.ts";
 import { httpSettings } from "./http/routes.ts";
 import { logRequests } from "./http/request-log.ts";
 import { limitEngine } from "./sockets/engine-requests.ts";
-import { confirm } from "./sockets/authentication.ts";
+import { ClientEvents } from "./sockets/client-events.ts";
 import { RateLimiter } from "./limits/rate-limiter.ts";
 import { requestMethods } from "./http/entry-point.ts";
 import { shareCounts, receiveCounts } from "./limits/shared-counts.ts";
 import { limitEvents } from "./sockets/limits.ts";
-import { senders, socketMethods, socketSettings } from "./sockets/entry-point.ts";
+import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
+import { confirm, endRevoked } from "./sockets/revocation.ts";
+import { serverEventHandlers } from "./sockets/server-events.ts";
 
 /** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
 export default class ApiService extends Service {
@@ -35,57 +37,57 @@ export default class ApiService extends Service {
     };
     const limiter = new RateLimiter(config.rateLimits, config.natsUrl !== undefined);
     const admit = makeAdmissionCheck(config, limiter);
+    const clientEvents = new ClientEvents(this);
     let stopSharing = () => {};
     const confirmSockets = () => {
       revocationsOf(broker).markOutdated();
       const { io } = this as unknown as Gateways;
       for (const socket of io.of("/").sockets.values()) void confirm(this, socket);
     };
-    const { toRoom, toAll, endTokens } = senders(() => this as unknown as Gateways);
 
-    this.parseServiceSchema(
-      implement<typeof contract>(
-        contract,
-        {
-          actions: {},
-          events: {
-            "chat.message": async (ctx) => toRoom(ctx.params.roomId, "message", ctx.params),
-            "chat.announcement": async (ctx) => toAll("serverMessage", ctx.params),
-            "sessions.revoked": async (ctx) => endTokens(ctx.params),
-            "gateway.consumed": async (ctx) => receiveCounts(limiter, ctx.params),
-          },
+    const schema = implement<typeof contract>(
+      contract,
+      {
+        actions: {},
+        events: {
+          "sessions.revoked": async (ctx) => endRevoked(this as unknown as Gateways, ctx.params),
+          "gateway.consumed": async (ctx) => receiveCounts(limiter, ctx.params),
         },
-        {
-          mixins: [httpGateway, socketGateway],
-          settings: {
-            ...httpSettings({ config, handlers, limiter }),
-            io: socketSettings(corsOrigins),
-            $secureSettings: ["routes", "io"],
-          },
-          methods: {
-            ...errorMethods,
-            ...requestMethods(config, admit),
-            ...socketMethods(limiter),
-          },
-          created: () => logRequests(this as unknown as Service & Gateways),
-          started: () => {
-            const { io } = this as unknown as Gateways;
-            limitEngine(io, config, admit);
-            io.of("/").on("connection", (socket) => {
-              limitEvents(this, socket, limiter);
-              void confirm(this, socket);
-            });
-            stopSharing = shareCounts(this, limiter);
-            // sessions may have ended while nobody could tell of it
-            broker.localBus.on("$transporter.connected", confirmSockets);
-          },
-          stopped: async () => {
-            broker.localBus.off("$transporter.connected", confirmSockets);
-            stopSharing();
-            await close(this as Partial<Gateways>);
-          },
+      },
+      {
+        mixins: [httpGateway, socketGateway],
+        settings: {
+          ...httpSettings({ config, handlers, limiter }),
+          io: socketSettings(corsOrigins, clientEvents),
+          $secureSettings: ["routes", "io"],
         },
-      ),
+        methods: {
+          ...errorMethods,
+          ...requestMethods(config, admit),
+          ...socketMethods(limiter),
+        },
+        created: () => logRequests(this as unknown as Service & Gateways),
+        started: () => {
+          const { io } = this as unknown as Gateways;
+          limitEngine(io, config, admit);
+          io.of("/").on("connection", (socket) => {
+            limitEvents(this, socket, { limiter, clientEvents });
+            void confirm(this, socket);
+          });
+          stopSharing = shareCounts(this, limiter);
+          // events about ended sessions and removed members may have been lost
+          broker.localBus.on("$transporter.connected", confirmSockets);
+        },
+        stopped: async () => {
+          broker.localBus.off("$transporter.connected", confirmSockets);
+          stopSharing();
+          await close(this as Partial<Gateways>);
+        },
+      },
     );
+    this.parseServiceSchema({
+      ...schema,
+      events: { ...schema.events, ...serverEventHandlers(this) },
+    });
   }
 }

@@ -58,6 +58,7 @@ export const contract = defineContract({
     }),
     send: route({
       rest: "POST /api/chat/rooms/:id/messages",
+      socket: { event: "message", names: { id: "roomId" }, defaults: { id: "lobby" } },
       description: "Says something in a room; the same clientId again answers the stored message.",
       auth: "required",
       permissions: "chat:write",
@@ -83,12 +84,15 @@ export const contract = defineContract({
     "chat.message": {
       description: "Something was said, and is stored.",
       params: { ...MESSAGE.props },
+      socket: { event: "message", to: { room: "roomId" } },
     },
     "chat.announcement": {
       description: "Somebody speaks to everybody.",
       params: { text: "string", timestamp: "string" },
+      socket: { event: "serverMessage", to: "all" },
     },
   },
+  rooms: { everyone: ["lobby"] },
   events: {
     "user.created": { restricted: ["users"], auth: "none" },
   },

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrokerOptions, type Service, ServiceBroker, type ServiceSchema } from "moleculer";
 import { inject } from "vitest";
-import { serviceNames, SERVICES_DIR } from "../../lib/contract/load.ts";
+import type { ServiceContract } from "../../lib/contract/contract.ts";
+import { loadContracts, serviceNames, SERVICES_DIR } from "../../lib/contract/load.ts";
 import { credentialOf } from "../../lib/contract/secret.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
 import { runOn, urlOf } from "./templates.ts";
@@ -23,6 +24,8 @@ export interface App {
   url: string;
   /** The environment that another node of this application needs. */
   env: Record<string, string>;
+  /** The contracts of all its services. */
+  contracts: ReadonlyMap<string, ServiceContract>;
   brokers: ServiceBroker[];
   /** The service, on whichever broker it runs. */
   service(name: string): Service;
@@ -36,6 +39,8 @@ export interface AppOptions {
   broker?: BrokerOptions | ((own: BrokerOptions, services: string[]) => BrokerOptions);
   /** Services of the test's own, each on a node of its own where the others have one. */
   services?: ServiceSchema[];
+  /** The contracts of those services, as far as other services read them. */
+  contracts?: ServiceContract[];
 }
 
 /** A database of the test's own on PostgreSQL: what nodes share that talk over NATS, if there is a server. */
@@ -53,7 +58,7 @@ async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> 
 /** Starts the application in the form that this run tests, with settings of the test's own. */
 export async function startApp(
   settings: Record<string, string> = {},
-  { broker: changed = {}, services: own = [] }: AppOptions = {},
+  { broker: changed = {}, services: own = [], contracts: added = [] }: AppOptions = {},
 ): Promise<App> {
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-"));
   const database = await makeDatabase();
@@ -76,13 +81,17 @@ export async function startApp(
     ...settings,
   };
   const config = configure(env);
+  const contracts = new Map([
+    ...loadContracts(),
+    ...added.map((contract) => [contract.name, contract] as const),
+  ]);
   const services = [...serviceNames(), ...own];
   const names = services.map(nameOf);
   makeSecrets(join(dataDir, "secrets"), names.map(credentialOf));
 
   const makeBroker = (run: (string | ServiceSchema)[]) => {
     const options = {
-      ...brokerOptions(config),
+      ...brokerOptions(config, contracts),
       skipProcessEventRegistration: true,
     };
     const broker = new ServiceBroker({
@@ -122,6 +131,7 @@ export async function startApp(
   return {
     url,
     env,
+    contracts,
     brokers,
     service,
     brokerOf,

@@ -12,7 +12,7 @@ export async function startGateway(
   settings: Record<string, string> = {},
 ): Promise<{ url: string; stop: () => Promise<void> }> {
   const broker = new ServiceBroker({
-    ...brokerOptions(configure({ ...app.env, ...settings })),
+    ...brokerOptions(configure({ ...app.env, ...settings }), app.contracts),
     skipProcessEventRegistration: true,
   });
   broker.loadService(join(SERVICES_DIR, "api", "api.service.ts"));

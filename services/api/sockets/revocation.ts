@@ -1,0 +1,49 @@
+import type { Service } from "moleculer";
+import type { PayloadOf } from "../../../lib/contract/calls.ts";
+import { CitadelError } from "../../../lib/errors/errors.ts";
+import { toPublicError } from "../../../lib/errors/public-error.ts";
+import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
+import type { Gateways, Socket } from "../gateways.ts";
+import { identityOf } from "./identity.ts";
+import { roomOfSession } from "./room-names.ts";
+import { confirmRooms } from "./rooms.ts";
+import { end } from "./session-end.ts";
+
+/** The delay before a check that failed for the server's reasons is repeated, in milliseconds. */
+const RETRY_DELAY = 1_000;
+
+/**
+ * Checks a socket's token and rooms again. The session may have ended, and the user may have been removed from a room,
+ * between the handshake and the connection, or while NATS was disconnected.
+ */
+export async function confirm(api: Service, socket: Socket): Promise<void> {
+  try {
+    await accessTokenVerifierOf(api.broker).verify(identityOf(socket)?.token ?? "");
+  } catch (error) {
+    if (toPublicError(error).code < 500) return end(socket, error);
+    return confirmLater(api, socket);
+  }
+  await confirmRooms(api, socket).catch(() => confirmLater(api, socket));
+}
+
+function confirmLater(api: Service, socket: Socket): void {
+  const again = () => void (socket.connected && confirm(api, socket));
+  setTimeout(again, RETRY_DELAY).unref();
+}
+
+/** Ends the sockets of this node whose access tokens were revoked. */
+export async function endRevoked(
+  { io }: Gateways,
+  { sessions }: PayloadOf<"sessions.revoked">,
+): Promise<void> {
+  const { sockets, adapter } = io.of("/");
+  for (const { sid, generation } of sessions) {
+    const type = generation === undefined ? "AccessTokenRevoked" : "AccessTokenExpired";
+    for (const id of adapter.rooms.get(roomOfSession(sid)) ?? []) {
+      const socket = sockets.get(id);
+      const identity = socket && identityOf(socket);
+      if (identity && identity.generation < (generation ?? Infinity))
+        end(socket, new CitadelError(type));
+    }
+  }
+}
