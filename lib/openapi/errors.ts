@@ -108,9 +108,7 @@ export function errorResponses(
             examples: Object.fromEntries(
               ofCode.map((value) => [
                 value.type,
-                oauth
-                  ? { summary: value.message, value }
-                  : { $ref: `#/components/examples/${value.type}` },
+                oauth ? { value } : { $ref: `#/components/examples/${value.type}` },
               ]),
             ),
           },
@@ -126,6 +124,6 @@ export const errorExamples = (known: KnownErrors): Record<string, object> =>
   Object.fromEntries(
     [...known.values()].map((declared) => {
       const value = new CitadelError(declared).toJSON();
-      return [value.type, { summary: value.message, value }];
+      return [value.type, { value }];
     }),
   );

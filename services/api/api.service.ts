@@ -6,7 +6,7 @@ import { errorMethods } from "./http/responses/errors.ts";
 import { contract } from "./api.contract.ts";
 import { makeAdmissionCheck } from "./limits/admission.ts";
 import { openApiHandlers } from "./docs/openapi.ts";
-import { docsHandlers } from "./docs/reference-page.ts";
+import { referencePageHandlers } from "./docs/reference-page.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
 import { healthHandlers } from "./http/health.ts";
 import { homeHandlers } from "./docs/home.ts";
@@ -32,7 +32,7 @@ export default class ApiService extends Service {
     const handlers = {
       ...healthHandlers(this),
       ...openApiHandlers(issuer),
-      ...docsHandlers(),
+      ...referencePageHandlers(),
       ...homeHandlers(),
     };
     const limiter = new RateLimiter(config.rateLimits, config.natsUrl !== undefined);

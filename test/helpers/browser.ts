@@ -4,11 +4,11 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** Chromium from the system, which asks nobody for anything by itself. @throws Error when there is none */
+/** Starts the system's Chromium without its background requests. @throws Error if it is not installed */
 export async function startBrowser(): Promise<Browser> {
   if (!existsSync(CHROMIUM))
     throw new Error(
-      `There is no ${CHROMIUM}. Install it (apt-get install chromium), or say in CHROMIUM where one is.`,
+      `${CHROMIUM} does not exist. Install Chromium (apt-get install chromium), or set CHROMIUM to its path.`,
     );
   return chromium.launch({
     executablePath: CHROMIUM,
@@ -25,39 +25,39 @@ export async function startBrowser(): Promise<Browser> {
 export interface Visit {
   page: Page;
   context: BrowserContext;
-  /** What the page complained about: errors, in the console or not, and what its policy refused. */
-  complaints: string[];
-  /** Every origin that the page asked for something. */
+  /** Errors and warnings, including violations of the content security policy. */
+  problems: string[];
+  /** The origins that the page requested something from. */
   origins: Set<string>;
 }
 
-/** A page in a context of its own, watched. */
-export async function visit(
+/** Opens a page in a browser context of its own and records its problems and requests. */
+export async function visitPage(
   browser: Browser,
   url: string,
-  viewport = { width: 1440, height: 900 },
+  viewport: { width: number; height: number },
 ): Promise<Visit> {
   const context = await browser.newContext({ viewport });
   const page = await context.newPage();
-  const complaints: string[] = [];
+  const problems: string[] = [];
   const origins = new Set<string>();
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    if (["error", "warning"].includes(message.type())) problems.push(message.text());
   });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("pageerror", (error) => problems.push(error.message));
   context.on("request", (request) => {
     if (!request.url().startsWith("data:")) origins.add(new URL(request.url()).origin);
   });
   await page.addInitScript(`document.addEventListener("securitypolicyviolation", (event) =>
-    console.error("refused by the policy: " + event.violatedDirective + " " + event.blockedURI))`);
+    console.error("policy violation: " + event.violatedDirective + " " + event.blockedURI))`);
   await page.goto(url);
-  return { page, context, complaints, origins };
+  return { page, context, problems, origins };
 }
 
-/** Pictures of pages are kept here, if it is set. */
+/** The folder for screenshots; none are taken if it is not set. */
 const PICTURES = process.env.E2E_PICTURES;
 
-export async function picture(page: Page, name: string): Promise<void> {
+export async function takePicture(page: Page, name: string): Promise<void> {
   if (!PICTURES) return;
   mkdirSync(PICTURES, { recursive: true });
   await page.screenshot({ path: join(PICTURES, `${name.replaceAll(" ", "-")}.png`) });

@@ -132,7 +132,7 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
   describe("clients that do not read, or do not finish", () => {
     const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     const requests = [
-      get("/docs/scalar.js"),
+      get("/docs/swagger-ui-bundle.js"),
       get("/openapi.json"),
       get("/api/posts"),
       get("/health/ready"),

@@ -16,8 +16,8 @@ const POLL = "/socket.io/?EIO=4&transport=polling";
 
 /** Every kind of route, with a whole request for it. */
 const ROUTES: [kind: string, request: string][] = [
-  ["an asset", head("GET /docs/scalar.js")],
-  ["a compressed asset", head("GET /docs/scalar.js", "Accept-Encoding: gzip")],
+  ["an asset", head("GET /docs/swagger-ui-bundle.js")],
+  ["a compressed asset", head("GET /docs/swagger-ui-bundle.js", "Accept-Encoding: gzip")],
   ["the OpenAPI document", head("GET /openapi.json")],
   ["an action that reads", head("GET /api/posts")],
   [
@@ -37,7 +37,7 @@ const ROUTES: [kind: string, request: string][] = [
 /** Requests whose body does not end. */
 const UNFINISHED: [kind: string, route: string][] = [
   ["an action", "POST /api/auth/login"],
-  ["an asset", "GET /docs/scalar.js"],
+  ["an asset", "GET /docs/swagger-ui-bundle.js"],
   ["health", "GET /health/live"],
   ["a path where nothing is", "POST /nothing"],
   ["OPTIONS", "OPTIONS /api/posts"],
@@ -138,9 +138,9 @@ describe("a client that does not read, or does not finish", () => {
   it.each(["identity", "gzip", "br"])(
     "leaves 100 assets in %s unread, which costs no memory",
     async (encoding) => {
-      const request = head("GET /docs/scalar.js", `Accept-Encoding: ${encoding}`);
+      const request = head("GET /docs/swagger-ui-bundle.js", `Accept-Encoding: ${encoding}`);
       // what is compressed is compressed once
-      await askFrom(OTHER, app.url, "GET /docs/scalar.js");
+      await askFrom(OTHER, app.url, "GET /docs/swagger-ui-bundle.js");
       const before = process.memoryUsage();
       const sockets = await leaveUnread(request);
       await serves();

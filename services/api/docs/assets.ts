@@ -8,38 +8,38 @@ const compress = promisify(gzip);
 export interface Asset {
   type: string;
   body: string | Buffer;
-  /** `Cache-Control`; left out: asked for anew each time, and sent only if it has changed. */
+  /** `Cache-Control`; by default the client revalidates at each request. */
   caching?: string;
   headers?: Readonly<Record<string, string>>;
 }
 
-/** For what has another address when it changes. */
-export const FOREVER = "public, max-age=31536000, immutable";
+/** `Cache-Control` for a URL that contains a hash of its content. */
+export const IMMUTABLE = "public, max-age=31536000, immutable";
 
-/** A short name of this content: another content has another name. */
+/** A hash of the content. */
 export const fingerprint = (content: string | Buffer): string =>
   createHash("sha256").update(content).digest("base64url");
 
-/** Does the client have it (RFC 9110, 13.1.2)? */
-const isFresh = (given: string | undefined, etags: readonly string[]) =>
-  given?.split(",").some((one) => etags.includes(one.trim())) ?? false;
+/** Does `If-None-Match` contain one of these tags (RFC 9110, 13.1.2)? */
+const matches = (header: string | undefined, etags: readonly string[]) =>
+  header?.split(",").some((tag) => etags.includes(tag.trim())) ?? false;
 
-const takesGzip = (given: unknown) => /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(given));
+const acceptsGzip = (header: unknown) => /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(header));
 
-/** Answers with something that does not change while the process runs. */
+/** Makes a handler for content that does not change while the process runs. It is compressed once. */
 export function asset({ type, body, caching = "no-cache", headers = {} }: Asset) {
-  // one for all responses: Node sends a buffer as it is, without a copy
+  // one buffer for all responses: Node sends a buffer without copying it
   const plain = Buffer.isBuffer(body) ? body : Buffer.from(body);
-  const name = fingerprint(plain);
-  const etags = { identity: `"${name}"`, gzip: `"${name}-gzip"` };
+  const hash = fingerprint(plain);
+  const etags = { identity: `"${hash}"`, gzip: `"${hash}-gzip"` };
   let compressed: Promise<Buffer> | undefined;
   return async (req: GatewayRequest, res: GatewayResponse): Promise<void> => {
-    const coding = takesGzip(req.headers["accept-encoding"]) ? "gzip" : "identity";
+    const coding = acceptsGzip(req.headers["accept-encoding"]) ? "gzip" : "identity";
     for (const [header, value] of Object.entries(headers)) res.setHeader(header, value);
     res.setHeader("Cache-Control", caching);
     res.setHeader("ETag", etags[coding]);
     res.appendHeader("Vary", "Accept-Encoding");
-    if (isFresh(req.headers["if-none-match"], Object.values(etags)))
+    if (matches(req.headers["if-none-match"], Object.values(etags)))
       return void res.writeHead(304).end();
     const content = coding === "gzip" ? await (compressed ??= compress(plain)) : plain;
     res.setHeader("Content-Type", type);

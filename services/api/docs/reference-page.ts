@@ -1,57 +1,64 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { asset, FOREVER, fingerprint } from "./assets.ts";
+import { dirname, extname, join } from "node:path";
+import { asset, fingerprint, IMMUTABLE } from "./assets.ts";
 
-// The API's page: Scalar's, from our own origin, which asks nobody else for anything.
+// `GET /docs`: Swagger UI, served from the API's own origin. It requests nothing from other origins.
 
-const require = createRequire(import.meta.url);
+const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist"));
 
-// It has everything that its package depends on in it, so package.json installs none of that.
-const SCALAR = join(dirname(require.resolve("@scalar/api-reference")), "browser", "standalone.js");
+const TYPES: Readonly<Record<string, string>> = {
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+};
 
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  // Scalar writes its styles into the page
-  "style-src 'self' 'unsafe-inline'",
+  "style-src 'self'",
   "connect-src 'self'",
-  "font-src 'self' data:",
-  "img-src 'self' data: blob:",
+  // icons in Swagger UI's style sheet
+  "img-src 'self' data:",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** A script of the page. Its address has its fingerprint in it, so that it can be kept for good. */
-function script(name: string, file: string) {
-  const body = readFileSync(file);
-  const path = `/docs/${name}`;
+/** A file of the page. Its URL contains a hash of its content, so that browsers can cache it without revalidation. */
+function pageFile(file: string, directory = import.meta.dirname) {
+  const body = readFileSync(join(directory, file));
+  const path = `/docs/${file}`;
   return {
-    tag: `<script src="${path}?${fingerprint(body).slice(0, 16)}"></script>`,
+    url: `${path}?${fingerprint(body).slice(0, 16)}`,
     handlers: {
-      [`GET ${path}`]: asset({ type: "text/javascript; charset=utf-8", body, caching: FOREVER }),
+      [`GET ${path}`]: asset({ type: TYPES[extname(file)] ?? "", body, caching: IMMUTABLE }),
     },
   };
 }
 
-/** The page and its scripts. */
-export function docsHandlers() {
-  const scalar = script("scalar.js", SCALAR);
-  const start = script("start.js", join(import.meta.dirname, "start.js"));
+/** Handlers for the API reference page and its files. */
+export function referencePageHandlers() {
+  const files = {
+    swaggerScript: pageFile("swagger-ui-bundle.js", SWAGGER_UI),
+    swaggerStyle: pageFile("swagger-ui.css", SWAGGER_UI),
+    script: pageFile("reference.js"),
+    style: pageFile("reference.css"),
+  };
   const body = `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <title>Citadel API</title>
+    <title>Citadel API reference</title>
     <link rel="icon" href="data:," />
+    <link rel="stylesheet" href="${files.swaggerStyle.url}" />
+    <link rel="stylesheet" href="${files.style.url}" />
+    <script src="${files.swaggerScript.url}" defer></script>
+    <script src="${files.script.url}" defer></script>
   </head>
   <body>
-    <noscript>This page needs JavaScript. The description of the API: <a href="/openapi.json">/openapi.json</a></noscript>
-    <div id="reference"></div>
-    ${start.tag}
-    ${scalar.tag}
+    <noscript>This page needs JavaScript. The OpenAPI document: <a href="/openapi.json">/openapi.json</a></noscript>
+    <main id="reference"></main>
   </body>
 </html>
 `;
@@ -61,7 +68,6 @@ export function docsHandlers() {
       body,
       headers: { "Content-Security-Policy": POLICY },
     }),
-    ...scalar.handlers,
-    ...start.handlers,
+    ...Object.assign({}, ...Object.values(files).map(({ handlers }) => handlers)),
   };
 }
