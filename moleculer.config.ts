@@ -58,6 +58,8 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
     services: [...contracts.keys()],
     service: otherServices.length === 0 ? onlyService : undefined,
     keys: DECLARATION_KEYS,
+    // a production process has no REPL
+    operator: !config.production,
     ownActions: { auth: "none" },
     credential: (name) => config.secret(name, "auth_token"),
     mayReceive: (event, service) => mayReceive(contracts, event, service),

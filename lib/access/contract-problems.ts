@@ -25,6 +25,7 @@ const ACCESS: KeysOf<keyof Access> = {
 const ACTION: KeysOf<keyof ActionContract> = {
   ...ACCESS,
   description: true,
+  operator: true,
   params: true,
   result: true,
   rest: true,

@@ -33,6 +33,8 @@ export interface DeclaredAction extends Declared {
   socket?: string;
   /** No route leads here on purpose. */
   isClosed?: true;
+  /** The operator may call it as well. */
+  isForOperator?: true;
 }
 
 export interface DeclaredHandler extends Declared {
@@ -49,6 +51,7 @@ export function declaredActions(contracts: Contracts): DeclaredAction[] {
       ...(action.rest !== undefined && { route: action.rest }),
       ...(action.socket !== undefined && { socket: eventOf(action.socket) }),
       ...(action.closed && { isClosed: true as const }),
+      ...(action.operator && { isForOperator: true as const }),
     })),
   );
   const ofNodes = Object.entries(NODE_ACTIONS).map(([name, access]) => ({

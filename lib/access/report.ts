@@ -12,6 +12,7 @@ interface AccessFacts {
   auth: Access["auth"];
   permissions?: string;
   subjects?: readonly string[];
+  operator?: true;
   route?: string;
   socket?: string;
 }
@@ -56,13 +57,14 @@ export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
   };
 }
 
-function factsOf({ access, route, socket }: DeclaredAction): AccessFacts {
+function factsOf({ access, route, socket, isForOperator }: DeclaredAction): AccessFacts {
   const { restricted, auth, permissions, subjects } = access;
   return {
     restricted: restricted && restricted.toSorted(),
     auth,
     ...(permissions !== undefined && { permissions }),
     ...(subjects !== undefined && { subjects: subjects.toSorted() }),
+    ...(isForOperator && { operator: true as const }),
     ...(route !== undefined && { route }),
     ...(socket !== undefined && { socket }),
   };

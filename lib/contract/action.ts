@@ -8,6 +8,8 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /** One action: what goes in, what comes out, where HTTP finds it, and who may ask. */
 export interface ActionContract extends Access {
   readonly description: string;
+  /** The operator may call it as well: the REPL of the process that runs it. Only beside a list in `restricted`. */
+  readonly operator?: true;
   readonly params: Schema;
   /** `null`: nothing comes back, and HTTP answers 204. */
   readonly result: Rule | null;

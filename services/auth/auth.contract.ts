@@ -1,4 +1,4 @@
-import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
+import { PEOPLE, STAFF, SUBJECT_TYPES } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
@@ -24,6 +24,34 @@ export const GRANT_TYPES = ["client_credentials", "refresh_token"] as const;
 export const TOKEN_ANSWER = {
   type: "object",
   props: { ...ACCESS_TOKEN, refresh_token: "string", user: USER },
+} as const;
+
+/** The claims of an access token (lib/tokens/access-token.ts). */
+const CLAIMS = {
+  type: "object",
+  props: {
+    iss: "string",
+    aud: "string",
+    sub: "string",
+    iat: "number",
+    exp: "number",
+    jti: "string",
+    client_id: "string|optional",
+    scope: "string|optional",
+    sid: "string",
+    generation: "number",
+    username: "string",
+    roles: "string[]",
+    permissions: {
+      type: "record",
+      key: "string",
+      value: { type: "array", items: "string" },
+    },
+    tenantId: "string",
+    environmentId: "string",
+    subjectType: { type: "enum", values: SUBJECT_TYPES },
+    act: { type: "object", optional: true, props: { sub: "string", username: "string" } },
+  },
 } as const;
 
 const SESSION = {
@@ -95,10 +123,29 @@ export const contract = defineContract({
       description:
         "Creates a session for a user and returns its access and refresh tokens. The caller has authenticated the user.",
       restricted: ["users"],
+      operator: true,
       auth: "none",
       /** `sessionId` lets the caller end the session before the response has arrived. */
       params: { userId: "uuid", sessionId: "uuid|optional" },
       result: TOKEN_ANSWER,
+    },
+    verifyToken: {
+      description:
+        "Verifies an access token that did not arrive with a call, and returns its claims. The token of a trusted issuer gives the claims of its user here.",
+      restricted: ["api", "chat", "guard", "posts", "users"],
+      operator: true,
+      auth: "none",
+      safe: true,
+      params: { $$strict: true, token: "string" },
+      result: CLAIMS,
+      errors: [
+        "AccessTokenExpired",
+        "AccessTokenRevoked",
+        "AccessTokenVerificationFailed",
+        "SigningKeyNotFound",
+        "JwksError",
+        "IdentityServiceNotAccessible",
+      ],
     },
     ready: {
       description:

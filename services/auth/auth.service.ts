@@ -95,12 +95,21 @@ export default class AuthService extends Service {
                 await this.refreshTokens.store(sid, refreshToken, expiresAt, trx);
               });
               const identity = await identityIn(ctx, this.sessions, sid, userId);
+              // services audit what they authenticate; only the operator calls without one
+              if (ctx.locals.caller === undefined)
+                audit(ctx, {
+                  event: "token.issued",
+                  subject: { id: userId, name: identity.username },
+                  data: { session: sid },
+                });
               return {
                 ...sign({ ...identity, sid, generation: FIRST_GENERATION }),
                 refresh_token: refreshToken,
                 user: toUser(identity),
               };
             },
+
+            verifyToken: async (ctx) => accessTokenVerifierOf(broker).verify(ctx.params.token),
 
             ready: async () => {
               await this.sessions.ping();

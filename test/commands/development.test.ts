@@ -64,6 +64,8 @@ describe("npm run dev", () => {
 
   it.each([
     ["call guard.generate --service myService", /'ey[\w-]+\.[\w-]+\.[\w-]+'/],
+    ["call auth.verifyToken --token abc", /The access token is not valid/],
+    ["call auth.generateToken --userId 1", /userId/],
     ["call users.create", /ServiceTokenRequired/],
     ["call users.list", /username: 'alice'/],
     ["call users.posts", /ServiceTokenRequired/],

@@ -87,7 +87,7 @@ overEachBus("A call over the bus", (variant) => {
           actions: { run, hi: { restricted: ["v2.b"], handler: who } },
         },
       ] as never,
-      guard: { service: "node" },
+      guard: { service: "node", operator: true },
     });
     await Promise.all([guard, a, b, b2].map((broker) => broker.start()));
     await bus.met();
@@ -115,15 +115,17 @@ overEachBus("A call over the bus", (variant) => {
   });
 
   it("reaches an operator's action from its own process, and from the listed services", async () => {
-    expect(await b.call("b.forOperator")).toEqual({ from: b.nodeID });
+    expect(await b2.call("b.forOperator", {}, { nodeID: b2.nodeID })).toEqual({ from: b2.nodeID });
     expect(await as(a, (ctx) => ctx.call("b.forOperator"))).toMatchObject({ caller: "a" });
   });
 
   it("does not run an operator's action for other processes and services that are not listed", async () => {
     operated = 0;
-    const ofOtherNode = await errorOf(b.call("b.forOperator", {}, { nodeID: b2.nodeID }));
-    expect(ofOtherNode).toMatchObject({ type: "ServiceTokenRequired", code: 401 });
-    expect(await errorOf(a.call("b.forOperator"))).toMatchObject({ type: "ServiceTokenRequired" });
+    // b is a process without an operator
+    for (const [from, { nodeID }] of [[b, b] as const, [b, b2] as const, [a, b2] as const]) {
+      const refused = await errorOf(from.call("b.forOperator", {}, { nodeID }));
+      expect(refused).toMatchObject({ type: "ServiceTokenRequired", code: 401 });
+    }
     const inProcess = () =>
       b2.call("v2.b.run", {
         run: (ctx: any) => ctx.call("b.forOperator", {}, { nodeID: b2.nodeID }),

@@ -23,6 +23,8 @@ export interface Refused {
 export interface AccessDecisionOptions {
   node: GuardNode;
   refusals: Refusals;
+  /** Whether this process has an operator. */
+  hasOperator: boolean;
   onRefusal: (ctx: Context, refused: Refused) => void;
   createError: (type: GuardErrorType) => Error;
 }
@@ -43,6 +45,7 @@ export class AccessDecision {
     const allowed = allowedBy(action);
     // Moleculer hides protected actions from other nodes, and runs them for any node all the same
     const isProtected = action.visibility === "protected";
+    const isForOperator = action.operator === true && this.#options.hasOperator;
     const { nodeID } = this.#broker;
     const { identities } = this.#options.node;
     return (ctx) => {
@@ -56,7 +59,7 @@ export class AccessDecision {
       }
       if (isProtected && this.#isRemote(ctx))
         return this.#refuse(ctx, action.name, "ServiceNotAuthorized", ctx.caller ?? undefined);
-      if (action.operator === true && this.#isOperator(ctx)) return next(ctx);
+      if (isForOperator && this.#isOperator(ctx)) return next(ctx);
       return this.#decide(ctx, next, action.name, allowed);
     };
   };

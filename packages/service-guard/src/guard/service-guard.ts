@@ -33,6 +33,8 @@ export interface ServiceGuardOptions {
   responseMeta?: readonly string[];
   /** May the service receive the event? By default it may; its emitters are the handlers' to restrict. */
   mayReceive?: (event: string, service: string) => boolean;
+  /** Whether calls of this process outside of any service may reach `operator: true` actions; by default they may not. */
+  operator?: boolean;
   /** Told of each refusal, to write it down; it must not throw. */
   onRefusal?: (ctx: Context, refused: Refused) => void;
   /** Makes the errors of refusals; by default GuardErrors. */
@@ -82,6 +84,7 @@ function createHooks(
     services,
     credential = defaultCredential(broker),
     responseMeta = [],
+    operator: hasOperator = false,
     mayReceive = () => true,
     onRefusal = () => {},
     createError = (type) => new GuardError(type),
@@ -90,7 +93,13 @@ function createHooks(
   const known = { services: new Set([...services, "guard"]), keys: options.keys ?? [] };
   const node = new GuardNode(broker, { nodeID, keys, credential, keyLifetime, mayReceive });
   const refusals = new Refusals(broker);
-  const decision = new AccessDecision(broker, { node, refusals, onRefusal, createError });
+  const decision = new AccessDecision(broker, {
+    node,
+    refusals,
+    hasOperator,
+    onRefusal,
+    createError,
+  });
   const sent = eventsSent(node);
   attachGuardNode(broker, node);
 
