@@ -22,7 +22,6 @@ export type RevokedSessions = ValueOf<typeof REVOCATIONS>;
 
 /** The payload of the event `sessions.revoked`; `until` is when the last refused token has expired, in seconds. */
 export const SESSIONS_REVOKED = {
-  $$strict: true,
   sessions: {
     type: "array",
     items: { type: "object", props: { sid: "uuid", generation: "number|optional" } },

@@ -136,7 +136,7 @@ export const contract = defineContract({
       operator: true,
       auth: "none",
       safe: true,
-      params: { $$strict: true, token: "string" },
+      params: { token: "string" },
       result: CLAIMS,
       errors: [
         "AccessTokenExpired",

@@ -3,27 +3,27 @@ import type { Algorithm } from "../../lib/tokens/jwt.ts";
 
 export interface Sessions {
   id: string;
-  /** The user or the service account. */
+  /** The id of a user or a service account. */
   user_id: string;
   tenant_id: string;
   environment_id: string;
   created_at: Generated<Date>;
   last_used_at: Generated<Date>;
-  /** Null: it lives until it is ended. */
+  /** Null: it does not expire. */
   expires_at: Date | null;
   ended_at: Generated<Date | null>;
   device: string | null;
   address: string | null;
   impersonator_id: string | null;
   impersonator: string | null;
-  /** The session that an impersonation began in, and ends with. */
+  /** The impersonator's session; when it ends, so does this one. */
   parent_id: string | null;
-  /** Its tokens of older ones are refused. */
+  /** Access tokens of older generations are refused. */
   generation: Generated<number>;
   renewed_at: Generated<Date | null>;
-  /** Until when its newest access token lives, whatever ACCESS_TOKEN_TTL was then. */
+  /** When its last access token expires, whatever ACCESS_TOKEN_TTL was when it was issued. */
   tokens_until: Generated<Date>;
-  /** When the user last gave the password in it. */
+  /** When the user last confirmed it with the password. */
   confirmed_at: Generated<Date>;
 }
 
@@ -34,11 +34,11 @@ export interface ServiceAccounts {
   secret_hash: string;
   session_id: string;
   created_at: Generated<Date>;
-  /** Whoever made it, if that is known; the account goes on without them. */
+  /** The id of the user who created it; null: not recorded. */
   created_by: string | null;
 }
 
-/** auth's own schema. */
+/** The tables of auth's database schema. */
 export interface AuthDatabase {
   sessions: Sessions;
   refresh_tokens: {

@@ -94,7 +94,7 @@ describe.skipIf(isMissing)("a refresh token", () => {
     const worth = async (refreshGrace: number) => {
       const options = { ...REALM, accessTokenTtl: 600, refreshGrace };
       const tokens = new RefreshTokensRepository((app.service("auth") as any).db, options);
-      return (await tokens.judge(refreshToken, body.refresh_token)).outcome;
+      return (await tokens.check(refreshToken, body.refresh_token)).outcome;
     };
     expect(await worth(10)).toBe("repeated");
     expect(await worth(0)).toBe("reused");
@@ -119,11 +119,11 @@ describe.skipIf(isMissing)("a refresh token", () => {
     const worth = async (changed: object) => {
       const options = { ...REALM, accessTokenTtl: 600, refreshGrace: 10, ...changed };
       const tokens = new RefreshTokensRepository((app.service("auth") as any).db, options);
-      return (await tokens.judge(refreshToken, "next")).outcome;
+      return (await tokens.check(refreshToken, "next")).outcome;
     };
     expect(await worth({ tenantId: "another" })).toBe("invalid");
     expect(await worth({ environmentId: "production" })).toBe("invalid");
-    expect(await worth({})).toBe("good");
+    expect(await worth({})).toBe("valid");
   });
 
   it("and the sessions behind it can be ended by nobody else", async () => {

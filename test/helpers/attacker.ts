@@ -13,7 +13,7 @@ import { connect, type NatsConnection } from "nats";
 import { serviceNames } from "../../lib/contract/load.ts";
 import { readSigningKey, type SigningKey } from "../../lib/tokens/signing-key.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
-import type { KeyRing } from "../../services/auth/signing-keys/key-ring.ts";
+import type { SigningKeys } from "../../services/auth/signing-keys/signing-keys.ts";
 import type { App } from "./app.ts";
 
 /** Code that calls without being a service. */
@@ -53,7 +53,7 @@ export const steal = (app: App, service: string, name: string): string =>
 export const stolenKey = (app: App, service: "guard" | "auth"): SigningKey =>
   service === "guard"
     ? readSigningKey(steal(app, service, "signing_key"))
-    : (app.service("auth") as unknown as { keys: KeyRing }).keys.current;
+    : (app.service("auth") as unknown as { keys: SigningKeys }).keys.current;
 
 export interface ThiefOptions {
   /** Whose credential was stolen. */

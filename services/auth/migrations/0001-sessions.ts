@@ -12,7 +12,7 @@ export async function up(db: Kysely<never>): Promise<void> {
     .execute();
   await db.schema.createIndex("sessions_user_id").on("sessions").column("user_id").execute();
 
-  // every token that a session ever had, so that a second use is seen, also after a restart
+  // used tokens are kept, so that reuse is detected
   await db.schema
     .createTable("refresh_tokens")
     .addColumn("hash", "text", (column) => column.primaryKey())

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
-  // what they are bound to was not written down: who is signed in signs in again
+  // the tenant and environment of existing sessions are unknown, so their users sign in again
   await sql`delete from auth.sessions`.execute(db);
   await db.schema
     .alterTable("sessions")
@@ -10,11 +10,11 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("last_used_at", sql`timestamptz(3)`, (column) =>
       column.notNull().defaultTo(sql`now()`),
     )
-    // null: a service account's, which lives until it is ended
+    // null: the session of a service account, which does not expire
     .addColumn("expires_at", sql`timestamptz(3)`)
     .addColumn("device", "text")
     .addColumn("address", "text")
-    // of an impersonation: who acts, and the session that it began in and ends with
+    // only for impersonations: the impersonator, and their session, whose end also ends this one
     .addColumn("impersonator_id", "text")
     .addColumn("impersonator", "text")
     .addColumn("parent_id", "uuid", (column) =>

@@ -5,7 +5,7 @@ export async function up(db: Kysely<never>): Promise<void> {
     .createTable("signing_keys")
     .addColumn("kid", "text", (column) => column.primaryKey())
     .addColumn("alg", "text", (column) => column.notNull())
-    // encrypted; the public key is made from it, so that nobody can slip one in without the encryption key
+    // encrypted; the public key is derived from it, so nobody can insert one without the encryption key
     .addColumn("private_key", "text", (column) => column.notNull())
     .addColumn("created_at", sql`timestamptz(3)`, (column) =>
       column.notNull().defaultTo(sql`now()`),

@@ -7,7 +7,7 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("name", "text", (column) => column.notNull())
     .addColumn("permissions", sql`text[]`, (column) => column.notNull())
     .addColumn("secret_hash", "text", (column) => column.notNull())
-    // each secret has a session of its own, which its tokens name and which ends with it
+    // each secret has its own session: the tokens name it, and ending it revokes them
     .addColumn("session_id", "uuid", (column) => column.notNull().references("sessions.id"))
     .addColumn("created_at", sql`timestamptz(3)`, (column) =>
       column.notNull().defaultTo(sql`now()`),

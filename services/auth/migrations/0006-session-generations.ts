@@ -3,7 +3,7 @@ import { type Kysely, sql } from "kysely";
 export async function up(db: Kysely<never>): Promise<void> {
   await db.schema
     .alterTable("sessions")
-    // counts how often its tokens were called back, since they say what is not so any more
+    // counts the changes of the user's roles; access tokens of older generations are refused
     .addColumn("generation", "integer", (column) => column.notNull().defaultTo(1))
     .addColumn("renewed_at", sql`timestamptz(3)`)
     .execute();

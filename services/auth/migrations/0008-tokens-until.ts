@@ -3,13 +3,13 @@ import { type Kysely, sql } from "kysely";
 export async function up(db: Kysely<never>): Promise<void> {
   await db.schema
     .alterTable("sessions")
-    // until when its newest access token lives. How long those live that are there already is written
-    // nowhere: no verifier believes one for more than a day
+    // when the last access token expires. It is unknown for existing sessions, but verifiers accept no token
+    // with a lifetime of more than a day
     .addColumn("tokens_until", sql`timestamptz(3)`, (column) =>
       column.notNull().defaultTo(sql`now() + interval '1 day 1 minute'`),
     )
     .execute();
-  // every node asks each minute for those of which tokens are refused
+  // every node lists the sessions with refused tokens, once a minute
   for (const index of ["sessions_ended_at", "sessions_renewed_at"])
     await db.schema.dropIndex(index).execute();
   await db.schema

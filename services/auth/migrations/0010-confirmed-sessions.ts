@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
-  // when the user last gave the password in this session
+  // when the user last confirmed the session with the password
   await db.schema
     .alterTable("sessions")
     .addColumn("confirmed_at", sql`timestamptz(3)`, (column) =>

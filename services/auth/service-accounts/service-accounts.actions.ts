@@ -4,30 +4,30 @@ import { makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { contract } from "../auth.contract.ts";
 import { mustHoldAll } from "../sessions/delegation.ts";
+import type { CallContext } from "../sessions/session-revocation.ts";
 import type { ServiceAccount, ServiceAccountsRepository } from "./service-accounts.repository.ts";
-import type { Teller } from "../sessions/session-end.ts";
 
 type Actions = Handlers<typeof contract>["actions"];
 
-interface Means {
-  /** There once the service has started. */
+interface ServiceAccountDependencies {
+  /** Available after the service has started. */
   accounts: () => ServiceAccountsRepository;
-  /** Ends the session of a secret, and with it its tokens. */
-  end: (ctx: Teller, which: { id: string }) => Promise<unknown>;
+  /** Ends the session of a secret, which revokes its access tokens. */
+  endSession: (ctx: CallContext, selection: { id: string }) => Promise<unknown>;
 }
 
-/** A service account, as the audit trail names it. */
+/** A service account in the audit trail. */
 export const partyOf = ({ id, name }: ServiceAccount) => ({ id, name });
 
-/** Programs that act for themselves: how they are made and managed. */
+/** Manages the accounts of programs. */
 export function serviceAccountActions({
   accounts,
-  end,
-}: Means): Pick<
+  endSession,
+}: ServiceAccountDependencies): Pick<
   Actions,
   "serviceAccounts" | "createServiceAccount" | "changeSecret" | "removeServiceAccount"
 > {
-  const found = async (id: string) => {
+  const find = async (id: string) => {
     const account = await accounts().find(id);
     if (!account)
       throw new CitadelError("NotFound", { message: "There is no such service account." });
@@ -49,10 +49,10 @@ export function serviceAccountActions({
     },
 
     changeSecret: async (ctx) => {
-      const account = await found(ctx.params.id);
-      // who has the secret may do what the account may
+      const account = await find(ctx.params.id);
+      // the new secret gives its holder the account's permissions
       mustHoldAll(ctx.locals.user, account.permissions);
-      await end(ctx, { id: account.sid });
+      await endSession(ctx, { id: account.sid });
       const secret = makeOpaqueToken();
       await accounts().changeSecret(account, secret);
       audit(ctx, { event: "service-account.changed", subject: partyOf(account) });
@@ -60,8 +60,8 @@ export function serviceAccountActions({
     },
 
     removeServiceAccount: async (ctx) => {
-      const account = await found(ctx.params.id);
-      await end(ctx, { id: account.sid });
+      const account = await find(ctx.params.id);
+      await endSession(ctx, { id: account.sid });
       await accounts().remove(account);
       audit(ctx, { event: "service-account.removed", subject: partyOf(account) });
     },

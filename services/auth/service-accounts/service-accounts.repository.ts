@@ -12,7 +12,7 @@ export interface ServiceAccount {
   id: string;
   name: string;
   permissions: string[];
-  /** The session of its secret. */
+  /** The session of its current secret. */
   sid: string;
 }
 
@@ -27,10 +27,10 @@ type Item = ResultOf<"auth.serviceAccounts">["items"][number];
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
-/** What the secret of nobody is compared with, so that it takes as long. */
-const NOBODY = hashOfToken("");
+/** Compared with the secret for an unknown id, so that the response takes as long as for a known one. */
+const DUMMY_HASH = hashOfToken("");
 
-/** Programs that act for themselves; their secrets as hashes. */
+/** The accounts of programs. Secrets are stored as hashes. */
 export class ServiceAccountsRepository {
   readonly #db: Kysely<AuthDatabase>;
   readonly #sessions: SessionsRepository;
@@ -43,7 +43,7 @@ export class ServiceAccountsRepository {
   async create({ name, permissions, createdBy }: NewServiceAccount, secret: string): Promise<Item> {
     const id = randomUUID();
     return this.#db.transaction().execute(async (trx) => {
-      // its first session has its own id
+      // the session of the first secret has the account's id
       const sid = await this.#sessions.create({ id, userId: id }, trx);
       const row = await trx
         .insertInto("service_accounts")
@@ -76,23 +76,23 @@ export class ServiceAccountsRepository {
   }
 
   /**
-   * Lets in who knows the secret, and notes that it was used.
+   * Compares a secret, and records its use.
    *
-   * @returns `account`: who has this id, if anybody; `isProved`: is this the secret?
+   * @returns `account`: the account with this id; `isAuthenticated`: whether the secret is right and its session active
    */
   async authenticate(
     id: string,
     secret: string,
-  ): Promise<{ account: ServiceAccount | undefined; isProved: boolean }> {
+  ): Promise<{ account: ServiceAccount | undefined; isAuthenticated: boolean }> {
     const row = await this.#find(id);
     const isEqual = timingSafeEqual(
-      Buffer.from(row?.secret_hash ?? NOBODY),
+      Buffer.from(row?.secret_hash ?? DUMMY_HASH),
       Buffer.from(hashOfToken(secret)),
     );
-    if (!row) return { account: undefined, isProved: false };
+    if (!row) return { account: undefined, isAuthenticated: false };
     return {
       account: toAccount(row),
-      isProved: isEqual && (await this.#sessions.use(row.session_id)),
+      isAuthenticated: isEqual && (await this.#sessions.use(row.session_id)),
     };
   }
 
@@ -108,9 +108,9 @@ export class ServiceAccountsRepository {
   }
 
   /**
-   * Gives it another secret, with a session of its own. The old one's has to be ended before.
+   * Replaces the secret, with a new session. End the session of the old secret first.
    *
-   * @throws CitadelError Conflict if somebody else was faster
+   * @throws CitadelError Conflict if the account was changed concurrently
    */
   async changeSecret({ id, sid }: ServiceAccount, secret: string): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
@@ -121,23 +121,25 @@ export class ServiceAccountsRepository {
         .where("id", "=", id)
         .where("session_id", "=", sid)
         .executeTakeFirstOrThrow();
-      if (numUpdatedRows === 0n) throw changedMeanwhile();
+      if (numUpdatedRows === 0n) throw changedConcurrently();
     });
   }
 
-  /** Its secret's session has to be ended before. @throws CitadelError Conflict if somebody else was faster */
+  /** End the session of its secret first. @throws CitadelError Conflict if the account was changed concurrently */
   async remove({ id, sid }: ServiceAccount): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom("service_accounts")
       .where("id", "=", id)
       .where("session_id", "=", sid)
       .executeTakeFirstOrThrow();
-    if (numDeletedRows === 0n) throw changedMeanwhile();
+    if (numDeletedRows === 0n) throw changedConcurrently();
   }
 }
 
-const changedMeanwhile = () =>
-  new CitadelError("Conflict", { message: "Somebody else has changed this just now. Look again." });
+const changedConcurrently = () =>
+  new CitadelError("Conflict", {
+    message: "The service account was changed by another request. Read it again.",
+  });
 
 const toAccount = ({ id, name, permissions, session_id }: Selectable<ServiceAccounts>) => ({
   id,

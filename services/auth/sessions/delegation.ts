@@ -1,30 +1,33 @@
-import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
 import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
+import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
 
-/** Nobody gets through another what they may not do themselves. */
+// Nobody can do through another account what their own permissions do not allow.
 
-/** @throws CitadelError UserNotAuthorized unless this user holds all of these permissions */
+/** @throws CitadelError UserNotAuthorized unless the user holds all of these permissions */
 export function mustHoldAll(user: AccessTokenClaims, permissions: readonly string[]): void {
   if (permissions.every((name) => holds(user, name))) return;
   throw new CitadelError("UserNotAuthorized", {
-    message: "You cannot give what you do not hold yourself.",
+    message: "You cannot give permissions that you do not hold.",
   });
 }
 
 /**
- * May this user act in the other's name?
+ * Checks that a user may impersonate another.
  *
- * @throws CitadelError UserNotAuthorized for themselves, for an administrator of the whole, and for
- * whoever holds a permission that they lack
+ * @throws CitadelError UserNotAuthorized if the target is the user, a SuperUserAccount, or holds a permission that the
+ * user lacks
  */
-export function mustBeAbove(user: AccessTokenClaims, other: ResultOf<"users.identity">): void {
+export function mustBeAllowedToImpersonate(
+  user: AccessTokenClaims,
+  target: ResultOf<"users.identity">,
+): void {
   const message =
-    other.id === user.sub
-      ? "You are this user already."
-      : other.subjectType === "SuperUserAccount"
-        ? "Nobody acts in the name of an administrator of the whole."
+    target.id === user.sub
+      ? "You cannot impersonate yourself."
+      : target.subjectType === "SuperUserAccount"
+        ? "A SuperUserAccount cannot be impersonated."
         : undefined;
   if (message) throw new CitadelError("UserNotAuthorized", { message });
-  mustHoldAll(user, other.permissions);
+  mustHoldAll(user, target.permissions);
 }

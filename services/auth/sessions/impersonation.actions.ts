@@ -2,29 +2,30 @@ import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { reserve } from "../../../lib/limits/counted-attempts.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { FIRST_GENERATION, type Holder, type mint } from "../tokens/access-tokens.ts";
 import type { contract } from "../auth.contract.ts";
-import { mustBeAbove } from "./delegation.ts";
-import { identityIn, toUser } from "../identity.ts";
+import { FIRST_GENERATION, type SignAccessToken } from "../tokens/access-tokens.ts";
+import { secondsFromNow } from "../tokens/expiry.ts";
+import { mustBeAllowedToImpersonate } from "./delegation.ts";
+import { identityForSession, toTokenUser } from "./session-identity.ts";
 import type { SessionsRepository } from "./sessions.repository.ts";
-import { inSeconds } from "../tokens/token-life.ts";
 
-/** Each leaves a session and an audit entry behind, and takes a lock. A node counts for itself. */
+/** Impersonations of one user on one node. Each writes a session and an audit entry, and locks the user's session. */
 const LIMIT = { points: 30, duration: 60 };
 
-interface Means {
-  /** There once the service has started. */
+interface ImpersonationDependencies {
+  /** Available after the service has started. */
   sessions: () => SessionsRepository;
-  sign: (holder: Holder) => ReturnType<typeof mint>;
+  sign: SignAccessToken;
+  /** In seconds. */
   accessTokenTtl: number;
 }
 
-/** How staff act in somebody's name. */
+/** Gives staff access tokens of other users (docs/tokens.md). */
 export function impersonationActions({
   sessions,
   sign,
   accessTokenTtl,
-}: Means): Pick<Handlers<typeof contract>["actions"], "impersonate"> {
+}: ImpersonationDependencies): Pick<Handlers<typeof contract>["actions"], "impersonate"> {
   const limiter = new RateLimiterMemory(LIMIT);
 
   return {
@@ -32,17 +33,18 @@ export function impersonationActions({
       const { sub, username, sid: parent, generation } = ctx.locals.user;
       const { userId } = ctx.params;
       await reserve(limiter, sub);
-      mustBeAbove(ctx.locals.user, await ctx.call("users.identity", { id: userId }));
-      const sid = await sessions().createWithin({
+      const target = await ctx.call("users.identity", { id: userId });
+      mustBeAllowedToImpersonate(ctx.locals.user, target);
+      const sid = await sessions().createImpersonation({
         userId,
-        expiresAt: inSeconds(accessTokenTtl),
+        expiresAt: secondsFromNow(accessTokenTtl),
         client: ctx.meta.client,
         impersonator: { id: sub, username, sid: parent, generation },
       });
-      const identity = await identityIn(ctx, sessions(), sid, userId, (current) =>
-        mustBeAbove(ctx.locals.user, current),
+      const identity = await identityForSession(ctx, sessions(), { sid, userId }, (current) =>
+        mustBeAllowedToImpersonate(ctx.locals.user, current),
       );
-      const user = toUser(identity);
+      const user = toTokenUser(identity);
       audit(ctx, {
         event: "impersonation.started",
         subject: { id: user.id, name: user.username },

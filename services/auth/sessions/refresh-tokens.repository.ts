@@ -1,25 +1,25 @@
 import { type Kysely, sql } from "kysely";
 import type { Client } from "../../../lib/context/client.ts";
 import { hashOfToken } from "../../../lib/tokens/opaque-token.ts";
-import { deleteInBatches } from "./session-ends.repository.ts";
-import { columnsOf, type OwnedSession, type SessionsOptions } from "./sessions.repository.ts";
 import type { AuthDatabase } from "../tables.ts";
-import { newestTokenEnd } from "../tokens/token-life.ts";
+import { latestTokenExpiry } from "../tokens/expiry.ts";
+import { deleteInBatches } from "./delete-in-batches.ts";
+import { columnsOf, type OwnedSession, type SessionsOptions } from "./sessions.repository.ts";
 
 /**
- * What a refresh token is worth: its session may go on (also where the same was asked before, and the
- * answer may have been lost), or it is no good, or it was used before.
+ * What a refresh token gives. `repeated`: it was used, but by the same request, whose response may have been lost.
+ * `reused`: it was used by another request.
  */
-export type Verdict =
-  | { outcome: "good" | "repeated" | "reused"; session: OwnedSession }
+export type RefreshResult =
+  | { outcome: "valid" | "repeated" | "reused"; session: OwnedSession }
   | { outcome: "invalid" };
 
 export interface RefreshTokensOptions extends SessionsOptions {
-  /** For how long the same request gets the same answer, in seconds. */
+  /** How long a repeated request gets the same refresh token, in seconds. */
   refreshGrace: number;
 }
 
-/** Refresh tokens, as hashes, each with its session. A used one is kept, so that its reuse is seen. */
+/** Refresh tokens, stored as hashes. Used ones are kept, so that reuse is detected. */
 export class RefreshTokensRepository {
   readonly #db: Kysely<AuthDatabase>;
   readonly #options: RefreshTokensOptions;
@@ -29,7 +29,7 @@ export class RefreshTokensRepository {
     this.#options = options;
   }
 
-  /** @param db the transaction, if it is part of one */
+  /** @param db the transaction to use, if any */
   async store(
     sessionId: string,
     token: string,
@@ -42,23 +42,23 @@ export class RefreshTokensRepository {
       .execute();
   }
 
-  /** What the token would be worth. Nothing is used up. @param next what it would be traded for */
-  async judge(token: string, next: string): Promise<Verdict> {
-    return this.#judge(this.#db, token, next, false);
+  /** The result that `rotate` would have. Changes nothing. @param next the refresh token to be issued */
+  async check(token: string, next: string): Promise<RefreshResult> {
+    return this.#find(this.#db, token, next, false);
   }
 
-  /** Uses up one refresh token and stores the next; of many at once, one wins. */
+  /** Marks a refresh token as used, and stores the next one. Of concurrent calls with one token one gets `valid`. */
   async rotate(
     token: string,
     next: string,
     expiresAt: Date,
     client: Client | undefined,
-  ): Promise<Verdict> {
+  ): Promise<RefreshResult> {
     return this.#db.transaction().execute(async (trx) => {
-      const verdict = await this.#judge(trx, token, next, true);
-      if (verdict.outcome === "invalid" || verdict.outcome === "reused") return verdict;
-      const { id } = verdict.session;
-      const isFirst = verdict.outcome === "good";
+      const result = await this.#find(trx, token, next, true);
+      if (result.outcome === "invalid" || result.outcome === "reused") return result;
+      const { id } = result.session;
+      const isFirst = result.outcome === "valid";
       if (isFirst) {
         await trx
           .updateTable("refresh_tokens")
@@ -70,8 +70,8 @@ export class RefreshTokensRepository {
       await trx
         .updateTable("sessions")
         .set({
-          // a repeated request gets an access token of its own
-          tokens_until: newestTokenEnd(this.#options.accessTokenTtl),
+          // a repeated request gets a new access token, too
+          tokens_until: latestTokenExpiry(this.#options.accessTokenTtl),
           ...(isFirst && {
             last_used_at: sql`now()`,
             expires_at: expiresAt,
@@ -80,17 +80,17 @@ export class RefreshTokensRepository {
         })
         .where("id", "=", id)
         .execute();
-      return verdict;
+      return result;
     });
   }
 
-  /** @param isLocked whoever else would use this token or end its session waits for the transaction */
-  async #judge(
+  /** @param isLocked locks the token and its session until the transaction ends */
+  async #find(
     db: Kysely<AuthDatabase>,
     token: string,
     next: string,
     isLocked: boolean,
-  ): Promise<Verdict> {
+  ): Promise<RefreshResult> {
     const { tenantId, environmentId, refreshGrace } = this.#options;
     const select = db
       .selectFrom("refresh_tokens as token")
@@ -101,22 +101,22 @@ export class RefreshTokensRepository {
         "session.generation",
         sql<boolean>`used_at is not null`.as("isUsed"),
         sql<boolean>`used_at > now() - make_interval(secs => ${refreshGrace})`.as("isJustUsed"),
-        sql<boolean>`ended_at is null and token.expires_at > now()`.as("isLiving"),
+        sql<boolean>`ended_at is null and token.expires_at > now()`.as("isActive"),
       ])
       .where("hash", "=", hashOfToken(token))
       .where("tenant_id", "=", tenantId)
       .where("environment_id", "=", environmentId);
     const row = await (isLocked ? select.forUpdate() : select).executeTakeFirst();
     if (!row) return { outcome: "invalid" };
-    const { isUsed, isJustUsed, isLiving, ...session } = row;
-    if (!isUsed) return isLiving ? { outcome: "good", session } : { outcome: "invalid" };
-    const mayRepeat = refreshGrace > 0 && isJustUsed && isLiving;
+    const { isUsed, isJustUsed, isActive, ...session } = row;
+    if (!isUsed) return isActive ? { outcome: "valid", session } : { outcome: "invalid" };
+    const mayRepeat = refreshGrace > 0 && isJustUsed && isActive;
     if (mayRepeat && (await this.#isUnused(db, session.id, next)))
       return { outcome: "repeated", session };
     return { outcome: "reused", session };
   }
 
-  /** Was this token given out in the session, and nobody has used it? */
+  /** Whether this token was issued in the session, and not used yet. */
   async #isUnused(db: Kysely<AuthDatabase>, sessionId: string, token: string) {
     const row = await db
       .selectFrom("refresh_tokens")
@@ -128,7 +128,7 @@ export class RefreshTokensRepository {
     return row !== undefined;
   }
 
-  /** Deletes those that have expired, used or not: nobody can get anything for them any more. */
+  /** Deletes expired tokens, used or not. */
   async purge(): Promise<void> {
     await deleteInBatches(async (size) => {
       const { numDeletedRows } = await this.#db

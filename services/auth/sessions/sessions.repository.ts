@@ -7,10 +7,10 @@ import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { newestFirst } from "../../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../../lib/contract/page.ts";
 import type { AuthDatabase, Sessions } from "../tables.ts";
-import { newestTokenEnd, tokenEnd } from "../tokens/token-life.ts";
 import { contract } from "../auth.contract.ts";
+import { latestTokenExpiry, tokenExpiry } from "../tokens/expiry.ts";
 
-/** What sessions are bound to: those of another tenant or environment are none here. */
+/** Sessions of another tenant or environment are not found. */
 export interface Realm {
   readonly tenantId: string;
   readonly environmentId: string;
@@ -21,7 +21,7 @@ export interface SessionsOptions extends Realm {
   accessTokenTtl: number;
 }
 
-/** Who acts in a user's name, and in which session of their own: as their token says. */
+/** The user who impersonates, with the session and generation of their access token. */
 export interface Impersonator {
   id: string;
   username: string;
@@ -30,19 +30,19 @@ export interface Impersonator {
 }
 
 export interface NewSession {
-  /** Left out, one is made up. */
+  /** By default a random UUID. */
   id?: string;
   userId: string;
-  /** Left out, it lives until it is ended. */
+  /** Undefined: the session does not expire. */
   expiresAt?: Date;
   client?: Client | undefined;
   impersonator?: Impersonator;
 }
 
-/** For how long a session may end others after the password was given in it, in seconds (lib/errors/errors.ts says it). */
+/** How long a confirmation with the password is valid, in seconds. The message of ReauthenticationRequired states it. */
 const CONFIRMED_FOR = 600;
 
-/** A session and whose it is. */
+/** A session and its user. */
 export interface OwnedSession {
   id: string;
   userId: string;
@@ -51,13 +51,13 @@ export interface OwnedSession {
 
 type Item = ResultOf<"auth.sessions">["items"][number];
 
-/** Where a session was used from. */
+/** The columns for the client that last used a session. */
 export const columnsOf = (client: Client | undefined) => ({
   device: client?.userAgent ?? null,
   address: client?.address ?? null,
 });
 
-/** Sessions: of users, of impersonators, and one for each secret of a service account. */
+/** Sessions of users, impersonations, and one for each secret of a service account. */
 export class SessionsRepository {
   readonly #db: Kysely<AuthDatabase>;
   readonly #realm: Realm;
@@ -69,12 +69,12 @@ export class SessionsRepository {
     this.#accessTokenTtl = options.accessTokenTtl;
   }
 
-  /** Fails while the database cannot be reached. */
+  /** Throws while the database is unavailable. */
   async ping(): Promise<void> {
     await sql`select 1`.execute(this.#db);
   }
 
-  /** @param db the transaction, if it is part of one @returns its id */
+  /** @param db the transaction to use, if any @returns the session's id */
   async create(session: NewSession, db = this.#db): Promise<string> {
     const { id = randomUUID(), userId, expiresAt, client, impersonator } = session;
     const { tenantId, environmentId } = this.#realm;
@@ -90,47 +90,47 @@ export class SessionsRepository {
         impersonator_id: impersonator?.id ?? null,
         impersonator: impersonator?.username ?? null,
         parent_id: impersonator?.sid ?? null,
-        tokens_until: tokenEnd(this.#accessTokenTtl),
+        tokens_until: tokenExpiry(this.#accessTokenTtl),
       })
       .execute();
     return id;
   }
 
   /**
-   * Creates a session in which somebody acts in another's name. It ends with the one that they have.
+   * Creates the session of an impersonation. It ends when the impersonator's session ends.
    *
-   * @returns its id
-   * @throws CitadelError UserNotAuthorized: theirs has ended, or is none of ours; AccessTokenExpired: what
-   * their token says of them is not so any more
+   * @returns the session's id
+   * @throws CitadelError UserNotAuthorized if the impersonator's session has ended or belongs to a trusted issuer;
+   * AccessTokenExpired if the impersonator's roles have changed since the token was issued
    */
-  async createWithin(session: NewSession & { impersonator: Impersonator }): Promise<string> {
+  async createImpersonation(session: NewSession & { impersonator: Impersonator }): Promise<string> {
     const { sid, generation } = session.impersonator;
     return this.#db.transaction().execute(async (trx) => {
-      // who ends theirs waits, and then finds this one. Who begins another waits, too: locks that are
-      // shared could follow each other for ever, and who ends theirs would never come through
+      // The update locks the impersonator's session: a transaction that ends it waits for this one, and then finds the
+      // new session. A shared lock would not do: a stream of them could delay the ending transaction for ever.
       const parent = await trx
         .updateTable("sessions")
-        // it is not forgotten before this one
-        .set({ tokens_until: newestTokenEnd(this.#accessTokenTtl) })
+        // the row must outlive the new session
+        .set({ tokens_until: latestTokenExpiry(this.#accessTokenTtl) })
         .where("id", "=", sid)
         .where("ended_at", "is", null)
         .returning("generation")
         .executeTakeFirst();
       if (!parent)
         throw new CitadelError("UserNotAuthorized", {
-          message: "Sign in here first: it takes a session that can be ended.",
+          message: "Impersonation needs a session of this application. Sign in here first.",
         });
-      // who calls its tokens back has passed already, and would not find this one
+      // a renewal that ran before this transaction has not revoked the new session's tokens
       if (parent.generation !== generation) throw new CitadelError("AccessTokenExpired");
       return this.create(session, trx);
     });
   }
 
-  /** Notes that a living session is used, for a token. @returns is it one? */
+  /** Records that a token is issued in a session. @returns whether the session is active */
   async use(id: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable("sessions")
-      .set({ last_used_at: sql`now()`, tokens_until: newestTokenEnd(this.#accessTokenTtl) })
+      .set({ last_used_at: sql`now()`, tokens_until: latestTokenExpiry(this.#accessTokenTtl) })
       .where("id", "=", id)
       .where("tenant_id", "=", this.#realm.tenantId)
       .where("environment_id", "=", this.#realm.environmentId)
@@ -139,7 +139,7 @@ export class SessionsRepository {
     return numUpdatedRows > 0n;
   }
 
-  /** Notes that its user has just given the password in it. */
+  /** Records that the user has just confirmed the session with the password. */
   async confirm(id: string): Promise<void> {
     await this.#db
       .updateTable("sessions")
@@ -149,9 +149,9 @@ export class SessionsRepository {
   }
 
   /**
-   * Who holds a stolen access token alone shall not end the owner's sessions.
+   * Checks that the password was given recently, so that a stolen access token is not enough to end the owner's sessions.
    *
-   * @throws CitadelError ReauthenticationRequired: the password was given too long ago in this session
+   * @throws CitadelError ReauthenticationRequired
    */
   async mustBeConfirmed(id: string): Promise<void> {
     const row = await this.#db
@@ -163,7 +163,7 @@ export class SessionsRepository {
     if (!row) throw new ServiceError(contract, "ReauthenticationRequired");
   }
 
-  /** The living sessions of a user, newest first. @param current the one that asks */
+  /** The active sessions of a user, newest first. @param current the id of the requesting session */
   async list(userId: string, current: string, page: PageRequest) {
     const select = this.#db
       .selectFrom("sessions")
@@ -182,7 +182,7 @@ export class SessionsRepository {
     );
   }
 
-  /** A session whose user nobody knows, as if it had never been. */
+  /** Deletes a session for which no token was issued. */
   async discard(id: string): Promise<void> {
     await this.#db.deleteFrom("sessions").where("id", "=", id).execute();
   }

@@ -2,19 +2,20 @@ import { type Kysely, sql } from "kysely";
 import type { Algorithm } from "../../../lib/tokens/jwt.ts";
 import type { AuthDatabase } from "../tables.ts";
 
-/** A stored key; times in seconds, from now on. */
 export interface StoredKey {
   kid: string;
   alg: Algorithm;
+  /** Encrypted. */
   privateKey: string;
+  /** In seconds. */
   age: number;
-  /** Zero or less: it signs, or did until the next one took over. */
-  startsIn: number;
+  /** The seconds until it signs; zero or less: it signs, or did until the next key signed. */
+  signsIn: number;
 }
 
 export type NewKey = Pick<StoredKey, "kid" | "alg" | "privateKey">;
 
-/** The keys that access tokens are signed with. All times are the database's, so that nodes agree. */
+/** The stored signing keys. All times are the database's, so that the nodes of auth agree. */
 export class SigningKeysRepository {
   readonly #db: Kysely<AuthDatabase>;
 
@@ -24,27 +25,27 @@ export class SigningKeysRepository {
 
   /** All keys, in the order in which they sign. */
   async list(): Promise<StoredKey[]> {
-    return select(this.#db).execute();
+    return selectKeys(this.#db).execute();
   }
 
   /**
-   * Stores a key that signs after `lead` seconds, or at once if it is the first, unless another node has
-   * been faster. Nodes wait for each other.
+   * Stores a key, unless another node has stored one in the meantime. Nodes take turns by an advisory lock.
    *
-   * @param isDue is a new one needed, with this one the last?
-   * @returns was it stored?
+   * @param lead the seconds until the key signs; the first key signs at once
+   * @param isDue decides by the newest key whether a new one is needed
+   * @returns whether it was stored
    */
   async add(
     { kid, alg, privateKey }: NewKey,
     lead: number,
-    isDue: (last: StoredKey | undefined) => boolean,
+    isDue: (newest: StoredKey | undefined) => boolean,
   ): Promise<boolean> {
     return this.#db.transaction().execute(async (trx) => {
       await sql`select pg_advisory_xact_lock(hashtext('auth.signing_keys'))`.execute(trx);
-      const last = (await select(trx).execute()).at(-1);
-      if (!isDue(last)) return false;
-      // one that waits already is not overtaken
-      const wait = last ? Math.max(lead, last.startsIn + 0.01) : 0;
+      const newest = (await selectKeys(trx).execute()).at(-1);
+      if (!isDue(newest)) return false;
+      // it must not sign before a key that was published earlier
+      const wait = newest ? Math.max(lead, newest.signsIn + 0.01) : 0;
       await trx
         .insertInto("signing_keys")
         .values({
@@ -58,7 +59,7 @@ export class SigningKeysRepository {
     });
   }
 
-  /** Deletes the keys that others took over from more than `seconds` ago. */
+  /** Deletes the keys that were replaced more than `seconds` ago. */
   async purge(seconds: number): Promise<void> {
     await this.#db
       .deleteFrom("signing_keys")
@@ -71,7 +72,7 @@ export class SigningKeysRepository {
   }
 }
 
-const select = (db: Kysely<AuthDatabase>) =>
+const selectKeys = (db: Kysely<AuthDatabase>) =>
   db
     .selectFrom("signing_keys")
     .select([
@@ -79,6 +80,6 @@ const select = (db: Kysely<AuthDatabase>) =>
       "alg",
       "private_key as privateKey",
       sql<number>`extract(epoch from now() - created_at)::float8`.as("age"),
-      sql<number>`extract(epoch from signs_from - now())::float8`.as("startsIn"),
+      sql<number>`extract(epoch from signs_from - now())::float8`.as("signsIn"),
     ])
     .orderBy("signs_from");

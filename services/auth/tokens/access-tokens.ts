@@ -1,40 +1,42 @@
 import { randomUUID } from "node:crypto";
+import type { Config } from "../../../lib/config/config.ts";
 import {
   ACCESS_TOKEN_TYPE,
   type AccessTokenClaims,
   FIRST_PARTY_CLIENT,
   groupPermissions,
 } from "../../../lib/tokens/access-token.ts";
-import type { Config } from "../../../lib/config/config.ts";
 import { signJwt } from "../../../lib/tokens/jwt.ts";
 import type { SigningKey } from "../../../lib/tokens/signing-key.ts";
 
-/** The generation of tokens that a session begins with. */
+/** The generation of a new session's access tokens. */
 export const FIRST_GENERATION = 1;
 
-/** Whom an access token speaks for, and in which session. */
-export interface Holder extends Pick<
+/** The account and session that an access token is issued for. */
+export interface TokenSubject extends Pick<
   AccessTokenClaims,
   "sid" | "generation" | "username" | "roles" | "subjectType"
 > {
   id: string;
-  /** Left out, it is FIRST_PARTY_CLIENT. */
+  /** By default FIRST_PARTY_CLIENT. */
   clientId?: string;
   /** `["posts:write"]` */
   permissions: readonly string[];
-  /** What its client asked for, as far as it was granted; left out: nothing in particular. */
+  /** The granted scope, if the client requested one. */
   scope?: string | undefined;
   act?: AccessTokenClaims["act"];
 }
 
-/** Makes an access token of this deployment (RFC 9068), as OAuth answers it (RFC 6749, 5.1). */
-export function mint(
-  holder: Holder,
+export type SignAccessToken = (subject: TokenSubject) => ReturnType<typeof signAccessToken>;
+
+/** Signs an access token (RFC 9068). @returns the token response without a refresh token (RFC 6749, 5.1) */
+export function signAccessToken(
+  subject: TokenSubject,
   key: SigningKey,
   { issuer, accessTokenTtl, tenantId, environmentId }: Config,
 ) {
-  const { id, clientId = FIRST_PARTY_CLIENT, permissions, scope, act } = holder;
-  const { sid, generation, username, roles, subjectType } = holder;
+  const { id, clientId = FIRST_PARTY_CLIENT, permissions, scope, act } = subject;
+  const { sid, generation, username, roles, subjectType } = subject;
   const iat = Math.floor(Date.now() / 1000);
   const claims: AccessTokenClaims = {
     iss: issuer,

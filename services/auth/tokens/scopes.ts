@@ -1,32 +1,32 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
 
-/** Permissions as OAuth's scopes (RFC 6749, 3.3): `posts:write` is both. */
+// OAuth's scopes are our permissions (RFC 6749, 3.3): `posts:write` is both.
 
-export interface Granted {
+export interface GrantedScope {
   permissions: readonly string[];
-  /** For the token's claim: only where a scope was asked for. */
+  /** The claim `scope`; undefined: the client requested no scope. */
   scope?: string;
 }
 
 const join = (permissions: readonly string[]) => permissions.join(" ");
 
 /**
- * What a request for this scope gets of the permissions that its subject holds; without a scope it gets
- * them all. What is unknown or not held is left out: the response states what was granted.
+ * The requested part of the held permissions; without a requested scope, all of them. Unknown permissions, and those
+ * that are not held, are left out: the response states what was granted.
  *
- * @throws CitadelError VALIDATION_ERROR of `scope` if nothing would be left
+ * @throws CitadelError VALIDATION_ERROR of `scope` if nothing is left
  */
-export function grantFor(held: readonly string[], asked: string | undefined): Granted {
-  if (asked === undefined) return { permissions: held };
-  const names = new Set(asked.split(" "));
+export function grantScope(held: readonly string[], requested: string | undefined): GrantedScope {
+  if (requested === undefined) return { permissions: held };
+  const names = new Set(requested.split(" "));
   const permissions = held.filter((name) => names.has(name));
   if (permissions.length > 0) return { permissions, scope: join(permissions) };
   throw new CitadelError("VALIDATION_ERROR", {
-    message: "Nothing of this scope may be granted. Leave 'scope' out to get all that may.",
+    message: "Nothing in this scope can be granted. Omit 'scope' to get all permissions.",
     data: [{ field: "scope", type: "scopeNotHeld", message: "None of these is held." }],
   });
 }
 
-/** The response's `scope`, which cannot be empty (RFC 6749, 5.1). */
-export const stateScope = ({ permissions }: Granted): { scope?: string } =>
+/** The response's `scope`, which must not be empty (RFC 6749, 5.1). */
+export const scopeOf = ({ permissions }: GrantedScope): { scope?: string } =>
   permissions.length > 0 ? { scope: join(permissions) } : {};

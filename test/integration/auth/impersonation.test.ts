@@ -119,11 +119,13 @@ describe.skipIf(isMissing)("impersonation", () => {
     const other = await administrator(app);
     const before = await count();
     const auth = app.service("auth") as unknown as AuthService;
-    const begin = auth.sessions.createWithin.bind(auth.sessions);
-    const spy = vi.spyOn(auth.sessions, "createWithin").mockImplementationOnce(async (session) => {
-      await request(app, "POST /api/auth/logout", { token: other.token });
-      return begin(session);
-    });
+    const begin = auth.sessions.createImpersonation.bind(auth.sessions);
+    const spy = vi
+      .spyOn(auth.sessions, "createImpersonation")
+      .mockImplementationOnce(async (session) => {
+        await request(app, "POST /api/auth/logout", { token: other.token });
+        return begin(session);
+      });
     const late = await impersonate(other.token, alice.id);
     spy.mockRestore();
     expect([late.status, late.body.type]).toEqual([403, "UserNotAuthorized"]);
@@ -137,11 +139,13 @@ describe.skipIf(isMissing)("impersonation", () => {
     const deputy = await makeDeputy();
     const before = await count();
     const auth = app.service("auth") as unknown as AuthService;
-    const begin = auth.sessions.createWithin.bind(auth.sessions);
-    const spy = vi.spyOn(auth.sessions, "createWithin").mockImplementationOnce(async (session) => {
-      await setRoles(deputy.id, ["user"]);
-      return begin(session);
-    });
+    const begin = auth.sessions.createImpersonation.bind(auth.sessions);
+    const spy = vi
+      .spyOn(auth.sessions, "createImpersonation")
+      .mockImplementationOnce(async (session) => {
+        await setRoles(deputy.id, ["user"]);
+        return begin(session);
+      });
     const { status, body } = await impersonate(deputy.token, alice.id);
     spy.mockRestore();
     expect([status, body.type]).toEqual([401, "AccessTokenExpired"]);

@@ -5,7 +5,7 @@ import { Encryption, makeEncryptionKey } from "../../../lib/encryption.ts";
 import { verifyJwt } from "../../../lib/tokens/jwt.ts";
 import { KeySet } from "../../../lib/tokens/key-set.ts";
 import { generateSigningKey, readSigningKey } from "../../../lib/tokens/signing-key.ts";
-import { KeyRing } from "../../../services/auth/signing-keys/key-ring.ts";
+import { SigningKeys } from "../../../services/auth/signing-keys/signing-keys.ts";
 import { SigningKeysRepository } from "../../../services/auth/signing-keys/signing-keys.repository.ts";
 import { brokerOptions, configure } from "../../../moleculer.config.ts";
 import { type App, isMissing, restart, startApp, topology } from "../../helpers/app.ts";
@@ -56,7 +56,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
 
   /** Another node of auth, on the same database. */
   const anotherNode = (options: { maxAge?: number; encryption?: Encryption } = {}) =>
-    new KeyRing({
+    new SigningKeys({
       repository: new SigningKeysRepository(authOf(app).db),
       encryption: new Encryption(steal(app, "auth", "encryption_key")),
       alg: "RS256",
@@ -165,14 +165,14 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
 
   it("are replaced when they are too old, by one of several nodes that see it at once", async () => {
     const nodes = [anotherNode({ maxAge: 1800 }), anotherNode({ maxAge: 1800 })];
-    const made = await Promise.all(nodes.map((node) => node.look()));
+    const made = await Promise.all(nodes.map((node) => node.check()));
     expect(made.filter(Boolean)).toHaveLength(1);
     // what the others do each few seconds
-    await authOf(app).keys.look();
+    await authOf(app).keys.check();
     const kids = await kidsOf(app);
     expect(kids).toHaveLength(2);
     for (const node of nodes) expect(node.published.map(({ kid }) => kid)).toEqual(kids);
-    expect(await Promise.all(nodes.map((node) => node.look()))).toEqual([undefined, undefined]);
+    expect(await Promise.all(nodes.map((node) => node.check()))).toEqual([undefined, undefined]);
   });
 
   it("are made once when two nodes start at once for the first time, and sign at once", async () => {
@@ -189,7 +189,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
   it("cannot be read with another encryption key: auth does not start, and says what to do", async () => {
     const encryption = new Encryption(makeEncryptionKey());
     await expect(anotherNode({ encryption }).open(false)).rejects.toThrow(
-      /AUTH_ENCRYPTION_KEY is not .* Put that key back/,
+      /cannot be decrypted with AUTH_ENCRYPTION_KEY.* add the previous key/,
     );
     expect(await kidsOf(app)).toHaveLength(1);
   });
@@ -203,7 +203,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
       const signs_from = new Date(Date.now() - 1000);
       const values = { kid, alg: "ES256", private_key, signs_from };
       await db.insertInto("signing_keys").values(values).execute();
-      await expect(keys.load()).rejects.toThrow(/cannot be read/);
+      await expect(keys.load()).rejects.toThrow(/cannot be decrypted/);
       expect(await kidsOf(app)).toEqual([row.kid]);
       expect(keys.current.kid).toBe(row.kid);
       await db.deleteFrom("signing_keys").where("kid", "=", kid).execute();

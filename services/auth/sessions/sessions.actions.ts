@@ -1,0 +1,122 @@
+import { randomUUID } from "node:crypto";
+import type { Kysely } from "kysely";
+import type { Handlers } from "../../../lib/contract/handlers.ts";
+import { CitadelError } from "../../../lib/errors/errors.ts";
+import { makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
+import { hashOfSession } from "../../../lib/tokens/revocations.ts";
+import { audit } from "../../../middlewares/audit.ts";
+import type { contract } from "../auth.contract.ts";
+import type { AuthDatabase } from "../tables.ts";
+import { FIRST_GENERATION, type SignAccessToken } from "../tokens/access-tokens.ts";
+import { secondsFromNow } from "../tokens/expiry.ts";
+import type { RefreshTokensRepository } from "./refresh-tokens.repository.ts";
+import type { RevocationsRepository, SessionSelection } from "./revocations.repository.ts";
+import { identityForSession, toTokenUser } from "./session-identity.ts";
+import { type CallContext, renewSessions } from "./session-revocation.ts";
+import type { SessionsRepository } from "./sessions.repository.ts";
+
+type Actions = Handlers<typeof contract>["actions"];
+
+/** Available after the service has started. */
+interface SessionRepositories {
+  db: Kysely<AuthDatabase>;
+  sessions: SessionsRepository;
+  revocations: RevocationsRepository;
+  refreshTokens: RefreshTokensRepository;
+}
+
+interface SessionDependencies {
+  repositories: () => SessionRepositories;
+  end: (ctx: CallContext, selection: SessionSelection) => Promise<boolean>;
+  sign: SignAccessToken;
+  /** In seconds. */
+  refreshTokenTtl: number;
+}
+
+/** Creates, lists and ends sessions. */
+export function sessionActions({
+  repositories,
+  end,
+  sign,
+  refreshTokenTtl,
+}: SessionDependencies): Pick<
+  Actions,
+  | "generateToken"
+  | "logout"
+  | "logoutAll"
+  | "sessions"
+  | "revokeSession"
+  | "confirmSession"
+  | "renewSessions"
+  | "endSessions"
+  | "revocations"
+> {
+  return {
+    generateToken: async (ctx) => {
+      const { userId, sessionId: sid = randomUUID() } = ctx.params;
+      const { db, sessions, refreshTokens } = repositories();
+      const refreshToken = makeOpaqueToken();
+      const expiresAt = secondsFromNow(refreshTokenTtl);
+      const { client } = ctx.meta;
+      await db.transaction().execute(async (trx) => {
+        await sessions.create({ id: sid, userId, expiresAt, client }, trx);
+        await refreshTokens.store(sid, refreshToken, expiresAt, trx);
+      });
+      const identity = await identityForSession(ctx, sessions, { sid, userId });
+      // services audit what they authenticate; only the operator calls without one
+      if (ctx.locals.caller === undefined)
+        audit(ctx, {
+          event: "token.issued",
+          subject: { id: userId, name: identity.username },
+          data: { session: sid },
+        });
+      return {
+        ...sign({ ...identity, sid, generation: FIRST_GENERATION }),
+        refresh_token: refreshToken,
+        user: toTokenUser(identity),
+      };
+    },
+
+    logout: async (ctx) => {
+      const { sub: userId, sid: id } = ctx.locals.user;
+      await end(ctx, { id, userId });
+    },
+
+    logoutAll: async (ctx) => {
+      const { sub: userId, sid } = ctx.locals.user;
+      await repositories().sessions.mustBeConfirmed(sid);
+      await end(ctx, { userId });
+    },
+
+    sessions: (ctx) => {
+      const { sub: userId, sid } = ctx.locals.user;
+      return repositories().sessions.list(userId, sid, ctx.params);
+    },
+
+    revokeSession: async (ctx) => {
+      const { sub: userId, sid } = ctx.locals.user;
+      const { id } = ctx.params;
+      if (id !== sid) await repositories().sessions.mustBeConfirmed(sid);
+      if (!(await end(ctx, { id, userId })))
+        throw new CitadelError("NotFound", {
+          message: "You have no such session. It may have ended.",
+        });
+    },
+
+    confirmSession: (ctx) => repositories().sessions.confirm(ctx.params.id),
+
+    renewSessions: (ctx) => renewSessions(ctx, repositories().revocations, ctx.params.userId),
+
+    endSessions: async (ctx) => {
+      const { userId, except, only } = ctx.params;
+      await end(ctx, only === undefined ? { userId, except } : { userId, id: only });
+    },
+
+    revocations: async () => {
+      const revoked = await repositories().revocations.list();
+      return {
+        sessions: revoked.map(({ id, ...rest }) => ({ hash: hashOfSession(id), ...rest })),
+      };
+    },
+  };
+}
