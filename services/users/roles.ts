@@ -1,6 +1,6 @@
 import type { SubjectType } from "../../lib/tokens/access-token.ts";
 
-/** What each role may do. The administrator holds every permission that some contract knows. */
+/** The permissions of each role. `all` is every permission that a contract declares. */
 export const ROLES = {
   user: ["posts:write", "chat:write"],
   moderator: ["posts:write", "chat:write", "posts:moderate", "users:read"],
@@ -11,10 +11,10 @@ export type Role = keyof typeof ROLES;
 
 export const ROLE_NAMES = Object.keys(ROLES) as Role[];
 
-/** The roles of those who work for the operator. */
+/** The roles of people who work for the operator. */
 export const STAFF_ROLES: readonly string[] = ["moderator", "admin"] satisfies Role[];
 
-/** The permissions of these roles together. @param all every permission there is */
+/** The permissions of these roles together. @param all every permission that a contract declares */
 export function permissionsOfRoles(roles: readonly string[], all: readonly string[]): string[] {
   const granted = new Set<string>();
   for (const role of roles) {
@@ -25,11 +25,11 @@ export function permissionsOfRoles(roles: readonly string[], all: readonly strin
   return [...granted].toSorted();
 }
 
-/** What each role may do, spelled out. @param all every permission there is */
+/** The permissions of each role. @param all every permission that a contract declares */
 export function permissionsByRole(all: readonly string[]): ReadonlyMap<string, readonly string[]> {
   return new Map(ROLE_NAMES.map((name) => [name, permissionsOfRoles([name], all)]));
 }
 
-/** What kind of subject somebody is who has this role: those with more than everybody's are staff. */
+/** The subject type of an account that has this role alone. */
 export const subjectTypeOfRole = (role: string): SubjectType =>
   role === "user" ? "EndUserAccount" : "UserAccount";

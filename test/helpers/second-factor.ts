@@ -1,23 +1,22 @@
 import { generateSync } from "otplib";
-import type UsersService from "../../services/users/users.service.ts";
+import { usersOf } from "./accounts.ts";
 import type { App } from "./app.ts";
 import { PASSWORD, type Person, register, request } from "./http.ts";
 
 export const FACTOR = "/api/auth/second-factor";
 
-/** Somebody with a second factor. */
 export interface PersonWithFactor extends Person {
   secret: string;
   codes: string[];
 }
 
-/** The code that an authenticator shows now. */
+/** The code that an authenticator app shows now. */
 export const codeOf = (secret: string) => generateSync({ secret });
 
-/** As if the last code had been used long ago. */
+/** Allows a test to use the code of the current time step again. */
 export const forgetSteps = (app: App, accountId: string) =>
-  (app.service("users") as unknown as UsersService).db
-    .updateTable("second_factors")
+  usersOf(app)
+    .db.updateTable("second_factors")
     .set({ last_step: null })
     .where("account_id", "=", accountId)
     .execute();
@@ -28,7 +27,7 @@ export const propose = (app: App, token: string, password = PASSWORD) =>
 export const confirm = (app: App, token: string, otp: string) =>
   request(app, `POST ${FACTOR}/confirm`, { token, body: { otp } });
 
-/** Somebody new, with a second factor. */
+/** Registers an account and enables its second factor. */
 export async function registerWithFactor(app: App): Promise<PersonWithFactor> {
   const person = await register(app);
   const { secret } = (await propose(app, person.token)).body;

@@ -8,7 +8,7 @@ import { LoginLimits } from "../../services/users/login/login-limits.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { PASSWORD, register, request } from "../helpers/http.ts";
 
-/** Stands before the database, and can be taken away. */
+/** A TCP proxy in front of the database that a test can stop. */
 class Proxy {
   readonly #target: { host: string; port: number };
   readonly #sockets = new Set<Socket>();
@@ -44,7 +44,7 @@ class Proxy {
   }
 }
 
-describe.skipIf(isMissing)("the limits of signing in, on PostgreSQL", () => {
+describe.skipIf(isMissing)("login limits on PostgreSQL", () => {
   const name = `citadel_limits_${process.pid}`;
   let server: Client;
   let proxy: Proxy;
@@ -68,10 +68,10 @@ describe.skipIf(isMissing)("the limits of signing in, on PostgreSQL", () => {
     await server.end();
   });
 
-  it("are shared by all nodes of users: of guesses at once none is lost", async () => {
+  it("count concurrent guesses on all nodes of users together", async () => {
     const open = async (node: string) => {
       const url = new URL(app.env.DATABASE_URL!);
-      // a pool of its own
+      // another URL opens a connection pool of its own
       url.searchParams.set("application_name", node);
       const { db, close } = await openDatabase({
         databaseUrl: url.toString(),
@@ -83,21 +83,21 @@ describe.skipIf(isMissing)("the limits of signing in, on PostgreSQL", () => {
       return { limits, close };
     };
     const nodes = [await open("one"), await open("two")];
-    const attempt = { account: undefined, login: "nobody", client: { address: "192.0.2.1" } };
+    const attempt = { account: undefined, login: "unknown", client: { address: "192.0.2.1" } };
     const options = { isFailure: () => true, onLimit: () => undefined };
     const wrong = new Error("wrong");
     const guess = (limits: LoginLimits) =>
       limits.run(attempt, options, () => Promise.reject(wrong)).catch((error: unknown) => error);
-    const ends = await Promise.all(
+    const outcomes = await Promise.all(
       Array.from({ length: 100 }, (_, at) => guess(nodes[at % 2]!.limits)),
     );
-    expect(ends.filter((error) => error === wrong)).toHaveLength(10);
-    for (const error of ends)
+    expect(outcomes.filter((error) => error === wrong)).toHaveLength(10);
+    for (const error of outcomes)
       if (error !== wrong) expect(error).toMatchObject({ type: "TooManyRequests" });
     for (const { close } of nodes) await close();
   });
 
-  it("let nobody in while the database is away, and go on when it is back", async () => {
+  it("refuse every login with 503 while the database is unreachable, and work again afterwards", async () => {
     const { username } = await register(app);
     const signIn = () =>
       request(app, "POST /api/auth/login", { body: { username, password: PASSWORD } });

@@ -10,7 +10,7 @@ import { steal } from "../helpers/attacker.ts";
 import { login, PASSWORD, register, request } from "../helpers/http.ts";
 import { codeOf, confirm, propose, registerWithFactor } from "../helpers/second-factor.ts";
 
-describe.skipIf(isMissing)("a second factor under another encryption key", () => {
+describe.skipIf(isMissing)("a stored second factor", () => {
   let app: App;
   let users: UsersService;
 
@@ -26,16 +26,16 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
   const secretOf = async (id: string) =>
     (await new SecondFactorRepository(users.db).find(id))!.secret;
 
-  it("cannot be read: users does not start, and says what to do", async () => {
+  it("keeps users from starting if its encryption key is missing, with an error that says what to do", async () => {
     const { id } = await registerWithFactor(app);
     const before = await secretOf(id);
     await expect(open(makeEncryptionKey())).rejects.toThrow(
-      /USERS_ENCRYPTION_KEY lacks the key .* Put that key back/,
+      /USERS_ENCRYPTION_KEY lacks the key .* Add that key/,
     );
     expect(await secretOf(id)).toBe(before);
   });
 
-  it("has its recovery codes hashed with a key at the start, where they were without", async () => {
+  it("gets HMACs for plain hashes of recovery codes when users starts", async () => {
     const { id, username, codes, secret } = await registerWithFactor(app);
     const [code = ""] = codes;
     const plain = createHash("sha256")
@@ -63,17 +63,17 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
     await users.db.deleteFrom("second_factors").where("account_id", "=", damaged.id).execute();
   });
 
-  it("is encrypted anew at the start, after which the old key may go", async () => {
+  it("is encrypted with a new key when users starts, after which the old key can be removed", async () => {
     const restartWith = async (keys: string) => {
       app = await restart(app, { USERS_ENCRYPTION_KEY: keys });
       users = app.service("users") as unknown as UsersService;
     };
     await users.db.deleteFrom("second_factors").execute();
-    const [{ id, username, secret }, waiting] = [
+    const [{ id, username, secret }, proposer] = [
       await registerWithFactor(app),
       await register(app),
     ];
-    const proposed = (await propose(app, waiting.token)).body.secret;
+    const proposed = (await propose(app, proposer.token)).body.secret;
     const damaged = await registerWithFactor(app);
     const update = users.db.updateTable("second_factors").set({ secret: await secretOf(id) });
     await update.where("account_id", "=", damaged.id).execute();
@@ -81,10 +81,10 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
     const [old, next] = [steal(app, "users", "encryption_key"), makeEncryptionKey()];
     const [nextId] = new Encryption(next).keyIds;
     await restartWith(`${next}\n${old}`);
-    for (const one of [id, waiting.id])
+    for (const one of [id, proposer.id])
       expect((await secretOf(one)).startsWith(`${nextId}.`)).toBe(true);
     expect(await open(`${next}\n${old}`)).toBe(0);
-    // what cannot be read at all keeps nobody else from it, but is not left behind unsaid
+    // a damaged secret does not stop the others, but its old key cannot be removed
     await expect(open(next)).rejects.toThrow(/lacks the key/);
     await users.db.deleteFrom("second_factors").where("account_id", "=", damaged.id).execute();
 
@@ -94,11 +94,11 @@ describe.skipIf(isMissing)("a second factor under another encryption key", () =>
     });
     expect(refused.body.type).toBe("SecondFactorRequired");
     await login(app, username, PASSWORD, codeOf(secret));
-    const { token } = await login(app, waiting.username, PASSWORD);
+    const { token } = await login(app, proposer.username, PASSWORD);
     expect((await confirm(app, token, codeOf(proposed))).status).toBe(200);
   });
 
-  it("is encrypted anew by one of two nodes that start at once, however many there are", async () => {
+  it("is encrypted again by one of two nodes that start at the same time", async () => {
     const { id } = await register(app);
     const [old, next] = [makeEncryptionKey(), makeEncryptionKey()];
     const factors = new SecondFactorRepository(users.db);

@@ -1,13 +1,12 @@
 import { type Kysely, sql } from "kysely";
-import { ServiceError } from "../../../lib/errors/service-error.ts";
-import { found, lastAdministrator } from "./account-rules.ts";
 import { LinksRepository } from "../mail/links.repository.ts";
 import { SecondFactorRepository } from "../second-factor/second-factor.repository.ts";
-import { nameTaken } from "./unique-fields.ts";
-import type { Account, Changed, Changes, UsersDatabase } from "../users.repository.ts";
-import { contract } from "../users.contract.ts";
+import type { Account, AccountChanges, ChangedAccount, UsersDatabase } from "./account.ts";
+import { lastAdministrator, mustExist } from "./account-rules.ts";
+import { rethrowConflict } from "./unique-fields.ts";
 
-/** What is read and written of accounts in a transaction that has locked them. */
+// Locks, writes and deletes rows of the accounts table. Each function runs in a transaction of its caller.
+
 type Transaction = Kysely<UsersDatabase>;
 
 export const linksIn = (db: Transaction) => new LinksRepository(db.$pickTables<"links">());
@@ -17,18 +16,23 @@ const factorsIn = (db: Transaction) =>
 
 export const isAdministrator = sql<boolean>`'admin' = any(roles)`;
 
-/** An account that nobody else changes until the transaction ends. @throws CitadelError NotFound */
-export async function lock(trx: Transaction, id: string): Promise<Account> {
+/** Locks an account's row until the transaction ends. @throws CitadelError NotFound */
+export async function lockAccount(trx: Transaction, id: string): Promise<Account> {
   const account = await trx
     .selectFrom("accounts")
     .selectAll()
     .where("id", "=", id)
     .forUpdate()
     .executeTakeFirst();
-  return found(account);
+  return mustExist(account);
 }
 
-/** The same, with all administrators: of several who go at once, one is the last. */
+/**
+ * Locks an account's row and those of all administrators, so that two administrators who remove each other at the
+ * same time do not both succeed.
+ *
+ * @throws CitadelError NotFound
+ */
 export async function lockWithAdministrators(trx: Transaction, id: string) {
   const locked = await trx
     .selectFrom("accounts")
@@ -37,7 +41,7 @@ export async function lockWithAdministrators(trx: Transaction, id: string) {
     .orderBy("id")
     .forUpdate()
     .execute();
-  const account = found(locked.find((one) => one.id === id));
+  const account = mustExist(locked.find((one) => one.id === id));
   const isLast =
     account.roles.includes("admin") &&
     !locked.some((one) => one.id !== id && one.roles.includes("admin"));
@@ -45,9 +49,9 @@ export async function lockWithAdministrators(trx: Transaction, id: string) {
 }
 
 /**
- * Locks an address until the transaction ends, so that of several accounts that verify it at once one does.
+ * Locks an e-mail address until the transaction ends, so that only one of several accounts can verify it.
  *
- * @returns the other account that has verified it
+ * @returns the id of another account that has verified it
  */
 export async function lockAddress(
   trx: Transaction,
@@ -65,54 +69,15 @@ export async function lockAddress(
   return holder?.id;
 }
 
-/** The links of others who claim an address end once it is somebody's. */
-async function endClaims(trx: Transaction, { id, email }: Account): Promise<void> {
-  const claims = await trx
-    .selectFrom("accounts")
-    .select("id")
-    .where(sql`lower(email)`, "=", email.toLowerCase())
-    .where("id", "!=", id)
-    .execute();
-  for (const claim of claims) await linksIn(trx).end(claim.id, ["reset-password", "verify-email"]);
-}
-
-/** Ends what was mailed or shown for what an account had before a change. */
-async function endOlder(trx: Transaction, { id }: Account, changes: Changes): Promise<void> {
-  const links = linksIn(trx);
-  if (changes.email !== undefined) await links.end(id, ["reset-password", "verify-email"]);
-  if (!changes.passwordHash) return;
-  await links.end(id, ["reset-password"]);
-  // whoever knew the old password may have seen its secret
-  await factorsIn(trx).removeProposed(id);
-}
-
-/**
- * Ends the links that a move makes worthless, and makes the one that undoes it, which a return to an
- * address that such a link gives back has not.
- *
- * @returns its token
- */
-async function renewRestoring(
-  trx: Transaction,
-  { before, to, restorable }: { before: Account; to: string; restorable: Changes["restorable"] },
-): Promise<string | undefined> {
-  const { id, email, email_verified_at } = before;
-  const links = linksIn(trx);
-  if (restorable === "never") await links.end(id, ["restore-email"]);
-  const isReturn = await links.endRestoring(id, to);
-  if (restorable !== "by-link" || isReturn) return undefined;
-  return links.makeRestoring(id, { email, isVerified: email_verified_at !== null });
-}
-
-/** Writes what changes of a locked account. */
-export async function write(
+/** Writes the changes of a locked account. @throws CitadelError Conflict if a unique field is taken */
+export async function writeAccount(
   trx: Transaction,
   before: Account,
-  { email: given, ...changes }: Changes,
-): Promise<Changed> {
-  const email = given === before.email ? undefined : given;
+  { email: requested, ...changes }: AccountChanges,
+): Promise<ChangedAccount> {
+  const email = requested === before.email ? undefined : requested;
   const isMoved = email !== undefined;
-  const { username, passwordHash, roles, subjectType, emailVerified } = changes;
+  const { username, passwordHash, roles, subjectType, emailVerified, restoreLinks } = changes;
   const verifiedBefore = isMoved ? null : before.email_verified_at;
   const values = {
     username,
@@ -122,30 +87,78 @@ export async function write(
     subject_type: subjectType,
     email_verified_at: emailVerified ? (verifiedBefore ?? new Date()) : isMoved ? null : undefined,
     email_since: isMoved ? new Date() : undefined,
-    // who has proved an address, or works for the operator, stays
+    // accounts with a verified address and accounts of staff do not expire
     expires_at: emailVerified || roles ? null : undefined,
   };
-  await endOlder(trx, before, { ...changes, email });
-  const { endsFactor } = changes;
-  const isFactorEnded =
-    endsFactor !== undefined && (await factorsIn(trx).remove(before.id, endsFactor));
+  await revokeOutdated(trx, before, { ...changes, email });
+  const { removeFactorOf } = changes;
+  const isFactorRemoved =
+    removeFactorOf !== undefined && (await factorsIn(trx).remove(before.id, removeFactorOf));
   if (Object.values(values).every((value) => value === undefined))
-    return { before, after: before, isFactorEnded };
+    return { before, after: before, isFactorRemoved };
   const after = await trx
     .updateTable("accounts")
     .set({ ...values, version: before.version + 1 })
     .where("id", "=", before.id)
     .returningAll()
     .executeTakeFirstOrThrow()
-    .catch(nameTaken);
-  if (emailVerified) await endClaims(trx, after);
-  const restoringToken =
-    email && (await renewRestoring(trx, { before, to: email, restorable: changes.restorable }));
-  return { before, after, isFactorEnded, restoringToken };
+    .catch(rethrowConflict);
+  if (emailVerified) await revokeOtherClaims(trx, after);
+  const restoreToken = email && (await updateRestoreLinks(trx, { before, email, restoreLinks }));
+  return { before, after, isFactorRemoved, restoreToken };
 }
 
-/** Deletes a locked account. @throws CitadelError Conflict for the last administrator */
-export async function remove(
+/** Revokes the links and the unconfirmed second factor that belong to a replaced address or password. */
+async function revokeOutdated(
+  trx: Transaction,
+  { id }: Account,
+  changes: AccountChanges,
+): Promise<void> {
+  const links = linksIn(trx);
+  if (changes.email !== undefined) await links.revoke(id, ["reset-password", "verify-email"]);
+  if (!changes.passwordHash) return;
+  await links.revoke(id, ["reset-password"]);
+  // a person who knew the old password may have seen its secret
+  await factorsIn(trx).removeProposed(id);
+}
+
+/** Revokes the links of all other accounts with an address that this account has verified. */
+async function revokeOtherClaims(trx: Transaction, { id, email }: Account): Promise<void> {
+  const claims = await trx
+    .selectFrom("accounts")
+    .select("id")
+    .where(sql`lower(email)`, "=", email.toLowerCase())
+    .where("id", "!=", id)
+    .execute();
+  for (const claim of claims)
+    await linksIn(trx).revoke(claim.id, ["reset-password", "verify-email"]);
+}
+
+/**
+ * Updates the links that restore a former address when an account gets another one. Returning to a former address
+ * revokes the links that restore it, and creates none.
+ *
+ * @returns the token of a new link
+ */
+async function updateRestoreLinks(
+  trx: Transaction,
+  change: { before: Account; email: string; restoreLinks: AccountChanges["restoreLinks"] },
+): Promise<string | undefined> {
+  const { id, email, email_verified_at } = change.before;
+  const links = linksIn(trx);
+  if (change.restoreLinks === "revoke") await links.revoke(id, ["restore-email"]);
+  const isReturn = await links.revokeRestoreLinks(id, change.email);
+  if (change.restoreLinks !== "create" || isReturn) return undefined;
+  return links.createRestoreLink(id, { email, isVerified: email_verified_at !== null });
+}
+
+/**
+ * Deletes an account.
+ *
+ * @param check refuses by throwing, once the row is locked
+ * @throws CitadelError NotFound; Conflict for the last administrator
+ */
+export async function deleteAccount(
   trx: Transaction,
   id: string,
   check: (account: Account) => void,
@@ -155,6 +168,3 @@ export async function remove(
   if (isLast) throw lastAdministrator();
   await trx.deleteFrom("accounts").where("id", "=", id).execute();
 }
-
-/** The refusal of a link that is used, too old, made up, or for an address that is another account's. */
-export const linkInvalid = () => new ServiceError(contract, "LinkInvalid");

@@ -1,68 +1,55 @@
-import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { found, mustBeVersion } from "./account-rules.ts";
-import { tell } from "./account-reports.ts";
-import type { AccountMails } from "../mail/account-mails.ts";
-import type { Login } from "../login/login.ts";
-import type { MailLimits } from "../mail/mail-limits.ts";
+import type { Components, UsersActions } from "../components.ts";
+import { reportChange } from "./account-reports.ts";
+import { mustBeVersion, mustExist } from "./account-rules.ts";
 import { mustNotBeReserved } from "./reserved-usernames.ts";
-import type { contract } from "../users.contract.ts";
-import type { UsersRepository } from "../users.repository.ts";
-import { toUser } from "./visible-fields.ts";
+import { visibleFields } from "./visible-fields.ts";
 
-/** What the actions need; it is there once the service has started. */
-interface Parts {
-  readonly accounts: UsersRepository;
-  readonly mails: AccountMails;
-  readonly mailLimits: MailLimits;
-  readonly login: Login;
-}
-
-/** What people see and change of their own accounts. */
+/** The actions with which users read and change their own accounts. */
 export function profileActions(
-  parts: () => Parts,
-): Pick<Handlers<typeof contract>["actions"], "profile" | "updateProfile"> {
+  components: Components<"accounts" | "login" | "mailLimits" | "mails">,
+): UsersActions<"profile" | "updateProfile"> {
   return {
     profile: async (ctx) => {
       const { user } = ctx.locals;
-      return toUser(found(await parts().accounts.find(user.sub)), user);
+      return visibleFields(mustExist(await components().accounts.find(user.sub)), user);
     },
 
     updateProfile: async (ctx) => {
-      const { accounts, mails, mailLimits, login } = parts();
+      const { accounts, mails, mailLimits, login } = components();
       const { user } = ctx.locals;
       const { version, currentPassword, otp, ...changes } = ctx.params;
-      const account = found(await accounts.find(user.sub));
+      const account = mustExist(await accounts.find(user.sub));
       mustBeVersion(account, version);
       if (changes.username !== undefined && changes.username !== account.username)
         mustNotBeReserved(changes.username, user);
       const isMove = changes.email !== undefined && changes.email !== account.email;
       if (isMove) {
-        if (currentPassword === undefined) throw withoutPassword();
+        if (currentPassword === undefined) throw passwordMissing();
         await login.confirm(ctx, account, { password: currentPassword, otp });
-        await mailLimits.move(user.sub);
+        await mailLimits.countAddressChange(user.sub);
       }
       const changed = await accounts.change(user.sub, (current) => {
         mustBeVersion(current, version);
         const isMoved = changes.email !== undefined && changes.email !== current.email;
-        // the password was set anew meanwhile, perhaps to keep out who asks here; or the address was changed
+        // the address or the password has changed since it was checked, perhaps because it was stolen
         if (isMoved && (!isMove || current.password_hash !== account.password_hash))
           throw new CitadelError("InvalidCredentials");
-        return { ...changes, restorable: "by-link" };
+        return { ...changes, restoreLinks: "create" };
       });
-      tell(ctx, mails, changed);
-      return toUser(changed.after, user);
+      reportChange(ctx, mails, changed);
+      return visibleFields(changed.after, user);
     },
   };
 }
 
-const withoutPassword = () =>
+const passwordMissing = () =>
   new CitadelError("VALIDATION_ERROR", {
     data: [
       {
         field: "currentPassword",
         type: "required",
-        message: "Another e-mail address needs your current password.",
+        message: "Send your current password to change your e-mail address.",
       },
     ],
   });

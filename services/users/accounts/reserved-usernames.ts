@@ -1,7 +1,7 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
 
-/** Names that users take for the operator's. The mailbox names are those of RFC 2142. */
+/** Usernames that would look like the operator's. Some are the mailbox names of RFC 2142. */
 const RESERVED = [
   "abuse",
   "admin",
@@ -26,7 +26,7 @@ const RESERVED = [
   "webmaster",
 ] as const;
 
-/** Characters that look like others. Usernames are ASCII, so these are all (users.contract.ts). */
+/** Characters that look like others. Usernames are ASCII (users.contract.ts), so that this list is complete. */
 const LOOKALIKES: readonly (readonly [RegExp, string])[] = [
   [/[._-]/g, ""],
   [/0/g, "o"],
@@ -39,14 +39,14 @@ const LOOKALIKES: readonly (readonly [RegExp, string])[] = [
   [/vv/g, "w"],
 ];
 
-/** The same for all names that look alike. */
+/** One text for all names that look alike. */
 const skeletonOf = (name: string) =>
   LOOKALIKES.reduce((text, [looks, like]) => text.replace(looks, like), name.toLowerCase());
 
 const SKELETONS: ReadonlySet<string> = new Set(RESERVED.map(skeletonOf));
 
 /**
- * Refuses a username that looks like the operator's, except to those who may manage accounts.
+ * Refuses a username that looks like the operator's, unless the user holds `users:write`.
  *
  * @throws CitadelError Conflict
  */

@@ -1,54 +1,55 @@
 import { type Kysely, sql } from "kysely";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import type { UsersDatabase } from "../users.repository.ts";
+import type { UsersDatabase } from "./account.ts";
 
 /** What two accounts cannot both have: a username, and an e-mail address that one of them has verified. */
-export interface Names {
+export interface UniqueFields {
   username?: string | undefined;
   email?: string | undefined;
 }
 
-/** The unique indexes, by the field that they keep unique. */
-const INDEXES: Readonly<Record<string, keyof Names>> = {
+/** The field of each unique index. */
+const FIELD_OF_INDEX: Readonly<Record<string, keyof UniqueFields>> = {
   accounts_username: "username",
   accounts_email_verified: "email",
 };
 
-const taken = (field: keyof Names, cause?: Error) =>
+const taken = (field: keyof UniqueFields, cause?: Error) =>
   new CitadelError("Conflict", {
     message: `This ${field} is taken.`,
     data: [{ field, type: "taken" }],
     cause,
   });
 
-/** @throws CitadelError Conflict that names the field, where the database says that one is taken */
-export function nameTaken(error: Error & { constraint?: string }): never {
-  const field = INDEXES[error.constraint ?? ""];
+/** @throws CitadelError Conflict that names the field, for a violated unique index; any other error as it is */
+export function rethrowConflict(error: Error & { constraint?: string }): never {
+  const field = FIELD_OF_INDEX[error.constraint ?? ""];
   throw field ? taken(field, error) : error;
 }
 
 /**
- * Checks names before a write, which alone decides between several that want the same at once.
+ * Checks unique fields before expensive work. The unique indexes decide between requests that want the same value at
+ * the same time.
  *
- * @param except the account that is to have them
+ * @param except the account that is to have the values
  * @throws CitadelError Conflict that names the field
  */
 export async function mustBeFree(
   db: Kysely<UsersDatabase>,
-  { username, email }: Names,
+  { username, email }: UniqueFields,
   except: string | null = null,
 ): Promise<void> {
-  const isName = sql<boolean>`lower(username) = lower(${username ?? null}::text)`;
-  const isAddress = sql<boolean>`lower(email) = lower(${email ?? null}::text)`;
+  const isUsername = sql<boolean>`lower(username) = lower(${username ?? null}::text)`;
+  const isEmail = sql<boolean>`lower(email) = lower(${email ?? null}::text)`;
   const other = await db
     .selectFrom("accounts")
-    .select(sql<boolean>`coalesce(${isName}, false)`.as("is_name"))
+    .select(sql<boolean>`coalesce(${isUsername}, false)`.as("is_username"))
     .where("id", "is distinct from", except)
     .where(({ eb, or, and }) =>
-      or([isName, and([isAddress, eb("email_verified_at", "is not", null)])]),
+      or([isUsername, and([isEmail, eb("email_verified_at", "is not", null)])]),
     )
-    .orderBy("is_name", "desc")
+    .orderBy("is_username", "desc")
     .limit(1)
     .executeTakeFirst();
-  if (other) throw taken(other.is_name ? "username" : "email");
+  if (other) throw taken(other.is_username ? "username" : "email");
 }

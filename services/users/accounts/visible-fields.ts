@@ -1,9 +1,9 @@
-import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
 import type { ResultOf } from "../../../lib/contract/calls.ts";
-import type { Account } from "../users.repository.ts";
+import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
+import type { Account } from "./account.ts";
 
-/** An account as this viewer may see it. */
-export function toUser(account: Account, viewer: AccessTokenClaims): ResultOf<"users.get"> {
+/** The fields of an account that this viewer may see: e-mail and roles need `users:read`, or one's own account. */
+export function visibleFields(account: Account, viewer: AccessTokenClaims): ResultOf<"users.get"> {
   const { id, username, email, email_verified_at, roles, created_at, version } = account;
   const isShown = viewer.sub === id || holds(viewer, "users:read");
   return {

@@ -1,37 +1,37 @@
+import { CitadelError } from "../../../lib/errors/errors.ts";
 import {
   type AccessTokenClaims,
   holds,
   type SubjectType,
 } from "../../../lib/tokens/access-token.ts";
-import { CitadelError } from "../../../lib/errors/errors.ts";
+import type { Account } from "../accounts/account.ts";
 import { permissionsOfRoles, STAFF_ROLES } from "../roles.ts";
-import type { Account } from "../users.repository.ts";
 
 /**
- * Nobody gets at more than they have: refuses to change an account that may do what its manager may not,
- * whose password or address would otherwise be a way there, and the first administrator's to all others.
+ * Refuses to change an account that has more permissions than the manager: its new password or address would give them
+ * to the manager. Only the first administrator may change the first administrator's account.
  *
- * @param all every permission there is
+ * @param allPermissions every permission that a contract declares
  * @throws CitadelError UserNotAuthorized
  */
 export function mustOutrank(
   manager: AccessTokenClaims,
   { roles, subject_type }: Pick<Account, "roles" | "subject_type">,
-  all: readonly string[],
+  allPermissions: readonly string[],
 ): void {
   if (subject_type === "SuperUserAccount" && manager.subjectType !== "SuperUserAccount")
     throw new CitadelError("UserNotAuthorized", {
-      message: "Only the first administrator may do this to the first administrator.",
+      message: "Only the first administrator may do this to the first administrator's account.",
     });
-  mustHold(manager, roles, all);
+  mustHold(manager, roles, allPermissions);
 }
 
 /**
- * Who holds a token alone shall not get round the password that one's own account asks for.
+ * Refuses staff to set their own password or address here, where a stolen access token would be enough.
  *
  * @throws CitadelError UserNotAuthorized
  */
-export function mustBeAnothers(manager: AccessTokenClaims, id: string): void {
+export function mustNotBeOwn(manager: AccessTokenClaims, id: string): void {
   if (id === manager.sub)
     throw new CitadelError("UserNotAuthorized", {
       message:
@@ -40,22 +40,22 @@ export function mustBeAnothers(manager: AccessTokenClaims, id: string): void {
 }
 
 /**
- * Refuses to deal with roles whose permissions the manager lacks.
+ * Refuses roles with permissions that the manager lacks.
  *
- * @param all every permission there is
- * @throws CitadelError UserNotAuthorized
+ * @param allPermissions every permission that a contract declares
+ * @throws CitadelError UserNotAuthorized that names a permission
  */
 export function mustHold(
   manager: AccessTokenClaims,
   roles: readonly string[],
-  all: readonly string[],
+  allPermissions: readonly string[],
 ): void {
-  const permission = permissionsOfRoles(roles, all).find((one) => !holds(manager, one));
+  const permission = permissionsOfRoles(roles, allPermissions).find((one) => !holds(manager, one));
   if (permission !== undefined)
     throw new CitadelError("UserNotAuthorized", { data: { permission } });
 }
 
-/** The kind of an account with these roles: staff, or an end user; the first administrator stays what it is. */
+/** The subject type of an account that gets these roles. The first administrator keeps its own. */
 export function subjectTypeFor(current: SubjectType, roles: readonly string[]): SubjectType {
   if (current === "SuperUserAccount") return current;
   return roles.some((role) => STAFF_ROLES.includes(role)) ? "UserAccount" : "EndUserAccount";

@@ -1,97 +1,96 @@
-import type { Handlers } from "../../../lib/contract/handlers.ts";
 import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
-import type { Passwords } from "../passwords/passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import { reverifyAccessToken } from "../../../middlewares/auth/index.ts";
-import { found, lastAdministrator, mustBeVersion } from "../accounts/account-rules.ts";
-import {
-  endingSessions,
-  partyOf,
-  removeAccount,
-  renewingSessions,
-  tell,
-} from "../accounts/account-reports.ts";
-import type { AccountMails } from "../mail/account-mails.ts";
-import { mustBeAnothers, mustHold, mustOutrank, subjectTypeFor } from "./administration-rules.ts";
-import type { contract } from "../users.contract.ts";
-import type { Account, Changes, UsersRepository } from "../users.repository.ts";
-import { toUser } from "../accounts/visible-fields.ts";
-
-/** What the actions need; it is there once the service has started. */
-interface Parts {
-  readonly accounts: UsersRepository;
-  readonly mails: AccountMails;
-  readonly passwords: Passwords;
-}
+import type { Account, AccountChanges } from "../accounts/account.ts";
+import { removeAccount } from "../accounts/account-removal.ts";
+import { partyOf, reportChange } from "../accounts/account-reports.ts";
+import { lastAdministrator, mustBeVersion, mustExist } from "../accounts/account-rules.ts";
+import { changeAndEndSessions, changeAndExpireTokens } from "../accounts/account-sessions.ts";
+import { createAccount } from "../accounts/create-account.ts";
+import { visibleFields } from "../accounts/visible-fields.ts";
+import type { Components, UsersActions } from "../components.ts";
+import { mustHold, mustNotBeOwn, mustOutrank, subjectTypeFor } from "./administration-rules.ts";
 
 /**
- * What staff does to the accounts of others.
+ * The actions with which staff manage the accounts of other users.
  *
- * @param all every permission there is
+ * @param allPermissions every permission that a contract declares
  */
-export function managementActions(
-  all: readonly string[],
-  parts: () => Parts,
-): Pick<Handlers<typeof contract>["actions"], "update" | "remove" | "setRoles"> {
-  /** Asked twice: before anything is done, and when nobody else changes the account any more. */
+export function administrationActions(
+  allPermissions: readonly string[],
+  components: Components<"accounts" | "mails" | "passwords">,
+): UsersActions<"create" | "update" | "remove" | "setRoles"> {
+  /** Checked twice: before expensive work, and on the locked row. */
   const checkFor =
     (manager: AccessTokenClaims, version: number | undefined) => (account: Account) => {
-      mustOutrank(manager, account, all);
+      mustOutrank(manager, account, allPermissions);
       mustBeVersion(account, version);
     };
 
   return {
+    create: async (ctx) => {
+      const { username, email } = ctx.params;
+      const account = await createAccount(components(), ctx.params, {
+        unique: { username, email },
+        // the manager's rights may have ended while the password waited to be hashed
+        check: () => reverifyAccessToken(ctx),
+      });
+      audit(ctx, { event: "account.created", subject: partyOf(account) });
+      await ctx.emit("user.created", { id: account.id, username: account.username });
+      return visibleFields(account, ctx.locals.user);
+    },
+
     update: async (ctx) => {
-      const { accounts, mails, passwords } = parts();
-      const { id, password, version, ...rest } = ctx.params;
+      const { accounts, mails, passwords } = components();
+      const { id, password, version, ...fields } = ctx.params;
       const { user } = ctx.locals;
-      if (password !== undefined || rest.email !== undefined) mustBeAnothers(user, id);
+      if (password !== undefined || fields.email !== undefined) mustNotBeOwn(user, id);
       const check = checkFor(user, version);
-      const { username, email } = found(await accounts.find(id), check);
-      if (rest.email !== undefined) await accounts.mustBeFree({ email: rest.email }, id);
-      const owner = { username: rest.username ?? username, email: rest.email ?? email };
+      const { username, email } = mustExist(await accounts.find(id), check);
+      if (fields.email !== undefined) await accounts.mustBeFree({ email: fields.email }, id);
+      const owner = { username: fields.username ?? username, email: fields.email ?? email };
       const passwordHash = password && (await passwords.hash(password, owner));
-      // where many wait for a hash, who asked may be no manager any more
+      // the manager's rights may have ended while the password waited to be hashed
       await reverifyAccessToken(ctx);
-      const changes: Changes = { ...rest, passwordHash };
+      const changes: AccountChanges = { ...fields, passwordHash };
       const change = async () => {
         const changed = await accounts.change(id, (account) => {
           check(account);
-          // whoever had the address that staff replaces is not to get back by it
-          return { ...changes, restorable: "never" };
+          // the owner of the address that staff replace must not restore it
+          return { ...changes, restoreLinks: "revoke" };
         });
-        tell(ctx, mails, changed);
-        return toUser(changed.after, user);
+        reportChange(ctx, mails, changed);
+        return visibleFields(changed.after, user);
       };
-      // whoever knew the old password may be signed in
-      return passwordHash ? endingSessions(ctx, { userId: id }, change) : change();
+      // a person who knew the old password may be signed in
+      return passwordHash ? changeAndEndSessions(ctx, { userId: id }, change) : change();
     },
 
     remove: async (ctx) => {
-      const { accounts } = parts();
+      const { accounts } = components();
       const { id, version } = ctx.params;
       const check = checkFor(ctx.locals.user, version);
-      const account = found(await accounts.find(id), check);
+      const account = mustExist(await accounts.find(id), check);
       if (account.roles.includes("admin") && !(await accounts.hasAdministrator(id)))
         throw lastAdministrator();
       await removeAccount(ctx, accounts, account, check);
     },
 
     setRoles: async (ctx) => {
-      const { accounts } = parts();
+      const { accounts } = components();
       const { id, roles, version } = ctx.params;
       const { user } = ctx.locals;
       const check = checkFor(user, version);
-      mustHold(user, roles, all);
-      found(await accounts.find(id), check);
-      return renewingSessions(ctx, id, async () => {
+      mustHold(user, roles, allPermissions);
+      mustExist(await accounts.find(id), check);
+      return changeAndExpireTokens(ctx, id, async () => {
         const { before, after } = await accounts.changeRoles(id, (account) => {
           check(account);
           return { roles, subjectType: subjectTypeFor(account.subject_type, roles) };
         });
         const data = { before: before.roles, after: after.roles };
         audit(ctx, { event: "roles.changed", subject: partyOf(after), data });
-        return toUser(after, user);
+        return visibleFields(after, user);
       });
     },
   };

@@ -4,8 +4,8 @@ import type { Passwords } from "../passwords/passwords.ts";
 import type { UsersRepository } from "../users.repository.ts";
 
 /**
- * Makes the first administrator, if there is none. In development the password is made up, and shown
- * once; in production it comes from ADMIN_PASSWORD, and without that there is no administrator.
+ * Creates the first administrator, if there is none. In production the password comes from ADMIN_PASSWORD, and without
+ * it no administrator is created. In development a missing password is generated and printed once.
  */
 export async function ensureAdministrator(
   { admin: { password, isMadeUp, ...admin } }: Config,
@@ -25,18 +25,18 @@ export async function ensureAdministrator(
     if (!(error instanceof CitadelError)) throw error;
     if (error.type === "VALIDATION_ERROR")
       return warn(
-        "There is no administrator: ADMIN_PASSWORD is one of the commonest passwords, or longer than " +
-          "72 bytes. Set another, and start again.",
+        "There is no administrator: ADMIN_PASSWORD is one of the most common passwords, or longer than " +
+          "72 bytes. Set another one, and start again.",
       );
     if (error.type !== "Conflict") throw error;
-    // another node of this service may have been faster
+    // another node of this service may have created one at the same time
     if (await accounts.hasAdministrator()) return;
     return warn(
-      "There is no administrator: an account that is none has the name in ADMIN_USERNAME. Set another, " +
+      "There is no administrator: ADMIN_USERNAME is the name of another account. Set another name, " +
         "and start again.",
     );
   }
-  // straight to the terminal: no log keeps it
+  // written to the terminal and not to the log, which may be stored
   if (isMadeUp)
     process.stdout.write(`\n  The first administrator: ${admin.username} / ${password}\n\n`);
 }

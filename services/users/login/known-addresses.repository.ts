@@ -5,18 +5,18 @@ export interface KnownAddressesDatabase {
   known_addresses: { account_id: string; hash: string; seen_at: Generated<Date> };
 }
 
-/** How many addresses of an account are remembered. */
-const MAX_KNOWN = 20;
+/** How many addresses of one account are remembered. */
+const MAX_PER_ACCOUNT = 20;
 
 const hashOf = (accountId: string, address: string) =>
   createHash("sha256").update(`${accountId} ${address}`).digest("base64url");
 
-/** Not an error: the account was removed while its owner signed in. */
-function accountGone(error: Error & { constraint?: string }): void {
+/** An account that was removed during the login is not an error. */
+function ignoreRemovedAccount(error: Error & { constraint?: string }): void {
   if (error.constraint !== "known_addresses_account_id_fkey") throw error;
 }
 
-/** From where each account signed in lately. */
+/** The client addresses from which each account signed in last. */
 export class KnownAddressesRepository {
   readonly #db: Kysely<KnownAddressesDatabase>;
 
@@ -34,7 +34,7 @@ export class KnownAddressesRepository {
     return row !== undefined;
   }
 
-  /** Remembers an address, and forgets those that were seen longest ago. Of an account that is gone nothing. */
+  /** Stores an address, and deletes the ones that were used longest ago. Does nothing for a removed account. */
   async add(accountId: string, address: string): Promise<void> {
     await this.#db
       .insertInto("known_addresses")
@@ -43,7 +43,7 @@ export class KnownAddressesRepository {
         conflict.columns(["account_id", "hash"]).doUpdateSet({ seen_at: sql`now()` }),
       )
       .execute()
-      .catch(accountGone);
+      .catch(ignoreRemovedAccount);
     await this.#db
       .deleteFrom("known_addresses")
       .where("account_id", "=", accountId)
@@ -54,7 +54,7 @@ export class KnownAddressesRepository {
           .where("account_id", "=", accountId)
           .orderBy("seen_at", "desc")
           .orderBy("hash")
-          .offset(MAX_KNOWN),
+          .offset(MAX_PER_ACCOUNT),
       )
       .execute();
   }

@@ -13,33 +13,36 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
 import { limitKeyOf, widestKeyOf } from "../../../lib/network/address.ts";
 import { Turns } from "../../../lib/limits/turns.ts";
-import { LOGIN_LIMITS, type LimitName, limitMessage } from "../second-factor/guess-limits.ts";
+import {
+  LOGIN_LIMITS,
+  type LoginLimitName,
+  loginLimitMessage,
+} from "../second-factor/guess-limits.ts";
 import type { KnownAddressesRepository } from "./known-addresses.repository.ts";
 
-/** Who is to be proved, and from where. Without a client only the account is limited. */
+/** An attempt to sign in. Without a client only the account is limited. */
 export interface Attempt {
-  /** Undefined where nobody is called so, which makes no difference. */
+  /** Undefined for an unknown name, which has the same limits. */
   readonly account: { readonly id: string; readonly username: string } | undefined;
-  /** What was given as the name: the account's username, its e-mail address, or what nobody is called. */
+  /** The name that was sent: a username or an e-mail address. */
   readonly login: string;
   readonly client: Client | undefined;
 }
 
-/** How an attempt ends. */
 export interface AttemptOptions {
-  /** Is this error a wrong guess? Only wrong guesses stay counted. */
+  /** Is this error a wrong guess? Other attempts do not stay counted. */
   readonly isFailure: (error: unknown) => boolean;
-  /** Called when a limit is reached, once for each key and window. */
-  readonly onLimit: (limit: LimitName) => void;
+  /** Called when a limit is reached: on each node, once for each key and window. */
+  readonly onLimit: (limit: LoginLimitName) => void;
 }
 
-/** How many may wait until it is known how those before them ended. */
+/** How many attempts with the same key may wait for the ones before them. */
 const MAX_WAITING = 200;
 
-/** An account's id where there is none. */
+/** Stands for the id of an unknown account. */
 const NO_ACCOUNT = "00000000-0000-0000-0000-000000000000";
 
-/** The only key of the limit on all failures. */
+/** The only key of the limit on the failures of all accounts. */
 const EVERYWHERE = "all";
 
 const hashOf = (text: string) => createHash("sha256").update(text).digest("base64url");
@@ -47,8 +50,9 @@ const hashOf = (text: string) => createHash("sha256").update(text).digest("base6
 const accountKeyOf = (id: string, by: "username" | "email") => hashOf(`account ${id} ${by}`);
 
 /**
- * What an attempt counts for. An account's username and e-mail address count apart: whoever uses one up
- * must not see by the other whose it is. Nothing that can be typed is the name of an account's counter.
+ * The key of an attempt's counters. An account's username and e-mail address have separate ones: otherwise a client
+ * that reaches the limit of the username could tell by a refusal that the address belongs to the same account. The
+ * prefixes keep a typed name from being the key of an account.
  */
 const keyOf = ({ account, login }: Attempt) => {
   const lower = login.toLowerCase();
@@ -59,18 +63,18 @@ const keyOf = ({ account, login }: Attempt) => {
 const pairKey = (key: string) => (network: string) => hashOf(`${key} ${network}`);
 
 /**
- * The limits of signing in. Every attempt is counted before the password is looked at, and given back
- * when it was no failure; one that is refused counts nowhere.
+ * The limits of login attempts. An attempt is counted before the password is compared, so that concurrent guesses
+ * cannot exceed a limit, and released unless it fails. A refused attempt is not counted.
  */
 export class LoginLimits {
   readonly #pair: AddressLimit;
   readonly #account: RateLimiterAbstract;
   readonly #address: AddressLimit;
   readonly #everywhere: RateLimiterAbstract;
-  /** What was told of already; each node tells for itself. */
-  readonly #told: Readonly<Record<LimitName, RateLimiterMemory>>;
+  /** The limits that were reported; each node reports its own. */
+  readonly #reported: Readonly<Record<LoginLimitName, RateLimiterMemory>>;
   readonly #known: KnownAddressesRepository;
-  /** No more are under way than may fail: the next waits to see, and is not refused for what may be right. */
+  /** Limits concurrent attempts to the number that may fail: a further one waits, since those may succeed. */
   readonly #turns = new Turns(LOGIN_LIMITS.pair.points, MAX_WAITING);
 
   constructor(store: LimitStore, known: KnownAddressesRepository) {
@@ -78,40 +82,40 @@ export class LoginLimits {
     this.#account = makeLimiter(store, "account", LOGIN_LIMITS.account);
     this.#address = new AddressLimit(store, "address", LOGIN_LIMITS.address);
     this.#everywhere = makeLimiter(store, "everywhere", LOGIN_LIMITS.everywhere);
-    const tellOnce = (name: LimitName) =>
+    const onceIn = (name: LoginLimitName) =>
       new RateLimiterMemory({ ...LOGIN_LIMITS[name], points: 1 });
-    this.#told = {
-      pair: tellOnce("pair"),
-      account: tellOnce("account"),
-      address: tellOnce("address"),
-      everywhere: tellOnce("everywhere"),
+    this.#reported = {
+      pair: onceIn("pair"),
+      account: onceIn("account"),
+      address: onceIn("address"),
+      everywhere: onceIn("everywhere"),
     };
     this.#known = known;
   }
 
   /**
-   * Runs `prove` when it is this attempt's turn, and counts it where it ends in a failure.
+   * Runs the check of an attempt, and counts it if it fails.
    *
-   * @param prove is told where its costly work waits
-   * @throws CitadelError TooManyRequests with `retryAfter`; `prove` has then not run
+   * @param check gets the place of its expensive work in the queue
+   * @throws CitadelError TooManyRequests with `retryAfter`, before `check` runs; and what `check` throws
    */
   async run<T>(
     attempt: Attempt,
     options: AttemptOptions,
-    prove: (place: Place) => Promise<T>,
+    check: (place: Place) => Promise<T>,
   ): Promise<T> {
     const { account, client } = attempt;
     const key = keyOf(attempt);
     const line = client ? widestKeyOf(client.address) : "";
     return this.#turns.run(`${key} ${line}`, async () => {
-      // asked of nobody's as well: how long it takes tells nothing
+      // queried for an unknown account as well, so that the time does not tell whether there is one
       const isKnown =
         client !== undefined &&
         (await this.#known.has(account?.id ?? NO_ACCOUNT, limitKeyOf(client.address)));
       const counted = await this.#count(key, isKnown, client, options.onLimit);
       let isFailure = false;
       try {
-        return await prove({ line, isKnown });
+        return await check({ line, isKnown });
       } catch (error) {
         isFailure = options.isFailure(error);
         throw error;
@@ -122,16 +126,16 @@ export class LoginLimits {
     });
   }
 
-  /** Remembers from where somebody has signed in. */
+  /** Remembers the client's address as one that the account signs in from. */
   async remember(accountId: string, client: Client | undefined): Promise<void> {
     if (client) await this.#known.add(accountId, limitKeyOf(client.address));
   }
 
   /**
-   * Lets the owner of an account in at once, who has proved by a mailed link to be it: the wrong guesses at this
-   * account from this address are forgotten, and the address is known from now on.
+   * Deletes the failures of this account from the client's address, and remembers the address. Called once a mailed
+   * link has identified the account's owner.
    */
-  async welcome(accountId: string, client: Client | undefined): Promise<void> {
+  async clear(accountId: string, client: Client | undefined): Promise<void> {
     if (!client) return;
     for (const by of ["username", "email"] as const)
       await this.#pair.forget(client.address, pairKey(accountKeyOf(accountId, by)));
@@ -142,18 +146,18 @@ export class LoginLimits {
     key: string,
     isKnown: boolean,
     client: Client | undefined,
-    onLimit: (limit: LimitName) => void,
+    onLimit: (limit: LoginLimitName) => void,
   ): Promise<Reservation> {
-    const counting = (name: LimitName, of: string, count: () => Promise<Reservation>) => () =>
+    const counting = (name: LoginLimitName, of: string, count: () => Promise<Reservation>) => () =>
       count().catch(async (error: unknown) => {
         if (!(error instanceof CitadelError)) throw error;
         if (await this.#isNew(name, of)) onLimit(name);
-        throw explained(error, name);
+        throw withExplanation(error, name);
       });
     const ofAccount = counting("account", key, () => reserve(this.#account, key));
     if (!client) return reserveAll([ofAccount]);
     const { address } = client;
-    if (!isKnown) await counting("everywhere", EVERYWHERE, () => this.#mustNotSpray())();
+    if (!isKnown) await counting("everywhere", EVERYWHERE, () => this.#checkEverywhere())();
     const network = widestKeyOf(address);
     return reserveAll([
       counting("pair", `${key} ${network}`, () => this.#pair.reserve(address, pairKey(key))),
@@ -163,11 +167,12 @@ export class LoginLimits {
   }
 
   /**
-   * Only failures are counted here, once they are: every login would wait for the one row otherwise.
+   * Checks the limit of all accounts. Unlike the others it counts failures only after they happen: otherwise every
+   * login would lock the same row.
    *
    * @throws CitadelError TooManyRequests
    */
-  async #mustNotSpray(): Promise<Reservation> {
+  async #checkEverywhere(): Promise<Reservation> {
     const counted = await this.#everywhere.get(EVERYWHERE);
     if (counted && counted.consumedPoints >= LOGIN_LIMITS.everywhere.points) {
       const retryAfter = Math.max(1, Math.ceil(counted.msBeforeNext / 1000));
@@ -176,17 +181,17 @@ export class LoginLimits {
     return { release: async () => undefined };
   }
 
-  async #isNew(name: LimitName, key: string): Promise<boolean> {
-    const { consumedPoints } = await this.#told[name].penalty(key);
+  async #isNew(name: LoginLimitName, key: string): Promise<boolean> {
+    const { consumedPoints } = await this.#reported[name].penalty(key);
     return consumedPoints === 1;
   }
 }
 
-/** The same refusal, with what can be done until then. */
-function explained(error: CitadelError, name: LimitName): CitadelError {
+/** Adds to a refusal what the user can do meanwhile. */
+function withExplanation(error: CitadelError, name: LoginLimitName): CitadelError {
   const { retryAfter } = error.data as { retryAfter: number };
   return new CitadelError("TooManyRequests", {
-    message: limitMessage(name, retryAfter),
+    message: loginLimitMessage(name, retryAfter),
     data: { retryAfter },
     cause: error,
   });

@@ -3,16 +3,17 @@ import type { Client } from "../../../lib/context/client.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
-import type { Passwords } from "../passwords/passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";
+import type { Account } from "../accounts/account.ts";
 import { partyOf } from "../accounts/account-reports.ts";
 import type { AccountMails } from "../mail/account-mails.ts";
-import type { LoginLimits } from "./login-limits.ts";
+import type { Passwords } from "../passwords/passwords.ts";
 import type { SecondFactor } from "../second-factor/second-factor.ts";
-import type { Account, UsersRepository } from "../users.repository.ts";
 import { contract } from "../users.contract.ts";
+import type { UsersRepository } from "../users.repository.ts";
+import type { LoginLimits } from "./login-limits.ts";
 
-/** Where somebody proves who they are, and from where. */
+/** The parts of an action's context that a login uses. */
 export interface LoginContext {
   readonly broker: ServiceBroker;
   readonly meta: { readonly client?: Client };
@@ -23,7 +24,7 @@ export interface Credentials {
   readonly otp?: string | undefined;
 }
 
-export interface LoginParts {
+interface LoginOptions {
   readonly accounts: UsersRepository;
   readonly passwords: Passwords;
   readonly limits: LoginLimits;
@@ -32,7 +33,7 @@ export interface LoginParts {
   readonly warn: (message: string, error: unknown) => void;
 }
 
-/** The failures that are limited: guesses. */
+/** The errors that count as wrong guesses, with the reason in the audit trail. */
 const REASONS: Readonly<Record<string, string>> = {
   InvalidCredentials: "password",
   SecondFactorInvalid: "second-factor",
@@ -41,63 +42,63 @@ const REASONS: Readonly<Record<string, string>> = {
 const reasonOf = (error: unknown) =>
   error instanceof CitadelError ? REASONS[error.type] : undefined;
 
-/** Somebody who has signed in, as the account was then. */
-export interface SignedIn {
+/** An account whose credentials were right, as it was then. */
+export interface VerifiedAccount {
   readonly account: Account;
-  /** Did it have a second factor, which was proved? */
+  /** Did it have a second factor, which was verified, too? */
   readonly hasFactor: boolean;
 }
 
-/** An account that was removed while somebody signed in is one that nobody has. */
-export function refuseGone(error: unknown): never {
+/** Answers a login to an account that was removed meanwhile like one to an unknown account. */
+export function refuseRemoved(error: unknown): never {
   if (!(error instanceof CitadelError && error.type === "NotFound")) throw error;
   throw new CitadelError("InvalidCredentials", { cause: error });
 }
 
-/** How people prove who they are: with a password, and the second factor where there is one. */
+/** Verifies passwords, and the second factor of accounts that have one. Wrong guesses are limited and audited. */
 export class Login {
-  readonly #parts: LoginParts;
+  readonly #options: LoginOptions;
 
-  constructor(parts: LoginParts) {
-    this.#parts = parts;
+  constructor(options: LoginOptions) {
+    this.#options = options;
   }
 
   /**
-   * Who signs in with this name, password and code.
+   * Verifies the credentials of a login.
    *
    * @throws CitadelError InvalidCredentials, SecondFactorRequired, SecondFactorInvalid, TooManyRequests
    */
-  async signIn(
+  async verify(
     ctx: LoginContext,
     { username, ...credentials }: Credentials & { username: string },
-  ): Promise<SignedIn> {
-    const { accounts, passwords, secondFactor, limits } = this.#parts;
+  ): Promise<VerifiedAccount> {
+    const { accounts, passwords, secondFactor, limits } = this.#options;
     const account = await accounts.findByLogin(username);
-    const proved = await this.#limited(ctx, { account, login: username }, async (place) => {
+    const verified = await this.#limited(ctx, { account, login: username }, async (place) => {
       const { password, otp } = credentials;
       const isRight = await passwords.matches(password, account?.password_hash, place);
       if (!isRight || !account) throw new CitadelError("InvalidCredentials");
       const hasFactor = await secondFactor.isEnabled(account.id);
-      if (hasFactor) await this.#proveFactor(ctx, account, otp, place).catch(refuseGone);
+      if (hasFactor) await this.#verifyFactor(ctx, account, otp, place).catch(refuseRemoved);
       return { account, hasFactor };
     });
-    await limits.remember(proved.account.id, ctx.meta.client);
-    void this.#renewHash(proved.account, credentials.password);
-    return proved;
+    await limits.remember(verified.account.id, ctx.meta.client);
+    void this.#renewHash(verified.account, credentials.password);
+    return verified;
   }
 
   /**
-   * Would who has signed in still do so? The password may be another by now, the account gone, or a
-   * second factor asked for that was not there.
+   * Are credentials that were verified still valid? Meanwhile the password may have changed, the account may have been
+   * removed, or a second factor may have been enabled that was not verified.
    */
-  async isStillRight(
-    { account: { id, password_hash }, hasFactor }: SignedIn,
+  async isStillValid(
+    { account: { id, password_hash }, hasFactor }: VerifiedAccount,
     password: string,
   ): Promise<boolean> {
-    const { accounts, passwords, secondFactor } = this.#parts;
+    const { accounts, passwords, secondFactor } = this.#options;
     if (!hasFactor && (await secondFactor.isEnabled(id))) return false;
     const account = await accounts.find(id);
-    // hashed anew it is still the same password
+    // another hash may be of the same password, if the cost was raised
     return (
       account?.password_hash === password_hash ||
       passwords.matches(password, account?.password_hash)
@@ -105,58 +106,60 @@ export class Login {
   }
 
   /**
-   * Proves that the owner of an account asks: with the password, and the second factor where there is one.
-   * Guesses are limited as those at the login.
+   * Verifies the password of a signed-in user again, and the second factor if the account has one. Wrong guesses count
+   * as those at the login.
    *
    * @throws CitadelError InvalidCredentials, SecondFactorRequired, SecondFactorInvalid, TooManyRequests
    */
   async confirm(ctx: LoginContext, account: Account, credentials: Credentials): Promise<void> {
-    if (await this.#parts.secondFactor.isEnabled(account.id))
+    if (await this.#options.secondFactor.isEnabled(account.id))
       await this.confirmBoth(ctx, account, credentials);
     else await this.confirmPassword(ctx, account, credentials.password);
   }
 
   /**
-   * Proves that it is still the owner of an account who asks; guesses are limited as those at the login.
+   * Verifies the password of a signed-in user again.
    *
    * @throws CitadelError InvalidCredentials, TooManyRequests
    */
   async confirmPassword(ctx: LoginContext, account: Account, password: string): Promise<void> {
-    await this.limited(ctx, account, (place) => this.#matchPassword(account, password, place));
+    await this.limited(ctx, account, (place) => this.#verifyPassword(account, password, place));
   }
 
   /**
-   * The same, with the second factor as well.
+   * Verifies the password and the second factor of a signed-in user again.
    *
-   * @throws CitadelError InvalidCredentials, SecondFactorInvalid, NotFound (no factor), TooManyRequests
+   * @throws CitadelError InvalidCredentials, SecondFactorRequired, SecondFactorInvalid, NotFound if there is no second
+   * factor, TooManyRequests
    */
   async confirmBoth(ctx: LoginContext, account: Account, { password, otp }: Credentials) {
     await this.limited(ctx, account, async (place) => {
-      await this.#matchPassword(account, password, place);
-      await this.#proveFactor(ctx, account, otp, place);
+      await this.#verifyPassword(account, password, place);
+      await this.#verifyFactor(ctx, account, otp, place);
     });
   }
 
   /**
-   * Runs what may fail because something was guessed wrong: such failures count, and too many of them
-   * keep it from running.
+   * Runs a check of an account's password or code within the login limits.
+   *
+   * @throws CitadelError TooManyRequests, before `check` runs; and what `check` throws
    */
   async limited<T>(
     ctx: LoginContext,
     account: Account,
-    prove: (place: Place) => Promise<T>,
+    check: (place: Place) => Promise<T>,
   ): Promise<T> {
-    return this.#limited(ctx, { account, login: account.username }, prove);
+    return this.#limited(ctx, { account, login: account.username }, check);
   }
 
   async #limited<T>(
     ctx: LoginContext,
     { account, login }: { account: Account | undefined; login: string },
-    prove: (place: Place) => Promise<T>,
+    check: (place: Place) => Promise<T>,
   ): Promise<T> {
-    // an unknown name may be a password, typed into the wrong field
+    // an unknown name is not recorded: it may be a password in the wrong field
     const subject = account ? partyOf(account) : {};
-    return this.#parts.limits.run(
+    return this.#options.limits.run(
       { account, login, client: ctx.meta.client },
       {
         isFailure: (error) => {
@@ -166,46 +169,45 @@ export class Login {
         },
         onLimit: (limit) => audit(ctx, { event: "login.limited", subject, data: { limit } }),
       },
-      prove,
+      check,
     );
   }
 
-  async #matchPassword(account: Account, password: string, place: Place): Promise<void> {
-    if (!(await this.#parts.passwords.matches(password, account.password_hash, place)))
+  async #verifyPassword(account: Account, password: string, place: Place): Promise<void> {
+    if (!(await this.#options.passwords.matches(password, account.password_hash, place)))
       throw new CitadelError("InvalidCredentials", { message: "The password is wrong." });
   }
 
-  async #proveFactor(
+  async #verifyFactor(
     ctx: LoginContext,
     account: Account,
     otp: string | undefined,
     place: Place,
   ): Promise<void> {
-    const { secondFactor, mails } = this.#parts;
+    const { secondFactor, mails } = this.#options;
     if (otp === undefined) {
-      // no guess, but whoever asks knows the password
+      // not a wrong guess, but the client knows the password
       audit(ctx, { event: "second-factor.required", subject: partyOf(account) });
       throw new ServiceError(contract, "SecondFactorRequired");
     }
     const onGuesses = () => {
       const data = { limit: "second-factor" };
       audit(ctx, { event: "login.limited", subject: partyOf(account), data });
-      mails.codesGuessed(account);
+      mails.secondFactorGuessed(account);
     };
-    const proof = await secondFactor.prove(account.id, otp, { place, onGuesses });
-    if (proof === "recovery-code")
+    const used = await secondFactor.verify(account.id, otp, { place, onGuesses });
+    if (used === "recovery-code")
       audit(ctx, { event: "recovery-code.used", actor: partyOf(account) });
   }
 
-  /** Hashes a password anew where the cost has been raised, unless it was changed meanwhile. */
+  /** Replaces a hash with a lower cost than the current one, unless the password has changed meanwhile. */
   async #renewHash({ id, password_hash }: Account, password: string): Promise<void> {
-    const { accounts, passwords, warn } = this.#parts;
+    const { accounts, passwords, warn } = this.#options;
     try {
-      const hash = await passwords.renew(password, password_hash);
+      const hash = await passwords.rehash(password, password_hash);
       if (hash) await accounts.replaceHash(id, password_hash, hash);
     } catch (error) {
-      // the next login tries again
-      warn("A password could not be hashed anew.", error);
+      warn("A password could not be hashed with the current cost; the next login retries.", error);
     }
   }
 }

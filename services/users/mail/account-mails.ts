@@ -1,44 +1,57 @@
 import { randomUUID } from "node:crypto";
 import { Background } from "../../../lib/background.ts";
 import type { Config } from "../../../lib/config/config.ts";
-import { type Mail, mailFolder, type MailLog } from "./mailer.ts";
 import { makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
+import type { Account, ChangedAccount } from "../accounts/account.ts";
+import type { UsersRepository } from "../users.repository.ts";
+import type { AccountLinks } from "./account-links.ts";
 import { LimitedMailer } from "./limited-mailer.ts";
-import type { LinkPurpose, MailedLink } from "./links.repository.ts";
+import type { CurrentAddressPurpose, LinkPurpose } from "./links.repository.ts";
 import type { MailKind, MailLimits } from "./mail-limits.ts";
 import {
-  addressClaimed,
-  codesGuessed,
+  addressAlreadyRegistered,
   emailReplaced,
   emailRestored,
   LINK_MAILS,
+  type MailContent,
   passwordChanged,
   recoveryCodesRenewed,
   secondFactorEnabled,
+  secondFactorGuessed,
 } from "./mail-texts.ts";
-import type { Account, Changed, UsersRepository } from "../users.repository.ts";
+import { mailFolder, type MailLog } from "./mailer.ts";
 
-/** The pages of the web client that take a link's token, in the fragment: it gets into no server's log. */
+/** The pages of the web client that take a link's token. It is in the URL's fragment, which no server logs. */
 const PAGES: Readonly<Record<LinkPurpose, string>> = {
   "reset-password": "/reset-password",
   "verify-email": "/verify-email",
   "restore-email": "/restore-email",
 };
 
-/** Mails to an address that its account has not verified count apart: anybody can cause them. */
+/** Mails to an address that the account has not verified have a limit of their own, since anyone can cause them. */
 const kindFor = ({ email_verified_at }: Account, kind: MailKind): MailKind =>
   email_verified_at === null ? "unverified" : kind;
 
-/** Mails about accounts, none of which a request waits for. */
+interface AccountMailsOptions {
+  readonly config: Config;
+  readonly accounts: UsersRepository;
+  readonly links: AccountLinks;
+  readonly limits: MailLimits;
+  readonly log: MailLog;
+}
+
+/** Mails to the owners of accounts. They are sent in the background: no request waits for one. */
 export class AccountMails {
   readonly #accounts: UsersRepository;
+  readonly #links: AccountLinks;
   readonly #webUrl: string;
   readonly #mailer: LimitedMailer;
   readonly #background: Background;
 
-  constructor(config: Config, accounts: UsersRepository, log: MailLog, limits: MailLimits) {
+  constructor({ config, accounts, links, limits, log }: AccountMailsOptions) {
     const { smtpUrl, mailFrom: from, webUrl } = config;
     this.#accounts = accounts;
+    this.#links = links;
     this.#webUrl = webUrl;
     this.#mailer = new LimitedMailer({ smtpUrl, from, folder: mailFolder(config), log }, limits);
     this.#background = new Background((error) =>
@@ -46,96 +59,98 @@ export class AccountMails {
     );
   }
 
-  /** Does in the background what ends in a mail, or does not: whoever asked cannot tell. */
+  /** Runs work that may send a mail, so that the response time does not tell whether it did. */
   inBackground(work: () => Promise<void>): void {
     this.#background.run(work);
   }
 
   /**
-   * Makes a link and mails it, unless the recipient has had too many: nobody can tell, and an older link still works
-   * then. Where the address is another account's, its owner is told instead, after the same work: nobody can verify
-   * it, and whoever asked cannot tell.
+   * Creates a link and mails it. A recipient who has had too many mails gets none, and an older link stays valid. If
+   * another account has verified the address, its owner gets a mail without a link: this account cannot verify it. The
+   * work is the same in all cases, so that the load does not tell which one it is.
    *
-   * @returns false where the account has had too many links in this hour
+   * @returns false if the account has had too many links in this hour
    */
-  async sendLink(account: Account, purpose: MailedLink): Promise<boolean> {
+  async sendLink(account: Account, purpose: CurrentAddressPurpose): Promise<boolean> {
     const isReset = purpose === "reset-password";
     const kind = isReset ? kindFor(account, purpose) : purpose;
     const reservation = await this.#mailer.reserve(kind, account.email);
     if (!reservation) return true;
-    const token = await this.#accounts.makeLink(account.id, purpose);
+    const token = await this.#links.create(account.id, purpose);
     const holder = await this.#accounts.findHolder(account);
     if (token === undefined) {
       await reservation.release();
       return false;
     }
-    const mail = holder ? addressClaimed(holder.username) : this.#linkMail(purpose, token);
-    this.#mailer.sendReserved({ to: holder?.email ?? account.email, ...mail });
+    const content = holder
+      ? addressAlreadyRegistered(holder.username)
+      : this.#linkMail(purpose, token);
+    this.#mailer.sendReserved({ to: holder?.email ?? account.email, ...content });
     return true;
   }
 
-  /** Does the work of `sendLink` for an address that nobody has, and sends nothing. */
-  async rehearseLink(email: string, purpose: MailedLink): Promise<void> {
+  /** Does the work of `sendLink` for an address without an account, and sends nothing. */
+  async simulateLink(email: string, purpose: CurrentAddressPurpose): Promise<void> {
     const reservation = await this.#mailer.reserve(purpose, email);
     if (!reservation) return;
-    await this.#accounts.rehearseLink(purpose);
+    await this.#links.simulateCreate(purpose);
     await this.#accounts.findHolder({ id: randomUUID(), email });
-    this.#mailer.rehearse({ to: email, ...this.#linkMail(purpose, makeOpaqueToken()) });
-    // nothing is sent, so nothing counts against the recipient
+    this.#mailer.composeOnly({ to: email, ...this.#linkMail(purpose, makeOpaqueToken()) });
+    // no mail is sent, so that the recipient's limit is unchanged
     await reservation.release();
   }
 
-  #linkMail(purpose: LinkPurpose, token: string): Omit<Mail, "to"> {
+  #linkMail(purpose: LinkPurpose, token: string): MailContent {
     const url = `${this.#webUrl}${PAGES[purpose]}#token=${token}`;
     return LINK_MAILS[purpose]({ url, token });
   }
 
-  /** Mails an account's owner, unless the address is another account's: its owner has nothing to do with this one. */
-  #tell(account: Account, content: Omit<Mail, "to">): void {
+  /** Mails the account's address, unless it belongs to the owner of another account. */
+  #notify(account: Account, content: MailContent): void {
     this.inBackground(async () => {
       if (await this.#accounts.findHolder(account)) return;
       this.#mailer.send({ to: account.email, ...content }, kindFor(account, "notice"));
     });
   }
 
-  /** Asks whether the account's address is its owner's. */
-  verify(account: Account): void {
+  /** Mails a link that verifies the account's address. */
+  verifyAddress(account: Account): void {
     this.inBackground(async () => void (await this.sendLink(account, "verify-email")));
   }
 
   passwordChanged(account: Account): void {
-    this.#tell(account, passwordChanged);
+    this.#notify(account, passwordChanged);
   }
 
   secondFactorEnabled(account: Account): void {
-    this.#tell(account, secondFactorEnabled);
+    this.#notify(account, secondFactorEnabled);
   }
 
   recoveryCodesRenewed(account: Account): void {
-    this.#tell(account, recoveryCodesRenewed);
+    this.#notify(account, recoveryCodesRenewed);
   }
 
-  codesGuessed(account: Account): void {
-    this.#tell(account, codesGuessed);
+  secondFactorGuessed(account: Account): void {
+    this.#notify(account, secondFactorGuessed);
   }
 
-  /** Tells the old address, which can undo it where there is a token for that, and asks at the new one. */
-  emailChanged({ before, after, restoringToken: token }: Omit<Changed, "isFactorEnded">): void {
+  /** Mails the former address, with a link that restores it if there is a token, and verifies the new one. */
+  emailChanged({ before, after, restoreToken }: Omit<ChangedAccount, "isFactorRemoved">): void {
     if (before.email === after.email) return;
-    this.#tell(
+    this.#notify(
       before,
-      token === undefined ? emailReplaced : this.#linkMail("restore-email", token),
+      restoreToken === undefined ? emailReplaced : this.#linkMail("restore-email", restoreToken),
     );
-    this.verify(after);
+    this.verifyAddress(after);
   }
 
   emailRestored(account: Account): void {
-    this.#tell(account, emailRestored);
+    this.#notify(account, emailRestored);
   }
 
-  /** Waits for what is under way, for at most `patience` milliseconds. */
-  async close(patience: number): Promise<void> {
-    await this.#background.idle(patience);
-    await this.#mailer.close(patience);
+  /** Waits for the mails that are being sent, for at most `timeout` milliseconds. */
+  async close(timeout: number): Promise<void> {
+    await this.#background.idle(timeout);
+    await this.#mailer.close(timeout);
   }
 }

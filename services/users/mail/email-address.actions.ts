@@ -1,51 +1,39 @@
-import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { found } from "../accounts/account-rules.ts";
-import { endingSessions, partyOf } from "../accounts/account-reports.ts";
-import type { AccountMails } from "./account-mails.ts";
-import type { contract } from "../users.contract.ts";
-import type { UsersRepository } from "../users.repository.ts";
+import { partyOf } from "../accounts/account-reports.ts";
+import { mustExist } from "../accounts/account-rules.ts";
+import { changeAndEndSessions } from "../accounts/account-sessions.ts";
+import type { Components, UsersActions } from "../components.ts";
 
-/** What the actions need; it is there once the service has started. */
-interface Parts {
-  readonly accounts: UsersRepository;
-  readonly mails: AccountMails;
-}
-
-/** What the links in mails to an account's address do, apart from passwords. */
-export function emailActions(
-  parts: () => Parts,
-): Pick<
-  Handlers<typeof contract>["actions"],
-  "verifyEmail" | "resendVerification" | "restoreEmail"
-> {
+/** The actions that verify an e-mail address, and that restore a former one. */
+export function emailAddressActions(
+  components: Components<"accounts" | "links" | "mails">,
+): UsersActions<"verifyEmail" | "resendVerification" | "restoreEmail"> {
   return {
     verifyEmail: async (ctx) => {
-      const { token } = ctx.params;
-      const { after } = await parts().accounts.changeByLink(token, "verify-email", () => ({}));
+      const { after } = await components().links.use(ctx.params.token, "verify-email", () => ({}));
       const self = partyOf(after);
       audit(ctx, { event: "email.verified", actor: self, subject: self });
     },
 
     resendVerification: async (ctx) => {
-      const { accounts, mails } = parts();
-      const account = found(await accounts.find(ctx.locals.user.sub));
+      const { accounts, mails } = components();
+      const account = mustExist(await accounts.find(ctx.locals.user.sub));
       if (account.email_verified_at) return;
       if (!(await mails.sendLink(account, "verify-email")))
         throw new CitadelError("TooManyRequests", { data: { retryAfter: 3_600 } });
     },
 
     restoreEmail: async (ctx) => {
-      const { accounts, mails } = parts();
+      const { links, mails } = components();
       const { token } = ctx.params;
-      const userId = await accounts.ownerOfLink(token, "restore-email");
-      await endingSessions(ctx, { userId }, async () => {
-        const { after, isFactorEnded } = await accounts.restoreEmail(token);
+      const userId = await links.ownerOf(token, "restore-email");
+      await changeAndEndSessions(ctx, { userId }, async () => {
+        const { after, isFactorRemoved } = await links.restoreAddress(token);
         const self = partyOf(after);
         const data = { fields: ["email"] };
         audit(ctx, { event: "account.changed", actor: self, subject: self, data });
-        if (isFactorEnded)
+        if (isFactorRemoved)
           audit(ctx, { event: "second-factor.disabled", actor: self, subject: self });
         mails.emailRestored(after);
       });

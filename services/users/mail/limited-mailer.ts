@@ -1,9 +1,9 @@
 import { Background } from "../../../lib/background.ts";
-import { Mailer, type MailerOptions, type Mail } from "./mailer.ts";
 import type { Reservation } from "../../../lib/limits/counted-attempts.ts";
 import type { MailKind, MailLimits } from "./mail-limits.ts";
+import { type Mail, Mailer, type MailerOptions } from "./mailer.ts";
 
-/** Sends mails in the background, to one recipient so many of a kind; the others are dropped without a word. */
+/** Sends mails in the background within the limits of each recipient. Mails beyond a limit are dropped silently. */
 export class LimitedMailer {
   readonly #mailer: Mailer;
   readonly #limits: MailLimits;
@@ -13,33 +13,33 @@ export class LimitedMailer {
     this.#mailer = new Mailer(options);
     this.#limits = limits;
     this.#background = new Background((error) =>
-      options.log.error({ err: error }, "A mail could not be counted, and was not sent."),
+      options.log.error({ err: error }, "A mail was not sent: its limit could not be checked."),
     );
   }
 
-  /** Sends a mail if its recipient has not had too many of this kind. */
+  /** Sends a mail, unless its recipient has had too many of this kind. */
   send(mail: Mail, kind: MailKind): void {
     this.#background.run(async () => {
       if (await this.reserve(kind, mail.to)) this.#mailer.send(mail);
     });
   }
 
-  /** Counts a mail whose text is still to be made. @returns undefined: the recipient has had too many */
+  /** Counts a mail before its text exists. @returns undefined if the recipient has had too many */
   async reserve(kind: MailKind, to: string): Promise<Reservation | undefined> {
     return this.#limits.reserveMail(kind, to);
   }
 
-  /** Sends a mail that was counted by `reserve`. */
+  /** Sends a mail that `reserve` has counted. */
   sendReserved(mail: Mail): void {
     this.#mailer.send(mail);
   }
 
-  /** Composes a mail as `sendReserved` does and sends nothing, so that the work tells nothing. */
-  rehearse(mail: Mail): void {
-    this.#mailer.rehearse(mail);
+  /** Composes a mail as `sendReserved` does, and does not send it. */
+  composeOnly(mail: Mail): void {
+    this.#mailer.composeOnly(mail);
   }
 
-  /** Tries once more what waits, for at most `timeout` milliseconds, and ends the connections. */
+  /** Tries the waiting mails once more, for at most `timeout` milliseconds, and closes the connections. */
   async close(timeout: number): Promise<void> {
     await this.#background.idle(timeout);
     await this.#mailer.close(timeout);

@@ -1,48 +1,55 @@
 import { type Generated, type Kysely, sql } from "kysely";
 import { hashOfToken, makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
 
-/** What a link in a mail is good for. */
 export type LinkPurpose = "reset-password" | "verify-email" | "restore-email";
 
-/** What a link is good for that is mailed to the account's address. */
-export type MailedLink = Exclude<LinkPurpose, "restore-email">;
+/** The purposes of links to an account's current address; `restore-email` goes to the former one. */
+export type CurrentAddressPurpose = Exclude<LinkPurpose, "restore-email">;
 
-interface Links {
+interface LinksTable {
+  /** SHA-256 of the token. */
   hash: string;
   account_id: string;
   purpose: LinkPurpose;
   created_at: Generated<Date>;
   expires_at: Date;
-  /** When it was used, or became worth nothing. */
+  /** When it was used or revoked. */
   ended_at: Date | null;
-  /** The address that `restore-email` gives back, and whether it was verified. */
+  /** The address that `restore-email` restores, and whether it was verified. */
   restores_email: string | null;
   restores_verified: boolean | null;
 }
 
 export interface LinksDatabase {
-  links: Links;
+  links: LinksTable;
 }
 
-/** For how long links are good, in seconds. */
+/** How long links are valid, in seconds. */
 const LIFETIMES: Readonly<Record<LinkPurpose, number>> = {
   "reset-password": 30 * 60,
   "verify-email": 24 * 3_600,
   "restore-email": 3 * 86_400,
 };
 
-/** How many links of one purpose an account gets in an hour. */
-const PER_HOUR = 3;
+/** How many links with one purpose an account gets in an hour. */
+const MAX_PER_HOUR = 3;
 
-/** An address that an account gave up. */
-export interface GivenUp {
+/** An address that an account had before it got another one. */
+export interface FormerAddress {
   readonly email: string;
   readonly isVerified: boolean;
 }
 
+interface ValidLink {
+  readonly ownerId: string;
+  readonly createdAt: Date;
+  /** What `restore-email` restores. */
+  readonly formerAddress: FormerAddress | undefined;
+}
+
 /**
- * The links that were mailed, as hashes. What changes them belongs into a transaction that has locked
- * the account's row, so that of many at once one comes first.
+ * The links that were mailed. A write belongs in a transaction that has locked the account's row, so that concurrent
+ * requests with the same link are decided one after the other.
  */
 export class LinksRepository {
   readonly #db: Kysely<LinksDatabase>;
@@ -52,11 +59,11 @@ export class LinksRepository {
   }
 
   /**
-   * Makes a link, which ends older ones.
+   * Creates a link, and revokes older ones with the same purpose.
    *
-   * @returns its token, which is stored nowhere; undefined: the account had enough of them lately
+   * @returns its token, which is not stored; undefined if the account has had too many in this hour
    */
-  async make(accountId: string, purpose: MailedLink): Promise<string | undefined> {
+  async create(accountId: string, purpose: CurrentAddressPurpose): Promise<string | undefined> {
     const { recent } = await this.#db
       .selectFrom("links")
       .select(({ fn }) => fn.countAll<string>().as("recent"))
@@ -64,9 +71,9 @@ export class LinksRepository {
       .where("purpose", "=", purpose)
       .where("created_at", ">", sql<Date>`now() - interval '1 hour'`)
       .executeTakeFirstOrThrow();
-    if (Number(recent) >= PER_HOUR) return undefined;
+    if (Number(recent) >= MAX_PER_HOUR) return undefined;
 
-    await this.end(accountId, [purpose]);
+    await this.revoke(accountId, [purpose]);
     await this.#db
       .deleteFrom("links")
       .where("account_id", "=", accountId)
@@ -76,12 +83,15 @@ export class LinksRepository {
   }
 
   /**
-   * Makes a link that gives an address back. Older ones stay: who moves an account twice must not end the
-   * link of the owner's address by that.
+   * Creates a link that restores an address. Older ones stay valid: an attacker who changes the address twice must not
+   * revoke the owner's link.
    *
-   * @returns its token, which is stored nowhere
+   * @returns its token, which is not stored
    */
-  async makeRestoring(accountId: string, { email, isVerified }: GivenUp): Promise<string> {
+  async createRestoreLink(
+    accountId: string,
+    { email, isVerified }: FormerAddress,
+  ): Promise<string> {
     return this.#insert(accountId, "restore-email", {
       restores_email: email,
       restores_verified: isVerified,
@@ -107,11 +117,8 @@ export class LinksRepository {
     return token;
   }
 
-  /** Whose link this is, and which address it gives back, if it is still good; nothing is used up. */
-  async find(
-    token: string,
-    purpose: LinkPurpose,
-  ): Promise<{ ownerId: string; madeAt: Date; restores: GivenUp | undefined } | undefined> {
+  /** Finds a link that is still valid. */
+  async find(token: string, purpose: LinkPurpose): Promise<ValidLink | undefined> {
     const row = await this.#db
       .selectFrom("links")
       .select(["account_id", "created_at", "restores_email", "restores_verified"])
@@ -121,14 +128,16 @@ export class LinksRepository {
       .where("expires_at", ">", sql<Date>`now()`)
       .executeTakeFirst();
     if (!row) return undefined;
-    const { account_id: ownerId, created_at: madeAt, restores_email: email } = row;
-    const { restores_verified } = row;
-    const restores = email === null ? undefined : { email, isVerified: restores_verified === true };
-    return { ownerId, madeAt, restores };
+    const { restores_email: email, restores_verified } = row;
+    return {
+      ownerId: row.account_id,
+      createdAt: row.created_at,
+      formerAddress: email === null ? undefined : { email, isVerified: restores_verified === true },
+    };
   }
 
-  /** Has an account a link that still gives an address back? */
-  async hasRestoring(accountId: string): Promise<boolean> {
+  /** Has the account a valid link that restores a former address? */
+  async hasRestoreLink(accountId: string): Promise<boolean> {
     const row = await this.#db
       .selectFrom("links")
       .select("hash")
@@ -141,11 +150,11 @@ export class LinksRepository {
   }
 
   /**
-   * Ends the links that would undo a return to this address: the first that gives it back, and all later ones.
+   * Revokes the links that would undo a return to this address: the first one that restores it, and all later ones.
    *
-   * @returns were there any?
+   * @returns whether there were any
    */
-  async endRestoring(accountId: string, email: string): Promise<boolean> {
+  async revokeRestoreLinks(accountId: string, email: string): Promise<boolean> {
     const first = this.#db
       .selectFrom("links")
       .select(({ fn }) => fn.min("created_at").as("created_at"))
@@ -164,8 +173,8 @@ export class LinksRepository {
     return numUpdatedRows > 0n;
   }
 
-  /** Ends what an account has of links for these purposes. */
-  async end(accountId: string, purposes: readonly LinkPurpose[]): Promise<void> {
+  /** Revokes an account's links with these purposes. */
+  async revoke(accountId: string, purposes: readonly LinkPurpose[]): Promise<void> {
     await this.#db
       .updateTable("links")
       .set({ ended_at: sql`now()` })

@@ -10,37 +10,37 @@ import {
 } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 
-/** How often somebody may do what sends mail, in how many seconds. Addresses of clients count by their networks. */
+/** Limits of the requests that send mails. A client address counts by its networks. `duration` is in seconds. */
 const REQUEST_LIMITS = {
-  /** Accounts that are registered from one address. */
+  /** Registrations from one client address. */
   registrations: { points: 200, duration: 3_600 },
-  /** Links that are asked for from one address. */
+  /** Password reset links that one client address requests. */
   links: { points: 100, duration: 3_600 },
-  /** Other addresses that one account is given. */
+  /** Changes of one account's e-mail address. */
   moves: { points: 10, duration: 3_600 },
 } as const;
 
 /**
- * How many mails one recipient gets, in how many seconds, whatever accounts and clients cause them. Each kind has
- * its own limit: who uses up what anybody can cause must not silence the warnings.
+ * Limits of the mails to one recipient, whatever accounts and clients cause them. Each kind has its own limit, so that
+ * mails that anyone can cause do not use up the limit of security notices.
  */
 const RECIPIENT_LIMITS = {
-  /** What anybody can have sent to any address: links that verify it. */
+  /** Links that verify an address. Anyone can cause them. */
   "verify-email": { points: 6, duration: 6 * 3_600 },
-  /** What else anybody can have sent to any address: an account may claim it without verifying it. */
+  /** All other mails to an unverified address. Anyone can cause them by registering with it. */
   unverified: { points: 10, duration: 6 * 3_600 },
-  /** What anybody can have sent to the verified address of an account: links that set a password. */
+  /** Password reset links to a verified address. Anyone can cause them. */
   "reset-password": { points: 10, duration: 6 * 3_600 },
-  /** What tells a verified address of a change, which takes a token or a password. */
+  /** Notices of changes to a verified address. Causing them takes an access token or a password. */
   notice: { points: 30, duration: 6 * 3_600 },
 } as const;
 
 export type MailKind = keyof typeof RECIPIENT_LIMITS;
 
-/** Domains whose mailboxes ignore dots. */
+/** Domains that ignore dots in mailbox names. */
 const DOTLESS: ReadonlySet<string> = new Set(["gmail.com", "googlemail.com"]);
 
-/** The mailbox that an address leads to: without the case, `+tag`, and Gmail's dots. */
+/** The mailbox of an address: in lower case, without `+tag`, and at Gmail without dots. */
 export function mailboxOf(address: string): string {
   const at = address.lastIndexOf("@");
   const domain = address.slice(at + 1).toLowerCase();
@@ -48,7 +48,7 @@ export function mailboxOf(address: string): string {
   return DOTLESS.has(domain) ? `${name.replaceAll(".", "")}@gmail.com` : `${name}@${domain}`;
 }
 
-/** Limits mails by who causes them and by who gets them; all nodes count together. */
+/** Limits mails by the client that causes them and by their recipient. The counters are in the database. */
 export class MailLimits {
   readonly #registrations: AddressLimit;
   readonly #links: AddressLimit;
@@ -70,11 +70,11 @@ export class MailLimits {
   }
 
   /**
-   * Counts a registration, unless it fails.
+   * Runs a registration, and counts it if it succeeds.
    *
-   * @throws CitadelError TooManyRequests; `work` has then not run
+   * @throws CitadelError TooManyRequests, before `work` runs
    */
-  async registration<T>(client: Client | undefined, work: () => Promise<T>): Promise<T> {
+  async countRegistration<T>(client: Client | undefined, work: () => Promise<T>): Promise<T> {
     const counted = await this.#registrations.reserve(client?.address ?? "");
     let isDone = false;
     try {
@@ -86,28 +86,28 @@ export class MailLimits {
     }
   }
 
-  /** Counts a link that a client asks for. @returns may it be sent? */
-  async allowsLink(client: Client | undefined): Promise<boolean> {
-    return (await orNone(this.#links.reserve(client?.address ?? ""))) !== undefined;
+  /** Counts a password reset link that a client requests. @returns false beyond the limit */
+  async countLinkRequest(client: Client | undefined): Promise<boolean> {
+    return (await orUndefined(this.#links.reserve(client?.address ?? ""))) !== undefined;
   }
 
   /**
-   * Counts that somebody names another address, to which mail then goes.
+   * Counts a change of an account's e-mail address, since the new address gets a mail.
    *
    * @throws CitadelError TooManyRequests
    */
-  async move(accountId: string): Promise<void> {
+  async countAddressChange(accountId: string): Promise<void> {
     await reserve(this.#moves, accountId);
   }
 
-  /** Counts a mail to a recipient. @returns undefined: it must not be sent */
+  /** Counts a mail to a recipient. @returns undefined beyond the limit */
   async reserveMail(kind: MailKind, to: string): Promise<Reservation | undefined> {
     const key = createHash("sha256").update(mailboxOf(to)).digest("base64url");
-    return orNone(reserve(this.#recipients[kind], key));
+    return orUndefined(reserve(this.#recipients[kind], key));
   }
 }
 
-async function orNone(reservation: Promise<Reservation>): Promise<Reservation | undefined> {
+async function orUndefined(reservation: Promise<Reservation>): Promise<Reservation | undefined> {
   try {
     return await reservation;
   } catch (error) {

@@ -1,121 +1,123 @@
-import type { Mail } from "./mailer.ts";
 import type { LinkPurpose } from "./links.repository.ts";
+import type { Mail } from "./mailer.ts";
 
 /**
- * What the mails say. None has a word that somebody else could choose, a username for one: mail goes to
- * addresses that nobody has shown to own, and would carry it there in our name. `addressClaimed` has the
- * username of the account that has verified the address that it goes to.
+ * The subjects and texts of all mails. They contain no text that another person can choose, such as a username: mails
+ * go to addresses that nobody has verified, and would carry that text in the operator's name. Only
+ * `addressAlreadyRegistered` has a username, that of the recipient's own account.
  */
-type Content = Omit<Mail, "to">;
+export type MailContent = Omit<Mail, "to">;
 
-/** A link, and its token for those who use the API themselves. */
-export interface Link {
+/** A link, and its token alone for people who use the API themselves. */
+interface Link {
   readonly url: string;
   readonly token: string;
 }
 
 const paragraphs = (...texts: string[]) => `${texts.join("\n\n")}\n`;
 
-const show = ({ url, token }: Link) => ["  " + url, `The token alone:\n\n  ${token}`] as const;
+const linkParagraphs = ({ url, token }: Link) =>
+  [`  ${url}`, `If you use the API directly, this is the token:\n\n  ${token}`] as const;
 
 const EMAIL_CHANGED =
-  "Your account has another e-mail address now. What we send goes there from now on.";
+  "The e-mail address of your account was changed. Future mails go to the new address.";
 
-export const LINK_MAILS: Readonly<Record<LinkPurpose, (link: Link) => Content>> = {
+const IF_NOT_YOU =
+  'If you did not do this, set a new password immediately ("Forgot password" mails you a link),\n' +
+  "and tell the operator of this service.";
+
+export const LINK_MAILS: Readonly<Record<LinkPurpose, (link: Link) => MailContent>> = {
   "reset-password": (link) => ({
     subject: "Set a new password",
     text: paragraphs(
-      "Somebody, we hope you, asked for a new password for the account with this e-mail address.\n" +
-        "This link sets one. It works once, for 30 minutes, until a newer one is asked for:",
-      ...show(link),
-      "If it was not you, do nothing: your password stays as it is.",
+      "We received a request for a new password for the account with this e-mail address.\n" +
+        "Use this link to set one. It works once within the next 30 minutes, unless a newer link is requested:",
+      ...linkParagraphs(link),
+      "If you did not request this, please ignore this mail. Your password stays the same.",
     ),
   }),
   "verify-email": (link) => ({
-    subject: "Is this your e-mail address?",
+    subject: "Please verify your e-mail address",
     text: paragraphs(
-      "Somebody, we hope you, named this e-mail address as the one of an account.\n" +
-        "This link says that it is yours. It works once, for 24 hours:",
-      ...show(link),
-      "An account that was registered with this address is removed after a week, unless a link was used.",
-      "If you know of no account, do nothing.",
+      "An account was given this e-mail address.\n" +
+        "Use this link to confirm that the address is yours. It works once within the next 24 hours:",
+      ...linkParagraphs(link),
+      "If you registered the account yourself, it is removed after 7 days unless you verify an address.",
+      "If you do not know of this account, please ignore this mail.",
     ),
   }),
   "restore-email": (link) => ({
     subject: "Your e-mail address was changed",
     text: paragraphs(
       EMAIL_CHANGED,
-      "If it was not you, this link undoes it: it gives the account this address back, and ends its\n" +
-        "sessions. It works for three days:",
-      ...show(link),
-      "Whoever changed the address knew your password. Set a new one at once, after that\n" +
-        "('forgot password' mails you a link), and tell whoever runs this service.",
+      "If you did not do this, use this link within the next three days. It restores this address and\n" +
+        "signs out all devices:",
+      ...linkParagraphs(link),
+      "The address can only be changed with your password, so another person may know it. After using the\n" +
+        'link, set a new password ("Forgot password" mails you a link), and tell the operator of this service.',
     ),
   }),
 };
 
-const DOUBT =
-  "If it was not you, set a new password at once ('forgot password' mails you a link),\n" +
-  "and tell whoever runs this service.";
-
-export const passwordChanged: Content = {
+export const passwordChanged: MailContent = {
   subject: "Your password was changed",
   text: paragraphs(
-    "The password of your account was changed, and its other sessions ended.",
-    DOUBT,
+    "The password of your account was changed, and its other sessions were signed out.",
+    IF_NOT_YOU,
   ),
 };
 
-export const emailRestored: Content = {
-  subject: "Your e-mail address was set back",
+export const emailRestored: MailContent = {
+  subject: "Your e-mail address was restored",
   text: paragraphs(
-    "The account has this e-mail address again, as it had before the address was changed. Its sessions ended.",
-    "Whoever changed the address knew the password. Set a new one at once ('forgot password' mails you a link).",
+    "Your account has this e-mail address again, and all its sessions were signed out.",
+    "The person who changed the address knew your password. Please set a new one immediately\n" +
+      '("Forgot password" mails you a link).',
   ),
 };
 
-/** Where no link undoes it: an administrator changed the address. */
-export const emailReplaced: Content = {
+/** An administrator changed the address, so that no link restores it. */
+export const emailReplaced: MailContent = {
   subject: "Your e-mail address was changed",
   text: paragraphs(
     EMAIL_CHANGED,
-    "If you know nothing of it, tell whoever runs this service at once.",
+    "If you did not expect this, please tell the operator of this service immediately.",
   ),
 };
 
-/** To who has verified an address that somebody named as the one of another account. */
-export const addressClaimed = (username: string): Content => ({
+/** To the owner of an address that another account claims. */
+export const addressAlreadyRegistered = (username: string): MailContent => ({
   subject: "You already have an account",
   text: paragraphs(
-    "Somebody registered an account with your e-mail address, or asked for it as the one of an account.\n" +
+    "Another account was registered with your e-mail address, or was changed to it.\n" +
       `You already have an account: ${username}`,
-    "Nobody else can verify this address as theirs. If it was you, sign in with that account, or set a\n" +
-      "new password ('forgot password' mails you a link). If it was not you, do nothing.",
+    "No other account can verify your address. If this was you, please sign in with that account, or set\n" +
+      'a new password ("Forgot password" mails you a link). If it was not you, please ignore this mail.',
   ),
 });
 
-export const secondFactorEnabled: Content = {
-  subject: "Your account has a second factor",
+export const secondFactorEnabled: MailContent = {
+  subject: "Two-factor authentication was enabled",
   text: paragraphs(
-    "A second factor was set up for your account. Whoever signs in needs its codes from now on.",
-    DOUBT,
+    "A second factor was set up for your account. Signing in now requires a code from your authenticator app.",
+    IF_NOT_YOU,
   ),
 };
 
-export const recoveryCodesRenewed: Content = {
+export const recoveryCodesRenewed: MailContent = {
   subject: "Your recovery codes were renewed",
   text: paragraphs(
-    "New recovery codes were made for your account. Your old recovery codes no longer work.",
-    DOUBT,
+    "New recovery codes were created for your account. Your old recovery codes no longer work.",
+    IF_NOT_YOU,
   ),
 };
 
-export const codesGuessed: Content = {
-  subject: "Somebody may know your password",
+export const secondFactorGuessed: MailContent = {
+  subject: "Another person may know your password",
   text: paragraphs(
-    "Somebody entered the right password for your account and several wrong codes of its second factor.\n" +
-      "They did not get in. Each further wrong code makes the next attempt wait longer.",
-    "If it was you, you can sign in with a recovery code meanwhile.",
-    "If it was not you, set a new password at once ('forgot password' mails you a link).",
+    "Several wrong codes of your second factor were entered together with the right password.\n" +
+      "The sign-in failed. Each further wrong code makes the waiting time longer.",
+    "If this was you, you can sign in with a recovery code.",
+    'If this was not you, please set a new password immediately ("Forgot password" mails you a link).',
   ),
 };

@@ -15,7 +15,7 @@ export interface Mail {
   readonly text: string;
 }
 
-/** As much of a logger as mail needs. */
+/** The methods of a logger that mail needs. */
 export interface MailLog {
   info(text: string): void;
   warn(details: object, text: string): void;
@@ -23,26 +23,26 @@ export interface MailLog {
 }
 
 export interface MailerOptions {
-  /** `smtp://` or `smtps://`; without it mails become files. */
+  /** `smtp://` or `smtps://`; without it mails are written to files. */
   smtpUrl: string | undefined;
   from: string;
-  /** Where the files go. */
+  /** The folder of these files. */
   folder: string;
   log: MailLog;
-  /** How long to wait before each further attempt, in milliseconds. */
+  /** The delays before each retry, in milliseconds. */
   delays?: readonly number[];
 }
 
 const DELAYS = [1_000, 10_000, 60_000];
-/** How many mails may wait for their delivery. */
+/** How many mails may wait for delivery. */
 const CAPACITY = 1_000;
 
-/** Where mails go as files. */
+/** The folder of the mails that are written to files. */
 export const mailFolder = ({ dataDir }: Pick<Config, "dataDir">): string => join(dataDir, "mail");
 
 /**
- * Delivers mails in the background: by SMTP, or as files that only their owner can read. Nobody waits for it; what
- * fails is logged, tried again a few times, and logged then; without what it says, since that may hold a link.
+ * Delivers mails in the background: by SMTP, or to files that only their owner can read. A failed delivery is retried
+ * and logged, at the first failure and when it is given up. The log never has a mail's text, which may hold a link.
  */
 export class Mailer {
   readonly #deliver: (mail: Mail) => Promise<unknown>;
@@ -57,7 +57,10 @@ export class Mailer {
     const defaults = { from, headers: { "Auto-Submitted": "auto-generated" } };
     const transport = smtpUrl ? smtp(smtpUrl, defaults) : files(folder, defaults, log);
     this.#deliver = transport.deliver;
-    const composer = createTransport({ streamTransport: true, buffer: true, ...CLOSED }, defaults);
+    const composer = createTransport(
+      { streamTransport: true, buffer: true, ...NO_EXTERNAL_CONTENT },
+      defaults,
+    );
     this.#compose = (mail) => composer.sendMail(toMessage(mail));
     this.#disconnect = transport.close;
     this.#log = log;
@@ -69,24 +72,24 @@ export class Mailer {
 
   send(mail: Mail): void {
     if (this.#background.size >= CAPACITY)
-      return this.#log.error({}, "A mail was dropped: too many wait for their delivery.");
-    this.#background.run(() => this.#insist(mail));
+      return this.#log.error({}, "A mail was dropped: too many are waiting for delivery.");
+    this.#background.run(() => this.#deliverWithRetries(mail));
   }
 
-  /** Composes a mail as `send` does and sends nothing, so that the work tells nothing. */
-  rehearse(mail: Mail): void {
+  /** Composes a mail as `send` does, and does not send it, so that the load does not tell whether one was sent. */
+  composeOnly(mail: Mail): void {
     if (this.#background.size < CAPACITY)
       this.#background.run(async () => void (await this.#compose(mail)));
   }
 
-  /** Tries once more what waits, for at most `patience` milliseconds, and ends the connections. */
-  async close(patience: number): Promise<void> {
+  /** Tries the waiting mails once more, for at most `timeout` milliseconds, and closes the connections. */
+  async close(timeout: number): Promise<void> {
     this.#closing.abort();
-    await this.#background.idle(patience);
+    await this.#background.idle(timeout);
     this.#disconnect();
   }
 
-  async #insist(mail: Mail): Promise<void> {
+  async #deliverWithRetries(mail: Mail): Promise<void> {
     for (const [attempt, wait] of this.#delays.entries()) {
       try {
         await this.#deliver(mail);
@@ -94,7 +97,7 @@ export class Mailer {
       } catch (error) {
         if (isPermanent(error)) throw error;
         if (attempt === 0)
-          this.#log.warn({ err: error }, "A mail could not be delivered yet; it is tried again.");
+          this.#log.warn({ err: error }, "A mail could not be delivered yet; retrying.");
         await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => undefined);
       }
     }
@@ -102,7 +105,7 @@ export class Mailer {
   }
 }
 
-/** Did the server refuse for good (RFC 5321, 4.2.1)? */
+/** A permanent negative response of the server (RFC 5321, 4.2.1). */
 const isPermanent = (error: unknown) => (error as { permanent?: unknown }).permanent === true;
 
 interface Defaults {
@@ -110,10 +113,10 @@ interface Defaults {
   headers: Record<string, string>;
 }
 
-/** What is never to be read or fetched for a mail. */
-const CLOSED = { disableFileAccess: true, disableUrlAccess: true } as const;
+/** Composing a mail never reads a file or fetches a URL. */
+const NO_EXTERNAL_CONTENT = { disableFileAccess: true, disableUrlAccess: true } as const;
 
-/** In this form an address cannot be taken for a list of them. */
+/** As an object, an address cannot be parsed as a list of addresses. */
 const toMessage = ({ to, ...content }: Mail) => ({ ...content, to: { name: "", address: to } });
 
 function smtp(url: string, defaults: Defaults) {
@@ -124,7 +127,7 @@ function smtp(url: string, defaults: Defaults) {
       connectionTimeout: 10_000,
       greetingTimeout: 10_000,
       socketTimeout: 30_000,
-      ...CLOSED,
+      ...NO_EXTERNAL_CONTENT,
     },
     defaults,
   );
@@ -135,8 +138,11 @@ function smtp(url: string, defaults: Defaults) {
 }
 
 function files(folder: string, defaults: Defaults, log: MailLog) {
-  const transport = createTransport({ streamTransport: true, buffer: true, ...CLOSED }, defaults);
-  // up to 998 characters (RFC 5322, 2.1.1) a line stays as it is, so that a link can be copied from the file
+  const transport = createTransport(
+    { streamTransport: true, buffer: true, ...NO_EXTERNAL_CONTENT },
+    defaults,
+  );
+  // lines of up to 998 characters (RFC 5322, 2.1.1) are not wrapped, so that a link can be copied from the file
   transport.use("stream", ({ message }, done) => {
     Object.assign(message, { _hasLongLines: false });
     done();
@@ -149,18 +155,18 @@ function files(folder: string, defaults: Defaults, log: MailLog) {
       count += 1;
       const order = String(count).padStart(6, "0");
       const file = join(folder, `${time}-${order}-${randomUUID().slice(0, 8)}.eml`);
-      // with `buffer` it is no stream
+      // with `buffer: true` the message is a Buffer
       rewrite(file, (message as Buffer).toString());
-      log.info(`A mail lies in ${file}`);
+      log.info(`A mail was written to ${file}`);
     },
     close: () => transport.close(),
   };
 }
 
 /**
- * What an operator should know before the first mail.
+ * A warning for the operator at the start if mails will not be delivered.
  *
- * @returns undefined: all is well
+ * @returns undefined if they will, and in development
  */
 export async function mailWarning(
   config: Pick<Config, "production" | "smtpUrl" | "dataDir">,
@@ -172,11 +178,11 @@ export async function mailWarning(
     await access(folder, constants.W_OK);
   } catch (error) {
     return (
-      `No mail can be delivered: SMTP_URL is not set, and ${folder} cannot be written ` +
+      `Mails cannot be delivered: SMTP_URL is not set, and ${folder} is not writable ` +
       `(${(error as Error).message}). ` +
-      "Set SMTP_URL, or DATA_DIR to a folder that can be written."
+      "Set SMTP_URL, or set DATA_DIR to a writable folder."
     );
   }
   if (!config.production) return undefined;
-  return `SMTP_URL is not set: nobody gets mail, it lies in ${folder}. Set SMTP_URL.`;
+  return `Mails are not delivered: SMTP_URL is not set. They are written to ${folder}. Set SMTP_URL.`;
 }

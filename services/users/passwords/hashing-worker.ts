@@ -1,9 +1,9 @@
 import { compareSync, hashSync } from "bcryptjs";
 
-// Runs in a thread of its own, where it may block.
+// Runs in a worker thread, which it may block.
 
 export const hash = ([password, cost]: [string, number]): string => hashSync(password, cost);
 
-/** Is it the first one's password? All are compared. */
+/** Compares a password with all hashes. @returns whether it matches the first one */
 export const compare = ([password, hashes]: [string, string[]]): boolean | undefined =>
   hashes.map((one) => compareSync(password, one))[0];

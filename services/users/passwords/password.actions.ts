@@ -1,91 +1,80 @@
 import { randomUUID } from "node:crypto";
-import type { Handlers } from "../../../lib/contract/handlers.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import type { Passwords } from "./passwords.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { found, unproved } from "../accounts/account-rules.ts";
-import { endingSessions, partyOf, tell } from "../accounts/account-reports.ts";
-import type { AccountMails } from "../mail/account-mails.ts";
-import type { LoginLimits } from "../login/login-limits.ts";
-import type { MailLimits } from "../mail/mail-limits.ts";
-import type { Login } from "../login/login.ts";
-import type { contract } from "../users.contract.ts";
-import type { UsersRepository } from "../users.repository.ts";
+import type { Account } from "../accounts/account.ts";
+import { partyOf, reportChange } from "../accounts/account-reports.ts";
+import { mustExist } from "../accounts/account-rules.ts";
+import { changeAndEndSessions } from "../accounts/account-sessions.ts";
+import type { Components, UsersActions } from "../components.ts";
+import type { Period } from "../second-factor/second-factor.repository.ts";
 
-/** What the actions need; it is there once the service has started. */
-interface Parts {
-  readonly accounts: UsersRepository;
-  readonly mails: AccountMails;
-  readonly mailLimits: MailLimits;
-  readonly limits: LoginLimits;
-  readonly login: Login;
-  readonly passwords: Passwords;
-}
-
-/** How a password is changed: by who knows it, or by who reads what comes to the address. */
+/** The actions that change a password: with the current one, or with a mailed link. */
 export function passwordActions(
-  parts: () => Parts,
-): Pick<
-  Handlers<typeof contract>["actions"],
-  "changePassword" | "forgotPassword" | "resetPassword"
-> {
+  components: Components<
+    "accounts" | "links" | "login" | "loginLimits" | "mailLimits" | "mails" | "passwords"
+  >,
+): UsersActions<"changePassword" | "forgotPassword" | "resetPassword"> {
   return {
     changePassword: async (ctx) => {
-      const { accounts, mails, login, passwords } = parts();
+      const { accounts, mails, login, passwords } = components();
       const { sub: userId, sid: except } = ctx.locals.user;
       const { currentPassword, newPassword, otp } = ctx.params;
-      const account = found(await accounts.find(userId));
+      const account = mustExist(await accounts.find(userId));
       await login.confirm(ctx, account, { password: currentPassword, otp });
       const passwordHash = await passwords.hash(newPassword, account, "newPassword");
-      await endingSessions(ctx, { userId, except }, async () => {
+      await changeAndEndSessions(ctx, { userId, except }, async () => {
         const changed = await accounts.change(userId, ({ password_hash }) => {
-          // it was set anew meanwhile, perhaps to keep out who asks here
+          // the password has changed since it was checked, perhaps because it was stolen
           if (password_hash !== account.password_hash) throw new CitadelError("InvalidCredentials");
           return { passwordHash };
         });
-        tell(ctx, mails, changed);
+        reportChange(ctx, mails, changed);
       });
     },
 
     forgotPassword: async (ctx) => {
-      const { accounts, mails, mailLimits } = parts();
-      if (!(await mailLimits.allowsLink(ctx.meta.client))) return;
-      // neither the response nor the work behind it tells whether there is an account
+      const { accounts, links, mails, mailLimits } = components();
+      if (!(await mailLimits.countLinkRequest(ctx.meta.client))) return;
+      // neither the response nor the load tells whether there is an account
       mails.inBackground(async () => {
         const { email } = ctx.params;
         const account = await accounts.findByEmail(email);
-        // whoever reads the mail of an address that an account has just been moved to must not get it
-        const isMoving = await accounts.isMoving(account?.id ?? randomUUID());
+        // the owner of the new address must not get the account while the change of address can be undone
+        const isMoving = await links.hasRestorableChange(account?.id ?? randomUUID());
         const isSent = account && !isMoving && (await mails.sendLink(account, "reset-password"));
-        if (!isSent) await mails.rehearseLink(email, "reset-password");
+        if (!isSent) await mails.simulateLink(email, "reset-password");
         const subject = account ? partyOf(account) : {};
         audit(ctx, { event: "password.forgotten", actor: {}, subject });
       });
     },
 
     resetPassword: async (ctx) => {
-      const { accounts, limits, mails, passwords } = parts();
+      const { accounts, links, loginLimits, mails, passwords } = components();
       const { token, newPassword } = ctx.params;
-      const userId = await accounts.ownerOfLink(token, "reset-password");
-      const owner = found(await accounts.find(userId));
+      const userId = await links.ownerOf(token, "reset-password");
+      const owner = mustExist(await accounts.find(userId));
       const passwordHash = await passwords.hash(newPassword, owner, "newPassword");
-      await endingSessions(ctx, { userId }, async () => {
-        const { after, isFactorEnded } = await accounts.changeByLink(
-          token,
-          "reset-password",
-          (account) => ({
-            passwordHash,
-            // whoever set it up had not proved the address; staff were appointed, and keep theirs
-            ...(account.subject_type === "EndUserAccount" && { endsFactor: unproved(account) }),
+      await changeAndEndSessions(ctx, { userId }, async () => {
+        const { after, isFactorRemoved } = await links.use(token, "reset-password", (account) => ({
+          passwordHash,
+          // the person who set it up had not verified the address; staff keep theirs
+          ...(account.subject_type === "EndUserAccount" && {
+            removeFactorOf: unverifiedPeriod(account),
           }),
-        );
+        }));
         const self = partyOf(after);
         audit(ctx, { event: "password.reset", actor: self, subject: self });
-        if (isFactorEnded)
+        if (isFactorRemoved)
           audit(ctx, { event: "second-factor.disabled", actor: self, subject: self });
         mails.passwordChanged(after);
       });
-      await limits.welcome(userId, ctx.meta.client);
+      await loginLimits.clear(userId, ctx.meta.client);
     },
   };
 }
+
+/** The period in which the account's owner had not verified its current address. */
+const unverifiedPeriod = ({ email_since, email_verified_at }: Account): Period =>
+  email_verified_at === null
+    ? { since: new Date(0) }
+    : { since: email_since, until: email_verified_at };

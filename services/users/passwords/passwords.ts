@@ -2,44 +2,44 @@ import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
 import { FairQueue, type Place } from "../../../lib/limits/fair-queue.ts";
-import { checkPassword, MAX_BYTES, type Owner } from "./password-rules.ts";
+import { checkPassword, MAX_BYTES, type PasswordOwner } from "./password-rules.ts";
 
-/** A hash of nothing that anybody knows, by cost: what an unknown user's password is compared with. */
-const NOBODY = "$2b$XX$abcdefghijklmnopqrstuuJ1nYcOFsoF1n9ZBNvxxWoPxVEQpGZxe";
+/** A hash of an unknown text: the passwords of unknown users are compared with it. */
+const DUMMY_HASH = "$2b$XX$abcdefghijklmnopqrstuuJ1nYcOFsoF1n9ZBNvxxWoPxVEQpGZxe";
 
-const nobody = (cost: number) => NOBODY.replace("XX", String(cost).padStart(2, "0"));
+const dummyHash = (cost: number) => DUMMY_HASH.replace("XX", String(cost).padStart(2, "0"));
 
-/** bcrypt's cost, as a hash states it: `$2b$12$…`. */
+/** The bcrypt cost of a hash, `$2b$12$…`. */
 const costOf = (hash: string) => Number(hash.split("$")[2]);
 
-/** How long something may wait for a thread, in milliseconds; soon after, its request is given up. */
-const TIMEOUT = 12_000;
+/** How long a password may wait for a thread, in milliseconds. The request times out soon after. */
+const QUEUE_TIMEOUT = 12_000;
 
-/** Where those wait of whom no network is known. */
+/** The place in the queue of work without a client's network. */
 const SHARED_PLACE: Place = { line: "", isKnown: false };
 
-/** As many wait for a thread as it usually gets done meanwhile. */
-const queueOf = (cost: number) => Math.min(1_000, Math.max(8, 40 * 2 ** (12 - cost)));
+/** The length of the queue of one thread: about as many as it hashes within `QUEUE_TIMEOUT`. */
+const queueLength = (cost: number) => Math.min(1_000, Math.max(8, 40 * 2 ** (12 - cost)));
 
 /**
- * The hashes that a password is compared with: the account's, then as many of nobody's as make up for
- * its lower cost. All have the same work in them, 2^cost rounds.
+ * The hashes that a password is compared with: the account's own and, if its cost is lower, dummy hashes that add the
+ * missing work. Every comparison takes 2^cost rounds, so that its time does not tell which accounts exist.
  */
 export function comparisons(hash: string | undefined, cost: number): string[] {
-  if (hash === undefined) return [nobody(cost)];
+  if (hash === undefined) return [dummyHash(cost)];
   const result = [hash];
-  for (let missing = costOf(hash); missing < cost; missing++) result.push(nobody(missing));
+  for (let missing = costOf(hash); missing < cost; missing++) result.push(dummyHash(missing));
   return result;
 }
 
-/** Passwords as bcrypt hashes, made in worker threads: one takes a good part of a second. */
+/** Hashes and compares passwords with bcrypt, in worker threads: a hash of cost 12 takes about 0.3 seconds. */
 export class Passwords {
   readonly #pool: Piscina;
-  /** Before the pool, whose own queue is first come, first served: one network would keep all others waiting. */
+  /** In front of the pool, whose own queue is not fair: one network could keep all others waiting. */
   readonly #queue: FairQueue;
   readonly #cost: number;
 
-  /** @param cost bcrypt's, 2^cost rounds */
+  /** @param cost the bcrypt cost: a hash takes 2^cost rounds */
   constructor(cost: number) {
     this.#cost = cost;
     const threads = availableParallelism();
@@ -47,31 +47,31 @@ export class Passwords {
       filename: join(import.meta.dirname, "hashing-worker.ts"),
       minThreads: 0,
       maxThreads: threads,
-      // requests go before passwords
+      // a lower priority than the thread that handles requests
       niceIncrement: 5,
       idleTimeout: 30_000,
     });
-    const room = threads * queueOf(cost);
-    this.#queue = new FairQueue({ size: threads, room, timeout: TIMEOUT });
+    const room = threads * queueLength(cost);
+    this.#queue = new FairQueue({ size: threads, room, timeout: QUEUE_TIMEOUT });
   }
 
   /**
-   * A hash of a new password, if it is a good one.
+   * Checks a new password, and hashes it.
    *
-   * @param owner whose it will be; left out where an operator chose it
-   * @param field the parameter that it came in
-   * @throws CitadelError VALIDATION_ERROR (see `checkPassword`); TooManyRequests while too many wait
+   * @param owner the account's owner; left out for a password that an operator chose
+   * @param field the request parameter, for the error
+   * @throws CitadelError VALIDATION_ERROR (see `checkPassword`); TooManyRequests if the queue is full
    */
-  async hash(password: string, owner?: Owner, field?: string): Promise<string> {
+  async hash(password: string, owner?: PasswordOwner, field?: string): Promise<string> {
     checkPassword(password, owner, field);
     return this.#hash(password);
   }
 
   /**
-   * Is this the password? Without a hash, or with one of a lower cost, it takes as long.
+   * Compares a password with a hash. Without a hash, or with one of a lower cost, it takes the same time.
    *
-   * @param place where it waits for a thread
-   * @throws CitadelError TooManyRequests while too many wait
+   * @param place its place in the queue
+   * @throws CitadelError TooManyRequests if the queue is full
    */
   async matches(
     password: string,
@@ -83,8 +83,8 @@ export class Passwords {
     return same === true && hash !== undefined;
   }
 
-  /** A new hash of a password that matches this one, if the cost has been raised since. */
-  async renew(password: string, hash: string): Promise<string | undefined> {
+  /** Hashes a password that matches this hash again. @returns undefined if the hash has the current cost */
+  async rehash(password: string, hash: string): Promise<string | undefined> {
     return costOf(hash) < this.#cost ? this.#hash(password) : undefined;
   }
 
@@ -95,7 +95,7 @@ export class Passwords {
     return this.#queue.run(place, () => this.#pool.run(input, { name }));
   }
 
-  /** Ends the threads. */
+  /** Stops the threads. */
   async close(): Promise<void> {
     await this.#pool.close({ force: true });
   }

@@ -4,13 +4,13 @@ import type { SecondFactorDatabase } from "./second-factor.repository.ts";
 
 const forgetting = sql`make_interval(secs => ${CODE_LIMITS.forgetAfter})`;
 
-/** When the last wrong code is forgotten, with one more. */
+/** When the last wrong code is forgotten, after one more. */
 const newGuessesUntil = sql`greatest(guesses_until, now()) + ${forgetting}`;
 
-/** How many wrong codes that is. */
+/** The number of wrong codes that this makes. */
 const newGuesses = sql`ceil(extract(epoch from ${newGuessesUntil} - now()) / ${CODE_LIMITS.forgetAfter})`;
 
-/** Counts the wrong codes of each account, from wherever and on whichever node. */
+/** Counts the wrong codes of each account, over all addresses and nodes. */
 export class CodeGuessesRepository {
   readonly #db: Kysely<SecondFactorDatabase>;
 
@@ -19,9 +19,9 @@ export class CodeGuessesRepository {
   }
 
   /**
-   * Counts a code as a wrong one before it is looked at, so that none of many at once is lost.
+   * Counts a code as wrong before it is verified, so that concurrent codes cannot exceed the limit.
    *
-   * @returns how many wrong codes there are now; undefined where the account has to wait, and nothing was counted
+   * @returns the number of wrong codes; undefined while the account has to wait, in which case nothing is counted
    */
   async count(accountId: string): Promise<number | undefined> {
     const row = await this.#db
@@ -36,7 +36,7 @@ export class CodeGuessesRepository {
       .where((where) =>
         where.or([where("retry_at", "is", null), where("retry_at", "<=", sql<Date>`now()`)]),
       )
-      // guesses_until is the new one here
+      // `returning` sees the new value of guesses_until
       .returning(
         sql<number>`ceil(extract(epoch from guesses_until - now()) / ${CODE_LIMITS.forgetAfter})::int`.as(
           "guesses",
@@ -46,7 +46,7 @@ export class CodeGuessesRepository {
     return row?.guesses;
   }
 
-  /** It was a right code: it does not count. */
+  /** Takes back the count of a code that was right. */
   async release(accountId: string): Promise<void> {
     await this.#db
       .updateTable("second_factors")
@@ -55,7 +55,7 @@ export class CodeGuessesRepository {
       .execute();
   }
 
-  /** In how many seconds a code is looked at again. */
+  /** The number of seconds until the account may send a code again. */
   async retryAfter(accountId: string): Promise<number> {
     const row = await this.#db
       .selectFrom("second_factors")

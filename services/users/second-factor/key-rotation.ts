@@ -2,16 +2,17 @@ import type { Encryption } from "../../../lib/encryption.ts";
 import { RecoveryCodeHashes } from "./recovery-codes.ts";
 import type { SecondFactorRepository, StoredFactor } from "./second-factor.repository.ts";
 
-/** How many second factors are read at once. */
+/** How many second factors are read at a time. */
 const BATCH = 100;
-/** Before every account. */
+/** Sorts before every account's id. */
 const FIRST = "00000000-0000-0000-0000-000000000000";
 
 /**
- * Encrypts anew what an older key has encrypted, and keys the hashes of recovery codes that were made without a key.
+ * Encrypts all TOTP secrets with the current key, and replaces plain hashes of recovery codes by HMACs. A secret that
+ * cannot be decrypted stays as it is.
  *
- * @returns how many secrets were encrypted anew
- * @throws Error that says what to do where a key is missing
+ * @returns how many secrets were encrypted again
+ * @throws Error if a key that is in use is missing; the message says what to do
  */
 export async function renewStoredFactors(
   factors: SecondFactorRepository,
@@ -21,7 +22,7 @@ export async function renewStoredFactors(
   const missing = (await factors.keyIds()).filter((id) => !keyIds.includes(id));
   if (missing.length > 0) throw keyMissing(missing);
 
-  /** Undefined where it was moved or damaged: its owner cannot sign in, but all others shall. */
+  /** Undefined for a damaged secret: its owner cannot sign in, but the service starts for all others. */
   const secretOf = ({ account_id, secret }: StoredFactor) => {
     try {
       return encryption.decrypt(secret, account_id);
@@ -31,30 +32,30 @@ export async function renewStoredFactors(
   };
 
   let renewed = 0;
-  await forEach(
-    (after) => factors.listOthers(keyIds[0] ?? "", after, BATCH),
+  await forEachFactor(
+    (after) => factors.listOtherKeys(keyIds[0] ?? "", after, BATCH),
     async (factor) => {
       const secret = secretOf(factor);
       if (secret === undefined) return;
       const text = encryption.encrypt(secret, factor.account_id);
-      // false where another node has been faster
+      // false if another node has replaced it at the same time
       if (await factors.replaceSecret(factor, text)) renewed += 1;
     },
   );
-  await forEach(
-    (after) => factors.listWithUnkeyedCodes(after, BATCH),
+  await forEachFactor(
+    (after) => factors.listWithPlainHashes(after, BATCH),
     async (factor) => {
       const secret = secretOf(factor);
       if (secret === undefined) return;
       const hashes = new RecoveryCodeHashes(factor.account_id, secret);
-      await factors.keyCodes(factor.account_id, (hash) => hashes.keyed(hash));
+      await factors.replacePlainHashes(factor.account_id, (hash) => hashes.ofPlainHash(hash));
     },
   );
   return renewed;
 }
 
-/** Reads second factors by account, so many at once, and works on them. */
-async function forEach(
+/** Lists second factors in batches, ordered by account, and runs `work` for each. */
+async function forEachFactor(
   list: (after: string) => Promise<StoredFactor[]>,
   work: (factor: StoredFactor) => Promise<void>,
 ): Promise<void> {
@@ -67,8 +68,8 @@ async function forEach(
 
 const keyMissing = (ids: readonly string[]) =>
   new Error(
-    `Second factors in the database cannot be read: USERS_ENCRYPTION_KEY lacks the key ${ids.join(", ")} ` +
-      "that they were stored with. Put that key back, on a line of its own behind a newer one. If it is " +
-      "lost, delete what begins with its id in users.second_factors: until these accounts set up a second " +
-      "factor anew, their passwords alone will do.",
+    `Second factors in the database cannot be decrypted: USERS_ENCRYPTION_KEY lacks the key ${ids.join(", ")} ` +
+      "that encrypted them. Add that key on a line of its own after the current one. If the key is lost, " +
+      "delete the rows of users.second_factors whose secret begins with its id: these accounts are then " +
+      "protected by their passwords alone until their owners set up a second factor again.",
   );

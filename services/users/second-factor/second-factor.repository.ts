@@ -1,35 +1,34 @@
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
-import { KEYED } from "./recovery-codes.ts";
+import { HMAC_PREFIX } from "./recovery-codes.ts";
 
-interface SecondFactors {
+interface SecondFactorsTable {
   account_id: string;
-  /** Encrypted. */
+  /** The encrypted TOTP secret. */
   secret: string;
-  /** Null until the owner has shown a code of it. */
+  /** Null until the owner has confirmed it with a code. */
   confirmed_at: Date | null;
   /** The time step of the last code that was accepted. */
   last_step: number | null;
   /** When the last wrong code is forgotten; each one adds `CODE_LIMITS.forgetAfter`. */
   guesses_until: Generated<Date | null>;
-  /** No code is looked at before. */
+  /** Codes are refused until then. */
   retry_at: Generated<Date | null>;
 }
 
 export interface SecondFactorDatabase {
-  second_factors: SecondFactors;
+  second_factors: SecondFactorsTable;
   recovery_codes: { account_id: string; hash: string };
 }
 
-/** When something happened. */
 export interface Period {
   readonly since: Date;
-  /** Left out: until now. */
+  /** Exclusive; without it the period lasts until now. */
   readonly until?: Date;
 }
 
-export type StoredFactor = Selectable<SecondFactors>;
+export type StoredFactor = Selectable<SecondFactorsTable>;
 
-/** Second factors and the codes that stand in for them, hashed. Each is used up in one statement. */
+/** Second factors, and the hashes of their recovery codes. One statement uses a code, so that it works once. */
 export class SecondFactorRepository {
   readonly #db: Kysely<SecondFactorDatabase>;
 
@@ -45,7 +44,7 @@ export class SecondFactorRepository {
       .executeTakeFirst();
   }
 
-  /** Stores a secret that is still to be confirmed. @returns false where one is confirmed already */
+  /** Stores a secret that is not confirmed yet. @returns false if the account has a confirmed one */
   async propose(accountId: string, secret: string): Promise<boolean> {
     const row = await this.#db
       .insertInto("second_factors")
@@ -61,7 +60,7 @@ export class SecondFactorRepository {
     return row !== undefined;
   }
 
-  /** Confirms this secret, with the first code and the first recovery codes. @returns was it there? */
+  /** Confirms a secret, and stores its recovery codes. @returns false if it was replaced, removed or confirmed */
   async confirm({ account_id, secret }: StoredFactor, step: number, hashes: readonly string[]) {
     return this.#db.transaction().execute(async (trx) => {
       const row = await trx
@@ -77,7 +76,7 @@ export class SecondFactorRepository {
     });
   }
 
-  /** Uses up a time step and all before it. @returns was it still good? */
+  /** Uses a time step and all earlier ones. @returns false if it was used before */
   async useStep(accountId: string, step: number): Promise<boolean> {
     const row = await this.#db
       .updateTable("second_factors")
@@ -89,7 +88,7 @@ export class SecondFactorRepository {
     return row !== undefined;
   }
 
-  /** Uses up a recovery code. @returns was there such a one? */
+  /** Uses a recovery code. @returns false if there is none with this hash */
   async useCode(accountId: string, hash: string): Promise<boolean> {
     const { numDeletedRows } = await this.#db
       .deleteFrom("recovery_codes")
@@ -108,7 +107,7 @@ export class SecondFactorRepository {
     return Number(count);
   }
 
-  /** New recovery codes, in place of those that are left. */
+  /** Replaces all recovery codes. */
   async replaceCodes(accountId: string, hashes: readonly string[]): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       await trx.deleteFrom("recovery_codes").where("account_id", "=", accountId).execute();
@@ -116,8 +115,8 @@ export class SecondFactorRepository {
     });
   }
 
-  /** Up to `limit` factors whose recovery codes are hashed without a key, by account, after that one. */
-  async listWithUnkeyedCodes(after: string, limit: number): Promise<StoredFactor[]> {
+  /** Factors with plain hashes of recovery codes, ordered by account, after this account. */
+  async listWithPlainHashes(after: string, limit: number): Promise<StoredFactor[]> {
     return this.#db
       .selectFrom("second_factors")
       .selectAll()
@@ -125,7 +124,7 @@ export class SecondFactorRepository {
         select
           .selectFrom("recovery_codes")
           .select("account_id")
-          .where("hash", "not like", `${KEYED}%`),
+          .where("hash", "not like", `${HMAC_PREFIX}%`),
       )
       .where("account_id", ">", after)
       .orderBy("account_id")
@@ -133,31 +132,31 @@ export class SecondFactorRepository {
       .execute();
   }
 
-  /** Replaces the hashes of an account that were made without a key. */
-  async keyCodes(accountId: string, keyed: (hash: string) => string): Promise<void> {
+  /** Replaces an account's plain hashes of recovery codes. */
+  async replacePlainHashes(accountId: string, toHmac: (hash: string) => string): Promise<void> {
     const rows = await this.#db
       .selectFrom("recovery_codes")
       .select("hash")
       .where("account_id", "=", accountId)
-      .where("hash", "not like", `${KEYED}%`)
+      .where("hash", "not like", `${HMAC_PREFIX}%`)
       .execute();
     for (const { hash } of rows)
       await this.#db
         .updateTable("recovery_codes")
-        .set({ hash: keyed(hash) })
+        .set({ hash: toHmac(hash) })
         .where("account_id", "=", accountId)
         .where("hash", "=", hash)
         .execute();
   }
 
-  /** The ids of the keys that secrets are encrypted with. */
+  /** The ids of all keys that encrypt a secret. */
   async keyIds(): Promise<string[]> {
     const rows = await this.#db.selectFrom("second_factors").select(keyId).distinct().execute();
     return rows.map((row) => row.keyId);
   }
 
-  /** Up to `limit` factors that are encrypted with other keys than this one, by account, after that one. */
-  async listOthers(key: string, after: string, limit: number): Promise<StoredFactor[]> {
+  /** Factors that are encrypted with another key than this one, ordered by account, after this account. */
+  async listOtherKeys(key: string, after: string, limit: number): Promise<StoredFactor[]> {
     return this.#db
       .selectFrom("second_factors")
       .selectAll()
@@ -168,7 +167,7 @@ export class SecondFactorRepository {
       .execute();
   }
 
-  /** The same secret encrypted anew, unless there is another by now. @returns was it the same? */
+  /** Replaces the encrypted text of a secret. @returns false if it has changed meanwhile */
   async replaceSecret({ account_id, secret }: StoredFactor, renewed: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable("second_factors")
@@ -179,7 +178,7 @@ export class SecondFactorRepository {
     return numUpdatedRows > 0n;
   }
 
-  /** Forgets a secret that is still to be confirmed. */
+  /** Removes a secret that is not confirmed yet. */
   async removeProposed(accountId: string): Promise<void> {
     await this.#db
       .deleteFrom("second_factors")
@@ -189,9 +188,9 @@ export class SecondFactorRepository {
   }
 
   /**
-   * Removes a factor, or only one that was confirmed in this period.
+   * Removes a second factor; with a period only if it was confirmed in it.
    *
-   * @returns was there one, confirmed or not?
+   * @returns whether one was removed
    */
   async remove(accountId: string, period?: Period): Promise<boolean> {
     let factor = this.#db.deleteFrom("second_factors").where("account_id", "=", accountId);

@@ -23,38 +23,35 @@ import type { SecondFactorRepository, StoredFactor } from "./second-factor.repos
 import { contract } from "../users.contract.ts";
 
 /**
- * A time step of TOTP, in seconds (RFC 6238, 5.2). The code of the one before is accepted as well, for what it takes
- * to type and send it; no code of a step to come.
+ * The length of a TOTP time step, in seconds (RFC 6238, 5.2). The code of the previous step is accepted as well, since
+ * typing and sending one takes time; the code of the next step is not.
  */
-const PERIOD = 30;
+const TIME_STEP = 30;
 
-/** A proposed secret, and the time step of the code that was shown of it. */
-export interface ShownFactor {
+/** A proposed secret, and the time step of the code that verified it. */
+export interface VerifiedProposal {
   readonly factor: StoredFactor;
   readonly step: number;
 }
 
-/** How a second factor was proved. */
-export type Proof = "code" | "recovery-code";
-
-/** From where a code comes, and what follows from wrong ones. */
-export interface ProofOptions {
+export interface VerifyOptions {
+  /** Where the client's other login work waits; recovery codes from a known address have a limit of their own. */
   readonly place: Place;
-  /** Called after each so many wrong codes (`CODE_LIMITS.mailEvery`). */
+  /** Called at every `CODE_LIMITS.mailEvery`th wrong code. */
   readonly onGuesses: () => void;
 }
 
-export interface SecondFactorParts {
+interface SecondFactorOptions {
   readonly factors: SecondFactorRepository;
   readonly guesses: CodeGuessesRepository;
   readonly encryption: Encryption;
-  /** Whose account it is, as an authenticator shows it. */
+  /** The name of the application in an authenticator app. */
   readonly issuer: string;
-  /** Where wrong recovery codes are counted. */
+  /** Counts wrong recovery codes. */
   readonly counters: LimitStore;
 }
 
-/** The second factor of accounts: TOTP (RFC 6238), and recovery codes where that is lost. */
+/** The second factor of accounts: TOTP (RFC 6238), with recovery codes for a lost device. */
 export class SecondFactor {
   readonly #factors: SecondFactorRepository;
   readonly #guesses: CodeGuessesRepository;
@@ -62,7 +59,7 @@ export class SecondFactor {
   readonly #issuer: string;
   readonly #recoveryGuesses: RateLimiterAbstract;
 
-  constructor({ factors, guesses, encryption, issuer, counters }: SecondFactorParts) {
+  constructor({ factors, guesses, encryption, issuer, counters }: SecondFactorOptions) {
     this.#factors = factors;
     this.#guesses = guesses;
     this.#encryption = encryption;
@@ -83,10 +80,10 @@ export class SecondFactor {
   }
 
   /**
-   * A new secret, which is good for nothing until it is confirmed.
+   * Creates a secret, which has no effect until it is confirmed.
    *
-   * @returns it in base32, and as a URI for a QR code
-   * @throws CitadelError Conflict where there is a second factor
+   * @returns the secret in base32, and as a URI for a QR code
+   * @throws CitadelError Conflict if the account has a second factor
    */
   async propose({ id, username }: { id: string; username: string }) {
     const secret = generateSecret();
@@ -98,11 +95,11 @@ export class SecondFactor {
   }
 
   /**
-   * The proposed secret, if this is a code of it.
+   * Verifies a code of the proposed secret.
    *
-   * @throws CitadelError SecondFactorInvalid; NotFound where nothing waits to be confirmed
+   * @throws CitadelError SecondFactorInvalid; NotFound if no secret was proposed
    */
-  async check(accountId: string, otp: string): Promise<ShownFactor> {
+  async verifyProposal(accountId: string, otp: string): Promise<VerifiedProposal> {
     const factor = await this.#factors.find(accountId);
     if (!factor || factor.confirmed_at) throw noneProposed();
     const step = this.#stepOf(factor, otp);
@@ -111,12 +108,12 @@ export class SecondFactor {
   }
 
   /**
-   * Puts it into force.
+   * Enables a second factor whose proposal was verified.
    *
-   * @returns the recovery codes, which nobody can read again
-   * @throws CitadelError NotFound where it does not wait to be confirmed any more
+   * @returns the recovery codes, of which only hashes are stored
+   * @throws CitadelError NotFound if the proposal was replaced or removed meanwhile
    */
-  async enable({ factor, step }: ShownFactor): Promise<string[]> {
+  async enable({ factor, step }: VerifiedProposal): Promise<string[]> {
     const codes = makeRecoveryCodes();
     const own = this.#hashesOf(factor);
     const hashes = codes.map((code) => own.of(code));
@@ -125,23 +122,27 @@ export class SecondFactor {
   }
 
   /**
-   * Uses up a code, or a recovery code.
+   * Verifies a code or a recovery code, and uses it: it does not work again.
    *
-   * @throws CitadelError SecondFactorInvalid; NotFound where there is no second factor; TooManyRequests with
-   * `retryAfter` after too many wrong ones: nothing was looked at
+   * @throws CitadelError SecondFactorInvalid; NotFound if there is no second factor; TooManyRequests with `retryAfter`
+   * after too many wrong ones, before the code is verified
    */
-  async prove(accountId: string, otp: string, { place, onGuesses }: ProofOptions): Promise<Proof> {
+  async verify(
+    accountId: string,
+    otp: string,
+    { place, onGuesses }: VerifyOptions,
+  ): Promise<"code" | "recovery-code"> {
     const factor = await this.#factors.find(accountId);
     if (!factor?.confirmed_at) throw notEnabled();
     if (isRecoveryCode(normalise(otp))) {
-      await this.#proveRecoveryCode(factor, otp, place);
+      await this.#verifyRecoveryCode(factor, otp, place);
       return "recovery-code";
     }
-    await this.#proveCode(factor, otp, onGuesses);
+    await this.#verifyCode(factor, otp, onGuesses);
     return "code";
   }
 
-  async #proveCode(factor: StoredFactor, otp: string, onGuesses: () => void): Promise<void> {
+  async #verifyCode(factor: StoredFactor, otp: string, onGuesses: () => void): Promise<void> {
     const { account_id: id } = factor;
     const guesses = await this.#guesses.count(id);
     if (guesses === undefined) {
@@ -158,8 +159,8 @@ export class SecondFactor {
     throw new ServiceError(contract, "SecondFactorInvalid");
   }
 
-  /** Has a limit of its own: who has used up the other with wrong codes shall not keep the owner out. */
-  async #proveRecoveryCode(factor: StoredFactor, code: string, place: Place): Promise<void> {
+  /** Recovery codes have a limit of their own, so that wrong codes of another person do not keep the owner out. */
+  async #verifyRecoveryCode(factor: StoredFactor, code: string, place: Place): Promise<void> {
     const { account_id: id } = factor;
     const key = createHash("sha256").update(place.isKnown ? `${id} ${place.line}` : id);
     const counted = await reserve(this.#recoveryGuesses, key.digest("base64url")).catch(
@@ -175,7 +176,7 @@ export class SecondFactor {
     await counted.release();
   }
 
-  /** New recovery codes, in place of the old ones. @throws CitadelError NotFound where there is no second factor */
+  /** Replaces the recovery codes. @throws CitadelError NotFound if there is no second factor */
   async renewCodes(accountId: string): Promise<string[]> {
     const factor = await this.#factors.find(accountId);
     if (!factor?.confirmed_at) throw notEnabled();
@@ -188,21 +189,21 @@ export class SecondFactor {
     return codes;
   }
 
-  /** @throws CitadelError NotFound where there is none */
+  /** @throws CitadelError NotFound if there is no second factor */
   async remove(accountId: string): Promise<void> {
     if (!(await this.#factors.remove(accountId))) throw notEnabled();
   }
 
-  /** The time step whose code this is, if it is one. */
+  /** The time step of a code. @returns undefined if the code is wrong */
   #stepOf({ account_id, secret }: StoredFactor, otp: string): number | undefined {
     const token = normalise(otp);
     if (!/^\d{6}$/.test(token)) return undefined;
     const result = verifySync({
       secret: this.#encryption.decrypt(secret, account_id),
       token,
-      period: PERIOD,
-      // before, after
-      epochTolerance: [PERIOD, 0],
+      period: TIME_STEP,
+      // seconds before and after now
+      epochTolerance: [TIME_STEP, 0],
     });
     return result.valid && "timeStep" in result ? result.timeStep : undefined;
   }
@@ -217,5 +218,5 @@ const notEnabled = () =>
 
 const noneProposed = () =>
   new CitadelError("NotFound", {
-    message: "No second factor waits to be confirmed. Set one up first.",
+    message: "There is no second factor to confirm. Set one up first.",
   });

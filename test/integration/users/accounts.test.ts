@@ -14,7 +14,7 @@ describe.skipIf(isMissing)("accounts", () => {
   });
   afterAll(() => app?.stop());
 
-  it("registers somebody and signs them in, with OAuth's names", async () => {
+  it("creates an account and responds with tokens under OAuth's names", async () => {
     const { status, headers, body } = await request(app, "POST /api/auth/register", {
       body: { username: "alice", email: "alice@example.com", password: PASSWORD },
     });
@@ -35,7 +35,7 @@ describe.skipIf(isMissing)("accounts", () => {
     });
   });
 
-  it("registers nobody while auth is away, so that they can try again", async () => {
+  it("creates no account while auth is unreachable, so that the request can be repeated", async () => {
     const body = { username: "later", email: "later@example.com", password: PASSWORD };
     const failed = await without(app, "auth", () =>
       request(app, "POST /api/auth/register", { body }),
@@ -44,16 +44,16 @@ describe.skipIf(isMissing)("accounts", () => {
     expect((await request(app, "POST /api/auth/register", { body })).status).toBe(201);
   });
 
-  it("signs in by username or e-mail address, whatever the case", async () => {
+  it("accepts the username or the e-mail address at the login, in any case", async () => {
     const bob = await register(app, "bob");
     for (const name of [bob.username, bob.username.toUpperCase(), `${bob.username}@Example.com`])
       expect((await login(app, name, PASSWORD)).id).toBe(bob.id);
   });
 
-  it("gives the same answer for an unknown user and a wrong password", async () => {
+  it("answers an unknown user and a wrong password with the same 401", async () => {
     const { username } = await register(app);
     const attempts = await Promise.all(
-      [username, "nobody-at-all"].map((name) =>
+      [username, "unknown-user"].map((name) =>
         request(app, "POST /api/auth/login", { body: { username: name, password: "wrong" } }),
       ),
     );
@@ -64,32 +64,32 @@ describe.skipIf(isMissing)("accounts", () => {
     }
   });
 
-  it.each(["proved", "remembered"] as const)(
-    "takes an account that is removed once it is %s for one that nobody has",
+  it.each(["verified", "remembered"] as const)(
+    "answers 401 to the login of an account that is removed after it was %s",
     async (when) => {
       const users = app.service("users") as unknown as UsersService;
       const { id, username } = await register(app);
-      const { limits } = users;
-      const remember = limits.remember.bind(limits);
+      const { loginLimits } = users;
+      const remember = loginLimits.remember.bind(loginLimits);
       const remove = () => users.accounts.remove(id, () => undefined);
-      const spy = vi.spyOn(limits, "remember").mockImplementationOnce(async (...given) => {
-        if (when === "proved") await remove();
+      const spy = vi.spyOn(loginLimits, "remember").mockImplementationOnce(async (...given) => {
+        if (when === "verified") await remove();
         await remember(...given);
         if (when === "remembered") await remove();
       });
       const body = { username, password: PASSWORD };
-      const answer = await request(app, "POST /api/auth/login", { body });
+      const response = await request(app, "POST /api/auth/login", { body });
       expect(spy).toHaveBeenCalledOnce();
       spy.mockRestore();
-      expect(answer.body).toMatchObject({ code: 401, type: "InvalidCredentials" });
+      expect(response.body).toMatchObject({ code: 401, type: "InvalidCredentials" });
       const { db } = app.service("auth") as any;
       const left = db.selectFrom("sessions").selectAll().where("user_id", "=", id).execute();
-      // that of the registration
+      // only the session of the registration
       expect(await left).toHaveLength(1);
     },
   );
 
-  it("refuses a username that is taken, without naming what holds it", async () => {
+  it("refuses a username that is taken, and names no table or index", async () => {
     const { username } = await register(app);
     const { status, body } = await request(app, "POST /api/auth/register", {
       body: { username: username.toUpperCase(), email: "other@example.com", password: PASSWORD },
@@ -100,7 +100,7 @@ describe.skipIf(isMissing)("accounts", () => {
     expect(JSON.stringify(body)).not.toMatch(/accounts|constraint|key/i);
   });
 
-  it("says which parameters are wrong, and repeats none of them", async () => {
+  it("names the wrong parameters, and repeats none of their values", async () => {
     const { status, body } = await request(app, "POST /api/auth/register", {
       body: { username: "x y", email: "not-an-address", password: "short", roles: ["admin"] },
     });
@@ -112,7 +112,7 @@ describe.skipIf(isMissing)("accounts", () => {
     expect(JSON.stringify(body)).not.toMatch(/x y|not-an-address|short|admin|action|node/);
   });
 
-  it("shows who the token speaks for", async () => {
+  it("shows the claims of the access token at GET /api/protected", async () => {
     const { id, token, username } = await register(app);
     const { status, body } = await request(app, "GET /api/protected", { token });
     expect(status).toBe(200);
@@ -138,7 +138,7 @@ describe.skipIf(isMissing)("accounts", () => {
     });
   });
 
-  it("trades a refresh token once; a second use ends the session", async () => {
+  it("exchanges a refresh token once; a second use ends the session", async () => {
     const { token, refreshToken } = await register(app);
     const first = await request(app, "POST /api/auth/refresh", {
       body: { refresh_token: refreshToken },
@@ -161,17 +161,17 @@ describe.skipIf(isMissing)("accounts", () => {
         .toBe("AccessTokenRevoked");
   });
 
-  it("lets one of twenty uses at once win", async () => {
+  it("lets one of twenty concurrent requests use a refresh token", async () => {
     const { refreshToken } = await register(app);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, () =>
         request(app, "POST /api/auth/refresh", { body: { refresh_token: refreshToken } }),
       ),
     );
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
-  it("ends one session, or all of a user's", async () => {
+  it("ends one session, or all sessions of a user", async () => {
     const { username, token } = await register(app);
     const phone = await login(app, username, PASSWORD);
     const laptop = await login(app, username, PASSWORD);
@@ -191,7 +191,7 @@ describe.skipIf(isMissing)("accounts", () => {
       await expect.poll(() => typeFor(given)).toBe("AccessTokenRevoked");
   });
 
-  it("shows and changes one's own account", async () => {
+  it("shows and changes the user's own account", async () => {
     const { id, username, token } = await register(app);
     const mine = await request(app, "GET /api/users/me", { token });
     expect(mine.body).toMatchObject({ id, username, roles: ["user"] });
@@ -203,7 +203,7 @@ describe.skipIf(isMissing)("accounts", () => {
     expect(changed.body.email).toBe(`${username}@example.org`);
   });
 
-  it("shows e-mail and roles to oneself and to those who hold users:read alone", async () => {
+  it("shows e-mail and roles only to the user and to holders of users:read", async () => {
     const [one, other, admin] = [
       await register(app),
       await register(app),
@@ -220,27 +220,27 @@ describe.skipIf(isMissing)("accounts", () => {
       expect((await request(app, route, { token })).body).toMatchObject({ roles: ["user"] });
   });
 
-  it("finds accounts by the beginning of their name, page by page", async () => {
+  it("finds accounts by the beginning of their username, page by page", async () => {
     const { token } = await register(app);
-    const made = [
+    const zoes = [
       await register(app, "zoe"),
       await register(app, "zoe"),
       await register(app, "zoe"),
     ];
     const first = await request(app, "GET /api/users?query=ZOE&limit=2", { token });
     expect(first.body.items.map(({ id }: { id: string }) => id)).toEqual([
-      made[2]?.id,
-      made[1]?.id,
+      zoes[2]?.id,
+      zoes[1]?.id,
     ]);
     const rest = await request(
       app,
       `GET /api/users?query=zoe&limit=2&cursor=${first.body.nextCursor}`,
       { token },
     );
-    expect(rest.body).toMatchObject({ items: [{ id: made[0]?.id }], nextCursor: null });
+    expect(rest.body).toMatchObject({ items: [{ id: zoes[0]?.id }], nextCursor: null });
   });
 
-  it("finds accounts by the beginnings of the parts of their names", async () => {
+  it("finds accounts by the beginnings of the parts of their usernames", async () => {
     const { token } = await register(app);
     const { id, username } = await register(app, "quill.pen");
     const found = async (query: string) => {
@@ -256,15 +256,15 @@ describe.skipIf(isMissing)("accounts", () => {
       expect(await found(query)).not.toContain(id);
   });
 
-  it("lets an administrator make, change and remove accounts and say their roles", async () => {
+  it("lets an administrator create, change and remove accounts and set their roles", async () => {
     const { token } = await administrator(app);
-    const made = await request(app, "POST /api/users", {
+    const created = await request(app, "POST /api/users", {
       token,
       body: { username: "carol", email: "carol@example.com", password: PASSWORD },
     });
-    expect(made.status).toBe(201);
-    const { id } = made.body;
-    expect(made.headers.get("location")).toBe(`/api/users/${id}`);
+    expect(created.status).toBe(201);
+    const { id } = created.body;
+    expect(created.headers.get("location")).toBe(`/api/users/${id}`);
 
     const changed = await request(app, `PUT /api/users/${id}`, {
       token,
@@ -296,11 +296,11 @@ describe.skipIf(isMissing)("accounts", () => {
     ["PUT /api/users/:id", { username: "mallory" }],
     ["PUT /api/users/:id/roles", { roles: ["admin"] }],
     ["DELETE /api/users/:id", undefined],
-  ])("refuses %s to somebody without the permission, and changes nothing", async (route, body) => {
+  ])("refuses %s to a user without the permission, and changes nothing", async (route, body) => {
     const [one, victim] = [await register(app), await register(app)];
-    const answer = await request(app, route.replace(":id", victim.id), { token: one.token, body });
-    expect(answer.status).toBe(403);
-    expect(answer.body.type).toBe("UserNotAuthorized");
+    const refused = await request(app, route.replace(":id", victim.id), { token: one.token, body });
+    expect(refused.status).toBe(403);
+    expect(refused.body.type).toBe("UserNotAuthorized");
     const after = await request(app, "GET /api/users/me", { token: victim.token });
     expect(after.body).toMatchObject({ username: victim.username, roles: ["user"] });
     const { token } = await administrator(app);
@@ -308,7 +308,7 @@ describe.skipIf(isMissing)("accounts", () => {
     expect(found.body.items).toEqual([]);
   });
 
-  it("says so if the first administrator cannot be made, since somebody has the name", async () => {
+  it("warns if the first administrator's username is that of another account", async () => {
     const { accounts, passwords } = app.service("users") as unknown as UsersService;
     const account = await accounts.findByLogin("admin");
     const warnings: string[] = [];
@@ -327,7 +327,7 @@ describe.skipIf(isMissing)("accounts", () => {
     }
   });
 
-  it("refuses passwords over 72 bytes, of which bcrypt would ignore the rest", async () => {
+  it("refuses passwords over 72 bytes, since bcrypt would ignore the rest", async () => {
     const { status, body } = await request(app, "POST /api/auth/register", {
       body: { username: "long-one", email: "long@example.com", password: "é".repeat(40) },
     });

@@ -7,7 +7,7 @@ import type UsersService from "../../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { administrator, login, PASSWORD, register, request } from "../../helpers/http.ts";
 
-describe.skipIf(isMissing)("passwords", () => {
+describe.skipIf(isMissing)("password hashing", () => {
   let app: App;
   let users: UsersService;
 
@@ -24,21 +24,21 @@ describe.skipIf(isMissing)("passwords", () => {
     ["password123", "passwordCommon"],
     ["Mallory-of-the-lake", "passwordHasUsername"],
     ["m.adams-1990", "passwordIsEmail"],
-  ])("%j is refused wherever one is chosen", async (password, type) => {
+  ])("refuses the new password %j in every request that sets one", async (password, type) => {
     const account = { username: "mallory", email: "m.adams-1990@example.com" };
     const { token } = await administrator(app);
-    const made = await request(app, "POST /api/users", {
+    const created = await request(app, "POST /api/users", {
       token,
       body: { ...account, password: PASSWORD },
     });
-    const { id } = made.body;
+    const { id } = created.body;
     const before = await hashOf(id);
-    const answers = [
+    const responses = [
       await request(app, "POST /api/auth/register", { body: { ...account, password } }),
       await request(app, "POST /api/users", { token, body: { ...account, password } }),
       await request(app, `PUT /api/users/${id}`, { token, body: { password } }),
     ];
-    for (const { status, body } of answers) {
+    for (const { status, body } of responses) {
       expect(status).toBe(422);
       expect(body.data).toEqual([{ field: "password", type, message: expect.any(String) }]);
       expect(JSON.stringify(body)).not.toContain(password);
@@ -47,7 +47,7 @@ describe.skipIf(isMissing)("passwords", () => {
     await request(app, `DELETE /api/users/${id}`, { token });
   });
 
-  it("judges a password by the name that the account will have", async () => {
+  it("refuses a password that contains the account's new username", async () => {
     const { token } = await administrator(app);
     const { id } = await register(app);
     const { status } = await request(app, `PUT /api/users/${id}`, {
@@ -57,16 +57,16 @@ describe.skipIf(isMissing)("passwords", () => {
     expect(status).toBe(422);
   });
 
-  it("starts without an administrator rather than with one of the commonest passwords", async () => {
+  it("creates no first administrator with one of the most common passwords", async () => {
     const config = configOf(app.brokerOf("users"));
     const warnings: string[] = [];
-    const nobody = { hasAdministrator: async () => false } as UsersService["accounts"];
+    const noAccounts = { hasAdministrator: async () => false } as UsersService["accounts"];
     const common = { ...config, admin: { ...config.admin, password: "password1234" } };
-    await ensureAdministrator(common, nobody, users.passwords, (text) => warnings.push(text));
-    expect(warnings).toEqual([expect.stringMatching(/ADMIN_PASSWORD is one of the commonest/)]);
+    await ensureAdministrator(common, noAccounts, users.passwords, (text) => warnings.push(text));
+    expect(warnings).toEqual([expect.stringMatching(/ADMIN_PASSWORD is one of the most common/)]);
   });
 
-  it("hashes anew at the next login, once the cost has been raised", async () => {
+  it("replaces a hash at the next login after the cost was raised", async () => {
     const { id, username } = await register(app);
     const cheap = new Passwords(4);
     const old = await cheap.hash(PASSWORD);
@@ -79,7 +79,7 @@ describe.skipIf(isMissing)("passwords", () => {
     });
     expect(refused.status).toBe(401);
     expect(await hashOf(id)).toBe(old);
-    // 2^4 rounds of the old hash, and as many of nobody's as a new one has more
+    // 2^4 rounds of the old hash, and dummy hashes for the rounds that a new one has more
     const [[[, hashes]]] = run.mock.calls as any;
     expect(hashes[0]).toBe(old);
     expect(hashes.map((hash: string) => Number(hash.slice(4, 6)))).toEqual([4, 4, 5, 6, 7, 8]);
@@ -89,7 +89,7 @@ describe.skipIf(isMissing)("passwords", () => {
     await login(app, username, PASSWORD);
   });
 
-  it("does not bring a password back that was changed meanwhile", async () => {
+  it("does not replace the hash of a password that has changed meanwhile", async () => {
     const { id } = await register(app);
     const before = await hashOf(id);
     const changed = await users.passwords.hash("another password");
@@ -98,7 +98,7 @@ describe.skipIf(isMissing)("passwords", () => {
     expect(await hashOf(id)).toBe(changed);
   });
 
-  it("refuses more than it can hash within a request's time", async () => {
+  it("refuses more passwords than it can hash before their requests time out", async () => {
     const passwords = new Passwords(14);
     const all = Array.from({ length: 200 }, () => passwords.matches("wrong", undefined));
     const refused = await Promise.race(
@@ -115,7 +115,7 @@ describe.skipIf(isMissing)("passwords", () => {
     await ended;
   });
 
-  it("leaves the node free to answer others while many sign in at once", async () => {
+  it("leaves the node free for other requests while many users sign in", async () => {
     const count = 10;
     const done: number[] = [];
     const logins = Array.from({ length: count }, async (_, at) => {
@@ -124,14 +124,14 @@ describe.skipIf(isMissing)("passwords", () => {
       done.push(at);
       return status;
     });
-    let answered = 0;
+    let otherRequests = 0;
     while (done.length < count) {
       expect((await request(app, "GET /api/posts")).status).toBe(200);
-      answered += 1;
+      otherRequests += 1;
     }
-    // 429: a busy machine may not come to all of them in time
+    // 429: a busy machine may not hash all of them in time
     for (const status of await Promise.all(logins)) expect([401, 429]).toContain(status);
-    // on the thread that answers, there would be room for one between two of them
-    expect(answered).toBeGreaterThan(count);
+    // on the thread of the requests, at most one would run between two hashes
+    expect(otherRequests).toBeGreaterThan(count);
   });
 });

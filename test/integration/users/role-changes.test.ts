@@ -24,7 +24,7 @@ describe.skipIf(isMissing)("a change of roles", () => {
     return login(app, username, password);
   };
 
-  it("takes effect at once: what was given before says too much", async () => {
+  it("expires the access tokens with the former permissions immediately", async () => {
     const carol = await withRoles(["moderator"]);
     const alice = await register(app, "alice");
     const { body } = await request(app, "POST /api/posts", {
@@ -45,7 +45,7 @@ describe.skipIf(isMissing)("a change of roles", () => {
     expect((await request(app, `GET /api/posts/${body.id}`)).body.title).toBe("Moderated");
   });
 
-  it("gives as well, with the next token of the same session", async () => {
+  it("grants new permissions with the next access token of the same session", async () => {
     const bob = await register(app, "bob");
     await setRoles(bob.id, ["moderator"]);
     expect(await faultOf(app, bob.token)).toBe("AccessTokenExpired");
@@ -56,14 +56,14 @@ describe.skipIf(isMissing)("a change of roles", () => {
     expect(await faultOf(app, body.access_token)).toBeUndefined();
   });
 
-  it("leaves the sessions of others alone", async () => {
+  it("does not affect the sessions of other users", async () => {
     const [one, other] = [await register(app), await register(app)];
     await setRoles(one.id, ["moderator"]);
     expect(await faultOf(app, other.token)).toBeUndefined();
     expect(await faultOf(app, admin.token)).toBeUndefined();
   });
 
-  it("ends the sockets that came with an older token", async () => {
+  it("disconnects sockets with an older access token", async () => {
     const dora = await withRoles(["moderator"]);
     const old = await connect(app, dora.token);
     const ended = next(old, "session:end");
@@ -75,7 +75,7 @@ describe.skipIf(isMissing)("a change of roles", () => {
     socket.close();
   });
 
-  it("ends what somebody does in another's name", async () => {
+  it("expires the impersonation tokens of the user", async () => {
     const deputy = await withRoles(["admin"]);
     const victim = await register(app);
     const { body } = await request(app, "POST /api/auth/impersonate", {
@@ -88,15 +88,15 @@ describe.skipIf(isMissing)("a change of roles", () => {
     expect(await faultOf(app, victim.token)).toBeUndefined();
   });
 
-  it("does not happen while nobody can be told", async () => {
+  it("is refused while auth is unreachable", async () => {
     const eve = await register(app, "eve");
-    const answer = await without(app, "auth", () => setRoles(eve.id, ["moderator"]));
-    expect(answer.status).toBe(503);
+    const response = await without(app, "auth", () => setRoles(eve.id, ["moderator"]));
+    expect(response.status).toBe(503);
     const { body } = await request(app, `GET /api/users/${eve.id}`, { token: admin.token });
     expect(body.roles).toEqual(["user"]);
   });
 
-  it("is remembered when everything is started again", async () => {
+  it("still holds after a restart", async () => {
     const frank = await register(app, "frank");
     await setRoles(frank.id, ["moderator"]);
     app = await restart(app);

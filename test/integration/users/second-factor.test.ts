@@ -16,7 +16,7 @@ import {
   request,
   requestFrom,
 } from "../../helpers/http.ts";
-import { mailsTo, mailTo } from "../../helpers/mail.ts";
+import { mailsTo, mailTo, SUBJECTS } from "../../helpers/mail.ts";
 import {
   codeOf,
   confirm,
@@ -28,7 +28,7 @@ import {
 
 const LOGIN = "POST /api/auth/login";
 
-/** How recovery codes were hashed before: without a key, so that whoever has the database can try codes. */
+/** The hash of a recovery code in older versions: without a key, so that a stolen database allows guessing. */
 const plainHash = (id: string, code: string) =>
   createHash("sha256")
     .update(`${id} ${code.replaceAll("-", "")}`)
@@ -52,10 +52,7 @@ describe.skipIf(isMissing)("the second factor", () => {
   const audited = (event: AuditEvent, userId: string, count = 1) =>
     auditOf(app, { event, userId }, count);
 
-  const about = (address: string, subject: RegExp) =>
-    mailsTo(app, address).filter((mail) => subject.test(mail.subject));
-
-  it("is set up with the password, and in force once a code of it was shown", async () => {
+  it("is proposed with the password, and enabled once a code confirms it", async () => {
     const { id, token, username } = await register(app);
     const { status, body } = await propose(app, token);
     expect(status).toBe(200);
@@ -84,37 +81,37 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect((await signIn(username)).body.type).toBe("SecondFactorRequired");
     expect((await propose(app, token)).body.type).toBe("Conflict");
     expect(await audited("second-factor.enabled", id)).toHaveLength(1);
-    // once: the wrong code has set up nothing
+    // one mail: the wrong code enabled nothing
     const address = `${username}@example.com`;
-    await mailTo(app, address, /has a second factor/);
-    expect(about(address, /second factor/)).toHaveLength(1);
+    await mailTo(app, address, SUBJECTS.secondFactorEnabled);
+    expect(mailsTo(app, address, SUBJECTS.secondFactorEnabled)).toHaveLength(1);
   });
 
-  it("ends the sessions that began without it once it is in force, and no sooner", async () => {
+  it("ends the sessions that began without it when it is enabled, and not before", async () => {
     const { token, username } = await register(app);
     const other = await login(app, username, PASSWORD);
     const { secret } = (await propose(app, token)).body;
-    const answerTo = async (one: string) => request(app, `GET ${FACTOR}`, { token: one });
+    const stateFor = async (one: string) => request(app, `GET ${FACTOR}`, { token: one });
 
     expect((await confirm(app, token, "000000")).body.type).toBe("SecondFactorInvalid");
-    expect((await answerTo(other.token)).body).toMatchObject({ enabled: false });
+    expect((await stateFor(other.token)).body).toMatchObject({ enabled: false });
 
     expect((await confirm(app, token, codeOf(secret))).status).toBe(200);
     await expect
-      .poll(async () => (await answerTo(other.token)).body.type)
+      .poll(async () => (await stateFor(other.token)).body.type)
       .toBe("AccessTokenRevoked");
     const body = { refresh_token: other.refreshToken };
     expect((await request(app, "POST /api/auth/refresh", { body })).status).toBe(401);
-    expect((await answerTo(token)).body).toMatchObject({ enabled: true });
+    expect((await stateFor(token)).body).toMatchObject({ enabled: true });
   });
 
-  it("is not got round by who signs in while it comes into force", async () => {
+  it("is required from a login that began before it was enabled", async () => {
     const { id, token, username } = await register(app);
     const { secret } = (await propose(app, token)).body;
-    const { limits } = users;
-    const remember = limits.remember.bind(limits);
-    // where the password alone was enough
-    vi.spyOn(limits, "remember").mockImplementationOnce(async (...given) => {
+    const { loginLimits } = users;
+    const remember = loginLimits.remember.bind(loginLimits);
+    // enabled after the password was verified
+    vi.spyOn(loginLimits, "remember").mockImplementationOnce(async (...given) => {
       const confirmed = await confirm(app, token, codeOf(secret));
       expect(confirmed.status).toBe(200);
       return remember(...given);
@@ -125,7 +122,7 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(await audited("second-factor.enabled", id)).toHaveLength(1);
   });
 
-  it("is asked for after the right password only, which the audit trail tells of", async () => {
+  it("is required after the right password only, which the audit trail records", async () => {
     const { id, username, secret } = await registerWithFactor(app);
     for (const otp of [undefined, "000000", codeOf(secret)])
       expect((await signIn(username, otp, "wrong")).body.type).toBe("InvalidCredentials");
@@ -145,22 +142,22 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(await audited("login.failed", id, 4)).toHaveLength(4);
   });
 
-  it("takes a code once, also of two at once, and none that is older", async () => {
+  it("accepts a code once, also of concurrent requests, and no older one afterwards", async () => {
     const { username, secret } = await registerWithFactor(app);
     const otp = codeOf(secret);
-    const answers = await Promise.all([1, 2, 3, 4].map(() => signIn(username, otp)));
-    const refused = answers.filter(({ body }) => body.type === "SecondFactorInvalid");
+    const responses = await Promise.all([1, 2, 3, 4].map(() => signIn(username, otp)));
+    const refused = responses.filter(({ body }) => body.type === "SecondFactorInvalid");
     expect(refused).toHaveLength(3);
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
     const before = generateSync({ secret, epoch: Math.floor(Date.now() / 1000) - 30 });
     expect((await signIn(username, before)).body.type).toBe("SecondFactorInvalid");
   });
 
-  it("takes the code of this time step and of the one before, and no others", async () => {
+  it("accepts the codes of the current and the previous time step only", async () => {
     const { id, username, secret } = await registerWithFactor(app);
     const codeIn = (seconds: number) =>
       generateSync({ secret, epoch: Math.floor(Date.now() / 1000) + seconds });
-    // not at the end of a step, when the one before is about to be too old
+    // not at the end of a time step, when the previous one is about to expire
     const left = 30_000 - (Date.now() % 30_000);
     if (left < 2_000) await new Promise((resolve) => setTimeout(resolve, left));
     for (const seconds of [-60, 30, 60])
@@ -171,11 +168,11 @@ describe.skipIf(isMissing)("the second factor", () => {
     }
   });
 
-  it("takes a recovery code instead, however it is typed, once", async () => {
+  it("accepts a recovery code once, in any case and with or without dashes", async () => {
     const { id, token, username, codes } = await registerWithFactor(app);
     const typed = codes[0]!.toLowerCase().replaceAll("-", " ");
-    const answers = await Promise.all([1, 2, 3].map(() => signIn(username, typed)));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const responses = await Promise.all([1, 2, 3].map(() => signIn(username, typed)));
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
     expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
     expect((await signIn(username, codes[1]!.replaceAll("-", ""))).status).toBe(200);
     const { body } = await request(app, `GET ${FACTOR}`, { token });
@@ -183,12 +180,12 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(await audited("recovery-code.used", id, 2)).toHaveLength(2);
   });
 
-  it("takes no recovery code of somebody else", async () => {
+  it("refuses the recovery code of another account", async () => {
     const [one, other] = [await registerWithFactor(app), await registerWithFactor(app)];
     expect((await signIn(one.username, other.codes[0])).body.type).toBe("SecondFactorInvalid");
   });
 
-  it("gives new recovery codes for password and code; the old ones are worth nothing", async () => {
+  it("renews the recovery codes with the password and a code; the old ones no longer work", async () => {
     const { id, token, username, secret, codes } = await registerWithFactor(app);
     const route = `POST ${FACTOR}/recovery-codes`;
     const refused = await request(app, route, {
@@ -204,16 +201,16 @@ describe.skipIf(isMissing)("the second factor", () => {
     await forgetSteps(app, id);
     expect((await signIn(username, codes[0])).body.type).toBe("SecondFactorInvalid");
     expect((await signIn(username, body.recoveryCodes[0])).status).toBe(200);
-    // the one who was refused has renewed nothing
+    // the refused request renewed nothing
     expect(await audited("recovery-codes.renewed", id)).toEqual([
       expect.objectContaining({ actorId: id, actor: username }),
     ]);
     const address = `${username}@example.com`;
-    await mailTo(app, address, /recovery codes were renewed/);
-    expect(about(address, /recovery codes/)).toHaveLength(1);
+    await mailTo(app, address, SUBJECTS.recoveryCodesRenewed);
+    expect(mailsTo(app, address, SUBJECTS.recoveryCodesRenewed)).toHaveLength(1);
   });
 
-  it("is taken off with password and code, and not without either", async () => {
+  it("is disabled with the password and a code, and not with one of them", async () => {
     const { id, token, username, secret } = await registerWithFactor(app);
     const disable = (password: string, otp: string) =>
       request(app, `POST ${FACTOR}/disable`, { token, body: { password, otp } });
@@ -226,8 +223,8 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(await audited("second-factor.disabled", id)).toHaveLength(1);
   });
 
-  describe("whose code somebody guesses who knows the password", () => {
-    /** The next guess comes after the delay. */
+  describe("against guesses of a person who knows the password", () => {
+    /** Ends the delay before the next guess. */
     const skipDelay = (id: string) =>
       sql`update users.second_factors set retry_at = now() where account_id = ${id}`.execute(
         users.db,
@@ -236,10 +233,10 @@ describe.skipIf(isMissing)("the second factor", () => {
     const from = (address: string, username: string, otp: string) =>
       requestFrom(app, address, LOGIN, { username, password: PASSWORD, otp });
 
-    it("is limited for the account, with a delay that doubles, and the owner gets a mail", async () => {
+    it("refuses codes of the account during a delay that doubles, and mails the owner", async () => {
       const { id, username, secret } = await registerWithFactor(app);
       const address = `${username}@example.com`;
-      // at once, from an address each
+      // concurrently, from one address each
       const guesses = await Promise.all(
         Array.from({ length: 8 }, (_, at) => from(`127.0.1.${at + 1}`, username, "000000")),
       );
@@ -247,9 +244,9 @@ describe.skipIf(isMissing)("the second factor", () => {
       expect(guesses.filter(({ body }) => body.type === "SecondFactorInvalid")).toHaveLength(5);
       expect(refused).toHaveLength(3);
       expect(refused[0]!.body.message).toMatch(/Try again in \d+ seconds, or send a recovery code/);
-      await mailTo(app, address, /may know your password/);
+      await mailTo(app, address, SUBJECTS.secondFactorGuessed);
 
-      // the right code is not looked at
+      // the right code is not verified
       const useStep = vi.spyOn(SecondFactorRepository.prototype, "useStep");
       for (const delay of [60, 120, 240, 480]) {
         const { body, headers } = await from("127.0.1.9", username, codeOf(secret));
@@ -263,11 +260,11 @@ describe.skipIf(isMissing)("the second factor", () => {
       }
       expect(useStep).not.toHaveBeenCalled();
       useStep.mockRestore();
-      expect(about(address, /may know your password/)).toHaveLength(1);
+      expect(mailsTo(app, address, SUBJECTS.secondFactorGuessed)).toHaveLength(1);
       const limited = await auditOf(app, { event: "login.limited", userId: id }, 1);
       expect(limited[0]).toMatchObject({ data: { limit: "second-factor" } });
 
-      // the owner gets in when the delay is over, and the wrong codes stay counted
+      // the owner signs in after the delay, and the wrong codes stay counted
       await skipDelay(id);
       expect((await from("127.0.1.11", username, codeOf(secret))).status).toBe(200);
       expect((await from("127.0.1.11", username, "000000")).body.type).toBe("SecondFactorInvalid");
@@ -291,7 +288,7 @@ describe.skipIf(isMissing)("the second factor", () => {
       expect((await from("127.0.1.13", username, "000000")).body.type).toBe("TooManyRequests");
     });
 
-    it("lets the owner in with a recovery code, whose guesses have a limit of their own", async () => {
+    it("accepts a recovery code during the delay, within a limit of their own", async () => {
       const { username, codes, token, secret } = await registerWithFactor(app);
       for (let count = 0; count < 5; count++) await from("127.0.1.14", username, "000000");
       expect((await from("127.0.1.14", username, "000000")).body.type).toBe("TooManyRequests");
@@ -308,14 +305,14 @@ describe.skipIf(isMissing)("the second factor", () => {
       expect(body.message).toMatch(/Try again in 24 hours/);
       expect(useCode).not.toHaveBeenCalled();
       useCode.mockRestore();
-      // where the owner signed in before, they are not kept out
+      // an address that the owner has signed in from is not limited
       expect((await from("127.0.1.15", username, codes[1]!)).status).toBe(200);
 
-      // everywhere else a code is asked for the same counters hold
-      const body2 = { password: PASSWORD, otp: codeOf(secret) };
+      // the same counters hold for all other requests with a code
+      const both = { password: PASSWORD, otp: codeOf(secret) };
       for (const route of ["recovery-codes", "disable"]) {
-        const answer = await request(app, `POST ${FACTOR}/${route}`, { token, body: body2 });
-        expect(answer.body.type).toBe("TooManyRequests");
+        const refused = await request(app, `POST ${FACTOR}/${route}`, { token, body: both });
+        expect(refused.body.type).toBe("TooManyRequests");
       }
       expect((await request(app, `GET ${FACTOR}`, { token })).body).toEqual({
         enabled: true,
@@ -324,7 +321,7 @@ describe.skipIf(isMissing)("the second factor", () => {
     });
   });
 
-  it("limits guesses at the password, and at a code that is to be confirmed", async () => {
+  it("limits wrong passwords, and wrong codes of a proposed second factor", async () => {
     const [one, other] = [await register(app), await register(app)];
     await propose(app, other.token);
     for (let count = 0; count < 10; count++) {
@@ -338,7 +335,7 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(body.type).toBe("TooManyRequests");
   });
 
-  it("outlives another password", async () => {
+  it("stays enabled when the password changes", async () => {
     const { id, username, secret } = await registerWithFactor(app);
     const passwordHash = await users.passwords.hash("another password");
     await users.accounts.change(id, () => ({ passwordHash }));
@@ -347,7 +344,7 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect((await signIn(username, codeOf(secret), "another password")).status).toBe(200);
   });
 
-  it("is stored so that the database alone is of no use", async () => {
+  it("cannot be read or guessed with the database alone", async () => {
     const { id, secret, codes } = await registerWithFactor(app);
     const { rows } = await sql`
       select secret from users.second_factors union all select hash from users.recovery_codes
@@ -359,7 +356,7 @@ describe.skipIf(isMissing)("the second factor", () => {
       expect(stored).not.toContain(plainHash(id, code));
     }
 
-    // moved to another account it cannot be read
+    // a secret that was copied to another account cannot be decrypted
     const other = await registerWithFactor(app);
     await sql`update users.second_factors set secret =
       (select secret from users.second_factors where account_id = ${id})
@@ -368,11 +365,11 @@ describe.skipIf(isMissing)("the second factor", () => {
     expect(status).toBe(500);
   });
 
-  describe("of somebody who has lost it", () => {
+  describe("of a user who has lost it", () => {
     const remove = (token: string, id: string) =>
       request(app, `DELETE /api/users/${id}/second-factor`, { token });
 
-    it("is taken off by an administrator, and their sessions end", async () => {
+    it("is removed by an administrator, which ends the user's sessions", async () => {
       const { id, token, username } = await registerWithFactor(app);
       expect((await remove(admin.token, id)).status).toBe(204);
       await expect
@@ -385,7 +382,7 @@ describe.skipIf(isMissing)("the second factor", () => {
       ]);
     });
 
-    it("is left alone by anybody else, and never taken off a super user by others", async () => {
+    it("cannot be removed by other users, nor from the first administrator by other administrators", async () => {
       const [one, victim, boss] = [
         await register(app),
         await registerWithFactor(app),

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { expiryOfUnverified } from "../../../services/users/accounts/account-rules.ts";
+import { expiryOfUnverified } from "../../../services/users/accounts/account-removal.ts";
 
-describe("an account that its owner registered", () => {
-  it("expires after a week where mail is delivered", () => {
+describe("a registered account", () => {
+  it("expires after 7 days if there is a mail server", () => {
     const week = 7 * 86_400_000;
     const expiry = expiryOfUnverified("smtp://mail.example.com")!.getTime() - Date.now();
     expect(expiry).toBeGreaterThan(week - 60_000);
     expect(expiry).toBeLessThanOrEqual(week);
   });
 
-  it("does not expire where nobody gets the link that verifies its address", () => {
+  it("does not expire without a mail server, since its owner gets no link to verify it", () => {
     expect(expiryOfUnverified(undefined)).toBeUndefined();
   });
 });

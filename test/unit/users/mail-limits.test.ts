@@ -7,6 +7,6 @@ it.each([
   ["victim+a+b@example.com", "victim@example.com"],
   ["vic.tim@example.com", "vic.tim@example.com"],
   ["Vic.Tim+x@GoogleMail.com", "victim@gmail.com"],
-])("a mail to %s counts for the mailbox %s", (address, mailbox) => {
+])("A mail to %s counts for the mailbox %s", (address, mailbox) => {
   expect(mailboxOf(address)).toBe(mailbox);
 });

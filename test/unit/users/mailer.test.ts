@@ -19,7 +19,7 @@ import { freePort } from "../../helpers/servers.ts";
 const LINK = `http://localhost:3000/reset-password#token=${"x".repeat(60)}`;
 const MAIL = { to: '"a,b"@example.com', subject: "Hi", text: `There:\n\n${LINK}\n` };
 
-describe("mail", () => {
+describe("a mail", () => {
   const cleanups: (() => Promise<unknown>)[] = [];
   afterEach(async () => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
@@ -31,7 +31,7 @@ describe("mail", () => {
     source: string;
   }
 
-  /** A server for mail, and what it got. */
+  /** Starts an SMTP server that records the mails it receives. */
   async function serve(port = 0, options: SMTPServerOptions = { disabledCommands: ["STARTTLS"] }) {
     const received: Received[] = [];
     const server = new SMTPServer({
@@ -75,7 +75,7 @@ describe("mail", () => {
     return { mailer, logged, folder };
   }
 
-  it("goes to the server of SMTP_URL, to one address however it is written", async () => {
+  it("is sent to the server of SMTP_URL, to one address even if that contains a comma", async () => {
     const { port, received } = await serve();
     const { mailer } = makeMailer(`smtp://127.0.0.1:${port}`);
     mailer.send(MAIL);
@@ -86,29 +86,29 @@ describe("mail", () => {
     expect(source).toMatch(/^From: Citadel <no-reply@example.com>\r$/m);
   });
 
-  it("goes encrypted where the server offers it, and never to one that cannot prove its name", async () => {
+  it("is encrypted if the server offers TLS, and not sent if its certificate is invalid", async () => {
     const { port, received } = await serve(0, {});
-    const trusting = makeMailer(`smtp://127.0.0.1:${port}?tls.rejectUnauthorized=false`);
-    const careful = makeMailer(`smtp://127.0.0.1:${port}`);
-    trusting.mailer.send(MAIL);
+    const unchecked = makeMailer(`smtp://127.0.0.1:${port}?tls.rejectUnauthorized=false`);
+    const checked = makeMailer(`smtp://127.0.0.1:${port}`);
+    unchecked.mailer.send(MAIL);
     await expect.poll(() => received).toMatchObject([{ isSecure: true }]);
-    careful.mailer.send(MAIL);
-    await expect.poll(() => careful.logged).toHaveLength(1);
+    checked.mailer.send(MAIL);
+    await expect.poll(() => checked.logged).toHaveLength(1);
     expect(received).toHaveLength(1);
   });
 
-  it("waits for a server that is away, and says so once", async () => {
+  it("is retried while the server is unreachable, which is logged once", async () => {
     const port = await freePort();
     const { mailer, logged } = makeMailer(`smtp://127.0.0.1:${port}`, Array(100).fill(50));
     mailer.send(MAIL);
     await expect.poll(() => logged).toHaveLength(1);
     const { received } = await serve(port);
     await expect.poll(() => received).toHaveLength(1);
-    // at once, and however often it is tried
+    // once, however many retries there were
     expect(logged).toEqual([expect.stringMatching(/could not be delivered yet/)]);
   });
 
-  it("that cannot be delivered is logged without what it says", async () => {
+  it("that cannot be delivered is logged without its text", async () => {
     const { mailer, logged } = makeMailer(`smtp://127.0.0.1:${await freePort()}`, [1, 1]);
     mailer.send(MAIL);
     await expect
@@ -120,13 +120,13 @@ describe("mail", () => {
     expect(logged.join()).not.toMatch(/xxx|There|example/);
   });
 
-  it("that is refused for good is not tried again", async () => {
+  it("that the server refuses permanently is not retried", async () => {
     let attempts = 0;
     const { port } = await serve(0, {
       disabledCommands: ["STARTTLS"],
       onRcptTo(_address, _session, done) {
         attempts += 1;
-        done(Object.assign(new Error("nobody here"), { responseCode: 550 }));
+        done(Object.assign(new Error("no such mailbox"), { responseCode: 550 }));
       },
     });
     const { mailer, logged } = makeMailer(`smtp://127.0.0.1:${port}`, [1, 1, 1]);
@@ -135,7 +135,7 @@ describe("mail", () => {
     expect(attempts).toBe(1);
   });
 
-  it("is tried once more when the node stops, and holds it up no longer than it may", async () => {
+  it("is tried once more when the node stops", async () => {
     const port = await freePort();
     const { mailer } = makeMailer(`smtp://127.0.0.1:${port}`, [3_600_000]);
     mailer.send(MAIL);
@@ -144,7 +144,7 @@ describe("mail", () => {
     expect(received).toHaveLength(1);
   });
 
-  it("lies in files without SMTP_URL, in order, for their owner alone, links in one piece", async () => {
+  it("is written to a private file without SMTP_URL, in order and with unbroken links", async () => {
     const { mailer, logged, folder } = makeMailer(undefined);
     for (const subject of ["1", "2", "3"]) mailer.send({ ...MAIL, subject });
     await mailer.close(5_000);
@@ -154,18 +154,20 @@ describe("mail", () => {
     expect(mails[0]).toMatchObject({ url: LINK, text: MAIL.text });
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     for (const name of names) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
-    expect(logged.toSorted()).toEqual(names.map((name) => `A mail lies in ${join(folder, name)}`));
+    expect(logged.toSorted()).toEqual(
+      names.map((name) => `A mail was written to ${join(folder, name)}`),
+    );
   });
 
-  it("is warned of where nobody would get it", async () => {
+  it("causes a warning at the start if it would not be delivered", async () => {
     const dataDir = mkdtempSync(join(tmpdir(), "citadel-mail-"));
     const production = { production: true, smtpUrl: undefined, dataDir };
     expect(await mailWarning({ ...production, production: false })).toBeUndefined();
     expect(await mailWarning({ ...production, smtpUrl: "smtp://mail" })).toBeUndefined();
-    expect(await mailWarning(production)).toMatch(/nobody gets mail.*Set SMTP_URL/);
+    expect(await mailWarning(production)).toMatch(/Mails are not delivered.*Set SMTP_URL/);
     const file = join(dataDir, "a file");
     writeFileSync(file, "");
     chmodSync(file, 0o400);
-    expect(await mailWarning({ ...production, dataDir: file })).toMatch(/cannot be written/);
+    expect(await mailWarning({ ...production, dataDir: file })).toMatch(/is not writable/);
   });
 });

@@ -9,9 +9,9 @@ const hashOfCost = (cost: number) =>
 const work = (hashes: string[]) =>
   hashes.reduce((sum, one) => sum + 2 ** Number(one.split("$")[2]), 0);
 
-describe("what a password is compared with", () => {
+describe("the comparisons of a password", () => {
   it.each([undefined, hashOfCost(4), hashOfCost(7), hashOfCost(11), hashOfCost(12)])(
-    "is as much work for %j as for any other",
+    "take the same work for the hash %j as for any other",
     (own) => {
       const hashes = comparisons(own, 12);
       expect(work(hashes)).toBe(2 ** 12);
@@ -20,17 +20,17 @@ describe("what a password is compared with", () => {
   );
 });
 
-describe("a thread that hashes", () => {
-  it("goes by the first hash, whatever the others are", () => {
-    const [mine, other] = ["correct horse", "another password"].map((password) =>
+describe("the hashing worker", () => {
+  it("returns whether the first of several hashes matches", () => {
+    const [own, other] = ["correct horse", "another password"].map((password) =>
       hash([password, 4]),
     );
-    expect(compare(["correct horse", [mine!, other!]])).toBe(true);
-    expect(compare(["correct horse", [other!, mine!]])).toBe(false);
+    expect(compare(["correct horse", [own!, other!]])).toBe(true);
+    expect(compare(["correct horse", [other!, own!]])).toBe(false);
   });
 });
 
-describe("a new password", () => {
+describe("checkPassword", () => {
   const alice = { username: "alice", email: "Al.Liddell@example.com" };
 
   it.each([
@@ -41,7 +41,7 @@ describe("a new password", () => {
     ["al.liddell", "passwordIsEmail"],
     ["al.liddell@example.COM", "passwordIsEmail"],
     ["é".repeat(37), "bytesMax"],
-  ])("%j is refused, and not repeated", (password, type) => {
+  ])("refuses %j, and does not repeat it in the error", (password, type) => {
     const data = [{ field: "newPassword", type, message: expect.any(String) }];
     expect(() => checkPassword(password, alice, "newPassword")).toThrow(
       expect.objectContaining({ type: "VALIDATION_ERROR", data }),
@@ -54,7 +54,7 @@ describe("a new password", () => {
   });
 
   it.each(["correct horse", "correct horse battery", "another password", "é".repeat(36)])(
-    "%j is fine",
+    "accepts %j",
     (password) => {
       expect(() => checkPassword(password, alice)).not.toThrow();
     },

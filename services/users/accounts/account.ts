@@ -1,0 +1,69 @@
+import type { Generated, Selectable } from "kysely";
+import type { SubjectType } from "../../../lib/tokens/access-token.ts";
+import type { LinksDatabase } from "../mail/links.repository.ts";
+import type { Period, SecondFactorDatabase } from "../second-factor/second-factor.repository.ts";
+
+interface AccountsTable {
+  id: string;
+  username: string;
+  email: string;
+  password_hash: string;
+  roles: string[];
+  subject_type: SubjectType;
+  created_at: Generated<Date>;
+  email_verified_at: Date | null;
+  /** When the account got its current e-mail address. */
+  email_since: Generated<Date>;
+  version: Generated<number>;
+  /** When the account is removed unless an address is verified before; null: it never expires. */
+  expires_at: Date | null;
+}
+
+/** The tables that a change of an account reads and writes. */
+export interface UsersDatabase extends LinksDatabase, SecondFactorDatabase {
+  accounts: AccountsTable;
+}
+
+export type Account = Selectable<AccountsTable>;
+
+export interface NewAccount {
+  username: string;
+  email: string;
+  passwordHash: string;
+  roles: string[];
+  subjectType: SubjectType;
+  /** Without it the account never expires. */
+  expiresAt?: Date | undefined;
+}
+
+export interface AccountChanges {
+  username?: string | undefined;
+  email?: string | undefined;
+  passwordHash?: string | undefined;
+  roles?: string[] | undefined;
+  subjectType?: SubjectType | undefined;
+  /** The owner has proved to receive mail at the address. */
+  emailVerified?: true;
+  /**
+   * The links that restore a former address, if `email` changes: `create` makes one for the address that
+   * is replaced, `revoke` revokes all that exist.
+   */
+  restoreLinks?: "create" | "revoke";
+  /** Removes the second factor, with its recovery codes, if it was confirmed in this period. */
+  removeFactorOf?: Period;
+}
+
+/**
+ * Decides the changes of an account from its locked row, or refuses them by throwing. Synchronous, so that the lock is
+ * held for a short time.
+ */
+export type DecideChanges = (account: Account) => AccountChanges;
+
+/** An account before and after a change. */
+export interface ChangedAccount {
+  before: Account;
+  after: Account;
+  isFactorRemoved: boolean;
+  /** The token of the link that restores the former address, if one was created. */
+  restoreToken?: string | undefined;
+}

@@ -1,0 +1,45 @@
+import type { ResultOf } from "../../../lib/contract/calls.ts";
+import type { Components, UsersActions } from "../components.ts";
+import { permissionsOfRoles } from "../roles.ts";
+import { mustExist } from "./account-rules.ts";
+import { visibleFields } from "./visible-fields.ts";
+
+/**
+ * The actions with which users and other services look up accounts.
+ *
+ * @param allPermissions every permission that a contract declares
+ */
+export function lookupActions(
+  allPermissions: readonly string[],
+  components: Components<"accounts">,
+): UsersActions<"search" | "get" | "list" | "name" | "identity" | "posts"> {
+  const accountOf = async (id: string) => mustExist(await components().accounts.find(id));
+
+  return {
+    search: (ctx) =>
+      components().accounts.list(ctx.params, (account) => visibleFields(account, ctx.locals.user)),
+
+    get: async (ctx) => visibleFields(await accountOf(ctx.params.id), ctx.locals.user),
+
+    list: (ctx) => components().accounts.list(ctx.params, ({ id, username }) => ({ id, username })),
+
+    name: async (ctx) => {
+      const { username } = await accountOf(ctx.params.id);
+      return { username };
+    },
+
+    identity: async (ctx) => {
+      const { id, username, email, roles, subject_type } = await accountOf(ctx.params.id);
+      const permissions = permissionsOfRoles(roles, allPermissions);
+      // the column holds only the subject types of accounts
+      const subjectType = subject_type as ResultOf<"users.identity">["subjectType"];
+      return { id, username, email, roles, permissions, subjectType };
+    },
+
+    posts: async (ctx) => {
+      const { id, ...page } = ctx.params;
+      if (id !== undefined) await accountOf(id);
+      return ctx.call("posts.list", { ...page, authorId: id });
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import type { Kysely } from "kysely";
+import type { ServiceBroker } from "moleculer";
+import type { Config } from "../../lib/config/config.ts";
+import type { Handlers } from "../../lib/contract/handlers.ts";
+import { Encryption } from "../../lib/encryption.ts";
+import { Turns } from "../../lib/limits/turns.ts";
+import type { UsersDatabase } from "./accounts/account.ts";
+import {
+  type KnownAddressesDatabase,
+  KnownAddressesRepository,
+} from "./login/known-addresses.repository.ts";
+import { Login } from "./login/login.ts";
+import { LoginLimits } from "./login/login-limits.ts";
+import { AccountLinks } from "./mail/account-links.ts";
+import { AccountMails } from "./mail/account-mails.ts";
+import { MailLimits } from "./mail/mail-limits.ts";
+import { Passwords } from "./passwords/passwords.ts";
+import { CodeGuessesRepository } from "./second-factor/code-guesses.repository.ts";
+import { renewStoredFactors } from "./second-factor/key-rotation.ts";
+import { SecondFactorRepository } from "./second-factor/second-factor.repository.ts";
+import { SecondFactor } from "./second-factor/second-factor.ts";
+import type { contract } from "./users.contract.ts";
+import { UsersRepository } from "./users.repository.ts";
+
+/** Registrations from one network (IPv6: a /48) that run at the same time, and that wait. */
+const REGISTRATIONS = { concurrent: 2, waiting: 48 };
+
+/** What the service's actions work with. */
+export interface UsersComponents {
+  readonly accounts: UsersRepository;
+  readonly links: AccountLinks;
+  readonly login: Login;
+  readonly loginLimits: LoginLimits;
+  readonly mailLimits: MailLimits;
+  readonly mails: AccountMails;
+  readonly passwords: Passwords;
+  readonly registrations: Turns;
+  readonly secondFactor: SecondFactor;
+}
+
+/** The components that a group of actions uses. A function, since they exist only once the service has started. */
+export type Components<Name extends keyof UsersComponents> = () => Pick<UsersComponents, Name>;
+
+/** The handlers of some of the contract's actions. */
+export type UsersActions<Name extends keyof Handlers<typeof contract>["actions"]> = Pick<
+  Handlers<typeof contract>["actions"],
+  Name
+>;
+
+export type AllTables = UsersDatabase & KnownAddressesDatabase;
+
+/**
+ * Creates the components, and re-encrypts second factors that were encrypted with an older key.
+ *
+ * @throws Error if a key of USERS_ENCRYPTION_KEY that is in use is missing
+ */
+export async function createComponents(
+  db: Kysely<AllTables>,
+  config: Config,
+  logger: ServiceBroker["logger"],
+): Promise<UsersComponents> {
+  const counters = { db, schema: "users", table: "login_limits" };
+  const encryption = new Encryption(config.secret("users", "encryption_key") ?? "");
+  const factors = new SecondFactorRepository(db);
+  const renewed = await renewStoredFactors(factors, encryption);
+  if (renewed > 0)
+    logger.info(
+      `Second factors re-encrypted with the first key of USERS_ENCRYPTION_KEY: ${renewed}.`,
+    );
+
+  const accounts = new UsersRepository(db);
+  const links = new AccountLinks(db);
+  const loginLimits = new LoginLimits(counters, new KnownAddressesRepository(db));
+  const mailLimits = new MailLimits(counters);
+  const mails = new AccountMails({ config, accounts, links, limits: mailLimits, log: logger });
+  const passwords = new Passwords(config.bcryptCost);
+  const secondFactor = new SecondFactor({
+    factors,
+    guesses: new CodeGuessesRepository(db),
+    encryption,
+    issuer: URL.parse(config.issuer)?.hostname ?? config.issuer,
+    counters,
+  });
+  const login = new Login({
+    accounts,
+    passwords,
+    limits: loginLimits,
+    secondFactor,
+    mails,
+    warn: (message, error) => logger.warn({ err: error }, message),
+  });
+  const registrations = new Turns(REGISTRATIONS.concurrent, REGISTRATIONS.waiting);
+  return {
+    accounts,
+    links,
+    login,
+    loginLimits,
+    mailLimits,
+    mails,
+    passwords,
+    registrations,
+    secondFactor,
+  };
+}
