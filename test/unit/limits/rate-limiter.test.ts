@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { MAX_KEYS, PointCounter } from "../../../services/api/limits/point-counter.ts";
 import { RateLimiter, mustBeWithinLimit } from "../../../services/api/limits/rate-limiter.ts";
 
 const LIMITS = {
@@ -57,15 +58,18 @@ describe("the limiter", () => {
     // what it was told it does not tell again
     expect([...other.takeUnshared(10)].flat().map(({ points }) => points)).toEqual([1, 1]);
   });
+});
 
-  it("has an end of memory: whoever comes when it is full shares a counter", async () => {
-    const limiter = new RateLimiter(LIMITS, false);
-    await limiter.countAddress("address", "known");
-    for (let at = 0; at < 50_000; at++) await limiter.countAddress("address", `stranger ${at}`);
-    // 4,096 counters for 20,000: some of those who come now are not the first at theirs
-    const seen = [];
-    for (let at = 0; at < 20_000; at++) seen.push(await consumed(limiter, `late ${at}`));
-    expect(Math.max(...seen.map((count) => count ?? 0))).toBeGreaterThan(1);
-    expect(await consumed(limiter, "known")).toBe(2);
+describe("PointCounter", () => {
+  it("counts new keys together once it counts MAX_KEYS, and known keys separately", async () => {
+    const counter = new PointCounter(LIMITS.address);
+    const consumed = async (key: string) => (await counter.add(key, 1)).consumed;
+    await consumed("known");
+    for (let key = 1; key < MAX_KEYS; key++) await consumed(`key ${key}`);
+    // the first two characters select the shared counter
+    expect([await consumed("ab-1"), await consumed("ab-2"), await consumed("cd-1")]).toEqual([
+      1, 2, 1,
+    ]);
+    expect(await consumed("known")).toBe(2);
   });
 });

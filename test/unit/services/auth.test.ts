@@ -20,10 +20,10 @@ describe("The auth service", () => {
       "users.identity": { ...ALICE, roles: [...ALICE.roles], permissions: [...ALICE.permissions] },
     },
   });
-  const createSession = () => auth.call("auth.generateToken", { userId: ALICE.id });
+  const signIn = () => auth.call("auth.generateToken", { userId: ALICE.id });
 
   it("signs an access token with a published key, for the user's current roles", async () => {
-    const { access_token: token, user } = await createSession();
+    const { access_token: token, user } = await signIn();
     expect(user).toEqual({
       id: ALICE.id,
       username: ALICE.username,
@@ -37,7 +37,7 @@ describe("The auth service", () => {
   });
 
   it("ends the session of a refresh token that is used twice", async () => {
-    const { refresh_token } = await createSession();
+    const { refresh_token } = await signIn();
     const next = await auth.call("auth.refresh", { refresh_token });
     await expect(auth.call("auth.refresh", { refresh_token })).rejects.toMatchObject({
       type: "RefreshTokenReused",
@@ -49,7 +49,7 @@ describe("The auth service", () => {
   });
 
   it("revokes every session of a removed account", async () => {
-    const { refresh_token } = await createSession();
+    const { refresh_token } = await signIn();
     await auth.receive("user.removed", { id: ALICE.id });
     await expect(auth.call("auth.refresh", { refresh_token })).rejects.toMatchObject({
       type: "RefreshTokenInvalid",

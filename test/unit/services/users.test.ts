@@ -18,7 +18,11 @@ const PASSWORD = "correct horse battery";
 describe("The users service", () => {
   const users = startService(UsersService, {
     as: ADMIN,
-    calls: { "auth.generateToken": TOKENS, "posts.list": { items: [], nextCursor: null } },
+    calls: {
+      "auth.ready": undefined,
+      "auth.generateToken": TOKENS,
+      "posts.list": { items: [], nextCursor: null },
+    },
   });
   const newAccount = () => {
     const username = `user-${randomUUID().slice(0, 8)}`;

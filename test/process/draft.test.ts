@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { rewrite } from "../../../lib/deployment/secrets.ts";
+import { rewrite } from "../../lib/deployment/secrets.ts";
 
 /** Runs a program to which no file may grow, as on a full disk. */
 const runWithoutRoom = (program: string) =>
@@ -18,7 +18,7 @@ const runWithoutRoom = (program: string) =>
     { encoding: "utf8" },
   );
 
-const lib = (file: string) => JSON.stringify(new URL(`../../../lib/${file}`, import.meta.url).href);
+const lib = (file: string) => JSON.stringify(new URL(`../../lib/${file}`, import.meta.url).href);
 
 describe("a file that cannot be written", () => {
   const newFolder = () => mkdtempSync(join(tmpdir(), "citadel-draft-"));

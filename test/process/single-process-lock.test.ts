@@ -4,14 +4,14 @@ import { mkdtempSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { lockForProcess } from "../../../lib/database/single-process-lock.ts";
+import { lockForProcess } from "../../lib/database/single-process-lock.ts";
 
 const newFile = () => join(mkdtempSync(join(tmpdir(), "citadel-")), "lock");
 
 /** Starts a process that takes the lock, says whether it has it, and keeps it. */
 async function startHolder(file: string) {
   const program = `
-    import { lockForProcess } from ${JSON.stringify(new URL("../../../lib/database/single-process-lock.ts", import.meta.url).href)};
+    import { lockForProcess } from ${JSON.stringify(new URL("../../lib/database/single-process-lock.ts", import.meta.url).href)};
     try {
       globalThis.kept = lockForProcess(${JSON.stringify(file)}, "It");
       console.log("held");
