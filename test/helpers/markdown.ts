@@ -58,7 +58,7 @@ export function blocksOf(text: string): Block[] {
 const isFence = (line: string | undefined) => /^ *```/.test(line ?? "");
 
 /** The document without its fenced blocks; its lines keep their numbers. */
-export const proseOf = (text: string): string =>
+const proseOf = (text: string): string =>
   text.replaceAll(/^( *)```[\s\S]*?^ *```$/gm, (block) => block.replaceAll(/[^\n]/g, ""));
 
 /** The anchors that GitHub makes of a document's headings. */
