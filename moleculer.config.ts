@@ -6,7 +6,7 @@ import { sealed, serviceGuard } from "moleculer-service-guard";
 import { setConfig, setContracts } from "./lib/context/attachment.ts";
 import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config/config.ts";
-import { loadContracts, permissionsOf, serviceNames, SERVICES_DIR } from "./lib/contract/load.ts";
+import { loadContracts, permissionsOf, SERVICES_DIR } from "./lib/contract/load.ts";
 import { secretsOf } from "./lib/contract/secret.ts";
 import { declaredErrors } from "./lib/errors/declared-errors.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";

@@ -24,7 +24,8 @@ export const fingerprint = (content: string | Buffer): string =>
 const matches = (header: string | undefined, etags: readonly string[]) =>
   header?.split(",").some((tag) => etags.includes(tag.trim())) ?? false;
 
-const acceptsGzip = (header: unknown) => /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(header));
+const acceptsGzip = (header: unknown) =>
+  /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(header));
 
 /** Makes a handler for content that does not change while the process runs. It is compressed once. */
 export function asset({ type, body, caching = "no-cache", headers = {} }: Asset) {

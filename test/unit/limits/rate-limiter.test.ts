@@ -63,13 +63,11 @@ describe("the limiter", () => {
 describe("PointCounter", () => {
   it("counts new keys together once it counts MAX_KEYS, and known keys separately", async () => {
     const counter = new PointCounter(LIMITS.address);
-    const consumed = async (key: string) => (await counter.add(key, 1)).consumed;
-    await consumed("known");
-    for (let key = 1; key < MAX_KEYS; key++) await consumed(`key ${key}`);
+    const add = async (key: string) => (await counter.add(key, 1)).consumed;
+    await add("known");
+    for (let key = 1; key < MAX_KEYS; key++) await add(`key ${key}`);
     // the first two characters select the shared counter
-    expect([await consumed("ab-1"), await consumed("ab-2"), await consumed("cd-1")]).toEqual([
-      1, 2, 1,
-    ]);
-    expect(await consumed("known")).toBe(2);
+    expect([await add("ab-1"), await add("ab-2"), await add("cd-1")]).toEqual([1, 2, 1]);
+    expect(await add("known")).toBe(2);
   });
 });
