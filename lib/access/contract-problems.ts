@@ -11,6 +11,7 @@ import type {
   RoomsContract,
   ServerEventContract,
 } from "../contract/socket.ts";
+import { limitProblems } from "./limit-problems.ts";
 import { inFull } from "../contract/validator.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
 import { declarationProblems, sharedVariables } from "./declaration-problems.ts";
@@ -39,6 +40,7 @@ const ACTION: KeysOf<keyof ActionContract> = {
   timeout: true,
   idempotent: true,
   location: true,
+  limit: true,
   errors: true,
 };
 
@@ -227,7 +229,12 @@ export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
   const problems =
     unknown.length > 0
       ? unknown
-      : [...all.flatMap(errorProblems), ...sharedErrorTypes(all), ...sharedVariables(all)];
+      : [
+          ...all.flatMap(errorProblems),
+          ...all.flatMap(limitProblems),
+          ...sharedErrorTypes(all),
+          ...sharedVariables(all),
+        ];
   if (problems.length > 0)
     throw new Error(
       `The contracts cannot be used:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +

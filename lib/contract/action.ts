@@ -46,6 +46,8 @@ export interface ActionContract extends Access {
   readonly idempotent?: true | "atomic" | "once";
   /** Where HTTP finds what was made, for the Location header; what has a colon comes from the result. */
   readonly location?: `/${string}`;
+  /** The limit, declared in the contract's `limits`, that counts its calls. */
+  readonly limit?: string;
   /** The error types of its handler that do not follow from the rest: the application's and the service's own. */
   readonly errors?: readonly string[];
 }

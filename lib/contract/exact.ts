@@ -66,12 +66,15 @@ type ExactErrors<T, Known> = {
   [K in keyof T]: T[K] extends Known ? T[K] : `'${T[K] & string}' is not a declared error type`;
 };
 
+/** The names of a contract's limits. */
+type LimitsOf<C> = C extends { readonly limits: infer L } ? keyof L : never;
+
 /**
  * An action without unknown keys, at any depth.
  *
- * `Errors`: the error types that it may list
+ * `Errors`: the error types that it may list. `LimitNames`: the limits that it may name
  */
-export type ExactAction<A, Errors = string> = {
+export type ExactAction<A, Errors = string, LimitNames = string> = {
   [K in keyof A]: K extends keyof ActionContract
     ? K extends "params"
       ? ExactSchema<A[K]>
@@ -83,7 +86,11 @@ export type ExactAction<A, Errors = string> = {
             ? A[K] extends string
               ? A[K]
               : Only<A[K], ClientEventContract>
-            : A[K]
+            : K extends "limit"
+              ? A[K] extends LimitNames
+                ? A[K]
+                : `'${A[K] & string}' is not a limit of this contract`
+              : A[K]
     : Unknown<K>;
 };
 
@@ -101,7 +108,7 @@ type ExactEmit<E> = {
 export type ExactContract<C> = {
   [K in keyof C]: K extends keyof ServiceContract
     ? K extends "actions"
-      ? { [A in keyof C[K]]: ExactAction<C[K][A], ErrorTypesOf<C>> }
+      ? { [A in keyof C[K]]: ExactAction<C[K][A], ErrorTypesOf<C>, LimitsOf<C>> }
       : K extends "emits"
         ? { [E in keyof C[K]]: ExactEmit<C[K][E]> }
         : K extends "events"

@@ -1,4 +1,10 @@
 import type { ServiceSchema } from "moleculer";
+import {
+  ActionLimits,
+  type LimitedHandler,
+  limitsOfActions,
+  withLimit,
+} from "../limits/action-limits.ts";
 import { mustBeKnown } from "../access/contract-problems.ts";
 import type { ActionContract } from "./action.ts";
 import type { EmitContract } from "./event.ts";
@@ -25,6 +31,7 @@ export function implement<C extends ServiceContract, DB = never>(
 ): ServiceSchema {
   // a service outside services/ has a contract that the check at the start has not seen
   mustBeKnown([contract]);
+  const limits = new ActionLimits(limitsOfActions(contract));
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
   // what only describes does not travel: nodes tell each other their actions
   const actions = Object.entries(contract.actions).map(([name, action]) => {
@@ -33,6 +40,7 @@ export function implement<C extends ServiceContract, DB = never>(
       closed: _closed,
       oauth: _oauth,
       socket: _socket,
+      limit: _limit,
       ...declared
     } = action;
     return [
@@ -40,7 +48,7 @@ export function implement<C extends ServiceContract, DB = never>(
       {
         ...declared,
         retryPolicy: { enabled: action.safe ?? action.rest?.startsWith("GET ") ?? false },
-        handler: handlerOf(action, actionHandlers[name]),
+        handler: handlerOf(action, actionHandlers[name], limits),
       },
     ];
   });
@@ -54,17 +62,24 @@ export function implement<C extends ServiceContract, DB = never>(
   ]);
   return {
     ...rest,
+    // the first mixin's `started` runs after those of the others: the database is open
+    mixins: [limits.mixin(), rest.mixins ?? []].flat(),
     name: contract.name,
     actions: Object.fromEntries(actions) as NonNullable<ServiceSchema["actions"]>,
     events: Object.fromEntries(events) as NonNullable<ServiceSchema["events"]>,
   };
 }
 
-function handlerOf(action: ActionContract, handler: ActionHandler | undefined) {
+/** What wraps an action's handler, from the outside: its limit, its idempotency key, the errors that it may throw. */
+function handlerOf(
+  { idempotent, errors = [], limit }: ActionContract,
+  handler: ActionHandler | undefined,
+  limits: ActionLimits,
+) {
   if (!handler) return undefined;
-  const { idempotent, errors = [] } = action;
   const checked = withListedErrors(handler, errors);
-  return idempotent ? onceForEachKey(checked, idempotent) : checked;
+  const once = idempotent ? onceForEachKey(checked, idempotent) : checked;
+  return limit === undefined ? once : withLimit(once as LimitedHandler, limit, limits);
 }
 
 /** The contract of an event, stated by the service that emits it. */

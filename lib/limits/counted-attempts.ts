@@ -1,19 +1,14 @@
 import { CompiledQuery } from "kysely";
 import {
+  RateLimiterMemory,
   RateLimiterPostgres,
   RateLimiterRes,
   type RateLimiterAbstract,
 } from "rate-limiter-flexible";
 import type { AnyDatabase } from "../database/database.ts";
 import { CitadelError } from "../errors/errors.ts";
+import type { RateLimit } from "./limit.ts";
 import { NETWORK_FACTORS, networkKeysOf } from "../network/address.ts";
-
-/** How often something may happen, for each key. */
-export interface Limit {
-  readonly points: number;
-  /** In seconds. */
-  readonly duration: number;
-}
 
 /** Where the counters are kept. */
 export interface LimitStore {
@@ -24,15 +19,22 @@ export interface LimitStore {
   readonly table: string;
 }
 
-/** A limit whose counters are in the database. A database that is away is an error, not a yes. */
+/**
+ * A counter for each key.
+ *
+ * @param store where the counters are, shared by all nodes; a call fails while it is unreachable. Undefined: each node
+ *   counts for itself, in memory
+ */
 export function makeLimiter(
-  { db, schema, table }: LimitStore,
+  store: LimitStore | undefined,
   name: string,
-  limit: Limit,
+  { max, seconds }: RateLimit,
 ): RateLimiterAbstract {
+  const options = { points: max, duration: seconds, keyPrefix: name };
+  if (!store) return new RateLimiterMemory(options);
+  const { db, schema, table } = store;
   return new RateLimiterPostgres({
-    ...limit,
-    keyPrefix: name,
+    ...options,
     // as much of a pool of pg as is asked for, so that the embedded database will do as well
     storeType: "pool",
     storeClient: {
@@ -97,11 +99,11 @@ export async function reserveAll(
 export class AddressLimit {
   readonly #limiters: ReadonlyMap<number, RateLimiterAbstract>;
 
-  constructor(store: LimitStore, name: string, { points, duration }: Limit) {
+  constructor(store: LimitStore | undefined, name: string, { max, seconds }: RateLimit) {
     this.#limiters = new Map(
       NETWORK_FACTORS.map((factor) => [
         factor,
-        makeLimiter(store, name, { points: Math.floor(points * factor), duration }),
+        makeLimiter(store, name, { max: Math.floor(max * factor), seconds }),
       ]),
     );
   }

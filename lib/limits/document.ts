@@ -36,7 +36,8 @@ function tableOf(limits: Limits): string {
   ].join("\n");
 }
 
-const limitText = ({ max, seconds }: LimitContract): string =>
+/** `30 in 1 min` */
+export const limitText = ({ max, seconds }: LimitContract): string =>
   seconds === undefined
     ? `${max.toLocaleString("en")} at a time`
     : `${max.toLocaleString("en")} in ${durationText(seconds)}`;

@@ -25,5 +25,8 @@ export interface LimitContract {
   readonly setting?: string;
 }
 
+/** So many in so many seconds. */
+export type RateLimit = Required<Pick<LimitContract, "max" | "seconds">>;
+
 /** The limits of a service, or of the application, by name. */
 export type Limits = Readonly<Record<string, LimitContract>>;

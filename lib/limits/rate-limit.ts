@@ -1,10 +1,4 @@
-import type { LimitContract } from "./limit.ts";
-
-/** So much in so many seconds. */
-export interface RateLimit {
-  readonly points: number;
-  readonly seconds: number;
-}
+import type { LimitContract, RateLimit } from "./limit.ts";
 
 /** A declared rate limit that a setting changes. */
 export type RateLimitSetting = Required<Pick<LimitContract, "max" | "seconds" | "setting">>;
@@ -33,8 +27,8 @@ export function readRateLimit(
   problems: string[],
 ): RateLimit | undefined {
   if (text === "off" && !production) return undefined;
-  const [, points, seconds] = /^([1-9]\d{0,6})\/([1-9]\d{0,3})$/.exec(text) ?? [];
-  if (points && seconds) return { points: Number(points), seconds: Number(seconds) };
+  const [, max, seconds] = /^([1-9]\d{0,6})\/([1-9]\d{0,3})$/.exec(text) ?? [];
+  if (max && seconds) return { max: Number(max), seconds: Number(seconds) };
   problems.push(
     `${name} must be <how many>/<in how many seconds>, "600/60"${production ? "" : ', or "off"'}`,
   );

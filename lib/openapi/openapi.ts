@@ -3,6 +3,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import type { Example, ServiceExamples } from "../contract/examples.ts";
 import { type Route, routesOf } from "../contract/load.ts";
 import { declaredErrors } from "../errors/declared-errors.ts";
+import { limitText } from "../limits/document.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "./json-schema.ts";
 import {
   errorExamples,
@@ -148,7 +149,7 @@ function operationOf(
   const { description, auth, restricted, permissions, subjects, oauth } = contract;
   const { parameters, body } = requestOf(route, example?.params);
   const summary = toSummary(description);
-  const lines = [description, ...accessLines(contract, contracts)];
+  const lines = [description, ...accessLines(contract, contracts), ...limitLines(route, contracts)];
   return {
     operationId: action,
     tags: [action.split(".", 1)[0]],
@@ -183,6 +184,15 @@ function accessLines(
       : "Needs a user.",
     ...(subjects ? [`For ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`] : []),
   ];
+}
+
+function limitLines(
+  { action, contract: { limit: name = "" } }: Route,
+  contracts: ReadonlyMap<string, ServiceContract>,
+): string[] {
+  const [service = ""] = action.split(".");
+  const limit = contracts.get(service)?.limits?.[name];
+  return limit ? [`Limit: ${limitText(limit)} per ${limit.per}.`] : [];
 }
 
 /** The methods whose parameters are in the query. */

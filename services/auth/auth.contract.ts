@@ -99,6 +99,14 @@ export const contract = defineContract({
   secrets: {
     encryption_key: { description: "Encrypts the signing keys in the database.", type: "key" },
   },
+  limits: {
+    impersonations: {
+      counts: "impersonations, refused ones included: each leaves a session and an audit entry",
+      per: "user",
+      max: 30,
+      seconds: 60,
+    },
+  },
   errors: {
     ReauthenticationRequired: {
       code: 403,
@@ -225,9 +233,10 @@ export const contract = defineContract({
     },
     impersonate: route({
       rest: "POST /api/auth/impersonate",
+      limit: "impersonations",
       description:
         "An access token to act in somebody's name, without a refresh token. Not for administrators " +
-        "of the whole, nor for anybody who may do something that one may not do oneself. At most 30 a minute.",
+        "of the whole, nor for anybody who may do something that one may not do oneself.",
       auth: "required",
       permissions: "users:impersonate",
       subjects: STAFF,

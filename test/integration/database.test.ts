@@ -28,6 +28,7 @@ describe.skipIf(isMissing)("the database", () => {
       .execute();
     expect(tables.map((row: any) => `${row.table_schema}.${row.table_name}`)).toEqual([
       "auth.idempotency_keys",
+      "auth.limit_counters",
       "auth.refresh_tokens",
       "auth.service_accounts",
       "auth.sessions",

@@ -317,3 +317,8 @@ const HOURLY = { counts: "", per: "user", max: 1, seconds: 3_600 } as const;
 defineContract({ name: "x", limits: { hourly: HOURLY }, actions: {} });
 // @ts-expect-error of a limit
 defineContract({ name: "x", limits: { hourly: { ...HOURLY, minutes: 1 } }, actions: {} });
+
+const limited = { ...open, params: {}, limit: "hourly" } as const;
+defineContract({ name: "x", limits: { hourly: HOURLY }, actions: { a: limited } });
+// @ts-expect-error no such limit
+defineContract({ name: "x", limits: { daily: HOURLY }, actions: { a: limited } });

@@ -1,5 +1,5 @@
 import { RateLimiterMemory } from "rate-limiter-flexible";
-import type { RateLimit } from "../../../lib/limits/rate-limit.ts";
+import type { RateLimit } from "../../../lib/limits/limit.ts";
 
 /** How much of a limit is used. */
 export interface RateUsage {
@@ -24,7 +24,7 @@ export class PointCounter {
 
   constructor(limit: RateLimit) {
     this.limit = limit;
-    this.#counts = new RateLimiterMemory({ points: limit.points, duration: limit.seconds });
+    this.#counts = new RateLimiterMemory({ points: limit.max, duration: limit.seconds });
   }
 
   /** @param factor multiplies the limit of this key */
@@ -35,7 +35,7 @@ export class PointCounter {
       points,
     );
     if (isFirstInDuration) this.#newKeys++;
-    const limit = { ...this.limit, points: Math.floor(this.limit.points * factor) };
+    const limit = { ...this.limit, max: Math.floor(this.limit.max * factor) };
     return { limit, consumed: consumedPoints, reset: Math.ceil(msBeforeNext / 1000) };
   }
 

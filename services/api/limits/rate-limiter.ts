@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import type { RateLimit, RateLimits } from "../../../lib/limits/rate-limit.ts";
+import type { RateLimit } from "../../../lib/limits/limit.ts";
+import type { RateLimits } from "../../../lib/limits/rate-limit.ts";
 import { networkKeysOf } from "../../../lib/network/address.ts";
 import type { GatewayResponse } from "../gateways.ts";
 import { MAX_KEYS, PointCounter, type RateUsage } from "./point-counter.ts";
@@ -105,7 +106,7 @@ export class RateLimiter {
   }
 }
 
-const leftOf = ({ limit, consumed }: RateUsage) => limit.points - consumed;
+const leftOf = ({ limit, consumed }: RateUsage) => limit.max - consumed;
 const isExceeded = (usage: RateUsage) => leftOf(usage) < 0;
 
 /** @throws CitadelError TooManyRequests with `retryAfter`, in seconds */
@@ -123,7 +124,7 @@ export function setRateLimitHeaders(
   usage: RateUsage,
 ): void {
   const { limit, reset } = usage;
-  const policy = `${limit.points};w=${limit.seconds}`;
+  const policy = `${limit.max};w=${limit.seconds}`;
   const previous = res.getHeader("RateLimit-Policy");
   res.setHeader(
     "RateLimit-Policy",
@@ -132,7 +133,7 @@ export function setRateLimitHeaders(
   const remaining = Math.max(0, leftOf(usage));
   const shown = res.getHeader("RateLimit-Remaining");
   if (shown !== undefined && Number(shown) <= remaining) return;
-  res.setHeader("RateLimit-Limit", limit.points);
+  res.setHeader("RateLimit-Limit", limit.max);
   res.setHeader("RateLimit-Remaining", remaining);
   res.setHeader("RateLimit-Reset", reset);
 }

@@ -85,7 +85,7 @@ function boundPackets(connection: Connection, limit: Config["rateLimits"]["socke
       count = 0;
     }
     count += 1;
-    if (count > PACKETS_PER_EVENT * limit.points) cutOff(connection);
+    if (count > PACKETS_PER_EVENT * limit.max) cutOff(connection);
   };
   // a WebSocket answers its own pings, which are no packets
   const addPings = ({ socket }: Transport) => void socket?.on("ping", add);

@@ -24,7 +24,7 @@ export function limitEvents(
   const admit = async (event: string, sent: unknown[]) => {
     const ofSocket = await limiter.count("socket", socket.id);
     // after the acknowledgements of the events that arrived together with this one
-    if (ofSocket && ofSocket.consumed === CLOSING_FACTOR * ofSocket.limit.points + 1)
+    if (ofSocket && ofSocket.consumed === CLOSING_FACTOR * ofSocket.limit.max + 1)
       setImmediate(end, socket, new CitadelError("TooManyRequests"));
     mustBeWithinLimit(ofSocket);
     mustBeWithinLimit(await limiter.count("user", userOf(socket) ?? ""));

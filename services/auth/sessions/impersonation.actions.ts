@@ -1,6 +1,4 @@
-import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { Handlers } from "../../../lib/contract/handlers.ts";
-import { reserve } from "../../../lib/limits/counted-attempts.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { contract } from "../auth.contract.ts";
 import { FIRST_GENERATION, type SignAccessToken } from "../tokens/access-tokens.ts";
@@ -8,9 +6,6 @@ import { secondsFromNow } from "../tokens/expiry.ts";
 import { mustBeAllowedToImpersonate } from "./delegation.ts";
 import { identityForSession, toTokenUser } from "./session-identity.ts";
 import type { SessionsRepository } from "./sessions.repository.ts";
-
-/** Impersonations of one user on one node. Each writes a session and an audit entry, and locks the user's session. */
-const LIMIT = { points: 30, duration: 60 };
 
 interface ImpersonationDependencies {
   /** Available after the service has started. */
@@ -26,13 +21,10 @@ export function impersonationActions({
   sign,
   accessTokenTtl,
 }: ImpersonationDependencies): Pick<Handlers<typeof contract>["actions"], "impersonate"> {
-  const limiter = new RateLimiterMemory(LIMIT);
-
   return {
     impersonate: async (ctx) => {
       const { sub, username, sid: parent, generation } = ctx.locals.user;
       const { userId } = ctx.params;
-      await reserve(limiter, sub);
       const target = await ctx.call("users.identity", { id: userId });
       mustBeAllowedToImpersonate(ctx.locals.user, target);
       const sid = await sessions().createImpersonation({

@@ -75,7 +75,7 @@ export class LoginLimits {
   readonly #reported: Readonly<Record<LoginLimitName, RateLimiterMemory>>;
   readonly #known: KnownAddressesRepository;
   /** Limits concurrent attempts to the number that may fail: a further one waits, since those may succeed. */
-  readonly #turns = new Turns(LOGIN_LIMITS.pair.points, MAX_WAITING);
+  readonly #turns = new Turns(LOGIN_LIMITS.pair.max, MAX_WAITING);
 
   constructor(store: LimitStore, known: KnownAddressesRepository) {
     this.#pair = new AddressLimit(store, "pair", LOGIN_LIMITS.pair);
@@ -83,7 +83,7 @@ export class LoginLimits {
     this.#address = new AddressLimit(store, "address", LOGIN_LIMITS.address);
     this.#everywhere = makeLimiter(store, "everywhere", LOGIN_LIMITS.everywhere);
     const onceIn = (name: LoginLimitName) =>
-      new RateLimiterMemory({ ...LOGIN_LIMITS[name], points: 1 });
+      new RateLimiterMemory({ max: 1, seconds: LOGIN_LIMITS[name].seconds });
     this.#reported = {
       pair: onceIn("pair"),
       account: onceIn("account"),
@@ -174,7 +174,7 @@ export class LoginLimits {
    */
   async #checkEverywhere(): Promise<Reservation> {
     const counted = await this.#everywhere.get(EVERYWHERE);
-    if (counted && counted.consumedPoints >= LOGIN_LIMITS.everywhere.points) {
+    if (counted && counted.consumedPoints >= LOGIN_LIMITS.everywhere.max) {
       const retryAfter = Math.max(1, Math.ceil(counted.msBeforeNext / 1000));
       throw new CitadelError("TooManyRequests", { data: { retryAfter } });
     }

@@ -10,14 +10,14 @@ import {
 } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 
-/** Limits of the requests that send mails. A client address counts by its networks. `duration` is in seconds. */
+/** Limits of the requests that send mails. A client address counts by its networks. `seconds` is the window. */
 const REQUEST_LIMITS = {
   /** Registrations from one client address. */
-  registrations: { points: 200, duration: 3_600 },
+  registrations: { max: 200, seconds: 3_600 },
   /** Password reset links that one client address requests. */
-  links: { points: 100, duration: 3_600 },
+  links: { max: 100, seconds: 3_600 },
   /** Changes of one account's e-mail address. */
-  moves: { points: 10, duration: 3_600 },
+  moves: { max: 10, seconds: 3_600 },
 } as const;
 
 /**
@@ -26,13 +26,13 @@ const REQUEST_LIMITS = {
  */
 const RECIPIENT_LIMITS = {
   /** Links that verify an address. Anyone can cause them. */
-  "verify-email": { points: 6, duration: 6 * 3_600 },
+  "verify-email": { max: 6, seconds: 6 * 3_600 },
   /** All other mails to an unverified address. Anyone can cause them by registering with it. */
-  unverified: { points: 10, duration: 6 * 3_600 },
+  unverified: { max: 10, seconds: 6 * 3_600 },
   /** Password reset links to a verified address. Anyone can cause them. */
-  "reset-password": { points: 10, duration: 6 * 3_600 },
+  "reset-password": { max: 10, seconds: 6 * 3_600 },
   /** Notices of changes to a verified address. Causing them takes an access token or a password. */
-  notice: { points: 30, duration: 6 * 3_600 },
+  notice: { max: 30, seconds: 6 * 3_600 },
 } as const;
 
 export type MailKind = keyof typeof RECIPIENT_LIMITS;

@@ -1,16 +1,16 @@
 /**
- * How many wrong passwords and codes are allowed; `duration` is in seconds. `pair` and `address` count each network of
+ * How many wrong passwords and codes are allowed; `seconds` is the window. `pair` and `address` count each network of
  * an IPv6 address (`networkKeysOf`): a /56 has 1.5 times, a /48 has twice the limit of a /64.
  */
 export const LOGIN_LIMITS = {
   /** For one name of an account, from one client address. */
-  pair: { points: 10, duration: 15 * 60 },
+  pair: { max: 10, seconds: 15 * 60 },
   /** For one name of an account, from all addresses that the account has not signed in from. */
-  account: { points: 50, duration: 60 * 60 },
+  account: { max: 50, seconds: 60 * 60 },
   /** For all accounts, from one client address. */
-  address: { points: 100, duration: 15 * 60 },
+  address: { max: 100, seconds: 15 * 60 },
   /** For all accounts, each from all addresses that it has not signed in from. */
-  everywhere: { points: 1_000, duration: 15 * 60 },
+  everywhere: { max: 1_000, seconds: 15 * 60 },
 } as const;
 
 export type LoginLimitName = keyof typeof LOGIN_LIMITS;
@@ -32,7 +32,7 @@ export const CODE_LIMITS = {
 } as const;
 
 /** Wrong recovery codes of one account: from all unknown addresses together, and from each known address. */
-export const RECOVERY_CODE_LIMIT = { points: 10, duration: 24 * 3_600 } as const;
+export const RECOVERY_CODE_LIMIT = { max: 10, seconds: 24 * 3_600 } as const;
 
 /** A duration as text: 45 seconds, 12 minutes, 3 hours. */
 function inWords(seconds: number): string {

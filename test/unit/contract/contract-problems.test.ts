@@ -146,6 +146,11 @@ describe("a contract with unknown keys", () => {
       contractWith({ limits: { creation: { counts: "notes", per: "user", maximum: 5 } } }),
       "the limit 'creation' of 'notes' has the unknown key 'maximum'",
     ],
+    [
+      "a limit that is not declared",
+      withAction({ limit: "creation" }),
+      "notes.create names the limit 'creation', which is not declared",
+    ],
   ])("is refused for what it says in %s", (_where, contract, message) => {
     expect(() => mustBeKnown([contract])).toThrow(message);
     // also where the service is outside services/
@@ -160,5 +165,29 @@ describe("An error type", () => {
     expect(() => mustBeKnown(contracts)).toThrow(
       "the error 'NoteLocked' is declared by notes and invoices",
     );
+  });
+});
+
+describe("A limit that an action names", () => {
+  const check = (limit: object, action: object = {}) =>
+    mustBeKnown([
+      contractWith({
+        limits: { creation: { counts: "notes", per: "user", max: 5, seconds: 60, ...limit } },
+        actions: { create: { ...ACTION, limit: "creation", ...action } },
+      }),
+    ]);
+
+  it("is a rate of a user, a session, an address or the application", () => {
+    for (const per of ["user", "session", "address", "application"])
+      expect(() => check({ per })).not.toThrow();
+  });
+
+  it.each([
+    ["without a window", { seconds: undefined }, {}, "which needs 'seconds'"],
+    ["of recipients", { per: "recipient" }, {}, "actions count per user, session"],
+    ["of users, where none is needed", {}, { auth: "optional" }, 'needs auth: "required"'],
+    ["of nothing", { max: 0 }, {}, "the limit 'creation' of 'notes' must be at least 1"],
+  ])("is refused %s", (_what, limit, action, message) => {
+    expect(() => check(limit, action)).toThrow(message);
   });
 });

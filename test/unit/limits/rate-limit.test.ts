@@ -12,7 +12,7 @@ describe("a rate limit", () => {
     const settings = { RATE_LIMIT_ADDRESS: "off", RATE_LIMIT_USER: "600/60" };
     expect(loadConfig(settings, new Map()).rateLimits).toMatchObject({
       address: undefined,
-      user: { points: 600, seconds: 60 },
+      user: { max: 600, seconds: 60 },
     });
     expect(() => loadConfig({ ...settings, NODE_ENV: "production" }, new Map())).toThrow(
       /RATE_LIMIT_ADDRESS must be/,

@@ -3,10 +3,10 @@ import { MAX_KEYS, PointCounter } from "../../../services/api/limits/point-count
 import { RateLimiter, mustBeWithinLimit } from "../../../services/api/limits/rate-limiter.ts";
 
 const LIMITS = {
-  address: { points: 3, seconds: 600 },
+  address: { max: 3, seconds: 600 },
   user: undefined,
-  public: { points: 3, seconds: 600 },
-  socket: { points: 3, seconds: 600 },
+  public: { max: 3, seconds: 600 },
+  socket: { max: 3, seconds: 600 },
 };
 
 const consumed = async (limiter: RateLimiter, of: string) =>
@@ -29,7 +29,7 @@ describe("the limiter", () => {
     const limiter = new RateLimiter(LIMITS, false);
     const isRefused = async (address: string) => {
       const usage = await limiter.countAddress("public", address);
-      return usage!.consumed > usage!.limit.points;
+      return usage!.consumed > usage!.limit.max;
     };
     /** How many are let through of 20. */
     const passing = async (addressOf: (at: number) => string) => {
