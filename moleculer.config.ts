@@ -16,6 +16,7 @@ import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
 import { mayReceive, NODE_EVENTS } from "./lib/access/endpoints.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
 import { accessWarnings } from "./lib/access/warnings.ts";
+import { APPLICATION_LIMITS } from "./lib/limits/application-limits.ts";
 import { NatsTransporter } from "./lib/nats/transporter.ts";
 import { makeSecrets } from "./lib/deployment/secrets.ts";
 import { makePrivate } from "./lib/files/private-folder.ts";
@@ -95,7 +96,7 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
     // in seconds; a killed node is removed after one to two times heartbeatTimeout, a node that is busy for less is not
     heartbeatInterval: 2,
     heartbeatTimeout: 8,
-    maxCallLevel: 20,
+    maxCallLevel: APPLICATION_LIMITS.nestedCalls.max,
     // lib/contract/implement.ts enables it for each action that changes nothing
     retryPolicy: {
       enabled: false,
@@ -120,7 +121,11 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
         return code >= 500 && !NOT_THE_CALLEES.has(type);
       },
     },
-    bulkhead: { enabled: true, concurrency: 200, maxQueueSize: 2_000 },
+    bulkhead: {
+      enabled: true,
+      concurrency: APPLICATION_LIMITS.runningActions.max,
+      maxQueueSize: APPLICATION_LIMITS.waitingActions.max,
+    },
     // how soon a started or stopped service is announced, in milliseconds; Moleculer's type lacks it
     transit: { serviceChangedDebounceTime: 100 } as object,
     tracking: { enabled: true, shutdownTimeout: 10_000 },

@@ -1,3 +1,4 @@
+import { APPLICATION_LIMITS } from "../limits/application-limits.ts";
 import type { AuditEntry } from "./audit.ts";
 
 interface Waiting {
@@ -26,6 +27,7 @@ const isFinal = (error: unknown) => {
 
 /** The most entries in one call of `store`. */
 const BATCH = 100;
+const MAX_WAITING = APPLICATION_LIMITS.waitingAuditEntries.max;
 /** The longest backoff, in milliseconds. */
 const MAX_BACKOFF = 10_000;
 
@@ -43,7 +45,7 @@ export class AuditTrail {
   #isClosed = false;
   #storing: Promise<void> | undefined;
 
-  constructor({ store, log, delay = 200, capacity = 10_000 }: AuditTrailOptions) {
+  constructor({ store, log, delay = 200, capacity = MAX_WAITING }: AuditTrailOptions) {
     this.#options = { store, log, delay, capacity };
   }
 

@@ -33,7 +33,7 @@ export const APPLICATION_LIMITS = {
     setting: "RATE_LIMIT_SOCKET",
   },
   socketsOfAddress: {
-    counts: "socket.IO connections",
+    counts: "connections of Socket.IO",
     per: "address",
     max: 2_000,
     setting: "MAX_SOCKETS_ADDRESS",
@@ -43,5 +43,24 @@ export const APPLICATION_LIMITS = {
     per: "user",
     max: 100,
     setting: "MAX_SOCKETS_USER",
+  },
+  runningActions: {
+    counts: "running calls of one action",
+    per: "node",
+    max: 200,
+    exceeded: "the call waits",
+  },
+  waitingActions: { counts: "waiting calls of one action", per: "node", max: 2_000 },
+  nestedCalls: {
+    counts: "calls that lead to each other",
+    per: "request",
+    max: 20,
+    exceeded: "500 InternalError",
+  },
+  waitingAuditEntries: {
+    counts: "entries that wait for the guard's audit trail",
+    per: "node",
+    max: 10_000,
+    exceeded: "the oldest entry is written to the log only",
   },
 } as const satisfies Limits;

@@ -35,6 +35,15 @@ export const contract = defineContract({
     write: "Write posts, change and remove one's own.",
     moderate: "Change and remove the posts of others.",
   },
+  limits: {
+    searches: {
+      counts: "running searches by text, which may be slow",
+      per: "node",
+      max: 3,
+      exceeded: "the search waits",
+    },
+    waitingSearches: { counts: "waiting searches by text", per: "node", max: 100 },
+  },
   actions: {
     list: route({
       rest: "GET /api/posts",

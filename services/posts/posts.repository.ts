@@ -4,7 +4,7 @@ import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 import { Turns } from "../../lib/limits/turns.ts";
-import { EXCERPT_LENGTH } from "./posts.contract.ts";
+import { contract, EXCERPT_LENGTH } from "./posts.contract.ts";
 
 interface Posts {
   id: string;
@@ -30,8 +30,7 @@ const SUMMARY_COLUMNS = [
 
 const COLUMNS = [...SUMMARY_COLUMNS, "body"] as const;
 
-/** How many searches may run at once, and how many wait: one may be slow, and others need the database, too. */
-const SEARCHES = { atOnce: 3, waiting: 100 };
+const { searches, waitingSearches } = contract.limits;
 
 type Post = ResultOf<"posts.get">;
 type PostSummary = ResultOf<"posts.list">["items"][number];
@@ -76,7 +75,7 @@ export interface PostsDatabase {
 /** The posts service's only table. */
 export class PostsRepository {
   readonly #db: Kysely<PostsDatabase>;
-  readonly #searches = new Turns(SEARCHES.atOnce, SEARCHES.waiting);
+  readonly #searches = new Turns(searches.max, waitingSearches.max);
 
   constructor(db: Kysely<PostsDatabase>) {
     this.#db = db;

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { MAX_PENDING } from "../../services/api/limits/admission.ts";
+import { contract } from "../../services/api/api.contract.ts";
 import { type App, startApp } from "../helpers/app.ts";
 import { askFrom, openMany, openUnread } from "../helpers/slow-clients.ts";
 
@@ -153,7 +153,7 @@ describe("a client that does not read, or does not finish", () => {
 
   it("is refused where it leaves too much unread; its health checks and others are not", async () => {
     const sockets = await openMany(app.url, 10, ROUTES[0]![1].repeat(30));
-    await expect.poll(running).toBeGreaterThanOrEqual(MAX_PENDING);
+    await expect.poll(running).toBeGreaterThanOrEqual(contract.limits.pendingResponses.max);
     const { status, headers, body } = await askFrom(ATTACKER, app.url, "GET /api/posts");
     expect(status).toBe(429);
     expect(headers["retry-after"]).toBe("1");

@@ -3,14 +3,11 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Config } from "../../../lib/config/config.ts";
 import { widestKeyOf } from "../../../lib/network/address.ts";
+import { contract } from "../api.contract.ts";
 
 /** Limits the TCP connections of a client address, and the pending responses of a connection. */
 
-/** Pending responses of one connection (HTTP pipelining). Browsers and proxies send one request at a time. */
-export const MAX_PIPELINED = 32;
-
-/** Open connections of one client address, in addition to MAX_SOCKETS_ADDRESS. */
-export const MAX_CONNECTIONS = 500;
+const { limits } = contract;
 
 interface Connection {
   /** The responses that have not closed. */
@@ -40,7 +37,7 @@ export class PendingResponse<
       if (pending.size === 0) connection.onIdle();
     });
     // an error response would wait behind the pending ones
-    if (pending.size > MAX_PIPELINED) socket.destroy();
+    if (pending.size > limits.pipelinedResponses.max) socket.destroy();
   }
 }
 
@@ -88,7 +85,8 @@ export class HttpConnections {
     if (key === undefined) return;
     const open = this.#byAddress.get(key) ?? new Set();
     this.#byAddress.set(key, open.add(socket));
-    if (open.size > this.#config.maxSockets.address + MAX_CONNECTIONS) this.#evict(key, open);
+    const max = this.#config.maxSockets.address + limits.connections.max;
+    if (open.size > max) this.#evict(key, open);
   }
 
   /** The key of the client address; undefined for a trusted proxy, whose connections carry many clients' requests. */

@@ -15,7 +15,8 @@ import type { Config } from "../../../lib/config/config.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { widestKeyOf } from "../../../lib/network/address.ts";
 import { type GatewayRequest, type GatewayResponse, httpGateway } from "../gateways.ts";
-import { type AdmissionCheck, makeHttpAdmissionCheck, MAX_PENDING } from "../limits/admission.ts";
+import { contract } from "../api.contract.ts";
+import { type AdmissionCheck, makeHttpAdmissionCheck } from "../limits/admission.ts";
 import { ConcurrencyLimiter } from "../limits/concurrency.ts";
 import { respondToOptions, setCorsHeaders } from "./cors.ts";
 import { compressResponse } from "./responses/compression.ts";
@@ -31,8 +32,7 @@ type Gateway = Service & {
   errorHandler(req: GatewayRequest, res: GatewayResponse, error: unknown): void;
 };
 
-/** The calls that one gateway runs at once, and the characters that one client address may leave unread. */
-const CONCURRENCY = { total: 1_000, address: 64, waiting: MAX_PENDING, unread: 32_000_000 };
+const { limits } = contract;
 
 /** moleculer-web's methods, which those below call at their end. */
 const { httpHandler: handleRequest, aliasHandler: handleAlias } = httpGateway.methods as {
@@ -55,7 +55,12 @@ const SAFE_METHODS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD"]);
  */
 export const requestMethods = (config: Config, admit: AdmissionCheck) => {
   const admitHttp = makeHttpAdmissionCheck(config, admit);
-  const concurrency = new ConcurrencyLimiter(CONCURRENCY);
+  const concurrency = new ConcurrencyLimiter({
+    total: limits.runningCalls.max,
+    address: limits.runningCallsOfAddress.max,
+    waiting: limits.waitingCalls.max,
+    unread: limits.unreadCharacters.max,
+  });
   const keyOf = (req: IncomingMessage) => widestKeyOf(config.trustedProxies.addressOf(req));
   return {
     createServer(this: Gateway): void {

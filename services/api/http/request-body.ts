@@ -2,13 +2,13 @@ import type { ActionContract } from "../../../lib/contract/action.ts";
 import type { Route } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { isWithinBounds, type JsonBounds } from "../limits/json-bounds.ts";
+import { contract } from "../api.contract.ts";
 import type { GatewayRequest } from "../gateways.ts";
 
-/** The bounds of all JSON that clients send, over HTTP and sockets: far above what any action takes. */
-export const BOUNDS: JsonBounds = { depth: 20, values: 10_000 };
+const { limits } = contract;
 
-/** In bytes, after decompression. */
-export const BODY_LIMIT = 100_000;
+/** The bounds of all JSON that clients send, over HTTP and sockets: far above what any action takes. */
+export const BOUNDS: JsonBounds = { depth: limits.jsonDepth.max, values: limits.jsonValues.max };
 
 /** Refuses the key `__proto__`: `Object.assign` would set the prototype. */
 function refuseProto(key: string, value: unknown): unknown {
@@ -32,14 +32,14 @@ const isForm =
   ({ method, headers, parsedUrl }: GatewayRequest) =>
     isFormType(headers["content-type"]) &&
     routes.some(
-      ({ contract, ...route }) =>
-        contract.form && route.method === method && route.path === parsedUrl,
+      ({ contract: action, ...route }) =>
+        action.form && route.method === method && route.path === parsedUrl,
     );
 
 /** body-parser's settings: JSON for all routes, forms where the contract has `form`. */
 export const bodyParsers = (routes: readonly Route[]) => ({
-  json: { limit: BODY_LIMIT, reviver: refuseProto, verify },
-  urlencoded: { limit: BODY_LIMIT, extended: false, type: isForm(routes) },
+  json: { limit: limits.bodyBytes.max, reviver: refuseProto, verify },
+  urlencoded: { limit: limits.bodyBytes.max, extended: false, type: isForm(routes) },
 });
 
 /**

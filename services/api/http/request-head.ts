@@ -1,12 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { BODY_LIMIT } from "./request-body.ts";
+import { contract } from "../api.contract.ts";
 
-/** In bytes: the request line and all headers together. */
-export const MAX_HEADER_SIZE = 16_384;
-const MAX_HEADERS = 100;
-/** In characters. The URL of a socket may hold a token. */
-const MAX_URL_LENGTH = 8_192;
+const { limits } = contract;
 
 /**
  * Checks the request line and the headers.
@@ -23,11 +19,12 @@ export function mustHaveValidHead({
   // RFC 9112, 3.2
   const hosts = headersDistinct.host?.length ?? 0;
   if (hosts > 1 || (httpVersion === "1.1" && hosts === 0)) throw new CitadelError("BadRequest");
-  if (url.length > MAX_URL_LENGTH) throw new CitadelError("UriTooLong");
+  if (url.length > limits.urlCharacters.max) throw new CitadelError("UriTooLong");
   // the body parser would refuse it only after it has received all of it
-  if (Number(headers["content-length"]) > BODY_LIMIT) throw new CitadelError("PayloadTooLarge");
+  if (Number(headers["content-length"]) > limits.bodyBytes.max)
+    throw new CitadelError("PayloadTooLarge");
   // rawHeaders holds names and values
-  if (rawHeaders.length > 2 * MAX_HEADERS) throw new CitadelError("HeadersTooLarge");
+  if (rawHeaders.length > 2 * limits.headers.max) throw new CitadelError("HeadersTooLarge");
 }
 
 /** True if `mustHaveValidHead` throws nothing. */

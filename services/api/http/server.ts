@@ -3,7 +3,8 @@ import type { Config } from "../../../lib/config/config.ts";
 import { CitadelError, type ErrorType } from "../../../lib/errors/errors.ts";
 import type { Gateways } from "../gateways.ts";
 import { HttpConnections, PendingResponse } from "./connections.ts";
-import { hasValidHead, MAX_HEADER_SIZE } from "./request-head.ts";
+import { contract } from "../api.contract.ts";
+import { hasValidHead } from "./request-head.ts";
 import { sendRawError } from "./responses/raw-error.ts";
 
 /** The HTTP server of the gateway: its timeouts, and the errors that Node finds before there is a request. */
@@ -42,7 +43,7 @@ const isWebSocketUpgrade = ({ url, headers }: IncomingMessage) =>
 export function createHttpServer(listener: RequestListener, config: Config): Server {
   const server = createServer(
     {
-      maxHeaderSize: MAX_HEADER_SIZE,
+      maxHeaderSize: contract.limits.headerBytes.max,
       headersTimeout: HEADERS_TIMEOUT,
       requestTimeout: REQUEST_TIMEOUT,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT,

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { contract } from "../api.contract.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { widestKeyOf } from "../../../lib/network/address.ts";
@@ -35,9 +36,6 @@ export const makeAdmissionCheck =
     mustHaveValidHead(req);
   };
 
-/** Pending responses of one client address. Socket.IO's polls are not counted: MAX_SOCKETS_ADDRESS limits them. */
-export const MAX_PENDING = 256;
-
 /** In seconds. */
 const RETRY_AFTER = 1;
 
@@ -53,7 +51,7 @@ export function makeHttpAdmissionCheck(
     const key = widestKeyOf(trustedProxies.addressOf(req));
     // counted before the check: an error response may stay unread as well
     pending.add(key, res);
-    if (pending.of(key) > MAX_PENDING)
+    if (pending.of(key) > contract.limits.pendingResponses.max)
       throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
   };
 }

@@ -1,4 +1,5 @@
 import { RateLimiterMemory } from "rate-limiter-flexible";
+import { contract } from "../api.contract.ts";
 import type { RateLimit } from "../../../lib/limits/limit.ts";
 
 /** How much of a limit is used. */
@@ -10,7 +11,7 @@ export interface RateUsage {
 }
 
 /** New keys that one limit counts separately in one window. Later keys share counters, so that memory is bounded. */
-export const MAX_KEYS = 50_000;
+export const MAX_KEYS = contract.limits.rateCounters.max;
 /** The characters of a key that select its shared counter: there are 4,096. */
 const SHARED_LENGTH = 2;
 

@@ -3,6 +3,7 @@ import type { EventEmitter } from "node:events";
 import type { Config } from "../../../lib/config/config.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { networkKeysOf } from "../../../lib/network/address.ts";
+import { contract } from "../api.contract.ts";
 import type { Gateways } from "../gateways.ts";
 import { OpenCounts } from "../limits/open-counts.ts";
 
@@ -22,11 +23,7 @@ interface Connection extends Pick<EventEmitter, "on" | "once"> {
   close(isDiscarded: boolean): void;
 }
 
-/** How many packets, of refused sockets and pings too, for each event: who sends too many of these is told so. */
-const PACKETS_PER_EVENT = 20;
-
-/** In bytes: how much may wait for a client that does not read when more is to be sent. */
-const MAX_UNSENT = 4_000_000;
+const { limits } = contract;
 
 /** When somebody with too many connections may try again, in seconds. */
 const RETRY_AFTER = 10;
@@ -85,7 +82,7 @@ function boundPackets(connection: Connection, limit: Config["rateLimits"]["socke
       count = 0;
     }
     count += 1;
-    if (count > PACKETS_PER_EVENT * limit.max) cutOff(connection);
+    if (count > limits.packetsPerEvent.max * limit.max) cutOff(connection);
   };
   // a WebSocket answers its own pings, which are no packets
   const addPings = ({ socket }: Transport) => void socket?.on("ping", add);
@@ -98,7 +95,7 @@ function boundPackets(connection: Connection, limit: Config["rateLimits"]["socke
 function boundUnsent(connection: Connection): void {
   let unsent = 0;
   connection.on("packetCreate", ({ data }: { data?: string | Buffer }) => {
-    if (unsent > MAX_UNSENT) cutOff(connection);
+    if (unsent > limits.unsentBytes.max) cutOff(connection);
     unsent += data?.length ?? 0;
   });
   connection.on("drain", () => (unsent = 0));

@@ -1,4 +1,5 @@
 import type { Service } from "moleculer";
+import { contract } from "../api.contract.ts";
 import type { Socket } from "../gateways.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { ClientEvents } from "./client-events.ts";
@@ -7,15 +8,12 @@ import { authorize } from "./handshake.ts";
 /** How long a client may take from the connection to its handshake, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 
-/** The largest packet that a client may send, in bytes. */
-const MAX_PACKET = 100_000;
-
 /** moleculer-io's settings. */
 export function socketSettings(origins: readonly string[], { handlers }: ClientEvents): object {
   return {
     options: {
       serveClient: false,
-      maxHttpBufferSize: MAX_PACKET,
+      maxHttpBufferSize: contract.limits.packetBytes.max,
       connectTimeout: CONNECT_TIMEOUT,
       cors: { origin: [...origins] },
     },

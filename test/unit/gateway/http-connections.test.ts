@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Config } from "../../../lib/config/config.ts";
 import { TrustedProxies } from "../../../lib/network/trusted-proxies.ts";
-import { MAX_CONNECTIONS, MAX_PIPELINED } from "../../../services/api/http/connections.ts";
+import { contract } from "../../../services/api/api.contract.ts";
 import { createHttpServer } from "../../../services/api/http/server.ts";
 import { askFrom, openMany, openUnread } from "../../helpers/slow-clients.ts";
 
@@ -13,6 +13,9 @@ const UPGRADE =
   "GET /socket.io/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 const servers: Server[] = [];
+
+const MAX_CONNECTIONS = contract.limits.connections.max;
+const MAX_PIPELINED = contract.limits.pipelinedResponses.max;
 
 /** A server that lets `sockets` connections more than MAX_CONNECTIONS be open. */
 async function serve(listener: RequestListener, sockets: number, proxies: string[] = []) {
