@@ -19,12 +19,12 @@ const USERNAME = {
 const EMAIL = { type: "email", mode: "precise", max: 254, normalize: true } as const;
 const PASSWORD = { type: "string", min: 8, max: 72 } as const;
 
-/** What is given at the login, or to confirm that it is still oneself: not checked for being a good one. */
+/** A password that is compared with the stored one: the rules for new passwords do not apply. */
 const GIVEN_PASSWORD = "string|min:1|max:1000";
 /**
- * How long what hashes a password may take, in milliseconds: when many sign in at once, they wait in line for
- * a thread (services/users/passwords/passwords.ts), and what comes before and after needs its time too. On two slow
- * cores that is enough for fifty; longer, and a service that is away would keep everybody waiting.
+ * The timeout of actions that hash a password, in milliseconds. It covers the wait for a thread (passwords/passwords.ts)
+ * and is enough for 50 concurrent logins on two slow cores. A longer one would delay the response to every user while
+ * a service is unreachable.
  */
 const HASHING = 15_000;
 
@@ -43,10 +43,10 @@ const CHANGES = {
   email: { ...EMAIL, optional: true },
 } as const;
 
-/** The token of a link that was mailed. */
+/** The token of a mailed link. */
 const LINK_TOKEN = "string|min:1|max:200";
 
-/** E-mail, whether it is verified, and roles are shown to the user and to those who hold users:read. */
+/** `email`, `emailVerified` and `roles` are present only for the user and for holders of users:read. */
 const USER = {
   type: "object",
   props: {
@@ -56,12 +56,12 @@ const USER = {
     email: "email|optional",
     emailVerified: "boolean|optional",
     roles: { type: "array", items: "string", optional: true },
-    /** Counts the changes. */
+    /** The number of changes, starting at 1. */
     version: "number",
   },
 } as const;
 
-/** The version that is to be changed; another one is left alone. */
+/** The version that the request is about; a change of another version is refused. */
 const VERSION = { type: "number", integer: true, min: 1, optional: true } as const;
 
 const SUBJECT_TYPES = [
@@ -73,10 +73,10 @@ const SUBJECT_TYPES = [
 export const contract = defineContract({
   name: "users",
   permissions: {
-    read: "See everybody's e-mail address and roles.",
-    write: "Make, change and remove accounts.",
-    grant: "Give and take roles.",
-    impersonate: "Act in somebody's name, who may do no more than oneself.",
+    read: "Read the e-mail addresses and roles of all users.",
+    write: "Create, change and remove accounts.",
+    grant: "Grant and revoke roles.",
+    impersonate: "Act on behalf of a user who has no more permissions.",
   },
   secrets: {
     encryption_key: { description: "Encrypts the second factors in the database.", type: "key" },
@@ -90,7 +90,7 @@ export const contract = defineContract({
   errors: {
     LinkInvalid: {
       code: 400,
-      message: "This link was used before, or is too old. Ask for a new one.",
+      message: "This link was used before or has expired. Request a new one.",
     },
     SecondFactorRequired: {
       code: 401,
@@ -98,7 +98,7 @@ export const contract = defineContract({
     },
     SecondFactorInvalid: {
       code: 401,
-      message: "The code of the second factor is wrong, too old, or used before.",
+      message: "The code of the second factor is wrong, has expired, or was used before.",
     },
   },
   redacted: [
@@ -136,7 +136,7 @@ export const contract = defineContract({
     register: route({
       rest: "POST /api/auth/register",
       description:
-        "Makes an account for oneself, and signs in. Where mail is delivered, the account is removed after a week unless its e-mail address is verified.",
+        "Creates an account and signs in. If the operator has set up mail, the account is removed after 7 days unless its e-mail address is verified.",
       auth: "none",
       timeout: HASHING,
       status: 201,
@@ -144,13 +144,13 @@ export const contract = defineContract({
       location: "/api/users/me",
       params: ACCOUNT,
       result: TOKEN_ANSWER,
-      // of a repeat with the same Idempotency-Key, which signs in
+      // a repeated request with the same Idempotency-Key signs in
       errors: ["InvalidCredentials", "SecondFactorRequired"],
     }),
     login: route({
       rest: "POST /api/auth/login",
       description:
-        "Signs in, by username or e-mail address, and the second factor where there is one.",
+        "Signs in with a username or e-mail address, a password and, if the account has a second factor, a code of it.",
       auth: "none",
       timeout: HASHING,
       params: {
@@ -164,7 +164,7 @@ export const contract = defineContract({
     confirm: route({
       rest: "POST /api/auth/confirm",
       description:
-        "Confirms that the account's owner holds the access token, so that its session may end others for the next 10 minutes.",
+        "Confirms the session with the password. For the next 10 minutes it may end other sessions.",
       auth: "required",
       subjects: PEOPLE,
       timeout: HASHING,
@@ -174,7 +174,8 @@ export const contract = defineContract({
     }),
     secondFactor: route({
       rest: "GET /api/auth/second-factor",
-      description: "Has one a second factor, and how many recovery codes are left?",
+      description:
+        "Tells whether the user has a second factor, and how many recovery codes are left.",
       auth: "required",
       subjects: PEOPLE,
       params: {},
@@ -182,7 +183,8 @@ export const contract = defineContract({
     }),
     proposeSecondFactor: route({
       rest: "POST /api/auth/second-factor",
-      description: "Makes the secret of a second factor, which is to be confirmed.",
+      description:
+        "Creates the secret of a second factor. It has no effect until a code confirms it.",
       auth: "required",
       subjects: PEOPLE,
       timeout: HASHING,
@@ -193,7 +195,7 @@ export const contract = defineContract({
     confirmSecondFactor: route({
       rest: "POST /api/auth/second-factor/confirm",
       description:
-        "Puts the second factor into force; shows the recovery codes, once, and ends all other sessions.",
+        "Enables the second factor, returns the recovery codes, which are shown only once, and ends all other sessions.",
       auth: "required",
       subjects: PEOPLE,
       errors: ["SecondFactorInvalid", "NotFound"],
@@ -202,7 +204,7 @@ export const contract = defineContract({
     }),
     renewRecoveryCodes: route({
       rest: "POST /api/auth/second-factor/recovery-codes",
-      description: "Makes new recovery codes, in place of the old ones.",
+      description: "Creates new recovery codes. The old ones no longer work.",
       auth: "required",
       subjects: PEOPLE,
       timeout: HASHING,
@@ -212,7 +214,7 @@ export const contract = defineContract({
     }),
     disableSecondFactor: route({
       rest: "POST /api/auth/second-factor/disable",
-      description: "Takes one's own second factor off.",
+      description: "Disables the user's own second factor.",
       auth: "required",
       subjects: PEOPLE,
       timeout: HASHING,
@@ -222,7 +224,8 @@ export const contract = defineContract({
     }),
     removeSecondFactor: route({
       rest: "DELETE /api/users/:id/second-factor",
-      description: "Takes the second factor off somebody who has lost it, and ends their sessions.",
+      description:
+        "Removes the second factor of a user who has lost it, and ends the user's sessions.",
       auth: "required",
       permissions: "users:write",
       subjects: STAFF,
@@ -231,7 +234,7 @@ export const contract = defineContract({
     }),
     changePassword: route({
       rest: "POST /api/auth/password",
-      description: "Changes one's own password, and ends all other sessions.",
+      description: "Changes the user's own password and ends all other sessions.",
       auth: "required",
       subjects: PEOPLE,
       timeout: HASHING,
@@ -245,7 +248,8 @@ export const contract = defineContract({
     }),
     forgotPassword: route({
       rest: "POST /api/auth/forgot-password",
-      description: "Mails a link that sets a new password, if an account has this address.",
+      description:
+        "Mails a link that sets a new password, if there is an account with this address. The response is the same if there is none.",
       auth: "none",
       status: 202,
       params: { email: EMAIL },
@@ -254,7 +258,7 @@ export const contract = defineContract({
     resetPassword: route({
       rest: "POST /api/auth/reset-password",
       description:
-        "Sets a new password by a link that was mailed, and ends all sessions. Where the address was never verified, the second factor ends, too.",
+        "Sets a new password with the token of a mailed link, and ends all sessions. A second factor that was set up before the address was verified is removed.",
       auth: "none",
       timeout: HASHING,
       errors: ["LinkInvalid"],
@@ -263,7 +267,7 @@ export const contract = defineContract({
     }),
     verifyEmail: route({
       rest: "POST /api/auth/verify-email",
-      description: "Shows by a link that was mailed that the address is one's own.",
+      description: "Verifies an account's e-mail address with the token of a mailed link.",
       auth: "none",
       errors: ["LinkInvalid"],
       params: { token: LINK_TOKEN },
@@ -272,7 +276,7 @@ export const contract = defineContract({
     restoreEmail: route({
       rest: "POST /api/auth/restore-email",
       description:
-        "Undoes a change of the e-mail address by the link that was mailed to the old one, within three days, and ends all sessions.",
+        "Restores the former e-mail address with the token of the link that was mailed to it, within three days, and ends all sessions.",
       auth: "none",
       errors: ["LinkInvalid"],
       params: { token: LINK_TOKEN },
@@ -280,7 +284,7 @@ export const contract = defineContract({
     }),
     resendVerification: route({
       rest: "POST /api/auth/verify-email/resend",
-      description: "Mails another link that shows that the address is one's own.",
+      description: "Mails another link that verifies the user's e-mail address.",
       auth: "required",
       subjects: PEOPLE,
       status: 202,
@@ -290,7 +294,7 @@ export const contract = defineContract({
     }),
     profile: route({
       rest: "GET /api/users/me",
-      description: "One's own account.",
+      description: "The user's own account.",
       auth: "required",
       etag: "version",
       params: {},
@@ -300,7 +304,7 @@ export const contract = defineContract({
     updateProfile: route({
       rest: "PATCH /api/users/me",
       description:
-        "Changes one's own username or e-mail address. Another address needs the current password, and a code of the second factor where there is one; a link in a mail to the old address undoes it for three days.",
+        "Changes the user's own username or e-mail address. Another address needs the current password and, if there is a second factor, a code of it. A link that is mailed to the former address restores it for three days.",
       auth: "required",
       subjects: PEOPLE,
       timeout: HASHING,
@@ -322,14 +326,15 @@ export const contract = defineContract({
     }),
     search: route({
       rest: "GET /api/users",
-      description: "Accounts whose username, or parts of it, begin with the query, newest first.",
+      description:
+        "Accounts, the newest first. With a query, those whose username or a part of it begins with it.",
       auth: "required",
       params: { query: "string|optional|max:32", ...PAGE_PARAMS },
       result: pageOf(USER),
     }),
     get: route({
       rest: "GET /api/users/:id",
-      description: "One account.",
+      description: "An account.",
       auth: "required",
       etag: "version",
       params: { id: "uuid" },
@@ -337,7 +342,7 @@ export const contract = defineContract({
     }),
     create: route({
       rest: "POST /api/users",
-      description: "Makes an account for somebody.",
+      description: "Creates an account for a user.",
       auth: "required",
       permissions: "users:write",
       subjects: STAFF,
@@ -351,7 +356,7 @@ export const contract = defineContract({
     update: route({
       rest: "PUT /api/users/:id",
       description:
-        "Changes the account of somebody who may do no more than oneself; of one's own the username alone.",
+        "Changes the account of a user who has no more permissions than the caller. On the caller's own account it changes only the username.",
       auth: "required",
       permissions: "users:write",
       subjects: STAFF,
@@ -380,7 +385,7 @@ export const contract = defineContract({
     setRoles: route({
       rest: "PUT /api/users/:id/roles",
       description:
-        "Says which roles somebody has. It holds at once: what access tokens said before is refused.",
+        "Sets the roles of a user, effective immediately: the user's access tokens expire and have to be refreshed.",
       auth: "required",
       permissions: "users:grant",
       subjects: STAFF,
@@ -401,28 +406,28 @@ export const contract = defineContract({
     posts: route({
       rest: "GET /api/users/:id/posts",
       description:
-        "The posts of one user with excerpts of their bodies; without an id everybody's newest.",
+        "The posts of one user, the newest first, with excerpts of their bodies. Without an id, the posts of all users.",
       restricted: ["api", "posts"],
       auth: "none",
       params: { id: "uuid|optional", ...PAGE_PARAMS },
       result: pageOf(POST_SUMMARY),
     }),
     list: {
-      description: "Ids and usernames, for anyone inside.",
+      description: "Ids and usernames, for every service.",
       restricted: null,
       auth: "none",
       params: { ...PAGE_PARAMS },
       result: pageOf({ type: "object", props: { id: "uuid", username: "string" } }),
     },
     name: {
-      description: "A user's name now. An access token may have an older one.",
+      description: "The current username of a user. An access token may have a former one.",
       restricted: ["chat"],
       auth: "none",
       params: { id: "uuid" },
       result: { type: "object", props: { username: "string" } },
     },
     identity: {
-      description: "What an access token says of a user.",
+      description: "The claims about a user for an access token.",
       restricted: ["auth"],
       auth: "none",
       params: { id: "uuid" },
@@ -441,11 +446,11 @@ export const contract = defineContract({
   },
   emits: {
     "user.created": {
-      description: "Somebody has an account now.",
+      description: "An account was created.",
       params: { id: "uuid", username: "string" },
     },
     "user.removed": {
-      description: "An account is gone.",
+      description: "An account was removed.",
       params: { id: "uuid" },
     },
   },
