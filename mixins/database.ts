@@ -6,22 +6,22 @@ import { configOf } from "../lib/context/attachment.ts";
 import { type AnyDatabase, openDatabase } from "../lib/database/database.ts";
 
 export interface DatabaseMixinOptions {
-  /** The service's own PostgreSQL schema; no other service reads or writes it. */
+  /** The service's own PostgreSQL schema, which no other service uses. */
   schema: string;
-  /** The folder with its migrations, `0001-name.ts`, each with `up(db)`. */
+  /** The folder of its migrations: `0001-name.ts`, each with an exported `up(db)`. */
   migrations: string;
 }
 
 interface WithDatabase extends Service {
   db?: AnyDatabase;
   closeDatabase?: () => Promise<void>;
-  /** Settles when `started` of this mixin is over. */
+  /** Settles when this mixin has started. */
   preparing?: Promise<void>;
 }
 
 /**
- * Gives a service `this.db`: kysely in the service's own schema, with its migrations applied. Nodes
- * that start at once wait for each other on an advisory lock.
+ * Gives a service `this.db`: kysely with the service's own schema, migrated. Nodes that start at the same time wait for
+ * each other's migrations on an advisory lock.
  */
 export function database({ schema, migrations }: DatabaseMixinOptions): Partial<ServiceSchema> {
   return {
@@ -31,7 +31,7 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
     },
 
     async stopped(this: WithDatabase) {
-      // a stop in the middle of a start waits for the database, which would stay open
+      // a service that stops while it starts waits until the database is open: it would not be closed otherwise
       await this.preparing?.catch(() => undefined);
       await this.closeDatabase?.();
     },
@@ -42,34 +42,36 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
     const options = {
       databaseUrl,
       dataDir,
-      onError: (error: Error) => this.logger.warn("A database connection broke.", error.message),
+      onError: (error: Error) => this.logger.warn({ err: error }, "A database connection broke."),
     };
     const { db, close } = await openDatabase(options);
     this.db = db.withSchema(schema);
     this.closeDatabase = close;
-    const patient = await openDatabase({ ...options, isPatient: true });
+    const unlimited = await openDatabase({ ...options, withoutTimeouts: true });
     try {
-      const applied = await migrate(patient.db, schema, migrations);
+      const applied = await migrate(unlimited.db, schema, migrations);
       if (applied.length > 0) this.logger.info(`Applied migrations: ${applied.join(", ")}`);
     } finally {
-      await patient.close();
+      await unlimited.close();
     }
   }
 }
 
-/** What to do where there is no database, by what PostgreSQL or the network says. */
+/** What to do if the database cannot be reached, by the code of the error. */
 const HINTS: Readonly<Record<string, string>> = {
-  "3D000": "the one that DATABASE_URL names does not exist. Make it with 'createdb'.",
-  "28P01": "PostgreSQL refuses the password in DATABASE_URL.",
-  "28000": "PostgreSQL refuses the user in DATABASE_URL.",
-  ECONNREFUSED: "nothing answers where DATABASE_URL points to. Start PostgreSQL, or correct it.",
-  ENOTFOUND: "the host in DATABASE_URL is not known.",
+  "3D000": "the database in DATABASE_URL does not exist. Create it with 'createdb'.",
+  "28P01": "PostgreSQL refuses the password in DATABASE_URL. Correct it.",
+  "28000": "PostgreSQL refuses the user in DATABASE_URL. Correct it.",
+  ECONNREFUSED:
+    "no server listens at the address in DATABASE_URL. Start PostgreSQL, or correct the address.",
+  ENOTFOUND: "the host in DATABASE_URL is unknown. Correct it.",
 };
 
 /**
- * Applies the migrations of a folder to a schema, which is made if need be.
+ * Applies the migrations of a folder to a schema, which is created if it does not exist.
  *
- * @returns the names of those that were applied by this call
+ * @returns the names of the migrations that this call has applied
+ * @throws Error that says what to do
  */
 export async function migrate(
   db: AnyDatabase,
@@ -85,9 +87,9 @@ export async function migrate(
   });
   const { error, results = [] } = await migrator.migrateToLatest();
   const hint = HINTS[String((error as { code?: unknown } | undefined)?.code)];
-  if (hint !== undefined) throw new Error(`'${schema}' has no database: ${hint}`);
+  if (hint !== undefined) throw new Error(`The service '${schema}' has no database: ${hint}`);
   if (error !== undefined)
-    throw new Error(`The migrations of '${schema}' failed; nothing of the failed one was kept.`, {
+    throw new Error(`A migration of '${schema}' failed and was rolled back.`, {
       cause: error,
     });
   return results.map(({ migrationName }) => migrationName);

@@ -1,15 +1,15 @@
 import type { Service, ServiceSchema } from "moleculer";
 
-interface Timed extends Service {
-  /** What ends each. */
+interface WithTimers extends Service {
+  /** Stops each timer. */
   timers?: (() => Promise<void>)[];
 }
 
 /**
- * Runs something again and again while the service does, one run after the other. What fails is logged,
- * and tried again the next time.
+ * Runs a scheduled task until the service stops. Runs do not overlap. A failed run is logged, and the next one follows
+ * as usual.
  *
- * @param interval between two runs, in milliseconds
+ * @param interval between the end of a run and the next one, in milliseconds
  */
 export function every(service: Service, interval: number, run: () => Promise<unknown>): void {
   let isStopped = false;
@@ -26,21 +26,21 @@ export function every(service: Service, interval: number, run: () => Promise<unk
     try {
       await run();
     } catch (error) {
-      service.logger.warn({ err: error }, "Something that is done time and again failed.");
+      service.logger.warn({ err: error }, "A scheduled task failed.");
     }
     schedule();
   };
   schedule();
-  ((service as Timed).timers ??= []).push(async () => {
+  ((service as WithTimers).timers ??= []).push(async () => {
     isStopped = true;
     clearTimeout(timer);
     await running;
   });
 }
 
-/** Ends what `every` began. It stands behind the mixins that are needed until then. */
+/** Stops the tasks of `every`, and waits for their runs. List it after the mixins that the tasks need. */
 export const timers: Partial<ServiceSchema> = {
-  async stopped(this: Timed) {
+  async stopped(this: WithTimers) {
     await Promise.all((this.timers ?? []).map((stop) => stop()));
   },
 };

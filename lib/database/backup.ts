@@ -6,11 +6,12 @@ import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
 import { makePrivate } from "../files/private-folder.ts";
 
+/** How many backups are kept. */
 const KEPT = 2;
 
 const folderOf = (dataDir: string) => join(dataDir, "backups");
 
-/** What is in the folder of backups, the newest first: the names are times. */
+/** The names of the backups, the newest first: they are times. */
 const backupsOf = (dataDir: string) =>
   existsSync(folderOf(dataDir))
     ? readdirSync(folderOf(dataDir))
@@ -20,7 +21,7 @@ const backupsOf = (dataDir: string) =>
     : [];
 
 /**
- * Writes a backup of the embedded database, whole or not at all, and removes those that are older than the last two.
+ * Writes a backup of the embedded database, atomically, and removes all but the last two.
  *
  * @param dump the database's files as a tar archive
  */
@@ -41,17 +42,17 @@ export async function writeBackup(dataDir: string, dump: Blob): Promise<void> {
   for (const name of backupsOf(dataDir).slice(KEPT)) rmSync(join(folder, name), { force: true });
 }
 
-/** What to do when the files of the database are damaged: a sentence with the commands, for a shell. */
+/** Text for a user whose database files are damaged, with the shell commands that restore the last backup. */
 export function restoreAdvice(dataDir: string): string {
   const quoted = (name: string) => `'${join(dataDir, name).replaceAll("'", `'\\''`)}'`;
   const database = quoted("database");
-  const aside = `mv ${database} ${quoted(`database.damaged-${Date.now()}`)}`;
+  const moveAside = `mv ${database} ${quoted(`database.damaged-${Date.now()}`)}`;
   const [newest] = backupsOf(dataDir);
   if (newest === undefined)
-    return `There is no backup. To begin with an empty database:\n\n  ${aside}\n`;
+    return `There is no backup. To start with an empty database:\n\n  ${moveAside}\n`;
   const backup = quoted(join("backups", newest));
   return (
-    `To go on with the last backup, ${join(folderOf(dataDir), newest)}:\n\n` +
-    `  ${aside} && mkdir -m 700 ${database} && tar -xzf ${backup} -C ${database}\n`
+    `To restore the last backup, ${join(folderOf(dataDir), newest)}:\n\n` +
+    `  ${moveAside} && mkdir -m 700 ${database} && tar -xzf ${backup} -C ${database}\n`
   );
 }

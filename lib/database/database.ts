@@ -2,48 +2,48 @@ import type { Kysely } from "kysely";
 import { openEmbedded } from "./embedded.ts";
 import { openPostgres } from "./postgres.ts";
 
-/** Tables of any service; each narrows it to its own. */
+/** A database with unknown tables; each service narrows it to its own. */
 export type AnyDatabase = Kysely<Record<string, never>>;
 
 export interface DatabaseOptions {
-  /** PostgreSQL; without it an embedded one in `dataDir`. */
+  /** The URL of PostgreSQL; without it the embedded database in `dataDir` is opened. */
   databaseUrl: string | undefined;
   dataDir: string;
-  /** Told of connections that break while nobody uses them. */
+  /** Called when an idle connection breaks. */
   onError: (error: Error) => void;
-  /** On PostgreSQL, connections whose queries take the time they need: for migrations. */
-  isPatient?: boolean;
+  /** On PostgreSQL, opens connections without a statement timeout, for migrations. */
+  withoutTimeouts?: boolean;
 }
 
-interface Opened {
+interface OpenDatabase {
   db: AnyDatabase;
   close: () => Promise<void>;
-  /** Of the embedded database only. */
+  /** Only for the embedded database. */
   backUp?: () => Promise<void>;
 }
 
-interface Shared {
-  opening: Promise<Opened>;
+interface SharedDatabase {
+  opening: Promise<OpenDatabase>;
   users: number;
   closing?: Promise<void>;
 }
 
-/** The process's databases, shared by its services. */
-const shared = new Map<string, Shared>();
+/** The open databases of this process, which its services share. */
+const shared = new Map<string, SharedDatabase>();
 
 /**
- * Opens the database, or takes part in the one that is open.
+ * Opens the database, or shares the one that this process has open.
  *
- * @returns the database, and what closes it when the last one who opened it has done so
+ * @returns the database, and `close`, which closes it once all services that share it have called theirs
  */
 export async function openDatabase(
   options: DatabaseOptions,
 ): Promise<{ db: AnyDatabase; close: () => Promise<void> }> {
-  const { databaseUrl, dataDir, isPatient = false } = options;
-  // the embedded database has but one connection
-  const id = databaseUrl ? `${databaseUrl} ${isPatient}` : dataDir;
+  const { databaseUrl, dataDir, withoutTimeouts = false } = options;
+  // the embedded database has one connection for all
+  const id = databaseUrl ? `${databaseUrl} ${withoutTimeouts}` : dataDir;
   let entry = shared.get(id);
-  // it can be opened again only when it is closed
+  // a database that is closing can be opened again once it is closed
   while (entry?.closing) {
     await entry.closing.catch(() => undefined);
     entry = shared.get(id);
@@ -66,8 +66,8 @@ export async function openDatabase(
   return { db, close: () => (closed ??= closeOnce()) };
 }
 
-/** Lets the next one open it anew, unless that has happened. */
-function forget(id: string, opening: Promise<Opened>): void {
+/** Removes a database that failed to open or is closed, so that the next call opens it again. */
+function forget(id: string, opening: Promise<OpenDatabase>): void {
   if (shared.get(id)?.opening === opening) shared.delete(id);
 }
 
@@ -81,8 +81,8 @@ const open = ({
   databaseUrl,
   dataDir,
   onError,
-  isPatient = false,
-}: DatabaseOptions): Promise<Opened> =>
+  withoutTimeouts = false,
+}: DatabaseOptions): Promise<OpenDatabase> =>
   databaseUrl
-    ? openPostgres({ connectionString: databaseUrl, onError, isPatient })
+    ? openPostgres({ connectionString: databaseUrl, onError, withoutTimeouts })
     : openEmbedded(dataDir);

@@ -5,14 +5,14 @@ import { makePrivate } from "../files/private-folder.ts";
 import { restoreAdvice, writeBackup } from "./backup.ts";
 import { InUseError, lockForProcess } from "./single-process-lock.ts";
 
-/** Is there while the database is made for the first time. */
+/** A file that exists while the database is created. */
 const INCOMPLETE = "database.incomplete";
 
 /**
- * Opens PostgreSQL in this process (PGlite), with its files in `<dataDir>/database`. Two openers would destroy the
- * files, so a lock has one holder at a time.
+ * Opens PostgreSQL in this process (PGlite), with its files in `<dataDir>/database`. A lock keeps two processes from
+ * opening them at the same time, which would destroy them.
  *
- * @throws InUseError, or Error that says what to do
+ * @throws InUseError; Error that says what to do
  */
 export async function openEmbedded(dataDir: string) {
   const { PGlite } = await import("@electric-sql/pglite");
@@ -25,7 +25,7 @@ export async function openEmbedded(dataDir: string) {
     let backup: Promise<void> | undefined;
     return {
       db,
-      /** Writes a backup; queries wait for some tenths of a second. */
+      /** Writes a backup, once. Queries wait for a few tenths of a second. */
       backUp(): Promise<void> {
         backup ??= pglite.dumpDataDir("none").then((dump) => writeBackup(dataDir, dump));
         return backup;
@@ -34,7 +34,7 @@ export async function openEmbedded(dataDir: string) {
         await backup?.catch(() => undefined);
         try {
           await db.destroy();
-          // kysely leaves it open where no query was made
+          // kysely does not close it if there was no query
           if (!pglite.closed) await pglite.close();
         } finally {
           unlock?.();
@@ -47,7 +47,7 @@ export async function openEmbedded(dataDir: string) {
   }
 }
 
-/** A process that ends while the database is made leaves half of it, which is removed: nobody has used it. */
+/** Opens or creates the database. Files of a process that ended while it created them are removed first. */
 async function openFolder<T>(open: (folder: string) => Promise<T>, dataDir: string): Promise<T> {
   const folder = join(dataDir, "database");
   const incomplete = join(dataDir, INCOMPLETE);
@@ -61,7 +61,7 @@ async function openFolder<T>(open: (folder: string) => Promise<T>, dataDir: stri
     writeFileSync(incomplete, "", { mode: 0o600 });
     makePrivate(folder);
     const opened = await open(folder);
-    tighten(folder);
+    makeFilesPrivate(folder);
     return opened;
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
@@ -71,19 +71,19 @@ async function openFolder<T>(open: (folder: string) => Promise<T>, dataDir: stri
   }
 }
 
-/** PGlite makes its files readable and writable for everybody, whatever the umask is. */
-function tighten(folder: string): void {
+/** PGlite creates its files readable and writable for all users, whatever the umask is. */
+function makeFilesPrivate(folder: string): void {
   for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     const file = join(folder, name);
     chmodSync(file, lstatSync(file).mode & 0o700);
   }
 }
 
-/** Of a full disk PGlite says but a number, and of damaged files `Aborted()`. */
+/** PGlite reports a full disk as a number, and damaged files as `Aborted()`. */
 const notOpened = (dataDir: string, cause: Error & { errno?: unknown }) =>
   new Error(
     `The embedded database in ${dataDir} cannot be opened: ${cause.message || `${cause.name} ${String(cause.errno)}`}. ` +
-      "See that there is room on its disk and that its files can be written, set DATA_DIR to another folder, or " +
-      `DATABASE_URL to a PostgreSQL server. If its files are damaged, keep them aside. ${restoreAdvice(dataDir)}`,
+      "Check that there is room on its disk and that its files are writable, set DATA_DIR to another folder, or set " +
+      `DATABASE_URL to a PostgreSQL server. If its files are damaged, move them aside. ${restoreAdvice(dataDir)}`,
     { cause },
   );

@@ -4,27 +4,30 @@ import type { Service } from "moleculer";
 import { Encryption } from "../encryption.ts";
 import { CitadelError } from "../errors/errors.ts";
 
-/** How long an answer is kept, in seconds. */
-const KEPT = 86_400;
-/** How long a request may take before it counts as broken off, in seconds. */
-const PATIENCE = 60;
+/** How long a response is stored, in seconds. */
+const RETENTION = 86_400;
+/** After how long a request without a response counts as aborted, in seconds. */
+const ABORTED_AFTER = 60;
 
 export interface IdempotencyDatabase {
   idempotency_keys: {
+    /** Derived from the key, the action and the user. */
     id: string;
+    /** A hash of the parameters. */
     request: string;
+    /** The encrypted response; null while the first request runs. */
     answer: string | null;
     created_at: Date;
   };
 }
 
-/** The migration that makes the table, in the schema of a service that creates things. */
+/** A migration that creates the table in a service's schema. */
 export async function createIdempotencyKeys(db: Kysely<never>): Promise<void> {
   await db.schema
     .createTable("idempotency_keys")
     .addColumn("id", "text", (column) => column.primaryKey())
     .addColumn("request", "text", (column) => column.notNull())
-    // not there while the first request is under way
+    // null while the first request runs
     .addColumn("answer", "text")
     .addColumn("created_at", sql`timestamptz(3)`, (column) =>
       column.notNull().defaultTo(sql`now()`),
@@ -37,17 +40,17 @@ export async function createIdempotencyKeys(db: Kysely<never>): Promise<void> {
     .execute();
 }
 
-/** A request that may come twice. */
+/** A request that a client may repeat. */
 export interface RepeatableRequest {
-  /** What the client calls this request: `Idempotency-Key`. */
+  /** The client's name for this request, from the header `Idempotency-Key`. */
   key: string;
   action: string;
-  /** Nobody else's request is this one; undefined: nobody is signed in, and only the same request is this one. */
+  /** Requests of different users are different. Without a user, requests with different parameters are, too. */
   userId: string | undefined;
   params: unknown;
 }
 
-/** The same whatever the order of its fields, which means nothing. */
+/** A copy with the fields of all objects in one order, so that equal values have equal JSON. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
@@ -56,8 +59,8 @@ function sorted(value: unknown): unknown {
 }
 
 /**
- * Runs a request once, however often it comes: a repeat gets the answer of the first. What is stored can
- * be read by nobody but a client that knows the key. A request that failed may be tried again.
+ * Runs a request once, however often it is repeated: a repeat gets the response of the first. Stored responses are
+ * encrypted with a key that is derived from the client's. A request that failed can be repeated.
  *
  * @see draft-ietf-httpapi-idempotency-key-header
  */
@@ -66,7 +69,7 @@ export class IdempotentRequests {
   readonly #secret: string;
   readonly #logger: Service["logger"];
 
-  /** @param secret the service's own, mixed into what is derived from the client's keys */
+  /** @param secret a secret of the service, from which the encryption keys are derived as well */
   constructor(db: Kysely<IdempotencyDatabase>, secret: string, logger: Service["logger"]) {
     this.#db = db;
     this.#secret = secret;
@@ -74,48 +77,51 @@ export class IdempotentRequests {
   }
 
   /**
-   * Runs what writes into the transaction in which its answer is kept: a repeat never makes anything
-   * more, whatever dies when. While the first is under way, a repeat waits for it.
+   * Runs work that writes only into this database, in the transaction that stores its response: even if a process dies,
+   * a repeat writes nothing more. A repeat waits while the first request runs.
    *
-   * @throws CitadelError VALIDATION_ERROR if the key was used for another request, and whatever `run` throws
+   * @throws CitadelError VALIDATION_ERROR if the key was used for another request; and what `run` throws
    */
-  async onceAtomically<Answer>(
+  async onceAtomically<Response>(
     request: RepeatableRequest,
-    run: (db: Kysely<IdempotencyDatabase>) => Promise<Answer>,
-  ): Promise<Answer> {
-    const { id, params, seal, open } = this.#hide<Answer>(request);
-    await this.#forget(id);
+    run: (db: Kysely<IdempotencyDatabase>) => Promise<Response>,
+  ): Promise<Response> {
+    const { id, params, encrypt, decrypt } = this.#derive<Response>(request);
+    await this.#deleteOld(id);
     return this.#db.transaction().execute(async (trx) => {
       const first = await begin(trx, id, params);
-      if (first !== undefined) return open(first);
-      const answer = await run(trx);
-      await finish(trx, id, seal(answer));
-      return answer;
+      if (first !== undefined) return decrypt(first);
+      const response = await run(trx);
+      await finish(trx, id, encrypt(response));
+      return response;
     });
   }
 
   /**
-   * Runs what does more than to write into this database. If the process dies before the answer is kept,
-   * a repeat runs anew after `PATIENCE`.
+   * Runs work that has effects outside of this database. If the process dies before the response is stored, a repeat
+   * runs the work again after `ABORTED_AFTER`.
    *
-   * @throws CitadelError VALIDATION_ERROR if the key was used for another request, Conflict while the
-   * first is under way, and whatever `run` throws
+   * @throws CitadelError VALIDATION_ERROR if the key was used for another request; Conflict while the first request
+   * runs; and what `run` throws
    */
-  async once<Answer>(request: RepeatableRequest, run: () => Promise<Answer>): Promise<Answer> {
-    const { id, params, seal, open } = this.#hide<Answer>(request);
-    await this.#forget(id);
+  async once<Response>(
+    request: RepeatableRequest,
+    run: () => Promise<Response>,
+  ): Promise<Response> {
+    const { id, params, encrypt, decrypt } = this.#derive<Response>(request);
+    await this.#deleteOld(id);
     const first = await begin(this.#db, id, params);
-    if (first !== undefined) return open(first);
-    const answer = await this.#orForget(id, run);
-    // what is done is done, and said: a repeat finds the first under way, and makes nothing more meanwhile
-    await finish(this.#db, id, seal(answer)).catch((error: unknown) =>
-      this.#logger.warn({ err: error }, "An answer could not be kept."),
+    if (first !== undefined) return decrypt(first);
+    const response = await this.#deleteIfFailed(id, run);
+    // the work is done, so the client gets its response; a repeat gets Conflict until `ABORTED_AFTER`
+    await finish(this.#db, id, encrypt(response)).catch((error: unknown) =>
+      this.#logger.warn({ err: error }, "A response could not be stored for repeated requests."),
     );
-    return answer;
+    return response;
   }
 
-  /** Runs what may be tried again if it fails, however it fails. */
-  async #orForget<Answer>(id: string, run: () => Promise<Answer>): Promise<Answer> {
+  /** Runs work, and deletes its request if it fails, so that it can be repeated. */
+  async #deleteIfFailed<Response>(id: string, run: () => Promise<Response>): Promise<Response> {
     try {
       return await run();
     } catch (error) {
@@ -124,12 +130,12 @@ export class IdempotentRequests {
     }
   }
 
-  /** What of a request is stored, and what keeps its answer from being read without its key. */
-  #hide<Answer>({ key, action, userId, params }: RepeatableRequest) {
+  /** Derives from a request's key what is stored of it, and the encryption of its response. */
+  #derive<Response>({ key, action, userId, params }: RepeatableRequest) {
     const content = JSON.stringify(sorted(params));
-    // people without an account may choose the same key: only who sends all of the request is the same
-    const whose = userId ?? createHash("sha256").update(content).digest("base64url");
-    const scope = [action, whose, key].join("\0");
+    // clients without a user may choose the same key, so the parameters distinguish them
+    const owner = userId ?? createHash("sha256").update(content).digest("base64url");
+    const scope = [action, owner, key].join("\0");
     const derived = Buffer.from(hkdfSync("sha256", this.#secret + key, "", scope, 32));
     const hash = (text: string) => createHmac("sha256", derived).update(text).digest("base64url");
     const id = hash("id");
@@ -137,27 +143,32 @@ export class IdempotentRequests {
     return {
       id,
       params: hash(content),
-      seal: (answer: Answer) => encryption.encrypt(JSON.stringify(answer ?? null), id),
-      open: (answer: string) => JSON.parse(encryption.decrypt(answer, id)) as Answer,
+      encrypt: (response: Response) => encryption.encrypt(JSON.stringify(response ?? null), id),
+      // only `encrypt` has written it, for a request of the same action
+      decrypt: (text: string) => JSON.parse(encryption.decrypt(text, id)) as Response,
     };
   }
 
-  /** Deletes what is too old, and this request if it was broken off. */
-  async #forget(id: string): Promise<void> {
+  /** Deletes the requests that are too old, and this one if it was aborted. */
+  async #deleteOld(id: string): Promise<void> {
     const ago = (seconds: number) => sql<Date>`now() - make_interval(secs => ${seconds})`;
     await this.#db
       .deleteFrom("idempotency_keys")
       .where(({ and, or, eb }) =>
         or([
-          eb("created_at", "<", ago(KEPT)),
-          and([eb("id", "=", id), eb("answer", "is", null), eb("created_at", "<", ago(PATIENCE))]),
+          eb("created_at", "<", ago(RETENTION)),
+          and([
+            eb("id", "=", id),
+            eb("answer", "is", null),
+            eb("created_at", "<", ago(ABORTED_AFTER)),
+          ]),
         ]),
       )
       .execute();
   }
 }
 
-/** Begins a request that is new. @returns the first one's answer, if it is not */
+/** Stores a new request. @returns the encrypted response of the first one, if it is a repeat */
 async function begin(
   db: Kysely<IdempotencyDatabase>,
   id: string,
@@ -182,11 +193,12 @@ async function begin(
     });
   if (!first?.answer)
     throw new CitadelError("Conflict", {
-      message: "The first request with this Idempotency-Key is still under way.",
+      message: "The first request with this Idempotency-Key is still running.",
     });
   return first.answer;
 }
 
+/** Stores the encrypted response of a request. */
 async function finish(db: Kysely<IdempotencyDatabase>, id: string, answer: string): Promise<void> {
   await db.updateTable("idempotency_keys").set({ answer }).where("id", "=", id).execute();
 }

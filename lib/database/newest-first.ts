@@ -2,10 +2,11 @@ import { type SelectQueryBuilder, sql, type SqlBool, type StringReference } from
 import { type PageRequest, readCursor } from "../contract/page.ts";
 
 /**
- * The rows of a page, newest first, and one more, for `toPage`.
+ * Selects the rows of a page, the newest first, and one more, by which `toPage` sees that there is a next page.
  *
- * @param time the column, of milliseconds, that says how old a row is; `id` decides between equal ones
- * @throws CitadelError VALIDATION_ERROR for a cursor that no list gave
+ * @param time the column with a row's time, in milliseconds
+ * @param id the column that orders rows of the same time
+ * @throws CitadelError VALIDATION_ERROR for a cursor that is not from a list
  */
 export function newestFirst<DB, TB extends keyof DB, Row>(
   select: SelectQueryBuilder<DB, TB, Row>,

@@ -2,37 +2,44 @@ import { Kysely, PostgresDialect, type PostgresPoolClient } from "kysely";
 import type { PoolClient } from "pg";
 import type { AnyDatabase } from "./database.ts";
 
-/** How long a connection may take, or be waited for while all are in use, in milliseconds. */
-const CONNECTING = 3_000;
-/** How long a query may run, in milliseconds: with `CONNECTING` it stays below a request's timeout. */
-const RUNNING = 5_000;
-/** Behind this a connection is replaced, in seconds: after a failover it may lead to the former server. */
-const MAX_AGE = 300;
+/** How long connecting, or waiting for a free connection, may take, in milliseconds. */
+const CONNECTION_TIMEOUT = 3_000;
+/** How long a query may run, in milliseconds. With `CONNECTION_TIMEOUT` it is less than a request's timeout. */
+const STATEMENT_TIMEOUT = 5_000;
+/** How long a connection is used, in seconds: after a failover it may lead to the former primary. */
+const MAX_LIFETIME = 300;
 
-/** A write that came to a server which takes none, such as the former one after a failover. */
+/** The code of a write to a read-only server, such as the former primary after a failover. */
 const READ_ONLY = "25006";
 
 export interface PostgresOptions {
   connectionString: string;
-  /** Told of connections that break while nobody uses them. */
+  /** Called when a connection breaks. */
   onError: (error: Error) => void;
-  /** Its queries take the time they need: for migrations. */
-  isPatient: boolean;
+  /** Sets no timeouts for queries, for migrations. */
+  withoutTimeouts: boolean;
 }
 
-/** Opens PostgreSQL: a pool of connections, of which none that cannot be relied on is used again. */
-export async function openPostgres({ connectionString, onError, isPatient }: PostgresOptions) {
+/** Opens a connection pool to PostgreSQL. A connection that failed in an unsafe way is not used again. */
+export async function openPostgres({
+  connectionString,
+  onError,
+  withoutTimeouts,
+}: PostgresOptions) {
   const { default: pg } = await import("pg");
   const pool = new pg.Pool({
     connectionString,
     max: 10,
-    connectionTimeoutMillis: CONNECTING,
-    maxLifetimeSeconds: MAX_AGE,
+    connectionTimeoutMillis: CONNECTION_TIMEOUT,
+    maxLifetimeSeconds: MAX_LIFETIME,
     application_name: "citadel",
-    // ours ends later: it is for a server that no longer answers
-    ...(!isPatient && { statement_timeout: RUNNING, query_timeout: RUNNING + 500 }),
+    // the client's timeout is longer: it is for a server that does not respond
+    ...(!withoutTimeouts && {
+      statement_timeout: STATEMENT_TIMEOUT,
+      query_timeout: STATEMENT_TIMEOUT + 500,
+    }),
   });
-  // also of a connection that is in use, whose error would otherwise end the process
+  // an error event of a connection in use would otherwise end the process
   pool.on("connect", (client) => void client.on("error", onError));
   pool.on("error", () => undefined);
 
@@ -50,15 +57,15 @@ export async function openPostgres({ connectionString, onError, isPatient }: Pos
 }
 
 /**
- * A connection until it is given back. One that failed in a way that leaves it unsound, such as a query
- * that is still under way there, takes no more queries and is closed then.
+ * A connection from the pool until it is released. After an error that leaves it in an unknown state, such as a query
+ * that still runs on the server, it refuses further queries and is closed at its release.
  *
- * @param isSound may a connection be used on after this error?
+ * @param isSound whether a connection can be used after this error
  */
 function lend(client: PoolClient, isSound: (error: unknown) => boolean): PostgresPoolClient {
   let fault: { error: unknown } | undefined;
   const query = async (text: string, values: unknown[]) => {
-    // not even to roll back: the server does that when the connection is closed
+    // no rollback either: the server rolls back when the connection closes
     if (fault) throw fault.error;
     try {
       return await client.query(text, values);
@@ -68,7 +75,7 @@ function lend(client: PoolClient, isSound: (error: unknown) => boolean): Postgre
     }
   };
   return {
-    // its other form takes a cursor, which nobody here has
+    // the other overload takes a cursor, which this application does not use
     query: query as unknown as PostgresPoolClient["query"],
     release: (isDiscarded = false) => client.release(isDiscarded || fault !== undefined),
   };

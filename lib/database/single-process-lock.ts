@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
-/** Another process, or another part of this one, has it: what to do is in the message. */
+/** Another process, or this one, holds the lock. The message says what to do. */
 export class InUseError extends Error {
   override readonly name = "InUseError";
 }
@@ -9,17 +9,17 @@ export class InUseError extends Error {
 /** https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 
-/** How long another process may take to write its id, in milliseconds. */
+/** How long to wait for another process that writes its id, in milliseconds. */
 const MAX_WRITE = 1_000;
 
 /**
- * Takes a lock that has one holder at a time, in all processes and in this one. It is the operating system's lock
- * of an SQLite file (https://www.sqlite.org/lockingv3.html): it ends with the process, however that ends, and
- * does not depend on process ids, which containers number anew. The file stays: removing it would let two
- * processes hold locks of two files of the same name.
+ * Takes a lock that has one holder at a time, over all processes and within this one. It is the operating system's lock
+ * on an SQLite file (https://www.sqlite.org/lockingv3.html): it ends with the process, even if that is killed, and does
+ * not depend on process ids, which containers reuse. The file is never removed: otherwise two processes could lock two
+ * files of the same name.
  *
  * @param file in an existing folder
- * @returns releases the lock
+ * @returns a function that releases the lock
  * @throws InUseError that names the holder
  */
 export function lockForProcess(file: string, what: string): () => void {
@@ -27,7 +27,7 @@ export function lockForProcess(file: string, what: string): () => void {
   chmodSync(file, 0o600);
   const sqlite = new DatabaseSync(file, { timeout: MAX_WRITE });
   try {
-    // nothing of value is in it
+    // the file has no data worth an fsync
     sqlite.exec("PRAGMA synchronous = OFF");
     sqlite.exec("BEGIN IMMEDIATE");
     sqlite.exec(`PRAGMA user_version = ${process.pid}`);

@@ -14,26 +14,26 @@ const COMMON = {
   title: "string",
   createdAt: "string",
   updatedAt: "string",
-  /** Counts the changes. */
+  /** The number of changes, starting at 1. */
   version: "number",
 } as const;
 
 const POST = { type: "object", props: { ...COMMON, body: "string" } } as const;
 
-/** A post in a list. The body is left out: a hundred of them are up to 6 MB. */
+/** A post in a list. It has no body: a hundred bodies have up to 6 MB. */
 export const POST_SUMMARY = {
   type: "object",
   props: { ...COMMON, excerpt: { type: "string", max: EXCERPT_LENGTH } },
 } as const;
 
-/** The version that is to be changed; another one is left alone. */
+/** The version that the request is about; a change of another version is refused. */
 const VERSION = { type: "number", integer: true, min: 1, optional: true } as const;
 
 export const contract = defineContract({
   name: "posts",
   permissions: {
-    write: "Write posts, change and remove one's own.",
-    moderate: "Change and remove the posts of others.",
+    write: "Create posts, and change and remove one's own.",
+    moderate: "Change and remove the posts of all users.",
   },
   limits: {
     searches: {
@@ -47,11 +47,11 @@ export const contract = defineContract({
   actions: {
     list: route({
       rest: "GET /api/posts",
-      description: `Everybody's posts, one author's, or those that a search finds, newest first. Each has the first ${EXCERPT_LENGTH} characters of its body as \`excerpt\`; posts.get returns the whole body.`,
+      description: `The posts of all users, of one author, or those that match a search, the newest first. Each has the first ${EXCERPT_LENGTH} characters of its body as \`excerpt\`; posts.get returns the whole body.`,
       restricted: ["api", "users"],
       auth: "none",
       params: {
-        /** Words, as a search engine takes them: `nats -kafka "event bus"`. */
+        /** Words in the syntax of a search engine: `nats -kafka "event bus"`. */
         query: "string|optional|max:200",
         authorId: "uuid|optional",
         ...PAGE_PARAMS,
@@ -60,7 +60,7 @@ export const contract = defineContract({
     }),
     get: route({
       rest: "GET /api/posts/:id",
-      description: "One post.",
+      description: "A post.",
       auth: "none",
       etag: "version",
       params: { id: "uuid" },
@@ -68,7 +68,7 @@ export const contract = defineContract({
     }),
     create: route({
       rest: "POST /api/posts",
-      description: "Writes a post.",
+      description: "Creates a post.",
       auth: "required",
       permissions: "posts:write",
       status: 201,
@@ -79,7 +79,7 @@ export const contract = defineContract({
     }),
     update: route({
       rest: "PUT /api/posts/:id",
-      description: "Changes one's own post; another's with posts:moderate.",
+      description: "Changes the user's own post, or any post with posts:moderate.",
       auth: "required",
       permissions: "posts:write",
       etag: "version",
@@ -93,7 +93,7 @@ export const contract = defineContract({
     }),
     remove: route({
       rest: "DELETE /api/posts/:id",
-      description: "Removes one's own post; another's with posts:moderate.",
+      description: "Removes the user's own post, or any post with posts:moderate.",
       auth: "required",
       permissions: "posts:write",
       etag: "version",
@@ -101,14 +101,14 @@ export const contract = defineContract({
       result: null,
     }),
     userPosts: {
-      description: "The guard's tour: posts may call users.posts, so this works.",
+      description: "For the guard's tour: posts may call users.posts, so this works.",
       restricted: null,
       auth: "none",
       params: { id: "uuid|optional" },
       result: pageOf(POST_SUMMARY),
     },
     createUser: {
-      description: "The guard's tour: users.create is for api alone, so this is refused.",
+      description: "For the guard's tour: only api may call users.create, so this is refused.",
       restricted: null,
       auth: "none",
       params: {},

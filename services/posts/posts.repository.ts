@@ -6,7 +6,7 @@ import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 import { Turns } from "../../lib/limits/turns.ts";
 import { contract, EXCERPT_LENGTH } from "./posts.contract.ts";
 
-interface Posts {
+interface PostsTable {
   id: string;
   author_id: string;
   title: string;
@@ -14,11 +14,11 @@ interface Posts {
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
   version: Generated<number>;
-  /** The words of the title and the body. */
+  /** The search vector of the title and the body. */
   search: Generated<unknown>;
 }
 
-/** The columns of a list; the body is added where one post is returned. */
+/** The columns of a post in a list. A single post has its body, too. */
 const SUMMARY_COLUMNS = [
   "id",
   "author_id",
@@ -26,7 +26,7 @@ const SUMMARY_COLUMNS = [
   "created_at",
   "updated_at",
   "version",
-] as const satisfies readonly (keyof Posts)[];
+] as const satisfies readonly (keyof PostsTable)[];
 
 const COLUMNS = [...SUMMARY_COLUMNS, "body"] as const;
 
@@ -34,7 +34,7 @@ const { searches, waitingSearches } = contract.limits;
 
 type Post = ResultOf<"posts.get">;
 type PostSummary = ResultOf<"posts.list">["items"][number];
-type SummaryRow = Pick<Selectable<Posts>, (typeof SUMMARY_COLUMNS)[number]>;
+type SummaryRow = Pick<Selectable<PostsTable>, (typeof SUMMARY_COLUMNS)[number]>;
 
 const toCommon = (row: SummaryRow): Omit<Post, "body"> => ({
   id: row.id,
@@ -55,24 +55,24 @@ const toSummary = (row: SummaryRow & { excerpt: string }): PostSummary => ({
   excerpt: row.excerpt,
 });
 
-interface Changes {
+interface PostChanges {
   title?: string | undefined;
   body?: string | undefined;
-  /** The only version that is changed. */
+  /** With it, only this version is changed. */
   version?: number | undefined;
 }
 
 interface Filter {
   authorId?: string | undefined;
-  /** Words, as a search engine takes them. */
+  /** Words in the syntax of a search engine. */
   query?: string | undefined;
 }
 
 export interface PostsDatabase {
-  posts: Posts;
+  posts: PostsTable;
 }
 
-/** The posts service's only table. */
+/** Posts. */
 export class PostsRepository {
   readonly #db: Kysely<PostsDatabase>;
   readonly #searches = new Turns(searches.max, waitingSearches.max);
@@ -99,8 +99,8 @@ export class PostsRepository {
     return row && toPost(row);
   }
 
-  /** Changes a post, if it is there and of this version. */
-  async update(id: string, { title, body, version }: Changes): Promise<Post | undefined> {
+  /** Changes a post. @returns undefined if it does not exist or has another version */
+  async update(id: string, { title, body, version }: PostChanges): Promise<Post | undefined> {
     const row = await this.#db
       .updateTable("posts")
       .set({
@@ -116,7 +116,7 @@ export class PostsRepository {
     return row && toPost(row);
   }
 
-  /** Removes a post, if it is of this version. @returns was it there? */
+  /** Removes a post. @returns false if it does not exist or has another version */
   async remove(id: string, version: number | undefined): Promise<boolean> {
     const { numDeletedRows } = await this.#db
       .deleteFrom("posts")
@@ -126,7 +126,7 @@ export class PostsRepository {
     return numDeletedRows > 0n;
   }
 
-  /** Newest first, with excerpts instead of bodies. */
+  /** A page of posts, the newest first, with excerpts instead of bodies. */
   async list({ authorId, query, ...page }: PageRequest & Filter) {
     // `substr` decompresses only the beginning of a long text, `left` all of it
     const excerpt = sql<string>`substr(body, 1, ${EXCERPT_LENGTH})`.as("excerpt");

@@ -10,7 +10,7 @@ import { database } from "../../mixins/database.ts";
 import { contract } from "./posts.contract.ts";
 import { PostsRepository, type PostsDatabase } from "./posts.repository.ts";
 
-/** Posts, which everybody reads and their authors write. */
+/** Posts: public to read, and changed by their authors and moderators. */
 export default class PostsService extends Service {
   declare db: Kysely<PostsDatabase>;
   declare posts: PostsRepository;
@@ -25,21 +25,21 @@ export default class PostsService extends Service {
           actions: {
             list: (ctx) => this.posts.list(ctx.params),
 
-            get: async (ctx) => found(await this.posts.find(ctx.params.id)),
+            get: async (ctx) => mustExist(await this.posts.find(ctx.params.id)),
 
             create: (ctx, db) => new PostsRepository(db).insert(ctx.locals.user.sub, ctx.params),
 
             update: async (ctx) => {
               const { id, ...changes } = ctx.params;
-              await this.mustBeMine(id, ctx.locals.user);
+              await this.mustBeEditable(id, ctx.locals.user);
               const post = await this.posts.update(id, changes);
-              return post ?? this.whyNot(id);
+              return post ?? this.throwNotChanged(id);
             },
 
             remove: async (ctx) => {
               const { id, version } = ctx.params;
-              await this.mustBeMine(id, ctx.locals.user);
-              if (!(await this.posts.remove(id, version))) await this.whyNot(id);
+              await this.mustBeEditable(id, ctx.locals.user);
+              if (!(await this.posts.remove(id, version))) await this.throwNotChanged(id);
             },
 
             userPosts: (ctx) => ctx.call("users.posts", ctx.params),
@@ -66,21 +66,23 @@ export default class PostsService extends Service {
     );
   }
 
-  /** A post that was not changed is gone, or of another version by now. */
-  private async whyNot(id: string): Promise<never> {
-    found(await this.posts.find(id));
+  /** @throws CitadelError NotFound if a post that was not changed does not exist, PreconditionFailed otherwise */
+  private async throwNotChanged(id: string): Promise<never> {
+    mustExist(await this.posts.find(id));
     throw new CitadelError("PreconditionFailed");
   }
 
-  /** Another's post is for those who moderate. */
-  private async mustBeMine(id: string, user: AccessTokenClaims): Promise<void> {
-    const { authorId } = found(await this.posts.find(id));
+  /** @throws CitadelError NotFound; UserNotAuthorized for the post of another user, without posts:moderate */
+  private async mustBeEditable(id: string, user: AccessTokenClaims): Promise<void> {
+    const { authorId } = mustExist(await this.posts.find(id));
     if (authorId !== user.sub && !holds(user, "posts:moderate"))
-      throw new CitadelError("UserNotAuthorized", { message: "This is somebody else's post." });
+      throw new CitadelError("UserNotAuthorized", {
+        message: "This post belongs to another user.",
+      });
   }
 }
 
-function found(post: ResultOf<"posts.get"> | undefined): ResultOf<"posts.get"> {
+function mustExist(post: ResultOf<"posts.get"> | undefined): ResultOf<"posts.get"> {
   if (!post) throw new CitadelError("NotFound", { message: "There is no such post." });
   return post;
 }

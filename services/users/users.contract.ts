@@ -117,7 +117,7 @@ export const contract = defineContract({
     "account.registered": "A user registered.",
     "account.created": "An administrator created an account.",
     "account.changed": "An account was changed; `data.fields` names the fields.",
-    "account.removed": "An account was deleted.",
+    "account.removed": "An account was removed.",
     "roles.changed": "An administrator changed a user's roles; `data` has them before and after.",
     "login.succeeded": "A user logged in.",
     "login.failed": "A login failed; `data.reason` says why.",
@@ -130,7 +130,7 @@ export const contract = defineContract({
     "second-factor.enabled": "A user enabled the second factor.",
     "second-factor.disabled": "The second factor was disabled.",
     "recovery-code.used": "A user logged in with a recovery code.",
-    "recovery-codes.renewed": "A user made new recovery codes.",
+    "recovery-codes.renewed": "A user created new recovery codes.",
   },
   actions: {
     register: route({

@@ -15,7 +15,7 @@ describe.skipIf(isMissing)("the database", () => {
   });
   afterAll(() => app?.stop());
 
-  it("has a schema for each service, and nothing of theirs elsewhere", async () => {
+  it("has a schema for each service, and no tables elsewhere", async () => {
     const db: any = (app.service("users") as any).db;
     const tables = await db
       .withoutPlugins()
@@ -49,7 +49,7 @@ describe.skipIf(isMissing)("the database", () => {
     ]);
   });
 
-  it("keeps no password and no refresh token as it is", async () => {
+  it("stores no password and no refresh token in plain text", async () => {
     const { db: users }: any = app.service("users");
     const account = await users
       .selectFrom("accounts")
@@ -62,7 +62,7 @@ describe.skipIf(isMissing)("the database", () => {
     expect(hashes.map(({ hash }: any) => hash)).not.toContain(alice.refreshToken);
   });
 
-  it("lets several nodes migrate at once, and each once", async () => {
+  it("applies each migration once if several nodes migrate at the same time", async () => {
     const { migrate } = await import("../../mixins/database.ts");
     const { db }: any = app.service("posts");
     const schema = `copy_${randomUUID().replaceAll("-", "")}`;
@@ -78,7 +78,7 @@ describe.skipIf(isMissing)("the database", () => {
     ]);
   });
 
-  it("rolls a failed transaction back whole", async () => {
+  it("rolls back a failed transaction completely", async () => {
     const { db }: any = app.service("chat");
     const before = await db.selectFrom("rooms").selectAll().execute();
     const failing = db.transaction().execute(async (trx: any) => {
@@ -91,36 +91,39 @@ describe.skipIf(isMissing)("the database", () => {
 
   const onPostgres = topology === "postgres" ? it : () => {};
 
-  onPostgres("says what to do where it is not there", async () => {
+  onPostgres("causes an error that says what to do if it does not exist", async () => {
     const { openDatabase } = await import("../../lib/database/database.ts");
     const { migrate } = await import("../../mixins/database.ts");
-    const databaseUrl = app.env.DATABASE_URL!.replace(/[^/]+$/, "nonesuch");
+    const databaseUrl = app.env.DATABASE_URL!.replace(/[^/]+$/, "missing");
     const { db, close } = await openDatabase({ databaseUrl, dataDir: "", onError: () => {} });
     await expect(migrate(db, "posts", "")).rejects.toThrow(/does not exist.*createdb/);
     await close();
   });
 
-  onPostgres("may break its connections: nothing falls, and the next requests go on", async () => {
-    const client = new Client({ connectionString: app.env.DATABASE_URL! });
-    await client.connect();
-    await client.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
-    );
-    await client.end();
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => request(app, "GET /api/posts")),
-    );
-    // an identity may have been due at that moment, and the guard's database was away as well
-    const types = ["DatabaseNotAccessible", "GuardNotAccessible"];
-    for (const { status, body } of answers.filter((answer) => answer.status !== 200)) {
-      expect({ status, code: body.code }).toEqual({ status: 503, code: 503 });
-      expect(types).toContain(body.type);
-    }
-    await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(200);
-  });
+  onPostgres(
+    "may close its connections: requests answer 503 at most, and the next ones succeed",
+    async () => {
+      const client = new Client({ connectionString: app.env.DATABASE_URL! });
+      await client.connect();
+      await client.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+      );
+      await client.end();
+      const responses = await Promise.all(
+        Array.from({ length: 20 }, () => request(app, "GET /api/posts")),
+      );
+      // an identity token may have been due for renewal, and the guard's database was unreachable as well
+      const types = ["DatabaseNotAccessible", "GuardNotAccessible"];
+      for (const { status, body } of responses.filter((one) => one.status !== 200)) {
+        expect({ status, code: body.code }).toEqual({ status: 503, code: 503 });
+        expect(types).toContain(body.type);
+      }
+      await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(200);
+    },
+  );
 
   onPostgres(
-    "may break a connection amid a transaction: that fails, and nothing else",
+    "may close a connection during a transaction: only that transaction fails",
     async () => {
       const { db }: any = app.service("posts");
       const client = new Client({ connectionString: app.env.DATABASE_URL! });
@@ -128,7 +131,7 @@ describe.skipIf(isMissing)("the database", () => {
       const transaction = db.transaction().execute(async (trx: any) => {
         const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(trx);
         await client.query("select pg_terminate_backend($1, 5000)", [rows[0]!.pid]);
-        // until the connection itself knows
+        // until the connection has noticed
         await new Promise((resolve) => setImmediate(resolve));
         await sql`select 1`.execute(trx);
       });

@@ -6,7 +6,7 @@ import { type Cable, layCable } from "../helpers/cable.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 import { runOn, urlOf } from "../helpers/templates.ts";
 
-describe.skipIf(isMissing)("a PostgreSQL that is there, and of no use", () => {
+describe.skipIf(isMissing)("a connection to PostgreSQL", () => {
   const name = `citadel_database_${process.pid}`;
   let server: string;
   let cable: Cable;
@@ -28,13 +28,13 @@ describe.skipIf(isMissing)("a PostgreSQL that is there, and of no use", () => {
     await runOn(server, `drop database if exists ${name} with (force)`);
   });
 
-  /** Connections of the test's own, past the cable. */
-  const open = async (isPatient = false) => {
+  /** Opens connections that do not go through the cable. */
+  const open = async (withoutTimeouts = false) => {
     const { db, close } = await openDatabase({
       databaseUrl: urlOf(server, name),
       dataDir: "",
       onError: () => undefined,
-      isPatient,
+      withoutTimeouts,
     });
     return { db: db as unknown as Kysely<any>, close };
   };
@@ -44,7 +44,7 @@ describe.skipIf(isMissing)("a PostgreSQL that is there, and of no use", () => {
   const titles = async () =>
     (await request(app, "GET /api/posts")).body.items.map(({ title }: any) => title);
 
-  it("is written to again as soon as it takes writes, after a time in which it took none", async () => {
+  it("writes again as soon as a read-only server accepts writes", async () => {
     await runOn(server, `alter database ${name} set default_transaction_read_only = on`);
     const { db, close } = await open();
     const insert = () => sql`create table only_once ()`.execute(db);
@@ -54,7 +54,7 @@ describe.skipIf(isMissing)("a PostgreSQL that is there, and of no use", () => {
       await expect(insert()).rejects.toMatchObject({ code: "25006" });
       await expect(inTransaction()).rejects.toMatchObject({ code: "25006" });
       await runOn(server, `alter database ${name} reset default_transaction_read_only`);
-      // nothing was kept of what was refused
+      // the refused statements left nothing behind
       await insert();
       await inTransaction();
     } finally {
@@ -63,30 +63,30 @@ describe.skipIf(isMissing)("a PostgreSQL that is there, and of no use", () => {
     }
   });
 
-  it("is given up by requests before they time out, and does no harm when it is back", async () => {
+  it("fails requests before they time out while the server is unreachable, and works again afterwards", async () => {
     expect((await write("before")).status).toBe(201);
     await titles();
     cable.freeze();
     const began = Date.now();
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       ...Array.from({ length: 12 }, () => write("meanwhile")),
       ...Array.from({ length: 12 }, () => request(app, "GET /api/posts")),
     ]);
     expect(Date.now() - began).toBeLessThan(10_000);
-    for (const { status, body } of answers)
+    for (const { status, body } of responses)
       expect([status, body.type]).toEqual([503, "DatabaseNotAccessible"]);
     cable.mend();
     await expect.poll(async () => (await write("after")).status).toBe(201);
     expect(await titles()).toEqual(["after", "before"]);
   });
 
-  it("ends a query that takes too long, but no migration", async () => {
-    const [hurried, patient] = [await open(), await open(true)];
-    const sleep = ({ db }: typeof hurried) => sql`select pg_sleep(5.7)`.execute(db);
-    const [ended, done] = await Promise.allSettled([sleep(hurried), sleep(patient)]);
-    expect(ended).toMatchObject({ status: "rejected", reason: { code: "57014" } });
+  it("aborts a query that takes too long, but no migration", async () => {
+    const [limited, unlimited] = [await open(), await open(true)];
+    const sleep = ({ db }: typeof limited) => sql`select pg_sleep(5.7)`.execute(db);
+    const [aborted, done] = await Promise.allSettled([sleep(limited), sleep(unlimited)]);
+    expect(aborted).toMatchObject({ status: "rejected", reason: { code: "57014" } });
     expect(done.status).toBe("fulfilled");
-    await hurried.close();
-    await patient.close();
+    await limited.close();
+    await unlimited.close();
   });
 });

@@ -2,11 +2,11 @@ import { ServiceBroker } from "moleculer";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { every, timers } from "../../mixins/timers.ts";
 
-describe("what is done time and again", () => {
+describe("a scheduled task", () => {
   const broker = new ServiceBroker({ logger: false, skipProcessEventRegistration: true });
   afterEach(() => broker.stop());
 
-  it("goes on after a failure, one run after the other, until the service stops", async () => {
+  it("runs again after a failure, without overlap, until the service stops", async () => {
     let [runs, running, most] = [0, 0, 0];
     const service = broker.createService({
       name: "clock",
@@ -17,7 +17,7 @@ describe("what is done time and again", () => {
           most = Math.max(most, (running += 1));
           await new Promise((resolve) => setTimeout(resolve, 5));
           running -= 1;
-          throw new Error("not this time");
+          throw new Error("this run fails");
         });
       },
     });
@@ -25,7 +25,7 @@ describe("what is done time and again", () => {
     await broker.start();
     await expect.poll(() => runs).toBeGreaterThan(2);
     await broker.destroyService(service);
-    // it has waited for the last one
+    // the service has waited for the last run
     expect([running, most]).toEqual([0, 1]);
     expect(warn).toHaveBeenCalled();
     const before = runs;

@@ -2,7 +2,7 @@ import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
   await db.schema.dropIndex("posts_search").execute();
-  // kept with the post: a search that no index helps, as for what is not in it, would split each text again
+  // stored: a search that cannot use the index, such as for posts without a word, would parse every text again
   await db.schema
     .alterTable("posts")
     .addColumn("search", sql`tsvector`, (column) =>

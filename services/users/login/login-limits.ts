@@ -83,7 +83,7 @@ export class LoginLimits {
     this.#address = new AddressLimit(store, "address", LOGIN_LIMITS.address);
     this.#everywhere = makeLimiter(store, "everywhere", LOGIN_LIMITS.everywhere);
     const onceIn = (name: LoginLimitName) =>
-      new RateLimiterMemory({ max: 1, seconds: LOGIN_LIMITS[name].seconds });
+      new RateLimiterMemory({ points: 1, duration: LOGIN_LIMITS[name].seconds });
     this.#reported = {
       pair: onceIn("pair"),
       account: onceIn("account"),

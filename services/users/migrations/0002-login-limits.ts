@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
-  // as rate-limiter-flexible would make it
+  // the columns that rate-limiter-flexible expects
   await db.schema
     .createTable("login_limits")
     .addColumn("key", "varchar(255)", (column) => column.primaryKey())

@@ -5,7 +5,7 @@ export async function up(db: Kysely<never>): Promise<void> {
     .alterTable("accounts")
     .addColumn("email_verified_at", sql`timestamptz(3)`)
     .execute();
-  // who has worked for the operator since before there were kinds of accounts
+  // staff accounts from before subject types existed
   await sql`
     update users.accounts set subject_type = 'UserAccount'
     where subject_type = 'EndUserAccount' and roles && array['moderator', 'admin']`.execute(db);

@@ -1,12 +1,12 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
-  // counts the changes, so that two who change at once do not overwrite each other
+  // the number of changes, so that concurrent changes do not overwrite each other
   await db.schema
     .alterTable("accounts")
     .addColumn("version", "integer", (column) => column.notNull().defaultTo(1))
     .execute();
-  // what is searched: the parts of a username
+  // the words of a search are the parts of a username
   await db.schema
     .createIndex("accounts_search")
     .on("accounts")

@@ -3,7 +3,7 @@ import { type Kysely, sql } from "kysely";
 export async function up(db: Kysely<never>): Promise<void> {
   await db.schema
     .alterTable("accounts")
-    // the verified address before it was changed, to which links go for a while
+    // the former verified address, which still gets links until recovery_until
     .addColumn("recovery_email", "text")
     .addColumn("recovery_until", sql`timestamptz(3)`)
     .execute();

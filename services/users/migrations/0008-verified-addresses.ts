@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
-  // an address belongs to the account that has verified it; anybody may claim it until then
+  // an address belongs to the account that has verified it; until then several accounts may claim it
   await sql`drop index users.accounts_email`.execute(db);
   await db.schema
     .createIndex("accounts_email")
@@ -12,13 +12,13 @@ export async function up(db: Kysely<never>): Promise<void> {
     create unique index accounts_email_verified on users.accounts (lower(email))
     where email_verified_at is not null`.execute(db);
 
-  // the link in the mail to the old address replaces the address that links went to for a while
+  // the restore link that is mailed to the former address replaces the recovery address
   await sql`drop index users.accounts_recovery_email`.execute(db);
   await db.schema
     .alterTable("accounts")
     .dropColumn("recovery_email")
     .dropColumn("recovery_until")
-    // when the account claimed its address
+    // when the account got its current address
     .addColumn("email_since", sql`timestamptz(3)`, (column) =>
       column.notNull().defaultTo(sql`now()`),
     )
@@ -29,7 +29,7 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("restores_email", "text")
     .addColumn("restores_verified", "boolean")
     .execute();
-  // a link is rehearsed for accounts that do not exist (UsersRepository.rehearseLink)
+  // deferrable for AccountLinks.simulateCreate, which inserts a link of an account that does not exist
   await sql`
     alter table users.links alter constraint links_account_id_fkey
     deferrable initially immediate`.execute(db);

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
-  // null for accounts of before: nothing tells which of them an administrator made
+  // existing accounts do not expire, since those that an administrator created cannot be told apart
   await db.schema
     .alterTable("accounts")
     .addColumn("expires_at", sql`timestamptz(3)`)
