@@ -1,100 +1,27 @@
-import { PEOPLE, STAFF, SUBJECT_TYPES } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
-import { route } from "../../lib/contract/route.ts";
-import { JWKS } from "../../lib/tokens/key-set.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
+import { route } from "../../lib/contract/route.ts";
+import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
+import { JWKS } from "../../lib/tokens/key-set.ts";
 import { REVOCATIONS, SESSIONS_REVOKED } from "../../lib/tokens/revocations.ts";
-
-/** An access token with OAuth's names (RFC 6749, 5.1). */
-const ACCESS_TOKEN = {
-  access_token: "string",
-  token_type: { type: "enum", values: ["Bearer"] },
-  expires_in: "number",
-} as const;
-
-const USER = {
-  type: "object",
-  props: { id: "uuid", username: "string", email: "email", roles: "string[]" },
-} as const;
-
-/** The grants of the token endpoint (RFC 6749, 4.4 and 6). */
-export const GRANT_TYPES = ["client_credentials", "refresh_token"] as const;
-
-/** What a sign-in answers. */
-export const TOKEN_ANSWER = {
-  type: "object",
-  props: { ...ACCESS_TOKEN, refresh_token: "string", user: USER },
-} as const;
-
-/** The claims of an access token (lib/tokens/access-token.ts). */
-const CLAIMS = {
-  type: "object",
-  props: {
-    iss: "string",
-    aud: "string",
-    sub: "string",
-    iat: "number",
-    exp: "number",
-    jti: "string",
-    client_id: "string|optional",
-    scope: "string|optional",
-    sid: "string",
-    generation: "number",
-    username: "string",
-    roles: "string[]",
-    permissions: {
-      type: "record",
-      key: "string",
-      value: { type: "array", items: "string" },
-    },
-    tenantId: "string",
-    environmentId: "string",
-    subjectType: { type: "enum", values: SUBJECT_TYPES },
-    act: { type: "object", optional: true, props: { sub: "string", username: "string" } },
-  },
-} as const;
-
-const SESSION = {
-  type: "object",
-  props: {
-    id: "uuid",
-    createdAt: "string",
-    /** When its tokens were last refreshed. */
-    lastUsedAt: "string",
-    expiresAt: "string",
-    /** The client's User-Agent. */
-    device: { type: "string", nullable: true },
-    address: { type: "string", nullable: true },
-    /** Is it the one that asks? */
-    current: "boolean",
-    /** Who acts in the user's name in it. */
-    impersonator: {
-      type: "object",
-      optional: true,
-      props: { id: "string", username: "string" },
-    },
-  },
-} as const;
-
-const SERVICE_ACCOUNT = {
-  id: "uuid",
-  name: "string",
-  permissions: "string[]",
-  createdAt: "string",
-  /** The user who made it; null: that was not written down then. */
-  createdBy: { type: "uuid", nullable: true },
-  /** When it last got a token; until then, when its secret was made. */
-  lastUsedAt: "string",
-} as const;
-
-/** Shown once: only a hash of the secret is kept. */
-const CLIENT = { client_id: "uuid", client_secret: "string" } as const;
+import {
+  CLAIMS,
+  CLIENT,
+  IMPERSONATION_RESPONSE,
+  METADATA,
+  NEW_SERVICE_ACCOUNT,
+  SERVICE_ACCOUNT,
+  SESSION,
+  TOKEN_ENDPOINT_PARAMS,
+  TOKEN_ENDPOINT_RESPONSE,
+  TOKEN_RESPONSE,
+} from "./auth.schemas.ts";
 
 export const contract = defineContract({
   name: "auth",
   permissions: {
-    manage: "Make, list and remove service accounts.",
-    operate: "Change the key that signs access tokens.",
+    manage: "Create, list and remove service accounts.",
+    operate: "Rotate the keys that sign access tokens.",
   },
   secrets: {
     encryption_key: { description: "Encrypts the signing keys in the database.", type: "key" },
@@ -135,11 +62,11 @@ export const contract = defineContract({
       auth: "none",
       /** `sessionId` lets the caller end the session before the response has arrived. */
       params: { userId: "uuid", sessionId: "uuid|optional" },
-      result: TOKEN_ANSWER,
+      result: TOKEN_RESPONSE,
     },
     verifyToken: {
       description:
-        "Verifies an access token that did not arrive with a call, and returns its claims. The token of a trusted issuer gives the claims of its user here.",
+        "Verifies an access token that did not arrive with a call, and returns its claims. For a trusted issuer's token it returns the claims of ctx.locals.user, not the issuer's.",
       restricted: ["api", "chat", "guard", "posts", "users"],
       operator: true,
       auth: "none",
@@ -167,22 +94,23 @@ export const contract = defineContract({
     refresh: route({
       rest: "POST /api/auth/refresh",
       description:
-        "Trades a refresh token for new tokens. Each is good for one use; a second one, by whomever, " +
-        "ends the session. Only who sends the idempotency_key of the first use again, within " +
-        "REFRESH_GRACE and before the new refresh token is used, gets that refresh token once more: " +
-        "the answer may have been lost. The key is a random value, new for each refresh token.",
+        "Exchanges a refresh token for new tokens. A refresh token can be used once; a second use ends the session. " +
+        "If the response was lost, repeat the request with the same idempotency_key within REFRESH_GRACE seconds and " +
+        "before the new refresh token is used: the response then has the same new refresh token. Use a new random " +
+        "idempotency_key for each refresh token.",
       auth: "none",
       params: {
         refresh_token: "string|min:1|max:200",
         idempotency_key: "string|optional|min:16|max:200",
       },
-      result: TOKEN_ANSWER,
+      result: TOKEN_RESPONSE,
       oauth: "errors",
       errors: ["RefreshTokenInvalid", "RefreshTokenReused"],
     }),
     logout: route({
       rest: "POST /api/auth/logout",
-      description: "Ends the session of the access token, everywhere at once.",
+      description:
+        "Ends the session of the access token. All nodes refuse its tokens from then on.",
       auth: "required",
       subjects: [...PEOPLE, "ImpersonatedUserAccount"],
       params: {},
@@ -191,7 +119,7 @@ export const contract = defineContract({
     logoutAll: route({
       rest: "POST /api/auth/logout-all",
       description:
-        "Ends all sessions of the user, within 10 minutes of the sign-in or of POST /api/auth/confirm.",
+        "Ends all sessions of the user. Allowed within 10 minutes after login or POST /api/auth/confirm.",
       auth: "required",
       subjects: PEOPLE,
       errors: ["ReauthenticationRequired"],
@@ -200,7 +128,8 @@ export const contract = defineContract({
     }),
     sessions: route({
       rest: "GET /api/auth/sessions",
-      description: "One's own living sessions, newest first, those of impersonators among them.",
+      description:
+        "Lists the user's active sessions, newest first, including those of impersonators.",
       auth: "required",
       subjects: PEOPLE,
       params: { ...PAGE_PARAMS },
@@ -209,7 +138,7 @@ export const contract = defineContract({
     revokeSession: route({
       rest: "DELETE /api/auth/sessions/:id",
       description:
-        "Ends one of one's own sessions, everywhere at once: the one that asks, or another within 10 minutes of the sign-in or of POST /api/auth/confirm.",
+        "Ends a session of the user. Other sessions than the current one can be ended within 10 minutes after login or POST /api/auth/confirm.",
       auth: "required",
       subjects: PEOPLE,
       errors: ["ReauthenticationRequired"],
@@ -217,7 +146,7 @@ export const contract = defineContract({
       result: null,
     }),
     confirmSession: {
-      description: "Notes that the user has just given the password in a session.",
+      description: "Records that the user has just confirmed a session with the password.",
       restricted: ["users"],
       auth: "none",
       params: { id: "uuid" },
@@ -225,7 +154,7 @@ export const contract = defineContract({
     },
     endSessions: {
       description:
-        "Ends the sessions of somebody whose password is another now, but one; or only one of them.",
+        "Ends all sessions of a user, except one if `except` is given; or only the session `only`.",
       restricted: ["users"],
       auth: "none",
       params: { userId: "uuid", except: "uuid|optional", only: "uuid|optional" },
@@ -235,57 +164,32 @@ export const contract = defineContract({
       rest: "POST /api/auth/impersonate",
       limit: "impersonations",
       description:
-        "An access token to act in somebody's name, without a refresh token. Not for administrators " +
-        "of the whole, nor for anybody who may do something that one may not do oneself.",
+        "Issues an access token for acting on behalf of another user, without a refresh token. Refused for a " +
+        "SuperUserAccount, and for a user with a permission that the caller lacks.",
       auth: "required",
       permissions: "users:impersonate",
       subjects: STAFF,
       errors: ["NotFound"],
       params: { userId: "uuid" },
-      result: { type: "object", props: { ...ACCESS_TOKEN, user: USER } },
+      result: IMPERSONATION_RESPONSE,
     }),
     token: route({
       rest: "POST /api/auth/token",
       description:
-        "OAuth's token endpoint (RFC 6749). `client_credentials` is for service accounts, whose id and secret " +
-        "come as `Authorization: Basic` or as `client_id` and `client_secret`. `refresh_token` does what " +
-        "`POST /api/auth/refresh` does, by its rules; it is for tokens of people, whose client is `first-party` and " +
-        "has no secret. `scope` asks for a part of the permissions, and is answered with what was granted.",
+        "OAuth's token endpoint (RFC 6749). The grant `client_credentials` is for service accounts, which send their " +
+        "id and secret as `Authorization: Basic` or as `client_id` and `client_secret`. The grant `refresh_token` is " +
+        "for users, whose client is `first-party` and has no secret; its rules are those of `POST /api/auth/refresh`. " +
+        "`scope` requests a part of the subject's permissions, and the response states what was granted.",
       auth: "none",
       errors: ["InvalidCredentials", "RefreshTokenInvalid", "RefreshTokenReused"],
       form: true,
       oauth: "token",
-      params: {
-        // RFC 6749, 3.2: what is not known is ignored
-        $$strict: "remove",
-        grant_type: { type: "enum", values: GRANT_TYPES },
-        client_id: "string|optional|min:1|max:200",
-        client_secret: "string|optional|min:1|max:200",
-        refresh_token: "string|optional|min:1|max:200",
-        idempotency_key: "string|optional|min:16|max:200",
-        // RFC 6749, 3.3
-        scope: {
-          type: "string",
-          optional: true,
-          max: 2_000,
-          pattern: /^[!#-[\]-~]+( [!#-[\]-~]+)*$/,
-          messages: { stringPattern: "Must be scopes with one space between two." },
-        },
-      },
-      result: {
-        type: "object",
-        props: {
-          ...ACCESS_TOKEN,
-          /** The permissions in the access token; left out: none. */
-          scope: "string|optional",
-          refresh_token: "string|optional",
-          user: { ...USER, optional: true },
-        },
-      },
+      params: TOKEN_ENDPOINT_PARAMS,
+      result: TOKEN_ENDPOINT_RESPONSE,
     }),
     serviceAccounts: route({
       rest: "GET /api/auth/service-accounts",
-      description: "The service accounts, newest first.",
+      description: "Lists the service accounts, newest first.",
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
@@ -295,32 +199,20 @@ export const contract = defineContract({
     createServiceAccount: route({
       rest: "POST /api/auth/service-accounts",
       description:
-        "Makes an account for a program, with permissions that one holds oneself. It goes on without its maker.",
+        "Creates an account for a program, with permissions that the caller holds. It stays when its creator leaves.",
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
       idempotent: true,
       status: 201,
       location: "/api/auth/service-accounts/:id",
-      params: {
-        name: {
-          type: "string",
-          min: 3,
-          max: 64,
-          pattern: /^[A-Za-z0-9][A-Za-z0-9 ._-]*$/,
-          messages: {
-            stringPattern:
-              "Must begin with a letter or digit, and have only letters, digits, spaces, '.', '_' and '-'.",
-          },
-        },
-        permissions: { type: "array", items: "string|max:100", unique: true, max: 100 },
-      },
+      params: NEW_SERVICE_ACCOUNT,
       result: { type: "object", props: { ...SERVICE_ACCOUNT, ...CLIENT } },
     }),
     changeSecret: route({
       rest: "POST /api/auth/service-accounts/:id/secret",
       description:
-        "Gives a service account a new secret. The old one and its tokens are worth nothing any more.",
+        "Creates a new secret for a service account. The old secret and its tokens are refused from then on.",
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
@@ -330,7 +222,7 @@ export const contract = defineContract({
     }),
     removeServiceAccount: route({
       rest: "DELETE /api/auth/service-accounts/:id",
-      description: "Removes a service account; its tokens are refused at once.",
+      description: "Removes a service account. Its tokens are refused from then on.",
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
@@ -341,19 +233,16 @@ export const contract = defineContract({
     rotateKeys: route({
       rest: "POST /api/auth/keys/rotate",
       description:
-        "Makes the next key for access tokens. It is published at once, and signs a little later.",
+        "Creates the next key that signs access tokens. It is published at once, and signs 15 seconds later.",
       auth: "required",
       permissions: "auth:operate",
       subjects: STAFF,
       params: {},
-      result: {
-        type: "object",
-        props: { kid: "string", alg: "string", signsFrom: "string" },
-      },
+      result: { type: "object", props: { kid: "string", alg: "string", signsFrom: "string" } },
     }),
     renewSessions: {
       description:
-        "Calls the access tokens of somebody back who may do other things now; the sessions go on.",
+        "Revokes the access tokens of a user whose roles have changed. The sessions continue: a refresh returns a valid token.",
       restricted: ["users"],
       auth: "none",
       params: { userId: "uuid" },
@@ -361,7 +250,7 @@ export const contract = defineContract({
     },
     revocations: {
       description:
-        "The sessions that ended lately, hashed; every node refuses their access tokens.",
+        "Lists the hashed ids of the sessions whose access tokens every node must refuse.",
       restricted: null,
       auth: "none",
       params: {},
@@ -369,7 +258,7 @@ export const contract = defineContract({
     },
     whoami: route({
       rest: "GET /api/protected",
-      description: "Says who the access token speaks for.",
+      description: "Returns the claims of the access token, as its issuer signed them.",
       auth: "required",
       params: {},
       result: {
@@ -379,7 +268,7 @@ export const contract = defineContract({
     }),
     jwks: route({
       rest: "GET /.well-known/jwks.json",
-      description: "The public keys that access tokens are checked against (RFC 7517).",
+      description: "Returns the public keys that verify access tokens (RFC 7517).",
       restricted: null,
       auth: "none",
       params: {},
@@ -387,31 +276,20 @@ export const contract = defineContract({
     }),
     metadata: route({
       rest: "GET /.well-known/oauth-authorization-server",
-      description: "What OAuth clients need to know (RFC 8414).",
+      description: "Returns the metadata for OAuth clients (RFC 8414).",
       auth: "none",
       params: {},
-      result: {
-        type: "object",
-        props: {
-          issuer: "string",
-          token_endpoint: "string",
-          jwks_uri: "string",
-          scopes_supported: "string[]",
-          response_types_supported: "string[]",
-          grant_types_supported: "string[]",
-          token_endpoint_auth_methods_supported: "string[]",
-        },
-      },
+      result: METADATA,
     }),
   },
   emits: {
     "sessions.revoked": {
       description:
-        "Sessions were ended, or their tokens of older generations called back; they are refused from now on.",
+        "Sessions have ended, or the roles of their users have changed. Nodes refuse their access tokens.",
       params: SESSIONS_REVOKED,
     },
     "signing-keys.changed": {
-      description: "There is a new key for access tokens, which every node of auth has to publish.",
+      description: "A signing key was created. Every node of auth loads and publishes it.",
       params: {},
     },
   },

@@ -1,5 +1,6 @@
 import type { Examples } from "../../lib/contract/examples.ts";
-import { type contract, GRANT_TYPES } from "./auth.contract.ts";
+import type { contract } from "./auth.contract.ts";
+import { GRANT_TYPES } from "./auth.schemas.ts";
 
 const ACCESS_TOKEN_EXAMPLE = {
   access_token: "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…",
@@ -98,6 +99,7 @@ export const examples: Examples<typeof contract> = {
         jti: "7a5c0c6b-2b87-4c0e-8f5e-93a0de6f4d52",
         client_id: "first-party",
         sid: SESSION_ID,
+        generation: 1,
         username: "alice",
         roles: ["user"],
         permissions: { chat: ["write"], posts: ["write"] },

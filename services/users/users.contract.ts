@@ -2,7 +2,7 @@ import { PEOPLE, STAFF, type SubjectType } from "../../lib/tokens/access-token.t
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
-import { TOKEN_ANSWER } from "../auth/auth.contract.ts";
+import { TOKEN_RESPONSE } from "../auth/auth.schemas.ts";
 import { POST_SUMMARY } from "../posts/posts.contract.ts";
 import { ROLE_NAMES } from "./roles.ts";
 
@@ -143,7 +143,7 @@ export const contract = defineContract({
       idempotent: "once",
       location: "/api/users/me",
       params: ACCOUNT,
-      result: TOKEN_ANSWER,
+      result: TOKEN_RESPONSE,
       // a repeated request with the same Idempotency-Key signs in
       errors: ["InvalidCredentials", "SecondFactorRequired"],
     }),
@@ -158,7 +158,7 @@ export const contract = defineContract({
         password: GIVEN_PASSWORD,
         otp: `${OTP}|optional`,
       },
-      result: TOKEN_ANSWER,
+      result: TOKEN_RESPONSE,
       errors: ["InvalidCredentials", "SecondFactorRequired", "SecondFactorInvalid"],
     }),
     confirm: route({

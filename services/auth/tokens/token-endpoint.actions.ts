@@ -3,7 +3,8 @@ import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { FIRST_PARTY_CLIENT } from "../../../lib/tokens/access-token.ts";
 import { audit, auditCounted } from "../../../middlewares/audit.ts";
-import { type contract, GRANT_TYPES } from "../auth.contract.ts";
+import type { contract } from "../auth.contract.ts";
+import { GRANT_TYPES } from "../auth.schemas.ts";
 import { partyOf } from "../service-accounts/service-accounts.actions.ts";
 import type {
   ServiceAccount,
