@@ -41,12 +41,13 @@ export const contract = defineContract({
         "You signed in too long ago for this. Send your password, and a code of your second factor if you have one, to POST /api/auth/confirm; then try again within 10 minutes.",
     },
   },
-  redacted: ["access_token", "refresh_token", "client_secret"],
+  redacted: ["access_token", "refresh_token", "client_secret", "token"],
   audit: {
     "session.ended": "A session was ended; `data.session` is its id.",
     "refresh-token.reused": "A refresh token was used again, so its session was ended.",
     "login.failed": "A client sent wrong credentials to the token endpoint.",
-    "token.issued": "A service account received an access token.",
+    "token.issued":
+      "A service account got an access token; or, with `data.session`, the operator created a session for the subject.",
     "impersonation.started": "A user began to act on behalf of another user.",
     "service-account.created": "A service account was created; `data` has its permissions.",
     "service-account.changed": "A service account got a new secret.",

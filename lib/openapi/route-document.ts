@@ -1,0 +1,57 @@
+import { describeSubjects } from "../tokens/access-token.ts";
+import type { Section } from "../limits/document.ts";
+import type { ServiceContract } from "../contract/contract.ts";
+import { type Route, routesOf } from "../contract/load.ts";
+import { toSummary } from "./openapi.ts";
+
+/** The section of the routes outside of `/api`. */
+const OTHER = "Other routes";
+
+/** Paths that begin a section; any other path is in OTHER. */
+const PREFIX = /^\/api\/[^/]+/;
+
+/**
+ * The sections of docs/routes.md: one for each prefix such as `/api/auth`. A section whose routes are all one service's
+ * belongs to that service.
+ */
+export function routeSections(contracts: ReadonlyMap<string, ServiceContract>): Section[] {
+  const sections = Map.groupBy(routesOf(contracts), ({ path }) => PREFIX.exec(path)?.[0] ?? OTHER);
+  return [...sections]
+    .toSorted(([a], [b]) => orderOf(a).localeCompare(orderOf(b)))
+    .map(([title, routes]) => {
+      const [service, ...others] = new Set(routes.map(serviceOf));
+      return {
+        ...(service !== undefined && others.length === 0 && { service }),
+        title,
+        text: tableOf(routes),
+      };
+    });
+}
+
+const orderOf = (title: string) => (title === OTHER ? "~" : title);
+
+const serviceOf = ({ action }: Route) => action.split(".", 1)[0] ?? "";
+
+function tableOf(routes: readonly Route[]): string {
+  const rows = routes
+    .toSorted((a, b) => a.path.localeCompare(b.path))
+    .map(({ method, path, action, contract }) =>
+      [
+        `\`${method} ${path}\``,
+        `\`${action}\``,
+        callersOf(contract),
+        toSummary(contract.description),
+      ].join(" | "),
+    );
+  return [
+    "| route | action | who may call | does |",
+    "|---|---|---|---|",
+    ...rows.map((row) => `| ${row} |`),
+  ].join("\n");
+}
+
+function callersOf({ auth, permissions, subjects }: Route["contract"]): string {
+  if (auth !== "required") return "anyone";
+  const kinds = subjects ? describeSubjects(subjects) : "any user";
+  return permissions === undefined ? kinds : `${kinds} with \`${permissions}\``;
+}
