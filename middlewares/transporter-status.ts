@@ -1,14 +1,14 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { CitadelError } from "../lib/errors/errors.ts";
 import { type Handler, toMiddleware } from "../lib/context/hooks.ts";
+import { CitadelError } from "../lib/errors/errors.ts";
 
-/** As much of a NATS client as tells how its connection is. */
+/** The part of nats.js's connection that is used here. */
 interface NatsClient {
   status(): AsyncIterable<{ type: string }>;
   flush(): Promise<void>;
 }
 
-/** Where Moleculer keeps the client, and the nodes that it knows. */
+/** Moleculer's internals that its types lack. */
 interface WithTransporter {
   transit?: {
     tx: { client?: Partial<NatsClient> | null };
@@ -20,84 +20,87 @@ interface WithTransporter {
   };
 }
 
-/** For how long calls of other nodes wait for NATS, in milliseconds; a server that starts anew is back by then. */
-const PATIENCE = 3_000;
-/** How much later other nodes may be back: they dial four times a second, and what comes before them is lost. */
-const SETTLING = 500;
+/** How long remote calls wait for a reconnection, in milliseconds; a restarted NATS server is back by then. */
+const RECONNECTION_TIMEOUT = 3_000;
+/**
+ * The time from the reconnection to the first remote call, in milliseconds. Other nodes try to reconnect four times a
+ * second, and a call that is sent before they have is lost.
+ */
+const SETTLING_TIME = 500;
 
 /**
- * Tells of a NATS connection that breaks and comes back, which Moleculer's transporter keeps to itself:
- * in the log, and by the events that its other transporters emit, `$transporter.disconnected` and
- * `$transporter.connected`. What was broadcast meanwhile has been missed.
+ * Reports when NATS disconnects and reconnects, which Moleculer's NATS transporter does not: in the log, and by the events
+ * of Moleculer's other transporters, `$transporter.disconnected` and `$transporter.connected`. Broadcasts in
+ * between are lost.
  *
- * The client throws away what it is given meanwhile, so calls of other nodes wait here until it is back.
- * If it stays away they are refused, from then on at once, and those that are under way are given up:
- * nobody waits for each of them in turn.
+ * While disconnected, nats.js discards what it is given. So remote calls wait here for the reconnection. After
+ * RECONNECTION_TIMEOUT they are refused, new ones at once, and calls in progress are rejected.
  */
 export const transporterStatus = (broker: ServiceBroker): Middleware => {
-  /** While NATS is away: was it back in time? */
-  let absence: PromiseWithResolvers<boolean> | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  /** Pending while NATS is disconnected. Resolves to whether it has reconnected in time. */
+  let reconnection: PromiseWithResolvers<boolean> | undefined;
+  let timeout: NodeJS.Timeout | undefined;
   let settling: NodeJS.Timeout | undefined;
-  let isGivenUp = false;
+  let hasTimedOut = false;
 
-  const giveUp = () => {
-    broker.logger.warn("NATS is still away. What other nodes are asked for is refused.");
-    isGivenUp = true;
-    absence?.resolve(false);
+  const refuseCalls = () => {
+    broker.logger.warn("NATS is still disconnected. Calls to other nodes are refused.");
+    hasTimedOut = true;
+    reconnection?.resolve(false);
     const { transit, registry } = broker as unknown as WithTransporter;
     for (const { id, local } of registry.nodes.toArray())
       if (!local) transit?.removePendingRequestByNodeID(id);
   };
 
-  const begin = () => {
+  const onDisconnect = () => {
     clearTimeout(settling);
-    absence ??= Promise.withResolvers();
-    timer ??= setTimeout(giveUp, PATIENCE);
-    timer.unref();
+    reconnection ??= Promise.withResolvers();
+    timeout ??= setTimeout(refuseCalls, RECONNECTION_TIMEOUT);
+    timeout.unref();
   };
 
-  const end = (isBack: boolean) => {
-    clearTimeout(timer);
+  const stopWaiting = (isConnected: boolean) => {
+    clearTimeout(timeout);
     clearTimeout(settling);
-    timer = undefined;
-    absence?.resolve(isBack);
-    absence = undefined;
+    timeout = undefined;
+    reconnection?.resolve(isConnected);
+    reconnection = undefined;
   };
 
-  const settle = () => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (isGivenUp) absence = Promise.withResolvers();
-    isGivenUp = false;
-    settling = setTimeout(end, SETTLING, true);
+  const onReconnect = () => {
+    clearTimeout(timeout);
+    timeout = undefined;
+    // new calls wait for the settling time; the resolved promise would refuse them
+    if (hasTimedOut) reconnection = Promise.withResolvers();
+    hasTimedOut = false;
+    settling = setTimeout(stopWaiting, SETTLING_TIME, true);
   };
 
-  /** Work whose failure must not end the watch: calls would wait for a connection that is back. */
+  /** Logs a failure instead of throwing it: if the loop ended, calls would wait for ever. */
   const attempt = (work: Promise<unknown>) =>
     work.catch((error: unknown) =>
       broker.logger.error(
         { err: error },
-        "A change of the NATS connection was not told to the node.",
+        "The node could not be informed that the NATS connection has changed.",
       ),
     );
 
   const watch = async (client: NatsClient) => {
     for await (const { type } of client.status()) {
       if (type === "disconnect") {
-        broker.logger.warn("NATS is away. It is asked for again and again.");
-        begin();
+        broker.logger.warn("NATS disconnected; reconnecting.");
+        onDisconnect();
         await attempt(broker.broadcastLocal("$transporter.disconnected", { graceFul: false }));
       } else if (type === "reconnect") {
-        broker.logger.warn("NATS is back.");
-        // what answers come by is subscribed to again, or it is away again and this comes anew
-        const isBack = await client.flush().then(
+        broker.logger.warn("NATS reconnected.");
+        // after a flush the subscriptions for responses are active; if it fails, "reconnect" will be reported again
+        const isConnected = await client.flush().then(
           () => true,
           () => false,
         );
-        if (!isBack) continue;
-        settle();
-        // nodes that dropped this one call it again without waiting for its next heartbeat
+        if (!isConnected) continue;
+        onReconnect();
+        // nodes that have removed this one add it again before its next heartbeat
         const { discoverer } = (broker as unknown as WithTransporter).registry;
         await attempt(discoverer.sendLocalNodeInfo());
         await attempt(broker.broadcastLocal("$transporter.connected", { wasReconnect: true }));
@@ -110,17 +113,18 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
     async started() {
       const client = (broker as unknown as WithTransporter).transit?.tx.client;
       if (!client?.status) return;
+      // nats.js's connection has flush() wherever it has status()
       watch(client as NatsClient).catch((error: unknown) =>
-        broker.logger.error({ err: error }, "The connection to NATS is not watched any more."),
+        broker.logger.error({ err: error }, "The NATS connection is no longer watched."),
       );
     },
-    stopping: async () => end(false),
+    stopping: async () => stopWaiting(false),
     remoteAction: (next: Handler): Handler => {
-      const callWhenBack = async (ctx: Context, { promise }: PromiseWithResolvers<boolean>) => {
+      const callAfter = async (ctx: Context, { promise }: PromiseWithResolvers<boolean>) => {
         if (!(await promise)) throw new CitadelError("ServiceNotAvailable");
         return next(ctx);
       };
-      return (ctx) => (absence ? callWhenBack(ctx, absence) : next(ctx));
+      return (ctx) => (reconnection ? callAfter(ctx, reconnection) : next(ctx));
     },
   });
 };

@@ -4,6 +4,7 @@ import { route } from "../../lib/contract/route.ts";
 import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
 import { REVOCATIONS, SESSIONS_REVOKED } from "../../lib/tokens/revocations.ts";
+import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
 import {
   CLAIMS,
   CLIENT,
@@ -14,7 +15,6 @@ import {
   SESSION,
   TOKEN_ENDPOINT_PARAMS,
   TOKEN_ENDPOINT_RESPONSE,
-  TOKEN_RESPONSE,
 } from "./auth.schemas.ts";
 
 export const contract = defineContract({

@@ -1,23 +1,10 @@
 import type { Examples } from "../../lib/contract/examples.ts";
+import { TOKEN_EXAMPLE } from "../../lib/tokens/token-response.ts";
 import type { contract } from "./auth.contract.ts";
 import { GRANT_TYPES } from "./auth.schemas.ts";
 
-const ACCESS_TOKEN_EXAMPLE = {
-  access_token: "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…",
-  token_type: "Bearer" as const,
-  expires_in: 600,
-};
-
-export const TOKEN_EXAMPLE = {
-  ...ACCESS_TOKEN_EXAMPLE,
-  refresh_token: "aXT9IClu5yCmPYsd8wHnKk2vB0qTgRzE6xLfJoVb1AU",
-  user: {
-    id: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
-    username: "alice",
-    email: "alice@example.com",
-    roles: ["user"],
-  },
-};
+const { access_token, token_type, expires_in } = TOKEN_EXAMPLE;
+const ACCESS_TOKEN_EXAMPLE = { access_token, token_type, expires_in };
 
 const SESSION_ID = "5c2fa4a0-6a0d-4f4b-9a55-0c9f3f6b7e18";
 

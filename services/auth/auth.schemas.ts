@@ -1,26 +1,9 @@
 import { SUBJECT_TYPES } from "../../lib/tokens/access-token.ts";
-
-/** A token response without a refresh token, with OAuth's names (RFC 6749, 5.1). */
-const ACCESS_TOKEN = {
-  access_token: "string",
-  token_type: { type: "enum", values: ["Bearer"] },
-  expires_in: "number",
-} as const;
-
-const USER = {
-  type: "object",
-  props: { id: "uuid", username: "string", email: "email", roles: "string[]" },
-} as const;
-
-/** The response to a login. */
-export const TOKEN_RESPONSE = {
-  type: "object",
-  props: { ...ACCESS_TOKEN, refresh_token: "string", user: USER },
-} as const;
+import { ACCESS_TOKEN_PROPS, TOKEN_USER } from "../../lib/tokens/token-response.ts";
 
 export const IMPERSONATION_RESPONSE = {
   type: "object",
-  props: { ...ACCESS_TOKEN, user: USER },
+  props: { ...ACCESS_TOKEN_PROPS, user: TOKEN_USER },
 } as const;
 
 /** The grants of the token endpoint (RFC 6749, 4.4 and 6). */
@@ -47,11 +30,11 @@ export const TOKEN_ENDPOINT_PARAMS = {
 export const TOKEN_ENDPOINT_RESPONSE = {
   type: "object",
   props: {
-    ...ACCESS_TOKEN,
+    ...ACCESS_TOKEN_PROPS,
     /** The permissions in the access token; missing if there are none. */
     scope: "string|optional",
     refresh_token: "string|optional",
-    user: { ...USER, optional: true },
+    user: { ...TOKEN_USER, optional: true },
   },
 } as const;
 

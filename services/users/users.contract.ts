@@ -2,7 +2,7 @@ import { PEOPLE, STAFF, type SubjectType } from "../../lib/tokens/access-token.t
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
-import { TOKEN_RESPONSE } from "../auth/auth.schemas.ts";
+import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
 import { POST_SUMMARY } from "../posts/posts.contract.ts";
 import { ROLE_NAMES } from "./roles.ts";
 

@@ -1,5 +1,5 @@
 import type { Examples } from "../../lib/contract/examples.ts";
-import { TOKEN_EXAMPLE } from "../auth/auth.examples.ts";
+import { TOKEN_EXAMPLE } from "../../lib/tokens/token-response.ts";
 import { POSTS_EXAMPLE } from "../posts/posts.examples.ts";
 import type { contract } from "./users.contract.ts";
 
