@@ -4,9 +4,9 @@ import { OAUTH_ERRORS, type OAuthKind, toOAuthError } from "../errors/oauth-erro
 import type { JsonSchema } from "./json-schema.ts";
 import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./headers.ts";
 
-/** Which errors each operation may answer with, and what they look like. */
+/** The error responses of each operation, and their schema. */
 
-/** Whatever is asked for: too much of it, or something behind it is away. */
+/** Errors of every operation: a limit is reached, or something is unavailable. */
 const ALWAYS: readonly ErrorType[] = [
   "TooManyRequests",
   "InternalError",
@@ -16,8 +16,8 @@ const ALWAYS: readonly ErrorType[] = [
   "RequestTimeout",
 ];
 
-/** Where a token is looked at. */
-const OF_TOKENS: readonly ErrorType[] = [
+/** Errors of operations that verify an access token. */
+const TOKEN_ERRORS: readonly ErrorType[] = [
   "AccessTokenExpired",
   "AccessTokenRevoked",
   "AccessTokenVerificationFailed",
@@ -29,10 +29,10 @@ const OF_TOKENS: readonly ErrorType[] = [
 /** Error types by name: the application's and the services' own. */
 export type KnownErrors = ReadonlyMap<string, DeclaredError>;
 
-/** The errors that a route may respond with, by its declarations. */
+/** The errors of a route, from its contract. */
 export function errorsOf({ method, path, contract }: Route, known: KnownErrors): DeclaredError[] {
   const { auth, permissions, subjects, params, status, errors = [] } = contract;
-  // a DELETE takes no parameters from its body, which is read and bounded nevertheless
+  // the body of a DELETE is ignored, but parsed and limited
   const hasBody = method !== "GET";
   const hasId = path.includes(":");
   const types: string[] = [
@@ -40,7 +40,7 @@ export function errorsOf({ method, path, contract }: Route, known: KnownErrors):
     ...(hasBody || hasId ? (["BadRequest"] as const) : []),
     ...(hasBody ? (["PayloadTooLarge", "UnsupportedMediaType"] as const) : []),
     ...(auth === "required" ? (["AccessTokenRequired"] as const) : []),
-    ...(auth === "none" ? [] : OF_TOKENS),
+    ...(auth === "none" ? [] : TOKEN_ERRORS),
     ...(permissions || subjects ? (["UserNotAuthorized"] as const) : []),
     ...(hasId ? (["NotFound"] as const) : []),
     ...headerErrorsOf(contract),
@@ -51,28 +51,28 @@ export function errorsOf({ method, path, contract }: Route, known: KnownErrors):
   return [...known.values()].filter(({ type }) => types.includes(type));
 }
 
-/** The one shape that all errors have. */
+/** The schema of all errors. */
 const errorSchema = (known: KnownErrors): JsonSchema => ({
   type: "object",
-  description: "What went wrong, and what to do about it.",
+  description: "An error.",
   properties: {
     name: { type: "string" },
-    message: { type: "string", description: "For a person: what to do." },
+    message: { type: "string", description: "For people: what to do." },
     code: { type: "integer", description: "The HTTP status." },
-    type: { type: "string", enum: [...known.keys()], description: "For a program." },
-    data: { description: "What is known beyond that; of VALIDATION_ERROR, each finding." },
+    type: { type: "string", enum: [...known.keys()], description: "For programs." },
+    data: { description: "Details, such as the invalid fields of a VALIDATION_ERROR." },
   },
   required: ["name", "message", "code", "type"],
   additionalProperties: false,
 });
 
-/** The same where OAuth clients ask (RFC 6749, 5.2). */
+/** The schema of errors for OAuth clients (RFC 6749, 5.2). */
 const toOAuthSchema = (schema: JsonSchema): JsonSchema => ({
   ...schema,
   properties: {
     ...schema.properties,
-    error: { type: "string", enum: [...OAUTH_ERRORS], description: "For an OAuth client." },
-    error_description: { type: "string", description: "What `message` says, in ASCII." },
+    error: { type: "string", enum: [...OAUTH_ERRORS], description: "For OAuth clients." },
+    error_description: { type: "string", description: "The `message` in ASCII." },
   },
   required: [...(schema.required ?? []), "error", "error_description"],
 });
@@ -83,7 +83,7 @@ export function errorSchemas(known: KnownErrors): { Error: JsonSchema; OAuthErro
   return { Error: schema, OAuthError: toOAuthSchema(schema) };
 }
 
-/** The answers with these errors, by their status: which types each has. */
+/** The responses for these errors, by status. */
 export function errorResponses(
   declared: readonly DeclaredError[],
   oauth?: OAuthKind,
@@ -119,7 +119,7 @@ export function errorResponses(
   return Object.fromEntries(responses) as Record<string, object>;
 }
 
-/** Every error as it looks. */
+/** An example of each error type. */
 export const errorExamples = (known: KnownErrors): Record<string, object> =>
   Object.fromEntries(
     [...known.values()].map((declared) => {

@@ -3,11 +3,11 @@ import { isForEverybody } from "../contract/load.ts";
 import type { ErrorType } from "../errors/errors.ts";
 import type { JsonSchema } from "./json-schema.ts";
 
-/** What operations take and answer in headers. */
+/** The request and response headers of operations. */
 
 interface Header {
   description: string;
-  /** Is it always there? */
+  /** Is it always sent? */
   required?: true;
   schema: JsonSchema;
 }
@@ -15,30 +15,30 @@ interface Header {
 const TEXT: JsonSchema = { type: "string" };
 const COUNT: JsonSchema = { type: "integer", minimum: 0 };
 
-/** The headers of answers, whatever the operation. Where an operator has set no limit, none is told. */
+/** Response headers. The rate limit headers are optional: an operator may set no limit. */
 export const RESPONSE_HEADERS = {
   ETag: {
     description:
-      "Names this very state of it (RFC 9110, 8.8.3). A response of more than 500,000 characters has none.",
+      "Identifies this version of the resource (RFC 9110, 8.8.3). A response of more than 500,000 characters has none.",
     schema: { type: "string", pattern: '^(W/)?"[!#-~]+"$' },
   },
-  "RateLimit-Limit": { description: "How many requests are let through.", schema: COUNT },
+  "RateLimit-Limit": { description: "The requests that the limit allows.", schema: COUNT },
   "RateLimit-Policy": {
-    description: "Each limit that counts here: `600;w=60` is 600 in 60 seconds.",
+    description: "All limits that apply: `600;w=60` is 600 requests in 60 seconds.",
     schema: TEXT,
   },
-  "RateLimit-Remaining": { description: "How many of them are left.", schema: COUNT },
+  "RateLimit-Remaining": { description: "The requests that are left.", schema: COUNT },
   "RateLimit-Reset": {
-    description: "In how many seconds the count begins anew.",
+    description: "The seconds until the count starts again.",
     schema: COUNT,
   },
   "Retry-After": {
-    description: "In how many seconds to try again.",
+    description: "The seconds to wait before the next attempt.",
     required: true,
     schema: COUNT,
   },
   "WWW-Authenticate": {
-    description: "What to authenticate with (RFC 6750, 3; at the token endpoint RFC 6749, 5.2).",
+    description: "How to authenticate (RFC 6750, 3; at the token endpoint RFC 6749, 5.2).",
     required: true,
     schema: TEXT,
   },
@@ -46,11 +46,11 @@ export const RESPONSE_HEADERS = {
 
 type HeaderName = keyof typeof RESPONSE_HEADERS;
 
-/** Headers of a response, by reference. */
+/** References to response headers. */
 export const headersOf = (names: readonly HeaderName[]): Record<string, object> =>
   Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 
-/** The headers of errors, by their status. */
+/** The headers of error responses, by status. */
 export const ERROR_HEADERS: Readonly<Record<number, readonly HeaderName[]>> = {
   401: ["WWW-Authenticate"],
   429: [
@@ -62,27 +62,28 @@ export const ERROR_HEADERS: Readonly<Record<number, readonly HeaderName[]>> = {
   ],
 };
 
-/** Is a change of this made only to the version that `If-Match` names? */
+/** Does the operation take `If-Match`? */
 const takesVersion = ({ etag, params }: ActionContract) =>
   etag !== undefined && params[etag] !== undefined;
 
-/** Is what this answers named by an `ETag`? */
+/** Does the response have an `ETag`? */
 export const isTagged = (contract: ActionContract): boolean =>
   contract.result !== null && (contract.etag !== undefined || isForEverybody(contract));
 
-/** May the answer be that nothing has changed? */
+/** Does the operation take `If-None-Match`? */
 export const isConditional = (contract: ActionContract): boolean =>
   isTagged(contract) && isForEverybody(contract);
 
-/** The answer to who has it already. */
+/** The response if `If-None-Match` matches. */
 export const NOT_MODIFIED = {
-  304: { description: "It is what you have.", headers: headersOf(["ETag"]) },
+  304: { description: "The resource has not changed.", headers: headersOf(["ETag"]) },
 };
 
 export const IF_NONE_MATCH = {
   name: "If-None-Match",
   in: "header",
-  description: "The `ETag` of what you have: if it is the same still, the answer is 304.",
+  description:
+    "The `ETag` of a stored response. If the resource has not changed, the status is 304.",
   schema: TEXT,
 };
 
@@ -90,8 +91,8 @@ const IF_MATCH = {
   name: "If-Match",
   in: "header",
   description:
-    "The `ETag` of what you have read: if somebody has changed it since, the answer is 412, and " +
-    "nothing is changed. Left out, the last one wins.",
+    "The `ETag` of the version that you have read. If the resource has changed since, the status is 412 and nothing " +
+    "is changed. Without this header the last change wins.",
   schema: { type: "string", pattern: '^(\\*|"\\d{1,9}")$' },
 };
 
@@ -99,20 +100,20 @@ const IDEMPOTENCY_KEY = {
   name: "Idempotency-Key",
   in: "header",
   description:
-    "A name of your own for this request, at best a random UUID. A repeat with the same one gets " +
-    "the first answer, for a day, and makes nothing more; while the first is under way, it waits or gets " +
-    "409; for another request of the same user, 422. A repeated registration signs in instead.",
+    "Identifies the request, best by a random UUID. For a day, a repeated request with the same key gets the first " +
+    "response and changes nothing. While the first request runs, the repeated one waits or gets 409. A different " +
+    "request of the same user with the same key gets 422. A repeated registration signs in.",
   schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!#-~]+$" },
 };
 
-/** The headers that an action takes, as OpenAPI's parameters. */
+/** The request headers of an action, as OpenAPI parameters. */
 export const headerParametersOf = (contract: ActionContract): object[] => [
   ...(isConditional(contract) ? [IF_NONE_MATCH] : []),
   ...(takesVersion(contract) ? [IF_MATCH] : []),
   ...(contract.idempotent ? [IDEMPOTENCY_KEY] : []),
 ];
 
-/** What may be wrong with them, or come of them. */
+/** The errors that these headers cause. */
 export const headerErrorsOf = (contract: ActionContract): ErrorType[] => [
   ...(takesVersion(contract) ? (["BadRequest", "PreconditionFailed"] as const) : []),
   ...(contract.idempotent ? (["BadRequest", "Conflict", "VALIDATION_ERROR"] as const) : []),

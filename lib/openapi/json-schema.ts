@@ -1,7 +1,7 @@
 import type { Direction, Rule, Schema } from "../contract/infer.ts";
 import { type FullRule, inFull } from "../contract/validator.ts";
 
-/** JSON Schema 2020-12, as far as rules need it. */
+/** The part of JSON Schema 2020-12 that rules need. */
 export interface JsonSchema {
   type?: string | string[];
   properties?: Record<string, JsonSchema>;
@@ -14,41 +14,38 @@ export interface JsonSchema {
   [keyword: string]: unknown;
 }
 
-/** An object's fields without what is said of the object itself. */
+/** The fields of an object, without the `$$` options of the object itself. */
 const fieldsOf = (schema: Schema) =>
   Object.entries(schema).filter(([name]) => !name.startsWith("$$")) as [string, Rule][];
 
-/**
- * What a caller of these parameters may send. What is stricter than JSON Schema can say is refused
- * nevertheless, with VALIDATION_ERROR.
- */
+/** The schema of an action's parameters. Rules that JSON Schema cannot express are left out; the validator checks them. */
 export const schemaOfParams = (params: Schema): JsonSchema =>
-  objectOf(params, "input", params.$$strict === true);
+  objectSchema(params, "input", params.$$strict === true);
 
-/** What comes back. An object has the fields that are listed and no others. */
+/** The schema of a result. Its objects have no fields but the listed ones. */
 export const schemaOfResult = (rule: Rule): JsonSchema => toJsonSchema(rule, "output");
 
 /**
- * A rule as JSON Schema 2020-12.
+ * Translates a rule to JSON Schema.
  *
- * @param side on the way in, fields with a default may be left out, and objects that are not strict take more
+ * @param side in an input, fields with a default are optional, and objects that are not strict may have more fields
  */
 function toJsonSchema(given: Rule, side: Direction): JsonSchema {
   const rule = inFull(given);
-  const schema = { ...bareSchema(rule, side) };
-  if (rule.nullable === true) admitNull(schema);
+  const schema = { ...schemaOfType(rule, side) };
+  if (rule.nullable === true) allowNull(schema);
   const explanation = rule.messages?.stringPattern;
   if (explanation !== undefined && side === "input") schema.description = explanation;
   if (rule.default !== undefined && side === "input") schema.default = rule.default;
   return schema;
 }
 
-function admitNull(schema: JsonSchema): void {
+function allowNull(schema: JsonSchema): void {
   if (schema.type) schema.type = [schema.type, "null"].flat();
   if (schema.enum) schema.enum = [...schema.enum, null];
 }
 
-function bareSchema(rule: FullRule, side: Direction): JsonSchema {
+function schemaOfType(rule: FullRule, side: Direction): JsonSchema {
   switch (rule.type) {
     case "enum":
       return { type: typeOfValues(rule.values), enum: [...rule.values] };
@@ -61,7 +58,7 @@ function bareSchema(rule: FullRule, side: Direction): JsonSchema {
         ...(rule.unique === true && { uniqueItems: true }),
       };
     case "object":
-      return objectOf(rule.props, side, side === "output" || rule.strict === true);
+      return objectSchema(rule.props, side, side === "output" || rule.strict === true);
     case "record":
       return {
         type: "object",
@@ -69,11 +66,11 @@ function bareSchema(rule: FullRule, side: Direction): JsonSchema {
         additionalProperties: toJsonSchema(rule.value, side),
       };
     default:
-      return scalarOf(rule, side);
+      return scalarSchema(rule, side);
   }
 }
 
-function objectOf(schema: Schema, side: Direction, isClosed: boolean): JsonSchema {
+function objectSchema(schema: Schema, side: Direction, isClosed: boolean): JsonSchema {
   const fields = fieldsOf(schema).map(([name, rule]) => [name, inFull(rule)] as const);
   const isRequired = ({ optional, default: value }: FullRule) =>
     optional !== true && (side === "output" || value === undefined);
@@ -94,14 +91,14 @@ function typeOfValues(values: readonly (string | number)[]): string | string[] {
 
 type ScalarRule = Exclude<FullRule, { type: "enum" | "array" | "object" | "record" }>;
 
-function scalarOf(rule: ScalarRule, side: Direction): JsonSchema {
+function scalarSchema(rule: ScalarRule, side: Direction): JsonSchema {
   switch (rule.type) {
     case "string":
-      return textOf(rule, patternOf(rule, side));
+      return stringSchema(rule, patternOf(rule, side));
     case "email":
-      return textOf(rule, { format: "email", ...(side === "input" && { pattern: VISIBLE }) });
+      return stringSchema(rule, { format: "email", ...(side === "input" && { pattern: VISIBLE }) });
     case "url":
-      return textOf(rule, { format: "uri", pattern: "^https?://" });
+      return stringSchema(rule, { format: "uri", pattern: "^https?://" });
     case "uuid":
       return { type: "string", format: "uuid" };
     case "date":
@@ -120,32 +117,32 @@ function scalarOf(rule: ScalarRule, side: Direction): JsonSchema {
   }
 }
 
-function textOf(
+function stringSchema(
   { min, max, length, empty }: ScalarRule,
-  look: { format?: string; pattern?: string },
+  more: { format?: string; pattern?: string },
 ): JsonSchema {
-  const least = length ?? min ?? (empty === false ? 1 : undefined);
-  const most = length ?? max;
+  const minLength = length ?? min ?? (empty === false ? 1 : undefined);
+  const maxLength = length ?? max;
   return {
     type: "string",
-    ...(least !== undefined && { minLength: least }),
-    ...(most !== undefined && { maxLength: most }),
-    ...look,
+    ...(minLength !== undefined && { minLength }),
+    ...(maxLength !== undefined && { maxLength }),
+    ...more,
   };
 }
 
 /**
- * No spaces (lib/contract/validator.ts refuses all invisible characters). Without `\p`, which readers of JSON Schema that
- * compile patterns without the flag `u` take literally.
+ * No white space. The validator (lib/contract/validator.ts) refuses all invisible characters, but some tools compile
+ * patterns without the flag `u` and would read `\p` literally.
  */
 const VISIBLE = "^\\S*$";
-/** A text without NUL, and one that has more than spaces (lib/contract/validator.ts). */
+/** Text without NUL, and text that is not only white space (lib/contract/validator.ts). */
 const WITHOUT_NUL = "^[^\\u0000]*$";
 const MORE_THAN_SPACES = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$";
 
-/** What a text looks like; of one that is trimmed, something must be left. */
+/** The pattern of a string. A trimmed string with a minimum length must not be only white space. */
 function patternOf({ pattern, trim, min = 0 }: ScalarRule, side: Direction) {
-  // JSON Schema has no flags
+  // patterns in JSON Schema have no flags
   if (pattern && pattern.flags.replace("u", "") === "") return { pattern: pattern.source };
   if (side === "output") return {};
   return { pattern: trim === true && min > 0 ? MORE_THAN_SPACES : WITHOUT_NUL };

@@ -22,7 +22,7 @@ import {
 } from "./headers.ts";
 import { INTRODUCTION } from "./introduction.ts";
 
-/** The description of the API (OpenAPI 3.1), made from the contracts. */
+/** An OpenAPI 3.1 document. */
 export interface OpenApi {
   openapi: "3.1.1";
   info: object;
@@ -32,20 +32,20 @@ export interface OpenApi {
   components: object;
 }
 
-/** By path, and then by method in lower case. */
+/** Operations by path, then by method in lower case. */
 export type Paths = Record<string, Record<string, object>>;
 
 export interface OpenApiOptions {
   version: string;
-  /** Where the API is. */
+  /** The URL of the API. */
   issuer: string;
-  /** Examples of the services' actions. */
+  /** Examples of actions, by service. */
   examples?: ReadonlyMap<string, ServiceExamples>;
-  /** Routes that are no actions. */
+  /** Operations of the gateway itself, which are no actions. */
   more?: Paths;
 }
 
-/** Describes every route that some contract declares. */
+/** Makes the OpenAPI document of all routes in the contracts. */
 export function toOpenApi(
   contracts: ReadonlyMap<string, ServiceContract>,
   { version, issuer, examples = new Map(), more = {} }: OpenApiOptions,
@@ -80,23 +80,23 @@ export function toOpenApi(
           type: "http",
           scheme: "bearer",
           bearerFormat: "JWT",
-          description: "The access token that signing in answers (RFC 6750).",
+          description: "An access token (RFC 6750), for example from `POST /api/auth/login`.",
         },
         clientBasic: {
           type: "http",
           scheme: "basic",
-          description: "The id and secret of a service account (RFC 6749, 2.3.1).",
+          description: "The client id and secret of a service account (RFC 6749, 2.3.1).",
         },
       },
     },
   };
 }
 
-/** A local address is another machine for each reader: such a document is relative to where it was read. */
+/** `localhost` is a different machine for each reader, so the document then has relative URLs. */
 const isLocal = (issuer: string) =>
   ["localhost", "127.0.0.1", "[::1]"].includes(URL.parse(issuer)?.hostname ?? "");
 
-/** The examples that some operation refers to. */
+/** The examples that an operation refers to: an unused component is an error for linters. */
 function usedIn(paths: Paths, examples: Record<string, object>): Record<string, object> {
   const text = JSON.stringify(paths);
   const isUsed = ([name]: [string, object]) => text.includes(`"#/components/examples/${name}"`);
@@ -119,10 +119,10 @@ function tagsOf(
   }));
 }
 
-/** `/api/posts/:id` as OpenAPI writes it. */
+/** Converts `/api/posts/:id` to `/api/posts/{id}`. */
 const toTemplate = (path: string) => path.replace(/:(\w+)/g, "{$1}");
 
-/** The first part of a description, for a list; what stands in brackets at its end is for its readers. */
+/** The first sentence or clause of a description, without a final remark in brackets. */
 export const toSummary = (description: string): string =>
   (description.split(/[.;:](?=\s|$)/, 1)[0] ?? "").replace(/ \([^)]*\)$/, "");
 
@@ -159,7 +159,7 @@ function operationOf(
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: body }),
     responses: {
-      ...successOf(contract, example?.result),
+      ...successResponse(contract, example?.result),
       ...(isConditional(contract) && NOT_MODIFIED),
       ...errorResponses(errorsOf(route, errors), oauth),
     },
@@ -169,20 +169,22 @@ function operationOf(
   };
 }
 
-/** Who may ask, for a person. */
+/** The access rules in words. */
 function accessLines(
   { auth, permissions, subjects }: ActionContract,
   contracts: ReadonlyMap<string, ServiceContract>,
 ): string[] {
-  if (auth === "none") return ["No access token is needed."];
+  if (auth === "none") return ["Requires no access token."];
   if (auth === "optional") return ["An access token is optional."];
   const [service = "", name = ""] = permissions?.split(":") ?? [];
   const meaning = contracts.get(service)?.permissions?.[name];
   return [
     permissions
-      ? `Needs the permission \`${permissions}\`${meaning ? `: ${meaning}` : "."}`
-      : "Needs a user.",
-    ...(subjects ? [`For ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`] : []),
+      ? `Requires the permission \`${permissions}\`${meaning ? `: ${meaning}` : "."}`
+      : "Requires a signed-in user.",
+    ...(subjects
+      ? [`Only for the subject types ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`]
+      : []),
   ];
 }
 
@@ -195,10 +197,10 @@ function limitLines(
   return limit ? [`Limit: ${limitText(limit)} per ${limit.per}.`] : [];
 }
 
-/** The methods whose parameters are in the query. */
+/** The methods whose parameters are in the query string. */
 const IN_QUERY: ReadonlySet<Method> = new Set(["GET", "DELETE"]);
 
-/** Where the parameters go: those of the path, and the others into the query or the body. */
+/** Divides an action's parameters into path, query, headers and request body. */
 function requestOf({ method, path, contract }: Route, example: Example["params"]) {
   const { properties = {}, required = [], ...schema } = schemaOfParams(contract.params);
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
@@ -240,13 +242,20 @@ function requestOf({ method, path, contract }: Route, example: Example["params"]
   };
 }
 
-function successOf(contract: ActionContract, example: unknown) {
+const SUCCESS: Readonly<Record<number, string>> = {
+  200: "The request succeeded.",
+  201: "The resource was created.",
+  202: "The request was accepted.",
+  204: "The request succeeded. The response has no body.",
+};
+
+function successResponse(contract: ActionContract, example: unknown) {
   const { result, status, location } = contract;
   const code = status ?? (result === null ? 204 : 200);
   const headers = {
     ...(location && {
       Location: {
-        description: `Where it is: \`${toTemplate(location)}\`.`,
+        description: `The URL of the new resource: \`${toTemplate(location)}\`.`,
         required: true,
         schema: { type: "string" },
       },
@@ -255,9 +264,7 @@ function successOf(contract: ActionContract, example: unknown) {
   };
   return {
     [code]: {
-      description: { 200: "Done.", 201: "Made.", 202: "Taken on.", 204: "Done; nothing to say." }[
-        code
-      ],
+      description: SUCCESS[code],
       ...(Object.keys(headers).length > 0 && { headers }),
       ...(result !== null && {
         content: {

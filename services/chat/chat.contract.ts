@@ -24,7 +24,7 @@ const MESSAGE = {
 export const contract = defineContract({
   name: "chat",
   permissions: {
-    write: "Write messages and make rooms.",
+    write: "Write messages.",
     announce: "Speak to everybody who is connected.",
   },
   actions: {

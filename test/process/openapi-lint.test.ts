@@ -2,12 +2,12 @@ import { createConfig, lintFromString } from "@redocly/openapi-core";
 import spectral from "@stoplight/spectral-core";
 import rulesets from "@stoplight/spectral-rulesets";
 import { describe, expect, it } from "vitest";
-import { describeApi } from "../../services/api/docs/openapi.ts";
+import { buildOpenApi } from "../../services/api/docs/openapi.ts";
 
 describe.each(["http://localhost:3000", "https://api.citadel.test"])(
   "the OpenAPI document of %s",
   (issuer) => {
-    const document = describeApi(issuer);
+    const document = buildOpenApi(issuer);
 
     it("has no finding of Spectral's recommended rules", async () => {
       const linter = new spectral.Spectral();

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { loadContracts, routesOf } from "../../../lib/contract/load.ts";
 import { asset } from "./assets.ts";
 
-// `GET /`: where a person who opens the API's address finds what there is. No script, no other origin.
+// `GET /`: the home page, with links to the documentation. It has no scripts and loads nothing from other origins.
 
 const STYLE = `
 :root { color-scheme: light dark; font: 1rem/1.6 system-ui, sans-serif; }
@@ -23,7 +23,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** How many operations each service has. */
+/** The list of services, with the number of their operations. */
 function serviceLines(): string {
   const byService = Map.groupBy(
     routesOf(loadContracts()),
@@ -37,7 +37,7 @@ function serviceLines(): string {
     .join("\n        ");
 }
 
-/** The page at the root. */
+/** The handler for the home page. */
 export function homeHandlers() {
   const body = `<!doctype html>
 <html lang="en">
@@ -51,12 +51,12 @@ export function homeHandlers() {
   <body>
     <main>
       <h1>Citadel</h1>
-      <p>An HTTP and Socket.IO API.</p>
+      <p>An API over HTTP and Socket.IO.</p>
       <nav aria-label="Documentation">
         <ul>
-        <li><a href="/docs">API reference</a><br />Every operation, to read and to try.</li>
-        <li><a href="/openapi.json">OpenAPI document</a><br />The same for programs.</li>
-        <li><a href="/health/ready">Readiness</a><br />Whether this node takes requests.</li>
+        <li><a href="/docs">API reference</a><br />All operations. You can send requests from the page.</li>
+        <li><a href="/openapi.json">OpenAPI document</a><br />All operations in machine-readable form.</li>
+        <li><a href="/health/ready">Readiness</a><br />Whether this node accepts requests.</li>
         </ul>
       </nav>
       <section aria-labelledby="services">

@@ -8,7 +8,7 @@ import { errorResponses } from "../../../lib/openapi/errors.ts";
 import { headersOf, IF_NONE_MATCH, NOT_MODIFIED } from "../../../lib/openapi/headers.ts";
 import { asset } from "./assets.ts";
 
-// The description of the API, made from the contracts once, when the node starts.
+// `GET /openapi.json`: the OpenAPI document. It is made from the contracts when the node starts.
 
 const status = (value: string, more: Record<string, JsonSchema> = {}): JsonSchema => ({
   type: "object",
@@ -20,13 +20,13 @@ const status = (value: string, more: Record<string, JsonSchema> = {}): JsonSchem
 const readiness = (value: string) =>
   status(value, { missing: { type: "array", items: { type: "string" } } });
 
-const answer = (description: string, type: string, schema: JsonSchema) => ({
+const response = (description: string, type: string, schema: JsonSchema) => ({
   description,
   content: { [type]: { schema } },
 });
 
-/** A route of the gateway's own. */
-const own = (
+/** An operation of the gateway itself. */
+const operation = (
   operationId: string,
   description: string,
   rest: { parameters?: object[]; responses: object },
@@ -41,9 +41,13 @@ const own = (
   },
 });
 
-/** A route whose answer changes only when the node starts anew. */
-const fixed = (operationId: string, description: string, content: ReturnType<typeof answer>) =>
-  own(operationId, description, {
+/** An operation whose response never changes while the node runs. */
+const staticOperation = (
+  operationId: string,
+  description: string,
+  content: ReturnType<typeof response>,
+) =>
+  operation(operationId, description, {
     parameters: [IF_NONE_MATCH],
     responses: {
       200: { ...content, headers: headersOf(["ETag"]) },
@@ -52,51 +56,59 @@ const fixed = (operationId: string, description: string, content: ReturnType<typ
     },
   });
 
-/** Only a health check without a body is exempt from the rate limits. */
-const WITH_BODY = errorResponses([declaredError("TooManyRequests")]);
+/** A health check with a request body counts for the rate limits. */
+const RATE_LIMITED = errorResponses([declaredError("TooManyRequests")]);
 
 const OWN_ROUTES: Paths = {
-  "/health/live": own("api.live", "Does this node live? For whoever restarts it.", {
-    responses: {
-      200: answer("It does.", "application/json", status("live")),
-      ...WITH_BODY,
+  "/health/live": operation(
+    "api.live",
+    "Liveness of this node. An orchestrator restarts a node that does not respond.",
+    {
+      responses: {
+        200: response("The node is running.", "application/json", status("live")),
+        ...RATE_LIMITED,
+      },
     },
-  }),
-  "/health/ready": own("api.ready", "Is this node ready? For whoever sends requests to it.", {
-    responses: {
-      200: answer(
-        "It is. `missing` lists the services that are unavailable.",
-        "application/json",
-        readiness("ready"),
-      ),
-      503: answer(
-        "It starts or stops, or no service can be called. `missing` lists those that cannot.",
-        "application/json",
-        readiness("not ready"),
-      ),
-      ...WITH_BODY,
-    },
-  }),
-  "/openapi.json": fixed(
-    "api.description",
-    "This description of the API (OpenAPI 3.1).",
-    answer("The description.", "application/json", { type: "object" }),
   ),
-  "/docs": fixed(
+  "/health/ready": operation(
+    "api.ready",
+    "Readiness of this node. A load balancer sends requests to ready nodes only.",
+    {
+      responses: {
+        200: response(
+          "The node is ready. `missing` lists services that are unavailable.",
+          "application/json",
+          readiness("ready"),
+        ),
+        503: response(
+          "The node is starting or stopping, or no service can be called. `missing` lists the unavailable services.",
+          "application/json",
+          readiness("not ready"),
+        ),
+        ...RATE_LIMITED,
+      },
+    },
+  ),
+  "/openapi.json": staticOperation(
+    "api.openapi",
+    "This document (OpenAPI 3.1).",
+    response("The OpenAPI document.", "application/json", { type: "object" }),
+  ),
+  "/docs": staticOperation(
     "api.docs",
-    "This description as a page, from which requests can be tried.",
-    answer("The page.", "text/html", { type: "string" }),
+    "This document as a web page, from which requests can be sent.",
+    response("The page.", "text/html", { type: "string" }),
   ),
 };
 
-/** The application's version, as package.json has it. */
+/** The version in package.json. */
 const versionOf = () => {
   const file = join(import.meta.dirname, "..", "..", "..", "package.json");
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 };
 
-/** The OpenAPI document of this application. @param issuer where the API is */
-export const describeApi = (issuer: string): OpenApi =>
+/** The OpenAPI document of this application. @param issuer the URL of the API */
+export const buildOpenApi = (issuer: string): OpenApi =>
   toOpenApi(loadContracts(), {
     version: versionOf(),
     issuer,
@@ -104,12 +116,12 @@ export const describeApi = (issuer: string): OpenApi =>
     more: OWN_ROUTES,
   });
 
-/** `GET /openapi.json`. @param issuer where the API is */
+/** @param issuer the URL of the API */
 export function openApiHandlers(issuer: string) {
   return {
     "GET /openapi.json": asset({
       type: "application/json; charset=utf-8",
-      body: JSON.stringify(describeApi(issuer)),
+      body: JSON.stringify(buildOpenApi(issuer)),
     }),
   };
 }

@@ -30,9 +30,8 @@ function pageFile(file: string, directory = import.meta.dirname) {
   const path = `/docs/${file}`;
   return {
     url: `${path}?${fingerprint(body).slice(0, 16)}`,
-    handlers: {
-      [`GET ${path}`]: asset({ type: TYPES[extname(file)] ?? "", body, caching: IMMUTABLE }),
-    },
+    route: `GET ${path}`,
+    handler: asset({ type: TYPES[extname(file)] ?? "", body, caching: IMMUTABLE }),
   };
 }
 
@@ -68,6 +67,6 @@ export function referencePageHandlers() {
       body,
       headers: { "Content-Security-Policy": POLICY },
     }),
-    ...Object.assign({}, ...Object.values(files).map(({ handlers }) => handlers)),
+    ...Object.fromEntries(Object.values(files).map(({ route, handler }) => [route, handler])),
   };
 }

@@ -11,25 +11,25 @@ import {
   type Operation,
 } from "../../helpers/openapi.ts";
 
-/** Every answer of the API, held against what its description says of it. */
-describe.skipIf(isMissing)("the description of the API", () => {
+/** Compares every response of the API with the OpenAPI document. */
+describe.skipIf(isMissing)("GET /openapi.json", () => {
   let app: App;
   let api: DescribedApi;
-  let description: any;
+  let document: any;
   beforeAll(async () => {
     app = await startApp();
     api = await describedApi(app);
-    description = api.document;
+    document = api.document;
   });
   afterAll(() => app?.stop());
 
-  const holdAgainst = (operation: Operation, answer: Answer) => {
-    const { status, body } = answer;
-    const fault = api.faultOf(operation, answer);
+  const expectDocumented = (operation: Operation, response: Answer) => {
+    const { status, body } = response;
+    const fault = api.faultOf(operation, response);
     expect(fault && { fault, status, body }).toBeUndefined();
   };
 
-  it("is the same for everybody, and asked for again only when it has changed", async () => {
+  it("is cached and revalidated by its ETag", async () => {
     const { headers } = await request(app, "GET /openapi.json");
     expect(headers.get("cache-control")).toBe("no-cache");
     const etag = headers.get("etag")!;
@@ -43,15 +43,15 @@ describe.skipIf(isMissing)("the description of the API", () => {
       headers: { "accept-encoding": "identity" },
     });
     expect(plain.headers.get("content-encoding")).toBeNull();
-    expect(plain.body).toEqual(description);
+    expect(plain.body).toEqual(document);
   });
 
-  it("has the operations of the contracts, and the gateway's own", () => {
-    const ids = operationsOf(description.paths).map(({ id }) => id);
+  it("has the operations of the contracts and of the gateway", () => {
+    const ids = operationsOf(document.paths).map(({ id }) => id);
     expect(ids.toSorted()).toEqual(
       [
         ...actions.map(({ id }) => id),
-        "api.description",
+        "api.openapi",
         "api.docs",
         "api.live",
         "api.ready",
@@ -59,36 +59,42 @@ describe.skipIf(isMissing)("the description of the API", () => {
     );
   });
 
-  it.each(["api.description", "api.docs", "api.live", "api.ready"])("fits %s", async (id) => {
-    const operation = operationsOf(description.paths).find((one) => one.id === id)!;
-    const answer = await api.call(operation);
-    expect(answer.status).toBe(200);
-    holdAgainst(operation, answer);
+  it.each(["api.openapi", "api.docs", "api.live", "api.ready"])(
+    "documents the response of %s",
+    async (id) => {
+      const operation = operationsOf(document.paths).find((one) => one.id === id)!;
+      const response = await api.call(operation);
+      expect(response.status).toBe(200);
+      expectDocumented(operation, response);
+    },
+  );
+
+  it.each(actions)("documents the response of $id to an administrator", async (operation) => {
+    const response = await api.calledWell(operation);
+    expect(response.status).toBeLessThan(500);
+    expectDocumented(operation, response);
   });
 
-  it.each(actions)("fits $id as an administrator calls it", async (operation) => {
-    const answer = await api.calledWell(operation);
-    expect(answer.status).toBeLessThan(500);
-    holdAgainst(operation, answer);
+  it.each(actions)("documents the response of $id without a token", async (operation) => {
+    const response = await api.call(operation);
+    expect(response.status).toBeLessThan(500);
+    if (operation.described.security.length === 1) expect(response.status).toBe(401);
+    expectDocumented(operation, response);
   });
 
-  it.each(actions)("fits $id as nobody calls it", async (operation) => {
-    const answer = await api.call(operation);
-    expect(answer.status).toBeLessThan(500);
-    if (operation.described.security.length === 1) expect(answer.status).toBe(401);
-    holdAgainst(operation, answer);
-  });
-
-  it.each(actions)("fits $id as somebody calls it who has not read it", async (operation) => {
-    const unknown = Object.keys(paramsOf(operation).inPath).map((name) => [name, randomUUID()]);
-    const answer = await api.call(operation, await api.signIn(), {
-      inPath: Object.fromEntries(unknown),
-      inQuery: { nonsense: "1" },
-      ...(operation.described.requestBody && { body: { nonsense: 1 } }),
-    });
-    expect(answer.status).toBeLessThan(500);
-    holdAgainst(operation, answer);
-  });
+  it.each(actions)(
+    "documents the response of $id to unknown parameters and ids",
+    async (operation) => {
+      const unknown = Object.keys(paramsOf(operation).inPath).map((name) => [name, randomUUID()]);
+      const response = await api.call(operation, await api.signIn(), {
+        inPath: Object.fromEntries(unknown),
+        inQuery: { nonsense: "1" },
+        ...(operation.described.requestBody && { body: { nonsense: 1 } }),
+      });
+      expect(response.status).toBeLessThan(500);
+      expectDocumented(operation, response);
+    },
+  );
 
   const takes = (header: string) => (operation: Operation) =>
     (operation.described.parameters ?? []).some(({ name }: any) => name === header);
@@ -98,20 +104,20 @@ describe.skipIf(isMissing)("the description of the API", () => {
     );
 
   it.each(actions.filter(takes("If-None-Match")))(
-    "fits $id as somebody calls it who has it already",
+    "documents the response of $id to a matching If-None-Match",
     async (operation) => {
       const token = await api.signIn();
       const inPath = await api.idsFor(operation, token);
       const { headers } = await api.call(operation, token, { inPath });
       const fresh = { "if-none-match": headers.get("etag")! };
-      const answer = await api.call(operation, token, { inPath, headers: fresh });
-      expect(answer.status).toBe(304);
-      holdAgainst(operation, answer);
+      const response = await api.call(operation, token, { inPath, headers: fresh });
+      expect(response.status).toBe(304);
+      expectDocumented(operation, response);
     },
   );
 
   it.each(actions.filter(takes("If-Match")))(
-    "fits $id as somebody calls it who has read an older version",
+    "documents the response of $id to an If-Match that does not match",
     async (operation) => {
       const token = await api.signIn();
       const inPath = await api.idsFor(operation, token);
@@ -119,28 +125,28 @@ describe.skipIf(isMissing)("the description of the API", () => {
         ['"999999999"', 412],
         ['"1", "2"', 400],
       ] as const) {
-        const answer = await api.call(operation, token, { inPath, headers: { "if-match": tag } });
-        expect(answer.status).toBe(status);
-        holdAgainst(operation, answer);
+        const response = await api.call(operation, token, { inPath, headers: { "if-match": tag } });
+        expect(response.status).toBe(status);
+        expectDocumented(operation, response);
       }
     },
   );
 
   it.each(actions.filter(takes("If-Match")).filter(readerOf))(
-    "fits $id as somebody calls it who has read this version",
+    "documents the response of $id to a matching If-Match",
     async (operation) => {
       const token = await api.signIn();
       const inPath = await api.idsFor(operation, token);
       const { headers } = await api.call(readerOf(operation)!, token, { inPath });
       const read = { "if-match": headers.get("etag")! };
-      const answer = await api.call(operation, token, { inPath, headers: read });
-      expect(answer.status).toBeLessThan(300);
-      holdAgainst(operation, answer);
+      const response = await api.call(operation, token, { inPath, headers: read });
+      expect(response.status).toBeLessThan(300);
+      expectDocumented(operation, response);
     },
   );
 
   it.each(actions.filter(takes("Idempotency-Key")))(
-    "fits $id as somebody calls it again",
+    "documents the response of $id to a repeated request",
     async (operation) => {
       const token = await api.signIn();
       const inPath = await api.idsFor(operation, token);
@@ -152,34 +158,35 @@ describe.skipIf(isMissing)("the description of the API", () => {
       expect(first.status).toBeLessThan(300);
       const again = await send(body, key);
       expect(again.status).toBe(first.status);
-      // a registration signs in again: tokens are not kept
-      const isKept = operation.id !== "users.register";
-      expect(again.body).toMatchObject(isKept ? first.body : { user: first.body.user });
+      // a repeated registration signs in, since tokens are not stored
+      const isStored = operation.id !== "users.register";
+      expect(again.body).toMatchObject(isStored ? first.body : { user: first.body.user });
       const other = Object.fromEntries(Object.keys(body).map((name) => [name, `${body[name]}x`]));
       const reused = await send(other, key);
-      // and whoever is nobody may use anybody's key
-      expect(reused.status).toBe(isKept ? 422 : 201);
+      // without a user, a key belongs to the whole request
+      expect(reused.status).toBe(isStored ? 422 : 201);
       const unreadable = await send(body, "a b");
       expect(unreadable.status).toBe(400);
-      for (const answer of [first, again, reused, unreadable]) holdAgainst(operation, answer);
+      for (const response of [first, again, reused, unreadable])
+        expectDocumented(operation, response);
     },
   );
 
-  it("fits what signing in and refreshing answer", async () => {
+  it("documents the responses of login and refresh", async () => {
     const { username, password, refreshToken } = await administrator(app);
     for (const [id, body] of [
       ["users.login", { username, password }],
       ["auth.refresh", { refresh_token: refreshToken }],
     ] as const) {
       const operation = actions.find((one) => one.id === id)!;
-      const answer = await api.call(operation, undefined, { body });
-      expect(answer.status).toBe(200);
-      holdAgainst(operation, answer);
+      const response = await api.call(operation, undefined, { body });
+      expect(response.status).toBe(200);
+      expectDocumented(operation, response);
     }
   });
 
   it.each(["posts.create", "posts.update", "posts.remove", "users.get", "users.setRoles"])(
-    "says what makes %s succeed",
+    "has an example request with which %s succeeds",
     async (id) => {
       const { status } = await api.calledWell(actions.find((one) => one.id === id)!);
       expect(status).toBeLessThan(300);

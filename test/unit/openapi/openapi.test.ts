@@ -7,8 +7,8 @@ import { toOpenApi } from "../../../lib/openapi/openapi.ts";
 
 const options = { version: "1.2.3", issuer: "https://api.example.com" };
 
-/** What is said of an action with these declarations. */
-const describing = (changes: Partial<ActionContract>): any => {
+/** The path, method and operation of an action with these changes. */
+const documentAction = (changes: Partial<ActionContract>): any => {
   const contract = {
     name: "notes",
     permissions: { write: "Write notes." },
@@ -31,11 +31,11 @@ const describing = (changes: Partial<ActionContract>): any => {
   return { path, method, operation };
 };
 
-describe("the description of the API", () => {
-  const description = toOpenApi(loadContracts(), options);
+describe("The OpenAPI document", () => {
+  const document = toOpenApi(loadContracts(), options);
 
-  it("has every route, under the action's name", () => {
-    const described = Object.entries(description.paths).flatMap(([path, operations]) =>
+  it("has every route, with the action's name as its operationId", () => {
+    const documented = Object.entries(document.paths).flatMap(([path, operations]) =>
       Object.entries(operations).map(
         ([method, { operationId }]: [string, any]) => `${operationId} ${method} ${path}`,
       ),
@@ -44,20 +44,20 @@ describe("the description of the API", () => {
       ({ action, method, path }) =>
         `${action} ${method.toLowerCase()} ${path.replace(/:(\w+)/g, "{$1}")}`,
     );
-    expect(described.toSorted()).toEqual(declared.toSorted());
+    expect(documented.toSorted()).toEqual(declared.toSorted());
   });
 
-  it("says where the API is and which version", () => {
-    expect(description.servers).toEqual([{ url: "https://api.example.com" }]);
-    expect(description.info).toMatchObject({ version: "1.2.3" });
-    // another machine's localhost is not this one
+  it("has the URL and the version of the API", () => {
+    expect(document.servers).toEqual([{ url: "https://api.example.com" }]);
+    expect(document.info).toMatchObject({ version: "1.2.3" });
+    // localhost is another machine for other readers
     const local = toOpenApi(loadContracts(), { ...options, issuer: "http://localhost:3000" });
     expect(local.servers).toEqual([{ url: "/" }]);
   });
 
-  it("puts parameters into the path, the query and the body, as the gateway reads them", () => {
+  it("divides parameters into path, query and request body", () => {
     const params = { $$strict: true, id: "uuid", text: "string", at: "number|optional" } as const;
-    const read = describing({ rest: "GET /api/notes/:id", params });
+    const read = documentAction({ rest: "GET /api/notes/:id", params });
     expect(read.path).toBe("/api/notes/{id}");
     expect(read.operation.parameters).toMatchObject([
       { name: "id", in: "path", required: true },
@@ -66,14 +66,14 @@ describe("the description of the API", () => {
     ]);
     expect(read.operation.requestBody).toBeUndefined();
 
-    const { operation } = describing({ rest: "PUT /api/notes/:id", params });
+    const { operation } = documentAction({ rest: "PUT /api/notes/:id", params });
     expect(operation.parameters).toMatchObject([{ name: "id", in: "path" }]);
     expect(operation.requestBody.content["application/json"].schema).toMatchObject({
       required: ["text"],
       properties: { text: {}, at: {} },
       additionalProperties: false,
     });
-    expect(describing({ rest: "DELETE /api/notes/:id", params }).operation.requestBody).toBe(
+    expect(documentAction({ rest: "DELETE /api/notes/:id", params }).operation.requestBody).toBe(
       undefined,
     );
   });
@@ -83,24 +83,24 @@ describe("the description of the API", () => {
     ["Does it: carefully. And slowly.", "Does it"],
     ["Does it (RFC 6749, 4.4).", "Does it"],
     ["Does it for 1.5 seconds.", "Does it for 1.5 seconds"],
-  ])("sums up %s", (said, summary) => {
-    expect(describing({ description: said }).operation.summary).toBe(summary);
+  ])("shortens the description %j to the summary %j", (description, summary) => {
+    expect(documentAction({ description }).operation.summary).toBe(summary);
   });
 
-  it("says what is a form", () => {
+  it("has the media type of forms for an action that takes a form", () => {
     const contract = { params: { text: "string" }, form: true } as const;
-    expect(Object.keys(describing(contract).operation.requestBody.content)).toEqual([
+    expect(Object.keys(documentAction(contract).operation.requestBody.content)).toEqual([
       "application/x-www-form-urlencoded",
     ]);
   });
 
-  it("describes the token endpoint as RFC 6749 has it", () => {
+  it("has the client authentication and errors of RFC 6749 at the token endpoint", () => {
     const contract = {
       oauth: "token",
       errors: ["InvalidCredentials", "RefreshTokenInvalid"],
     } as const;
     const params = { grant_type: "string" } as const;
-    const { operation } = describing({ ...contract, auth: "none", params });
+    const { operation } = documentAction({ ...contract, auth: "none", params });
     expect(operation.security).toEqual([{ clientBasic: [] }, {}]);
     expect(operation.responses[422]).toBeUndefined();
     const { schema, examples } = operation.responses[400].content["application/json"];
@@ -118,33 +118,33 @@ describe("the description of the API", () => {
     expect(refused.InvalidCredentials.value.error).toBe("invalid_client");
   });
 
-  it("says what success is", () => {
-    const made = describing({ status: 201, location: "/api/notes/:id", result: "string" });
-    expect(made.operation.responses[201]).toMatchObject({
-      headers: { Location: { description: "Where it is: `/api/notes/{id}`." } },
+  it("has the status, Location and schema of a successful response", () => {
+    const created = documentAction({ status: 201, location: "/api/notes/:id", result: "string" });
+    expect(created.operation.responses[201]).toMatchObject({
+      headers: { Location: { description: "The URL of the new resource: `/api/notes/{id}`." } },
       content: { "application/json": { schema: { type: "string" } } },
     });
-    expect(describing({}).operation.responses[204].content).toBeUndefined();
-    expect(describing({ status: 202 }).operation.responses[202].content).toBeUndefined();
+    expect(documentAction({}).operation.responses[204].content).toBeUndefined();
+    expect(documentAction({ status: 202 }).operation.responses[202].content).toBeUndefined();
   });
 
   const namesIn = (operation: any, place: string) =>
     (operation.parameters ?? []).filter((one: any) => one.in === place).map((one: any) => one.name);
   const ETAG = { ETag: { $ref: "#/components/headers/ETag" } };
 
-  it("says what can be sent again", () => {
-    const made = { status: 201, idempotent: true } as const;
-    const [key] = describing(made).operation.parameters;
+  it("has the header Idempotency-Key for idempotent actions only", () => {
+    const idempotent = { status: 201, idempotent: true } as const;
+    const [key] = documentAction(idempotent).operation.parameters;
     expect(key).toMatchObject({
       name: "Idempotency-Key",
       in: "header",
       schema: { minLength: 1, maxLength: 255 },
     });
     expect(key.required).toBeUndefined();
-    expect(describing({ status: 201 }).operation.parameters).toBeUndefined();
+    expect(documentAction({ status: 201 }).operation.parameters).toBeUndefined();
   });
 
-  it("says what has a version, and what is changed in one version only", () => {
+  it("has ETag, If-None-Match and If-Match for resources with a version", () => {
     const contract = {
       etag: "version",
       auth: "required",
@@ -152,23 +152,23 @@ describe("the description of the API", () => {
       result: { type: "object", props: { version: "number" } },
     } as const;
     const rest = "GET /api/notes/:id";
-    const read = describing({ ...contract, auth: "none", rest }).operation;
+    const read = documentAction({ ...contract, auth: "none", rest }).operation;
     expect(read.responses[200].headers).toEqual(ETAG);
     expect(read.responses[304].headers).toEqual(ETAG);
     expect(namesIn(read, "header")).toEqual(["If-None-Match"]);
-    // somebody else may see more of it
-    const own = describing({ ...contract, rest }).operation;
-    expect(own.responses[200].headers).toEqual(ETAG);
-    expect(own.responses[304]).toBeUndefined();
-    expect(namesIn(own, "header")).toEqual([]);
+    // another user may see more fields of the same version
+    const ofUser = documentAction({ ...contract, rest }).operation;
+    expect(ofUser.responses[200].headers).toEqual(ETAG);
+    expect(ofUser.responses[304]).toBeUndefined();
+    expect(namesIn(ofUser, "header")).toEqual([]);
 
     const params = { ...contract.params, version: "number|optional" } as const;
-    const changed = describing({ ...contract, params, rest: "PUT /api/notes/:id" }).operation;
+    const changed = documentAction({ ...contract, params, rest: "PUT /api/notes/:id" }).operation;
     expect(changed.responses[200].headers).toEqual(ETAG);
     expect(changed.responses[304]).toBeUndefined();
     expect(namesIn(changed, "header")).toEqual(["If-Match"]);
 
-    const removed = describing({
+    const removed = documentAction({
       ...contract,
       params,
       rest: "DELETE /api/notes/:id",
@@ -177,23 +177,23 @@ describe("the description of the API", () => {
     expect(removed.responses[204].headers).toBeUndefined();
     expect(namesIn(removed, "header")).toEqual(["If-Match"]);
 
-    const unconditional = describing({ ...contract, rest: "PUT /api/notes/:id" }).operation;
+    const unconditional = documentAction({ ...contract, rest: "PUT /api/notes/:id" }).operation;
     expect(namesIn(unconditional, "header")).toEqual([]);
   });
 
-  it("says that what anybody may read is asked for again only when it has changed", () => {
+  it("has ETag and If-None-Match for public lists only", () => {
     const contract = { rest: "GET /api/notes", result: "string" } as const;
-    const { operation } = describing(contract);
+    const { operation } = documentAction(contract);
     expect(operation.responses[200].headers).toEqual(ETAG);
     expect(operation.responses[304].content).toBeUndefined();
     expect(namesIn(operation, "header")).toEqual(["If-None-Match"]);
-    const own = describing({ ...contract, auth: "required" }).operation;
+    const own = documentAction({ ...contract, auth: "required" }).operation;
     expect(own.responses[200].headers).toBeUndefined();
     expect(own.responses[304]).toBeUndefined();
   });
 
-  it("says with too many requests how many there may be, and when", () => {
-    const { headers } = describing({}).operation.responses[429];
+  it("has the rate limit headers of a 429 response", () => {
+    const { headers } = documentAction({}).operation.responses[429];
     expect(Object.keys(headers)).toEqual([
       "Retry-After",
       "RateLimit-Limit",
@@ -201,33 +201,36 @@ describe("the description of the API", () => {
       "RateLimit-Reset",
       "RateLimit-Policy",
     ]);
-    expect((description.components as any).headers).toMatchObject({
+    expect((document.components as any).headers).toMatchObject({
       "Retry-After": { required: true },
       "RateLimit-Limit": { schema: { type: "integer" } },
     });
   });
 
-  it("says first how to sign in, with operations and errors that there are", () => {
-    const { description: text } = description.info as { description: string };
-    const named = [...text.matchAll(/`([A-Z]+) (\/[^`]+)`/g)].map(
-      ([, method = "", path = ""]) => (description.paths[path] as any)?.[method.toLowerCase()],
+  it("names existing operations and errors in its introduction", () => {
+    const { description: text } = document.info as { description: string };
+    const operations = [...text.matchAll(/`([A-Z]+) (\/[^`]+)`/g)].map(
+      ([, method = "", path = ""]) => (document.paths[path] as any)?.[method.toLowerCase()],
     );
-    expect(named.map((operation) => operation?.operationId)).toEqual([
+    expect(operations.map((operation) => operation?.operationId)).toEqual([
       "users.register",
       "users.login",
       "auth.refresh",
       "auth.token",
     ]);
     const errors = [...text.matchAll(/(\d{3})\s`(\w+)`/g)].map(([, code, type]) => [type, code]);
-    expect(errors).toHaveLength(5);
+    expect(errors).toHaveLength(6);
     for (const [type, code] of errors)
       expect(new CitadelError(type as ErrorType).code).toBe(Number(code));
   });
 
-  it("says whom an action asks for", () => {
-    expect(describing({ auth: "none" }).operation.security).toEqual([]);
-    expect(describing({ auth: "optional" }).operation.security).toEqual([{ bearerAuth: [] }, {}]);
-    const { operation } = describing({
+  it("has the access rules of an action", () => {
+    expect(documentAction({ auth: "none" }).operation.security).toEqual([]);
+    expect(documentAction({ auth: "optional" }).operation.security).toEqual([
+      { bearerAuth: [] },
+      {},
+    ]);
+    const { operation } = documentAction({
       auth: "required",
       permissions: "notes:write",
       subjects: ["UserAccount"],
@@ -242,41 +245,49 @@ describe("the description of the API", () => {
     expect(operation.description).toContain("`UserAccount`");
   });
 
-  it.each<[what: string, changes: Partial<ActionContract>, types: string[]]>([
-    ["nobody's", { auth: "none" }, []],
-    ["somebody's, perhaps", { auth: "optional" }, ["AccessTokenExpired", "JwksError"]],
-    ["a user's", { auth: "required" }, ["AccessTokenRequired", "AccessTokenRevoked"]],
+  it.each<[action: string, changes: Partial<ActionContract>, types: string[]]>([
+    ["a public action", { auth: "none" }, []],
+    ["an action with an optional user", { auth: "optional" }, ["AccessTokenExpired", "JwksError"]],
+    ["an action for users", { auth: "required" }, ["AccessTokenRequired", "AccessTokenRevoked"]],
     [
-      "one with a permission",
+      "an action with a permission",
       { auth: "required", permissions: "notes:write" },
       ["UserNotAuthorized"],
     ],
-    ["one for some", { auth: "required", subjects: ["UserAccount"] }, ["UserNotAuthorized"]],
-    ["one with an id", { rest: "GET /api/notes/:id" }, ["NotFound", "BadRequest"]],
-    ["one that makes", { status: 201 }, ["Conflict"]],
-    ["one that can be sent again", { idempotent: true }, ["Conflict", "VALIDATION_ERROR"]],
     [
-      "one that removes a version",
+      "an action for some subject types",
+      { auth: "required", subjects: ["UserAccount"] },
+      ["UserNotAuthorized"],
+    ],
+    [
+      "an action with an id in its path",
+      { rest: "GET /api/notes/:id" },
+      ["NotFound", "BadRequest"],
+    ],
+    ["an action that creates a resource", { status: 201 }, ["Conflict"]],
+    ["an idempotent action", { idempotent: true }, ["Conflict", "VALIDATION_ERROR"]],
+    [
+      "an action that removes a version",
       { rest: "DELETE /api/notes", etag: "at", params: { at: "number|optional" } },
       ["PreconditionFailed", "BadRequest"],
     ],
-    ["one with parameters", { params: { a: "string" } }, ["VALIDATION_ERROR"]],
+    ["an action with parameters", { params: { a: "string" } }, ["VALIDATION_ERROR"]],
     [
-      "one with a body",
+      "an action with a request body",
       { rest: "PUT /api/notes" },
       ["PayloadTooLarge", "UnsupportedMediaType", "BadRequest"],
     ],
-    ["one that says more", { errors: ["NoteLocked"] }, ["NoteLocked"]],
-  ])("lists the errors of %s", (_what, changes, types) => {
+    ["an action that declares errors", { errors: ["NoteLocked"] }, ["NoteLocked"]],
+  ])("lists the errors of %s", (_action, changes, types) => {
     const typesOf = (operation: any) =>
       Object.values(operation.responses).flatMap(
         (response: any) =>
           response.content?.["application/json"].schema.properties?.type?.enum ?? [],
       );
-    expect(typesOf(describing(changes).operation)).toEqual(
+    expect(typesOf(documentAction(changes).operation)).toEqual(
       expect.arrayContaining([...types, "TooManyRequests", "InternalError"]),
     );
-    const bare = typesOf(describing({ rest: "GET /api/notes" }).operation);
+    const bare = typesOf(documentAction({ rest: "GET /api/notes" }).operation);
     for (const type of types) expect(bare).not.toContain(type);
   });
 });
