@@ -5,7 +5,9 @@ import { asset, fingerprint, IMMUTABLE } from "./assets.ts";
 
 // `GET /docs`: Swagger UI, served from the API's own origin. It requests nothing from other origins.
 
-const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist"));
+const require = createRequire(import.meta.url);
+
+const SWAGGER_UI = dirname(require.resolve("swagger-ui-dist"));
 
 const TYPES: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
