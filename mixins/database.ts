@@ -72,6 +72,7 @@ const HINTS: Readonly<Record<string, string>> = {
  *
  * @returns the names of the migrations that this call has applied
  * @throws Error that says what to do
+ * @internal
  */
 export async function migrate(
   db: AnyDatabase,

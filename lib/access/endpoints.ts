@@ -14,7 +14,7 @@ export const NODE_EVENTS = {
   "sessions.revoked": { restricted: ["auth"], auth: "none" },
 } as const satisfies Record<string, Access>;
 
-/** Stands in a service's place for what every node offers. */
+/** Stands in a service's place for what every node offers. @internal */
 export const EVERY_NODE = "all nodes";
 
 /** An action or an event handler, and who may come in. */

@@ -73,7 +73,7 @@ export interface Config {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Settings that are wrong or missing: all of them at once, with what to do. */
+/** Settings that are wrong or missing: all of them at once, with what to do. @internal */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 

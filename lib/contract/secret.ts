@@ -24,7 +24,7 @@ export interface DeclaredSecret {
 /** The environment variable of a secret, unless its contract names another one: `USERS_AUTH_TOKEN`. */
 export const variableOf = (service: string, name: string) => `${service}_${name}`.toUpperCase();
 
-/** The credential that every service has, declared or not. */
+/** The credential that every service has, declared or not. @internal */
 export const credentialOf = (service: string): DeclaredSecret => ({
   service,
   name: "auth_token",

@@ -107,7 +107,7 @@ const versionOf = () => {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 };
 
-/** The OpenAPI document of this application. @param issuer the URL of the API */
+/** The OpenAPI document of this application. @param issuer the URL of the API @internal */
 export const buildOpenApi = (issuer: string): OpenApi =>
   toOpenApi(loadContracts(), {
     version: versionOf(),

@@ -40,7 +40,7 @@ export type MailKind = keyof typeof RECIPIENT_LIMITS;
 /** Domains that ignore dots in mailbox names. */
 const DOTLESS: ReadonlySet<string> = new Set(["gmail.com", "googlemail.com"]);
 
-/** The mailbox of an address: in lower case, without `+tag`, and at Gmail without dots. */
+/** The mailbox of an address: in lower case, without `+tag`, and at Gmail without dots. @internal */
 export function mailboxOf(address: string): string {
   const at = address.lastIndexOf("@");
   const domain = address.slice(at + 1).toLowerCase();

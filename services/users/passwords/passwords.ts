@@ -24,6 +24,8 @@ const queueLength = (cost: number) => Math.min(1_000, Math.max(8, 40 * 2 ** (12 
 /**
  * The hashes that a password is compared with: the account's own and, if its cost is lower, dummy hashes that add the
  * missing work. Every comparison takes 2^cost rounds, so that its time does not tell which accounts exist.
+ *
+ * @internal
  */
 export function comparisons(hash: string | undefined, cost: number): string[] {
   if (hash === undefined) return [dummyHash(cost)];

@@ -2,7 +2,7 @@ const BLOCK_BITS = 32;
 /** One block more than the window, so that a new block can be cleared while the window stays whole. */
 const BLOCKS = 33;
 
-/** How far behind the highest counter a frame may be. */
+/** How far behind the highest counter a frame may be. @internal */
 export const WINDOW = (BLOCKS - 1) * BLOCK_BITS;
 
 /**
