@@ -17,8 +17,7 @@ operation lists its errors. A malformed request is refused before it reaches an 
 
 A list is \`{"items": […], "nextCursor": …}\`. If \`nextCursor\` is not \`null\`, there is another page: send the same
 request with its value as \`cursor\`. \`limit\` sets the size of a page. The messages of a chat room are read by their
-sequence numbers instead: send the \`seq\` of the last message as \`after\`. An operation takes the parameters that it
-lists, and no others.
+sequence numbers: send \`nextCursor\` as \`after\`. An operation takes the parameters that it lists, and no others.
 
 ## Repeated requests and concurrent changes
 
