@@ -5,12 +5,12 @@ import { type Endpoint, type Handler, toMiddleware } from "../lib/context/hooks.
 import { toPublicError } from "../lib/errors/public-error.ts";
 import { Repetitions } from "../lib/logging/repetitions.ts";
 
-/** For how long equal failures of the database are counted instead of logged, in milliseconds. */
-const COUNTING = 10_000;
-/** How many different ones are counted. */
+/** How long equal database errors are counted instead of logged, in milliseconds. */
+const COUNT_INTERVAL = 10_000;
+/** The different database errors that are counted at once. */
 const MAX_COUNTED = 100;
 
-/** PostgreSQL's SQLSTATE codes, or their classes, and what they mean outside. */
+/** The error types of PostgreSQL's SQLSTATE codes and classes. */
 const SQL_STATES: Readonly<Record<string, ErrorType>> = {
   "23502": "VALIDATION_ERROR",
   "23514": "VALIDATION_ERROR",
@@ -31,10 +31,10 @@ const NETWORK_CODES =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 const POOL_MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client (has encountered a connection error|was closed))/;
-/** Whoever asked has waited long enough: it is not tried again (retryPolicy). */
-const WAITED = /timeout|ETIMEDOUT/;
+/** After a timeout the action is not retried (retryPolicy): the caller has waited long enough. */
+const TIMEOUTS = /timeout|ETIMEDOUT/;
 
-/** What a database error means outside; undefined for anything else. */
+/** The error type of a database error; undefined for any other error. */
 function typeOfDatabaseError(error: Error & { code?: unknown }): ErrorType | undefined {
   if (POOL_MESSAGES.test(error.message)) return "DatabaseNotAccessible";
   if (typeof error.code !== "string") return undefined;
@@ -43,20 +43,21 @@ function typeOfDatabaseError(error: Error & { code?: unknown }): ErrorType | und
   return SQL_STATES[error.code] ?? SQL_STATES[error.code.slice(0, 2)];
 }
 
+/** Converts an error to one that may leave the node. Moleculer's own errors are returned unchanged. */
 function toOwnError(error: Error & { code?: unknown }): Error {
   if (error instanceof CitadelError) return error;
   const { type: kind, data } = error as { type?: unknown; data?: unknown };
   if (kind === "VALIDATION_ERROR" && Array.isArray(data))
     return new CitadelError("VALIDATION_ERROR", { data: toFindings(data as Finding[]) });
   const ofDatabase = typeOfDatabaseError(error);
-  // Moleculer's own errors stay: its retries and circuit breaker know them
+  // Moleculer's retries and circuit breaker depend on its own errors
   if (!ofDatabase && toPublicError(error).type !== "InternalError") return error;
   if (!ofDatabase) return new CitadelError("InternalError", { cause: error });
-  const isLate = WAITED.test(error.message);
-  return new CitadelError(ofDatabase, { cause: error, ...(isLate && { retryable: false }) });
+  const isTimeout = TIMEOUTS.test(error.message);
+  return new CitadelError(ofDatabase, { cause: error, ...(isTimeout && { retryable: false }) });
 }
 
-/** A failure of the database, as it is logged: where it came from says nothing, so there is no stack. */
+/** A database error in the log. It has no stack: the cause is not in this program. */
 interface Outage {
   type: ErrorType;
   reason: string;
@@ -65,25 +66,32 @@ interface Outage {
 }
 
 /**
- * Turns the validator's and the database's errors, and those that nobody expected, into the
- * application's own, before they leave the node; the original stays as `cause`. Only here is its stack,
- * so what is not the caller's fault is logged here. It stands outside the validator.
+ * Converts errors of the validator, errors of the database and unexpected errors to the application's own before they
+ * leave the node. Logs those with a status of 500 or more here, since the stack does not leave the node. It wraps the
+ * validator.
  */
 export const errorsMiddleware = (broker: ServiceBroker): Middleware => {
   const outages = new Repetitions<Outage>({
-    interval: COUNTING,
+    interval: COUNT_INTERVAL,
     capacity: MAX_COUNTED,
     report: ({ type, reason, ...first }, count) =>
       count === 0
-        ? broker.logger.error({ type, reason, ...first }, "The database failed an action.")
-        : broker.logger.error({ type, reason, count }, "The database failed further actions."),
+        ? broker.logger.error(
+            { type, reason, ...first },
+            "An action failed: the database is unavailable.",
+          )
+        : broker.logger.error(
+            { type, reason, count },
+            "More actions failed: the database is unavailable.",
+          ),
   });
 
   const log = (error: Error & { code?: unknown }, { type }: CitadelError, ctx: Context) => {
-    const [action, { requestID }] = [ctx.action?.name ?? "", ctx];
+    const action = ctx.action?.name ?? "";
+    const { requestID } = ctx;
     if (type !== "DatabaseNotAccessible")
       return broker.logger.error({ err: error, action, requestID }, "An action failed.");
-    // the error of several addresses that were tried has no message
+    // an AggregateError of several connection attempts has no message
     const reason = error.message || String(error.code);
     return outages.add(reason, { type, reason, action, requestID });
   };
@@ -91,7 +99,7 @@ export const errorsMiddleware = (broker: ServiceBroker): Middleware => {
   return toMiddleware({
     name: "Errors",
     localAction: (next: Handler, { visibility }: Endpoint): Handler =>
-      // the gateway's own actions: it answers their errors itself
+      // the gateway's `rest` action: responses/errors.ts handles its errors
       visibility === "private"
         ? next
         : async (ctx) => {

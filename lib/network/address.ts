@@ -1,15 +1,15 @@
 import ipaddr from "ipaddr.js";
 
-/** A network that an address belongs to, as limits count it. */
+/** A network that limits count an address for. */
 export interface NetworkKey {
   readonly key: string;
-  /** How many times the limit of the narrowest network this one has. */
+  /** The limit of this network, as a multiple of the narrowest network's limit. */
   readonly factor: number;
 }
 
 /**
- * The IPv6 networks that limits count, from narrow to wide. Providers give one customer a /64, a /56 or a /48
- * (RFC 6177), so that whoever counts a /64 alone counts nothing for a customer with 65,536 of them.
+ * The IPv6 networks that limits count, from narrow to wide. Providers assign a customer a /64, a /56 or a /48
+ * (RFC 6177). A limit of the /64 alone would not bind a customer with 65,536 of them.
  */
 const IPV6_NETWORKS = [
   { prefix: 64, factor: 1 },
@@ -17,16 +17,16 @@ const IPV6_NETWORKS = [
   { prefix: 48, factor: 2 },
 ] as const;
 
-/** The factors of all networks: a limiter is needed for each. */
+/** The factors of all networks. A limiter with a fixed limit is needed for each. */
 export const NETWORK_FACTORS: readonly number[] = IPV6_NETWORKS.map(({ factor }) => factor);
 
-/** The IPv6 addresses that stand for an IPv4 address, with where it is in their 16 bytes. */
+/** The IPv6 networks whose addresses contain an IPv4 address, and how to read it from the 16 bytes. */
 const EMBEDDED: readonly (readonly [cidr: string, read: (bytes: number[]) => number[]])[] = [
   // mapped (RFC 4291, 2.5.5.2), translated (RFC 2765), NAT64 (RFC 6052)
   ["::ffff:0:0/96", (bytes) => bytes.slice(12)],
   ["::ffff:0:0:0/96", (bytes) => bytes.slice(12)],
   ["64:ff9b::/96", (bytes) => bytes.slice(12)],
-  // local NAT64 (RFC 8215): a prefix of 48 bits has the address around the ninth byte (RFC 6052, 2.2)
+  // local NAT64 (RFC 8215): after a prefix of 48 bits the address surrounds the ninth byte (RFC 6052, 2.2)
   [
     "64:ff9b:1::/48",
     (bytes) =>
@@ -41,7 +41,7 @@ const EMBEDDED: readonly (readonly [cidr: string, read: (bytes: number[]) => num
 
 const readers = EMBEDDED.map(([cidr, read]) => ({ network: ipaddr.IPv6.parseCIDR(cidr), read }));
 
-/** The address itself, or the IPv4 address that it stands for. */
+/** The IPv4 address that an IPv6 address contains; otherwise the address itself. */
 function unwrap(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
   if (address instanceof ipaddr.IPv4) return address;
   const reader = readers.find(({ network }) => address.match(network));
@@ -54,8 +54,8 @@ function networkOf(address: ipaddr.IPv6, prefix: number): string {
 }
 
 /**
- * What limits count an address by, from narrow to wide: an IPv4 address alone, also where it came inside an IPv6
- * address; an IPv6 address by its /64, /56 and /48. What is no address counts as it is.
+ * The networks that limits count an address for, from narrow to wide: an IPv4 address itself, also inside an IPv6 address;
+ * the /64, /56 and /48 of an IPv6 address. Text that is not an address is its own key.
  */
 export function networkKeysOf(address: string): readonly [NetworkKey, ...NetworkKey[]] {
   if (!ipaddr.isValid(address)) return [{ key: address, factor: 1 }];
@@ -69,9 +69,9 @@ export function networkKeysOf(address: string): readonly [NetworkKey, ...Network
   return [toKey(first), ...wider.map(toKey)];
 }
 
-/** The narrowest network that limits count: an IPv4 address, or the /64 of one subscriber. */
+/** The narrowest network that limits count: an IPv4 address, or a /64. */
 export const limitKeyOf = (address: string): string => networkKeysOf(address)[0].key;
 
-/** The widest network that one customer may have: who shares it shares a place in a queue. */
+/** The widest network that limits count: an IPv4 address, or a /48, the largest network of one customer. */
 export const widestKeyOf = (address: string): string =>
   networkKeysOf(address).at(-1)?.key ?? address;

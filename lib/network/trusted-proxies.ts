@@ -7,26 +7,23 @@ import { readCloudflareRanges } from "./cloudflare-ranges.ts";
 
 type Trust = (address: string, hop: number) => boolean;
 
-/** In TRUSTED_PROXIES: the addresses that Cloudflare publishes. */
+/** Stands for all addresses of Cloudflare in TRUSTED_PROXIES. */
 const CLOUDFLARE = "cloudflare";
 
-const NOBODY: Trust = () => false;
+const NONE: Trust = () => false;
 
-/** Somewhere in this list of networks? @throws Error that names what is no CIDR */
-function within(networks: readonly string[]): Trust {
+/** Makes a function that finds addresses of these networks. @throws Error for a malformed CIDR */
+function isWithin(networks: readonly string[]): Trust {
   for (const network of networks)
     if (!ipaddr.isValid(network) && !ipaddr.isValidCIDR(network))
-      throw new Error(`'${network}' is no CIDR`);
-  return networks.length > 0 ? proxyAddr.compile([...networks]) : NOBODY;
+      throw new Error(`'${network}' is not a CIDR`);
+  return networks.length > 0 ? proxyAddr.compile([...networks]) : NONE;
 }
 
-/** An address as everything else writes it: IPv4 that came mapped into IPv6 is IPv4. */
-const plain = (address: string) => ipaddr.process(address).toString();
+/** Normalizes an address: an IPv4-mapped IPv6 address becomes an IPv4 address. */
+const normalize = (address: string) => ipaddr.process(address).toString();
 
-/**
- * Whose word counts on who asks. What a client says of itself never does: headers are read only from
- * connections of the proxies that the operator lists.
- */
+/** Reads the client's address and scheme from proxy headers, only if the connection comes from a trusted proxy. */
 export class TrustedProxies {
   readonly #isOurs: Trust;
   readonly #isCloudflare: Trust;
@@ -35,28 +32,28 @@ export class TrustedProxies {
 
   /**
    * @param listed CIDRs and addresses of proxies; `cloudflare` for all that Cloudflare publishes
-   * @throws Error that names what is no CIDR
+   * @throws Error for a malformed CIDR
    */
   constructor(listed: readonly string[]) {
     this.#hasCloudflare = listed.includes(CLOUDFLARE);
-    this.#isOurs = within(listed.filter((one) => one !== CLOUDFLARE));
-    this.#isCloudflare = this.#hasCloudflare ? within(readCloudflareRanges().ranges) : NOBODY;
+    this.#isOurs = isWithin(listed.filter((one) => one !== CLOUDFLARE));
+    this.#isCloudflare = this.#hasCloudflare ? isWithin(readCloudflareRanges().ranges) : NONE;
     this.#isAny = (address, hop) => this.#isOurs(address, hop) || this.#isCloudflare(address, hop);
   }
 
   /**
-   * The address of the client. X-Forwarded-For is read from the right, as long as what stands there is
-   * a proxy of the list: further left it is the client's to write. Where that leads to Cloudflare, or
-   * to nobody but our own proxies in front of which Cloudflare stands, CF-Connecting-IP says it.
+   * The client's address. X-Forwarded-For is read from the right while its addresses are trusted proxies; the client can
+   * write anything further left. If the nearest address that is not one of the operator's own proxies belongs to
+   * Cloudflare, or there is none, CF-Connecting-IP has the client's address.
    */
   addressOf(req: IncomingMessage): string {
     const named = req.headers["cf-connecting-ip"];
     if (this.#hasCloudflare && typeof named === "string" && isIP(named)) {
       const nearest = proxyAddr.all(req, this.#isOurs).at(-1) ?? "";
-      if (this.#isAny(nearest, 0)) return plain(named);
+      if (this.#isAny(nearest, 0)) return normalize(named);
     }
     const known = proxyAddr.all(req, this.#isAny).findLast((address) => isIP(address ?? ""));
-    return known === undefined ? "" : plain(known);
+    return known === undefined ? "" : normalize(known);
   }
 
   /** Is this the address of one of the listed proxies? */
@@ -64,7 +61,7 @@ export class TrustedProxies {
     return this.#isAny(address, 0);
   }
 
-  /** Did the client come over https? X-Forwarded-Proto counts from the connection's own proxy. */
+  /** Did the client use https? A trusted proxy reports it in X-Forwarded-Proto. */
   isSecure(req: IncomingMessage): boolean {
     if ((req.socket as TLSSocket).encrypted) return true;
     if (!this.includes(req.socket.remoteAddress ?? "")) return false;
@@ -72,13 +69,13 @@ export class TrustedProxies {
   }
 }
 
-/** Reads the list of TRUSTED_PROXIES; `none` is the empty one. */
+/** Reads the list in TRUSTED_PROXIES; `none` is the empty list. */
 export function readTrustedProxies(listed: readonly string[], problems: string[]): TrustedProxies {
   try {
     return new TrustedProxies(listed.length === 1 && listed[0] === "none" ? [] : listed);
   } catch (error) {
     problems.push(
-      `TRUSTED_PROXIES must be none, cloudflare, or CIDRs with commas between: ${(error as Error).message}`,
+      `TRUSTED_PROXIES must be 'none', 'cloudflare' or CIDRs, separated by commas: ${(error as Error).message}`,
     );
     return new TrustedProxies([]);
   }
