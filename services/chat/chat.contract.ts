@@ -5,6 +5,8 @@ import { pageOf } from "../../lib/contract/page.ts";
 const TEXT = { type: "string", min: 1, max: 4_000 } as const;
 const ROOM_ID = "string|min:1|max:36";
 
+const SEQ = { type: "number", integer: true, min: 0, max: 2_147_483_647 } as const;
+
 const MESSAGE = {
   type: "object",
   props: {
@@ -12,7 +14,7 @@ const MESSAGE = {
     roomId: "string",
     /** Counts 1, 2, 3 … in each room. */
     seq: "number",
-    /** Nobody's, where the house itself speaks. */
+    /** null: the application itself wrote it. */
     userId: { type: "uuid", nullable: true },
     username: "string",
     text: "string",
@@ -25,12 +27,12 @@ export const contract = defineContract({
   name: "chat",
   permissions: {
     write: "Write messages.",
-    announce: "Speak to everybody who is connected.",
+    announce: "Send announcements to every connected user.",
   },
   actions: {
     rooms: route({
       rest: "GET /api/chat/rooms",
-      description: "The rooms that the user is in; everybody is in the lobby.",
+      description: "Lists the rooms that the user is in. Every user is in the lobby.",
       auth: "required",
       params: {},
       result: pageOf({
@@ -40,18 +42,11 @@ export const contract = defineContract({
     }),
     messages: route({
       rest: "GET /api/chat/rooms/:id/messages",
-      description: "What was said in a room after a message's seq, oldest first.",
+      description: "Lists the messages of a room whose seq is greater than `after`, oldest first.",
       auth: "required",
       params: {
         id: ROOM_ID,
-        after: {
-          type: "number",
-          integer: true,
-          min: 0,
-          max: 2_147_483_647,
-          default: 0,
-          convert: true,
-        },
+        after: { ...SEQ, default: 0, convert: true },
         limit: { type: "number", integer: true, min: 1, max: 100, default: 50, convert: true },
       },
       result: pageOf(MESSAGE),
@@ -59,7 +54,8 @@ export const contract = defineContract({
     send: route({
       rest: "POST /api/chat/rooms/:id/messages",
       socket: { event: "message", names: { id: "roomId" }, defaults: { id: "lobby" } },
-      description: "Says something in a room; the same clientId again answers the stored message.",
+      description:
+        "Sends a message to a room. A repeat with the same clientId returns the stored message.",
       auth: "required",
       permissions: "chat:write",
       status: 201,
@@ -71,9 +67,36 @@ export const contract = defineContract({
       },
       result: MESSAGE,
     }),
+    mayJoin: {
+      description: "Refuses rooms that the user may not be in.",
+      restricted: ["api"],
+      auth: "required",
+      closed: true,
+      params: { id: ROOM_ID },
+      result: null,
+    },
+    join: route({
+      socket: { event: "room:join", names: { id: "roomId" }, join: "id" },
+      description:
+        "Joins a room: the socket receives its events from now on. Returns the first 100 messages after `after`, and the " +
+        "seq of the room's newest message; without `after` it returns no message.",
+      auth: "required",
+      params: { id: ROOM_ID, after: { ...SEQ, optional: true } },
+      result: {
+        type: "object",
+        props: { messages: { type: "array", items: MESSAGE }, seq: "number" },
+      },
+    }),
+    leave: route({
+      socket: { event: "room:leave", names: { id: "roomId" }, leave: "id" },
+      description: "Leaves a room: the socket receives no more of its events.",
+      auth: "required",
+      params: { id: ROOM_ID },
+      result: null,
+    }),
     sendMessageToAll: route({
       rest: "POST /api/chat/announcements",
-      description: "Says something to everybody who is connected; it is not stored.",
+      description: "Sends an announcement to every connected user. It is not stored.",
       auth: "required",
       permissions: "chat:announce",
       params: { text: TEXT },
@@ -82,17 +105,17 @@ export const contract = defineContract({
   },
   emits: {
     "chat.message": {
-      description: "Something was said, and is stored.",
+      description: "A message was stored in the room.",
       params: { ...MESSAGE.props },
       socket: { event: "message", to: { room: "roomId" } },
     },
     "chat.announcement": {
-      description: "Somebody speaks to everybody.",
+      description: "An announcement to every connected user.",
       params: { text: "string", timestamp: "string" },
       socket: { event: "serverMessage", to: "all" },
     },
   },
-  rooms: { everyone: ["lobby"] },
+  rooms: { everyone: ["lobby"], mayJoin: "mayJoin" },
   events: {
     "user.created": { restricted: ["users"], auth: "none" },
   },

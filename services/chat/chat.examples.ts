@@ -28,5 +28,10 @@ export const examples: Examples<typeof contract> = {
     params: { id: "lobby", text: "Hello Bob", clientId: "1" },
     result: MESSAGE_EXAMPLE,
   },
+  join: {
+    params: { id: "lobby", after: 2 },
+    result: { messages: [MESSAGE_EXAMPLE], seq: 3 },
+  },
+  leave: { params: { id: "lobby" } },
   sendMessageToAll: { params: { text: "Back in five minutes." } },
 };

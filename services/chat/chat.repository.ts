@@ -21,11 +21,11 @@ export type Message = ResultOf<"chat.send">;
 
 export interface NewMessage {
   roomId: string;
-  /** null: the house itself. */
+  /** null: the application itself writes it. */
   userId: string | null;
   username: string;
   text: string;
-  /** Made up by the client: the same one again is the same message. */
+  /** Chosen by the client. A repeat with the same one is not stored again. */
   clientId: string | null;
 }
 
@@ -40,6 +40,10 @@ const toMessage = (row: Selectable<ChatDatabase["messages"]>): Message => ({
   clientId: row.client_id,
 });
 
+export type Room = Selectable<ChatDatabase["rooms"]>;
+
+const noSuchRoom = () => new CitadelError("NotFound", { message: "There is no such room." });
+
 /** Rooms and their messages. */
 export class ChatRepository {
   readonly #db: Kysely<ChatDatabase>;
@@ -48,22 +52,25 @@ export class ChatRepository {
     this.#db = db;
   }
 
-  async rooms(): Promise<{ id: string; name: string; private: boolean; seq: number }[]> {
+  /** The rooms that every user may be in. */
+  async publicRooms(): Promise<Room[]> {
     return this.#db.selectFrom("rooms").selectAll().where("private", "=", false).execute();
   }
 
-  /** Up to `limit` messages behind `after`, oldest first; undefined: there is no such room. */
-  async messagesAfter(
-    roomId: string,
-    after: number,
-    limit: number,
-  ): Promise<Message[] | undefined> {
+  /** @throws CitadelError NotFound if no such room exists, or if it is private */
+  async publicRoom(id: string): Promise<Room> {
     const room = await this.#db
       .selectFrom("rooms")
-      .select("id")
-      .where("id", "=", roomId)
+      .selectAll()
+      .where("id", "=", id)
+      .where("private", "=", false)
       .executeTakeFirst();
-    if (!room) return undefined;
+    if (!room) throw noSuchRoom();
+    return room;
+  }
+
+  /** At most `limit` messages whose seq is greater than `after`, oldest first. */
+  async messagesAfter(roomId: string, after: number, limit: number): Promise<Message[]> {
     const rows = await this.#db
       .selectFrom("messages")
       .selectAll()
@@ -76,11 +83,11 @@ export class ChatRepository {
   }
 
   /**
-   * Stores a message with the room's next seq. The room's row is locked until the commit, so that
-   * messages are committed in the order of their seq, without a gap.
+   * Stores a message with the room's next seq. The room's row stays locked until the commit, so that messages are
+   * committed in the order of their seq and without a gap.
    *
-   * @returns the stored message, and whether it is new
-   * @throws CitadelError NotFound: there is no such room
+   * @returns the stored message, and whether this call stored it
+   * @throws CitadelError NotFound if no such room exists
    */
   async store(message: NewMessage): Promise<{ message: Message; isNew: boolean }> {
     return this.#db.transaction().execute(async (trx) => {
@@ -90,7 +97,7 @@ export class ChatRepository {
         .where("id", "=", message.roomId)
         .forUpdate()
         .executeTakeFirst();
-      if (!room) throw new CitadelError("NotFound", { message: "There is no such room." });
+      if (!room) throw noSuchRoom();
       const earlier = await this.#findByClientId(trx, message);
       if (earlier) return { message: earlier, isNew: false };
       const seq = room.seq + 1;
@@ -104,7 +111,7 @@ export class ChatRepository {
           username: message.username,
           text: message.text,
           client_id: message.clientId,
-          // the clock now, not at the start of the transaction: it may have waited for the lock
+          // now() is the start of the transaction, which may have waited for the lock
           created_at: sql`clock_timestamp()`,
         })
         .returningAll()

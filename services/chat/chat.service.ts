@@ -15,10 +15,14 @@ import {
 } from "./chat.repository.ts";
 
 const LOBBY = "lobby";
-/** The name under which the house itself speaks; no account can have it. */
-const HOUSE = "~citadel";
 
-/** Rooms and messages. Whoever is connected, the api nodes know. */
+/** The author of the application's own messages. No account can have this name. */
+const OWN_NAME = "~citadel";
+
+/** The most messages that joining a room returns. */
+const MAX_MISSED = 100;
+
+/** Rooms and messages. Only the gateways know which users are connected. */
 export default class ChatService extends Service {
   declare db: Kysely<ChatDatabase>;
   declare chat: ChatRepository;
@@ -26,9 +30,9 @@ export default class ChatService extends Service {
   constructor(broker: ServiceBroker) {
     super(broker);
 
-    /** Stores a message, and only then tells every api node. */
-    const say = async (ctx: Caller, said: NewMessage): Promise<Message> => {
-      const { message, isNew } = await this.chat.store(said);
+    /** Stores a message, then broadcasts it: no client receives a message that is not stored. */
+    const send = async (ctx: Caller, sent: NewMessage): Promise<Message> => {
+      const { message, isNew } = await this.chat.store(sent);
       if (isNew) await ctx.broadcast("chat.message", message);
       return message;
     };
@@ -38,12 +42,12 @@ export default class ChatService extends Service {
         contract,
         {
           actions: {
-            rooms: async () => ({ items: await this.chat.rooms(), nextCursor: null }),
+            rooms: async () => ({ items: await this.chat.publicRooms(), nextCursor: null }),
 
             messages: async (ctx) => {
               const { id, after, limit } = ctx.params;
+              await this.chat.publicRoom(id);
               const items = await this.chat.messagesAfter(id, after, limit);
-              if (!items) throw new CitadelError("NotFound", { message: "There is no such room." });
               const last = items.length === limit ? items.at(-1) : undefined;
               return { items, nextCursor: last ? String(last.seq) : null };
             },
@@ -52,8 +56,21 @@ export default class ChatService extends Service {
               const { id, text, clientId = null } = ctx.params;
               const { sub } = ctx.locals.user;
               const username = await nameOf(ctx, ctx.locals.user);
-              return say(ctx, { roomId: id, userId: sub, username, text, clientId });
+              return send(ctx, { roomId: id, userId: sub, username, text, clientId });
             },
+
+            mayJoin: async ({ params: { id } }) => {
+              await this.chat.publicRoom(id);
+            },
+
+            join: async ({ params: { id, after } }) => {
+              const { seq } = await this.chat.publicRoom(id);
+              if (after === undefined) return { messages: [], seq };
+              return { messages: await this.chat.messagesAfter(id, after, MAX_MISSED), seq };
+            },
+
+            // the gateway has removed the socket from the room
+            leave: async () => {},
 
             sendMessageToAll: async (ctx) => {
               const { text } = ctx.params;
@@ -66,10 +83,10 @@ export default class ChatService extends Service {
           events: {
             "user.created": async (ctx) => {
               const text = `Welcome, ${ctx.params.username}!`;
-              await say(ctx, {
+              await send(ctx, {
                 roomId: LOBBY,
                 userId: null,
-                username: HOUSE,
+                username: OWN_NAME,
                 text,
                 clientId: null,
               });
@@ -89,7 +106,10 @@ export default class ChatService extends Service {
   }
 }
 
-/** A user's name now, which may be free for others as the access token has it; of others than users, the token's. */
+/**
+ * The current username: the one in the access token may belong to another account by now. Accounts of a trusted issuer
+ * are not known to users; their name is the token's.
+ */
 async function nameOf(
   ctx: Caller,
   { sub, username }: Pick<AccessTokenClaims, "sub" | "username">,
