@@ -6,7 +6,7 @@ const INTEGRATION = ["test/integration/**/*.test.ts"];
 /** What runs in process and over NATS alone: the database makes no difference to it. */
 const ATTACKS = ["test/attacks/**/*.test.ts"];
 /** Of the others, what is the gateway's alone. */
-const GATEWAY = ["errors", "gateway", "openapi", "socket-events", "sockets"].map(
+const GATEWAY = ["asyncapi", "errors", "gateway", "openapi", "socket-events", "sockets"].map(
   (name) => `test/integration/gateway/${name}.test.ts`,
 );
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stderr, stdout } from "node:process";
+import { socketSections } from "../lib/asyncapi/document.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import { loadContracts } from "../lib/contract/load.ts";
 import { limitSections, type Section } from "../lib/limits/document.ts";
@@ -25,6 +26,7 @@ interface GeneratedDocument {
 const DOCUMENTS: readonly GeneratedDocument[] = [
   { file: "limits.md", sections: limitSections },
   { file: "routes.md", sections: routeSections },
+  { file: "sockets.md", sections: socketSections },
 ];
 
 const MARKER =

@@ -7,7 +7,7 @@ import { ERROR_HEADERS, headerErrorsOf, headersOf } from "./headers.ts";
 /** The error responses of each operation, and their schema. */
 
 /** Errors of every operation: a limit is reached, or something is unavailable. */
-const ALWAYS: readonly ErrorType[] = [
+export const ALWAYS: readonly ErrorType[] = [
   "TooManyRequests",
   "InternalError",
   "ServiceNotAvailable",
@@ -17,7 +17,7 @@ const ALWAYS: readonly ErrorType[] = [
 ];
 
 /** Errors of operations that verify an access token. */
-const TOKEN_ERRORS: readonly ErrorType[] = [
+export const TOKEN_ERRORS: readonly ErrorType[] = [
   "AccessTokenExpired",
   "AccessTokenRevoked",
   "AccessTokenVerificationFailed",

@@ -1,10 +1,11 @@
 import { Service, type ServiceBroker } from "moleculer";
-import { configOf } from "../../lib/context/attachment.ts";
+import { configOf, contractsOf } from "../../lib/context/attachment.ts";
 import { revocationsOf } from "../../middlewares/auth/index.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { errorMethods } from "./http/responses/errors.ts";
 import { contract } from "./api.contract.ts";
 import { makeAdmissionCheck } from "./limits/admission.ts";
+import { asyncApiHandlers } from "./docs/asyncapi.ts";
 import { openApiHandlers } from "./docs/openapi.ts";
 import { referencePageHandlers } from "./docs/reference-page.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
@@ -32,6 +33,7 @@ export default class ApiService extends Service {
     const handlers = {
       ...healthHandlers(this),
       ...openApiHandlers(issuer),
+      ...asyncApiHandlers(contractsOf(broker), issuer),
       ...referencePageHandlers(),
       ...homeHandlers(),
     };

@@ -94,6 +94,11 @@ const OWN_ROUTES: Paths = {
     "This document (OpenAPI 3.1).",
     response("The OpenAPI document.", "application/json", { type: "object" }),
   ),
+  "/asyncapi.json": staticOperation(
+    "api.asyncapi",
+    "The document of the socket events (AsyncAPI 3.0).",
+    response("The AsyncAPI document.", "application/json", { type: "object" }),
+  ),
   "/docs": staticOperation(
     "api.docs",
     "This document as a web page, from which requests can be sent.",
@@ -102,7 +107,7 @@ const OWN_ROUTES: Paths = {
 };
 
 /** The version in package.json. */
-const versionOf = () => {
+export const versionOf = () => {
   const file = join(import.meta.dirname, "..", "..", "..", "package.json");
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 };
