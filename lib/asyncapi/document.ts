@@ -20,7 +20,7 @@ export function socketSections(contracts: ReadonlyMap<string, ServiceContract>):
     ...(service !== GATEWAY && { service }),
     title: service === GATEWAY ? "Events of every connection" : `Events of the service ${service}`,
     text: [clientTable(fromClients.get(service)), serverTable(fromServer.get(service))]
-      .filter((table) => table !== "")
+      .filter((text) => text !== "")
       .join("\n\n"),
   }));
 }
