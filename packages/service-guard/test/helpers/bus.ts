@@ -285,7 +285,8 @@ export function chunks({ count = 20, size = 1_000, pause = 0, fill = "x" }): Rea
 /** Does something in the name of the service that a broker of the fixture runs. */
 export function as<T>(broker: ServiceBroker, run: (ctx: Context) => Promise<T> | T): Promise<T> {
   const [name] = namesOf(broker);
-  return broker.call<T, object>(`${name}.run`, { run });
+  // only the calls that `run` makes have a timeout: a longer one of theirs would otherwise be cut to 10 s
+  return broker.call<T, object>(`${name}.run`, { run }, { timeout: 0 });
 }
 
 /** What a broker's guard knows: its keys, its bus, its counters. */
