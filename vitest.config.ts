@@ -1,46 +1,22 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-/** What runs against every form of the application. */
-const INTEGRATION = ["test/integration/**/*.test.ts"];
-/** What runs in process and over NATS alone: the database makes no difference to it. */
-const ATTACKS = ["test/attacks/**/*.test.ts"];
-/** Of the others, what is the gateway's alone. */
-const GATEWAY = ["asyncapi", "errors", "gateway", "openapi", "socket-events", "sockets"].map(
-  (name) => `test/integration/gateway/${name}.test.ts`,
-);
+const integration = (...names: string[]) => names.map((name) => `test/integration/${name}.test.ts`);
+const attacks = (...names: string[]) => names.map((name) => `test/attacks/${name}.test.ts`);
 
-/** What others have written against the API: its form makes no difference to them. */
-const CLIENTS = ["test/clients/**/*.test.ts"];
-
-/** Attacks that the gateway or the validator refuses in the same way whatever the form; they run in process. */
-const ONE_FORM = [
-  "connections",
-  "limits",
-  "networks",
-  "params",
-  "reads",
-  "requests",
-  "trusted-issuers",
-].map((name) => `test/attacks/${name}.test.ts`);
-
-/** Installs the packed package, and runs it as several processes. */
+/** Packs and installs the guard's package, and runs it as several processes. */
 const EXAMPLE = "packages/service-guard/test/example.test.ts";
 
-/** What a form leaves out. */
-const EXCLUDED = { process: [], nats: ONE_FORM, postgres: GATEWAY };
-
-const form = (topology: "process" | "nats" | "postgres") => ({
+/** A form in which the application runs, and the tests that run against this form. */
+const form = (
+  topology: "process" | "nats" | "postgres",
+  { include, exclude = [] }: { include: string[]; exclude?: string[] },
+) => ({
   extends: true as const,
   test: {
     name: topology,
-    include: [
-      ...INTEGRATION,
-      ...(topology === "postgres" ? [] : ATTACKS),
-      `test/${topology}/**/*.test.ts`,
-      ...(topology === "process" ? CLIENTS : []),
-    ],
-    exclude: EXCLUDED[topology],
+    include: [...include, `test/${topology}/**/*.test.ts`],
+    exclude,
     provide: { topology },
   },
 });
@@ -51,13 +27,18 @@ export default defineConfig({
     experimental: { viteModuleRunner: false },
     globalSetup: "test/helpers/servers.ts",
     pool: "forks",
-    // files of one worker share what Node has loaded; each starts an application of its own
+    // the files of one worker share the modules that Node has loaded
     isolate: false,
-    // each waits more than it works
+    // most tests wait longer than they compute
     maxWorkers: Math.max(4, availableParallelism() - 1),
     testTimeout: 20_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000, interval: 20 } },
+    coverage: {
+      provider: "v8",
+      include: ["moleculer.config.ts", "{lib,middlewares,mixins,repl,services}/**/*.ts"],
+      reporter: ["text-summary", "html"],
+    },
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
@@ -72,9 +53,29 @@ export default defineConfig({
           exclude: [EXAMPLE],
         },
       },
-      form("process"),
-      form("nats"),
-      form("postgres"),
+      form("process", {
+        include: [...integration("**/*"), ...attacks("**/*"), "test/clients/**/*.test.ts"],
+      }),
+      // a node for each service, on PostgreSQL where there is a server
+      form("nats", {
+        include: [...integration("**/*"), ...attacks("**/*")],
+        exclude: [
+          // the gateway or the validator refuses these before any other node is called
+          ...attacks("connections", "limits", "networks", "params", "reads", "requests"),
+          ...attacks("trusted-issuers"),
+          // the gateway alone makes the documents, and encodes results as JSON in every form
+          ...integration("gateway/openapi", "gateway/asyncapi"),
+        ],
+      }),
+      // one process on PostgreSQL: what depends on the database. The nats form runs the rest on PostgreSQL, too
+      form("postgres", {
+        include: [
+          ...integration("*"),
+          ...integration("auth/sessions", "auth/signing-keys"),
+          ...integration("users/accounts", "users/second-factor"),
+          ...integration("gateway/idempotency", "gateway/versions"),
+        ],
+      }),
     ],
   },
 });

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** What needs a browser; `npm test` does not. */
+/** The tests that need a browser: `npm run test:e2e`. */
 export default defineConfig({
   test: {
     name: "e2e",
