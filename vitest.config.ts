@@ -1,8 +1,16 @@
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-const integration = (...names: string[]) => names.map((name) => `test/integration/${name}.test.ts`);
-const attacks = (...names: string[]) => names.map((name) => `test/attacks/${name}.test.ts`);
+/** @throws Error for a file that was renamed: a pattern without a match would silently run nothing */
+const filesIn = (folder: string, names: readonly string[]) =>
+  names.map((name) => {
+    const file = `test/${folder}/${name}.test.ts`;
+    if (!name.includes("*") && !existsSync(file)) throw new Error(`${file} does not exist.`);
+    return file;
+  });
+const integration = (...names: string[]) => filesIn("integration", names);
+const attacks = (...names: string[]) => filesIn("attacks", names);
 
 /** Packs and installs the guard's package, and runs it as several processes. */
 const EXAMPLE = "packages/service-guard/test/example.test.ts";
