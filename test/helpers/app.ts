@@ -14,7 +14,7 @@ import { brokerOptions, configure } from "../../moleculer.config.ts";
 
 export const topology = inject("topology");
 
-/** Why the tests of this form of the application cannot run here, if they cannot. */
+/** Whether this form of the application needs a server that is missing here: its tests are skipped. */
 export const isMissing =
   (topology === "nats" && !inject("natsUrl")) ||
   (topology === "postgres" && !inject("databaseUrl"));
@@ -27,7 +27,7 @@ export interface App {
   /** The contracts of all its services. */
   contracts: ReadonlyMap<string, ServiceContract>;
   brokers: ServiceBroker[];
-  /** The service, on whichever broker it runs. */
+  /** The instance of this service. */
   service(name: string): Service;
   /** The broker that runs this service. */
   brokerOf(name: string): ServiceBroker;
@@ -35,15 +35,15 @@ export interface App {
 }
 
 export interface AppOptions {
-  /** Broker options that the test changes, from those of the node that runs these services. */
+  /** Changes to the broker options of each node; a function gets them and the services of the node. */
   broker?: BrokerOptions | ((own: BrokerOptions, services: string[]) => BrokerOptions);
-  /** Services of the test's own, each on a node of its own where the others have one. */
+  /** More services. In the nats form each gets a node of its own. */
   services?: ServiceSchema[];
   /** The contracts of those services, as far as other services read them. */
   contracts?: ServiceContract[];
 }
 
-/** A database of the test's own on PostgreSQL: what nodes share that talk over NATS, if there is a server. */
+/** Creates a PostgreSQL database for one application; undefined if it uses the embedded database. */
 async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> } | undefined> {
   const server = topology === "process" ? undefined : inject("databaseUrl");
   if (!server) return undefined;
@@ -55,7 +55,11 @@ async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> 
   };
 }
 
-/** Starts the application in the form that this run tests, with settings of the test's own. */
+/**
+ * Starts the application in the form of the project that runs the test. `application()` does so in one line.
+ *
+ * @param settings environment variables
+ */
 export async function startApp(
   settings: Record<string, string> = {},
   { broker: changed = {}, services: own = [], contracts: added = [] }: AppOptions = {},
@@ -71,7 +75,7 @@ export async function startApp(
     PORT: "0",
     NAMESPACE: randomUUID(),
     BCRYPT_COST: "4",
-    // everybody is at one address here
+    // all requests of the tests come from one address
     RATE_LIMIT_ADDRESS: "100000/10",
     RATE_LIMIT_PUBLIC: "10000/60",
     LOG_LEVEL: process.env.LOG_LEVEL ?? "silent",
@@ -105,7 +109,7 @@ export async function startApp(
     return broker;
   };
 
-  // what begins with $ has no credential, so that it is beside a service that has one
+  // a service whose name begins with $ has no credential, so it shares a node with one that has
   const isInternal = (one: string | ServiceSchema) => nameOf(one).startsWith("$");
   const internal = services.filter(isInternal);
   const [first, ...others] = services.filter((one) => !isInternal(one));
@@ -124,7 +128,7 @@ export async function startApp(
   const { port } = server.address() as { port: number };
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url);
-  // what begins with $ is each node's own
+  // services whose names begin with $ are local to their node
   const shared = names.filter((name) => !name.startsWith("$"));
   await Promise.all(brokers.map((broker) => broker.waitForServices(shared, 30_000, 20)));
 
@@ -143,7 +147,7 @@ export async function startApp(
   };
 }
 
-/** Stops an application and starts it again on the same data, perhaps with other settings. */
+/** Stops an application and starts it again on the same data, with these settings. */
 export async function restart(app: App, settings: Record<string, string> = {}): Promise<App> {
   await Promise.all(app.brokers.map((broker) => broker.stop()));
   const { DATA_DIR, DATABASE_URL } = app.env;

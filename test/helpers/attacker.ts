@@ -16,7 +16,7 @@ import { ownContext } from "../../lib/context/own-context.ts";
 import type { SigningKeys } from "../../services/auth/signing-keys/signing-keys.ts";
 import type { App } from "./app.ts";
 
-/** Code that calls without being a service. */
+/** Code that calls actions and is no service. */
 export interface Attacker {
   call(
     action: string,
@@ -29,8 +29,8 @@ export interface Attacker {
 }
 
 /**
- * Code without a service context: in a process of the application or, on a bus, on a node of its own that holds
- * the credential of `posts`. Without a credential nothing would reach the application at all.
+ * Code without a service context: in the application's process, or over NATS on a node of its own that holds the
+ * credential of `posts`, since without a credential nothing would reach the application.
  */
 export async function startAttacker(app: App): Promise<Attacker> {
   const own = app.env.NATS_URL ? await startThief(app) : undefined;
@@ -45,24 +45,24 @@ export async function startAttacker(app: App): Promise<Attacker> {
   };
 }
 
-/** A secret of the application, for tests that steal one. */
+/** Reads a secret of the application. */
 export const steal = (app: App, service: string, name: string): string =>
   readFileSync(join(app.env.DATA_DIR!, "secrets", service, name), "utf8").trim();
 
-/** The guard's key, from its file, or the one that auth signs with at the moment, from its memory. */
+/** The guard's signing key, from its file, or the current signing key of auth, from its memory. */
 export const stolenKey = (app: App, service: "guard" | "auth"): SigningKey =>
   service === "guard"
     ? readSigningKey(steal(app, service, "signing_key"))
     : (app.service("auth") as unknown as { keys: SigningKeys }).keys.current;
 
 export interface ThiefOptions {
-  /** Whose credential was stolen. */
+  /** The service whose credential was stolen. */
   credential?: string;
-  /** The services that the node says to run. */
+  /** The services that the node announces. */
   services?: object[];
-  /** Changes the packets that the node sends, after its own middleware has made them. */
+  /** Changes the packets that the node sends, after its own guard has seen them. */
   forge?: (packet: { type: string; payload: Record<string, unknown> }) => void;
-  /** Is there nobody who lets the node in? */
+  /** Whether the guard refuses the node, which then never sees the other services. */
   isRefused?: boolean;
 }
 
@@ -73,7 +73,7 @@ export interface Thief {
   stop(): Promise<void>;
 }
 
-/** A node on the application's NATS that seals what it sends, with a stolen credential. */
+/** Starts a node on the application's NATS that has the guard's middleware and a stolen credential. */
 export async function startThief(
   app: App,
   { credential = "posts", services = [{ name: credential }], forge, isRefused }: ThiefOptions = {},
@@ -114,7 +114,7 @@ const forgePackets = (forge: NonNullable<ThiefOptions["forge"]>) =>
       },
   }) as unknown as Middleware;
 
-/** A node on the application's NATS that knows nothing of the guard. */
+/** Starts a node on the application's NATS without the guard's middleware. */
 export async function startPlainNode(
   app: App,
   { nodeID = `plain-${randomUUID()}`, services = [] as object[] } = {},
@@ -139,16 +139,16 @@ const ofAttacker = (app: App) => ({
 
 export interface RawClient {
   nats: NatsConnection;
-  /** What the application's subjects begin with. */
+  /** The first part of the application's subjects. */
   prefix: string;
-  /** Everything that anybody has published since. */
+  /** All messages that were published since it connected. */
   captured: { subject: string; data: Buffer }[];
-  /** Publishes one packet of Moleculer's protocol, as plain nodes do. */
+  /** Publishes an unsealed packet of Moleculer's protocol. */
   publish(kind: string, nodeID: string | undefined, payload: object): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A client of NATS with full rights. */
+/** Connects a NATS client with all permissions. */
 export async function connectRaw(app: App): Promise<RawClient> {
   const nats = await connect({ servers: app.env.NATS_URL!.replace("nats://", "") });
   const prefix = `MOL-${app.env.NAMESPACE}`;

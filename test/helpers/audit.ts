@@ -9,7 +9,7 @@ interface Query {
   address?: string;
 }
 
-/** The entries of the audit trail that a query finds, newest first, as soon as it finds so many. */
+/** The entries of the audit trail that match a query, newest first, once there are `count`. */
 export async function auditOf(app: App, query: Query, count = 1): Promise<any[]> {
   const { token } = await administrator(app);
   const route = `GET /api/audit?${new URLSearchParams({ limit: "100", ...query }).toString()}`;

@@ -1,6 +1,6 @@
 import type { App } from "./app.ts";
 
-/** Calls an action in the name of a service, as its handlers do; with a token, for a user. */
+/** Calls an action as a service does; with an access token, on behalf of its user. */
 export function callFrom(
   app: App,
   service: string,

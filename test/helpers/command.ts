@@ -7,18 +7,18 @@ const ROOT = join(import.meta.dirname, "..", "..");
 
 /** A running npm script. */
 export interface Command {
-  /** Everything that it wrote until now, without colours. */
+  /** Its output so far, without colours. */
   output(): string;
   /** Types a line. */
   type(line: string): void;
   /** Presses keys. */
   press(keys: string): void;
-  /** The output from `from` on, once it matches. @throws Error when the process ends before it does */
+  /** The output after position `from`, once it matches. @throws Error if the process ends before */
   shows(pattern: RegExp, from?: number): Promise<string>;
   exitCode(): Promise<number>;
-  /** Ends it as an operator does: tells npm alone. @returns its exit code, once all that it started is gone */
+  /** Sends SIGTERM to npm, as an operator does. @returns the exit code, once every process of the command has ended */
   stop(): Promise<number>;
-  /** Ends all that it started at once, by SIGKILL. */
+  /** Sends SIGKILL to every process of the command. */
   kill(): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export interface Command {
 export const run = (script: string, env: Record<string, string>, cwd = ROOT): Command =>
   start("npm", ["run", "--silent", script], env, cwd);
 
-/** The same on a terminal of its own, by util-linux's `script`. */
+/** The same on a pseudo-terminal (util-linux's `script`). */
 export const runOnTerminal = (script: string, env: Record<string, string>, cwd: string): Command =>
   start("script", ["-qec", `npm run --silent ${script}`, "/dev/null"], env, cwd);
 
@@ -55,7 +55,9 @@ function start(program: string, args: string[], env: Record<string, string>, cwd
         const more = new Promise<void>((resolve) => waiting.add(resolve));
         const code = await Promise.race([more, ended]);
         if (code !== undefined && !pattern.test(text.slice(from)))
-          throw new Error(`It ended with ${code} and never showed ${pattern}:\n${text}`);
+          throw new Error(
+            `The command ended with ${code} before its output matched ${pattern}:\n${text}`,
+          );
       }
       return text.slice(from);
     },

@@ -19,7 +19,7 @@ const PARTS = [
   "services",
 ];
 
-/** A copy of the application whose files a test may change. */
+/** Copies the application, for a test that changes its files. */
 export function copyApplication(): { folder: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "citadel-copy-"));
   for (const part of PARTS) cpSync(join(ROOT, part), join(folder, part), { recursive: true });

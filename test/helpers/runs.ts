@@ -1,7 +1,7 @@
 import type { BrokerOptions } from "moleculer";
 import { type Endpoint, type Handler, toMiddleware } from "../../lib/context/hooks.ts";
 
-/** Writes down each action whose handler runs, for tests of what must not run. */
+/** Records each action whose handler runs, to test that a refused call runs none. */
 export function watchRuns() {
   const ran: string[] = [];
   const watch = toMiddleware({
@@ -14,7 +14,7 @@ export function watchRuns() {
       },
   });
   return {
-    /** How often this action's handler has run. */
+    /** The number of times that this action's handler has run. */
     of: (action: string) => ran.filter((name) => name === action).length,
     /** Broker options with the watcher right around the handlers. */
     broker: ({ middlewares = [] }: BrokerOptions): BrokerOptions => ({

@@ -6,14 +6,14 @@ import { templates } from "./templates.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** One process with the embedded database, a node for each service over NATS, or PostgreSQL. */
+    /** One process with the embedded database, a node for each service over NATS, or one process on PostgreSQL. */
     topology: "process" | "nats" | "postgres";
     natsUrl: string | undefined;
     redisUrl: string | undefined;
     databaseUrl: string | undefined;
-    /** A folder with an embedded database that is migrated, to copy. */
+    /** A folder with a migrated embedded database, to copy. */
     embeddedTemplate: string;
-    /** The same on the server, if there is one: the database's name. */
+    /** The name of a migrated database on the PostgreSQL server, if there is one. */
     serverTemplate: string | undefined;
   }
 }
@@ -28,10 +28,10 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Starts a nats-server of our own on a free port.
+ * Starts a nats-server.
  *
- * @param options more of the command line
- * @throws Error when there is none on the PATH
+ * @param options more command line arguments
+ * @throws Error if there is none on the PATH
  */
 export async function startNats(port: number, options: string[] = []): Promise<ChildProcess> {
   const server = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port), ...options], {
@@ -47,7 +47,7 @@ export async function startNats(port: number, options: string[] = []): Promise<C
   return server;
 }
 
-/** The same with a redis-server that keeps nothing on disk. */
+/** Starts a redis-server without persistence. @throws Error if there is none on the PATH */
 async function startRedis(port: number): Promise<ChildProcess> {
   const options = ["--bind", "127.0.0.1", "--port", String(port), "--save", ""];
   const server = spawn("redis-server", options, { stdio: ["ignore", "pipe", "ignore"] });
@@ -66,7 +66,7 @@ function missing(what: string): void {
   console.log(what);
 }
 
-/** Before all tests: the servers that the suites share, or one line that says which suites are skipped. */
+/** Starts the servers that the suites share before all tests; a missing one is reported in one line. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   let nats: ChildProcess | undefined;
   let natsUrl = process.env.NATS_URL;

@@ -8,7 +8,7 @@ import { openDatabase } from "../../lib/database/database.ts";
 import { migrate } from "../../mixins/database.ts";
 import { makeTemporaryFolder } from "./temporary.ts";
 
-/** Databases with every migration applied, to copy: to apply them takes a second or two. */
+/** Migrated databases to copy: the migrations take seconds. */
 export interface Templates {
   /** A folder with the embedded database. */
   embedded: string;
@@ -17,7 +17,7 @@ export interface Templates {
   remove: () => Promise<void>;
 }
 
-/** Runs one statement on the server, for which no database must be chosen. */
+/** Runs one statement on the server, such as `create database`. */
 export async function runOn(server: string, sql: string): Promise<void> {
   const client = new Client({ connectionString: server });
   await client.connect();
@@ -66,7 +66,7 @@ async function make(server: string | undefined): Promise<Templates> {
   };
 }
 
-/** Every project of the tests asks for them; they are made once. */
+/** All projects of a run share them. */
 const SHARED = Symbol.for("citadel.test-templates");
 const shared = globalThis as { [SHARED]?: Promise<Templates> };
 

@@ -1,14 +1,14 @@
 import { vi } from "vitest";
 import type { App } from "./app.ts";
 
-/** Runs something while a service is away, as every node knows. */
+/** Runs a function while a service is stopped and no node lists it. */
 export async function without<T>(app: App, name: string, run: () => Promise<T>): Promise<T> {
   const broker = app.brokerOf(name);
   await broker.destroyService(app.service(name));
   await vi.waitFor(
     () => {
       if (app.brokers.some(({ registry }) => registry.hasService(name, undefined as never)))
-        throw new Error(`Some node still knows '${name}'.`);
+        throw new Error(`A node still lists '${name}'.`);
     },
     { timeout: 10_000, interval: 20 },
   );

@@ -1,31 +1,30 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { GuardAuthority, makeSigningKey } from "moleculer-service-guard";
 import { readSigningKey } from "../../lib/tokens/signing-key.ts";
-import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
+import { application, type User } from "../fixtures/application.ts";
+import { isMissing, startApp, topology } from "../helpers/app.ts";
 import { startAttacker, steal, stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
-import { administrator, type Person, register, request } from "../helpers/http.ts";
+import { administrator, register, request } from "../helpers/http.ts";
 import { claimsOf, headerOf } from "../helpers/tokens.ts";
 import { without } from "../helpers/without.ts";
 
 const idOf = (credential: string): string => claimsOf(credential).jti;
 
-describe.skipIf(isMissing)("the guard service", () => {
-  let app: App;
-  let admin: Person;
+describe.skipIf(isMissing)("The guard service", () => {
+  const app = application({ SERVICE_IDENTITY_TTL: "5" });
+  let admin: User;
 
   beforeAll(async () => {
-    app = await startApp({ SERVICE_IDENTITY_TTL: "5" });
-    admin = await administrator(app);
+    admin = await app.administrator();
   });
-  afterAll(() => app?.stop());
 
   const asAdmin = (action: string, params: object = {}) =>
     callFrom(app, "api", action, params, { token: admin.token });
 
-  it("makes credentials for operators; without a bus, for the REPL too", async () => {
+  it("generates credentials for operators and, without a bus, for the REPL", async () => {
     const attacker = await startAttacker(app);
     const alice = await register(app);
     const generate = (meta: object = {}) =>
@@ -50,7 +49,7 @@ describe.skipIf(isMissing)("the guard service", () => {
     await attacker.stop();
   });
 
-  it("lists the credentials that were used, to operators alone", async () => {
+  it("lists the credentials that were used, for operators only", async () => {
     const { items } = await asAdmin("guard.credentials");
     expect(items).toContainEqual({
       id: idOf(steal(app, "users", "auth_token")),
@@ -67,7 +66,7 @@ describe.skipIf(isMissing)("the guard service", () => {
       ).rejects.toMatchObject({ type: "UserNotAuthorized" });
   });
 
-  it("tells who was refused what, and how often", async () => {
+  it("counts refused calls by action, type and caller, and keeps the last ones", async () => {
     await expect(callFrom(app, "posts", "users.create", {})).rejects.toMatchObject({
       type: "ServiceNotAuthorized",
     });
@@ -76,7 +75,7 @@ describe.skipIf(isMissing)("the guard service", () => {
       target: "users.create",
       type: "ServiceNotAuthorized",
       caller: "posts",
-      // it is left out where the caller is in the same process
+      // left out if the caller runs in the same process
       ...(topology === "nats" && { nodeID: app.brokerOf("posts").nodeID }),
       at: expect.any(String),
     });
@@ -88,7 +87,7 @@ describe.skipIf(isMissing)("the guard service", () => {
     expect(JSON.stringify({ last, counts })).not.toMatch(/ey[\w-]+\./);
   });
 
-  it("lets a credential be changed without a failed call, and refuses a revoked one everywhere", async () => {
+  it("replaces a credential without a failed call, and refuses a revoked one on every node", async () => {
     const file = join(app.env.DATA_DIR!, "secrets", "posts", "auth_token");
     const old = readFileSync(file, "utf8");
     const call = () => callFrom(app, "posts", "users.posts", {});
@@ -96,7 +95,7 @@ describe.skipIf(isMissing)("the guard service", () => {
 
     const authority = new GuardAuthority({ signingKey: steal(app, "guard", "signing_key") });
     writeFileSync(file, authority.generate("posts").credential);
-    // the new one is used from the next renewal on; then nothing hangs on the old one
+    // the new one is used from the next renewal of the identity, and the old one can be revoked
     const next = idOf(readFileSync(file, "utf8"));
     await expect
       .poll(async () => {
@@ -108,7 +107,7 @@ describe.skipIf(isMissing)("the guard service", () => {
     await asAdmin("guard.revoke", { id: idOf(old) });
     await call();
 
-    // a revoked one gets nothing any more, and what it had is refused at once
+    // a revoked one gets no identity, and its present identity is refused at once
     const { id, revokedAt } = await asAdmin("guard.revoke", { id: next });
     expect({ id, revokedAt }).toEqual({ id: next, revokedAt: expect.any(String) });
     await expect
@@ -119,14 +118,14 @@ describe.skipIf(isMissing)("the guard service", () => {
         ),
       )
       .toBe("ServiceTokenInvalid");
-    // on the bus nobody calls a node without an identity, either
+    // over NATS a node without an identity is not called either
     const isCalled = topology === "nats" ? 503 : 200;
     await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(isCalled);
   });
 });
 
-describe.skipIf(isMissing)("a new signing key of the guard", () => {
-  it("is trusted because the old one endorses it", async () => {
+describe.skipIf(isMissing)("A new signing key of the guard", () => {
+  it("is trusted because the old key endorses it", async () => {
     const app = await startApp({ SERVICE_IDENTITY_TTL: "5" });
     try {
       const file = join(app.env.DATA_DIR!, "secrets", "guard", "signing_key");
@@ -136,7 +135,7 @@ describe.skipIf(isMissing)("a new signing key of the guard", () => {
       const callers = ["chat", "users", "posts", "auth"];
       const callAll = () =>
         Promise.all(callers.map((caller) => callFrom(app, caller, "users.list", {})));
-      // first known everywhere, then in use
+      // every node knows the new key before it is used
       await restart(`${old}\n${next}`);
       await callAll();
       await restart(`${next}\n${old}`);
@@ -144,7 +143,7 @@ describe.skipIf(isMissing)("a new signing key of the guard", () => {
       const { token } = await administrator(app);
       const made = await callFrom(app, "api", "guard.generate", { service: "x" }, { token });
       expect(headerOf(made).kid).toBe(readSigningKey(next).kid);
-      // until every identity is one that the new key has signed
+      // each identity is now signed with the new key
       const { registry } = app.brokerOf("posts");
       expect(registry.actions.isAvailable("users.list")).toBe(true);
       await callAll();

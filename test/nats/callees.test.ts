@@ -1,12 +1,12 @@
 import type { Context, ServiceBroker } from "moleculer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { application } from "../fixtures/application.ts";
+import { isMissing } from "../helpers/app.ts";
 import { connectRaw, type RawClient, startPlainNode, startThief } from "../helpers/attacker.ts";
-import { callFrom } from "../helpers/call.ts";
-import { PASSWORD, register, request } from "../helpers/http.ts";
+import { PASSWORD, request } from "../helpers/http.ts";
 import { without } from "../helpers/without.ts";
 
-/** Whatever reached an attacker's node. */
+/** The calls and events that reached an attacker's node. */
 const caught: unknown[] = [];
 
 const catchIt = (ctx: Context) => {
@@ -16,7 +16,7 @@ const catchIt = (ctx: Context) => {
 
 const catching = { restricted: null, auth: "none", handler: catchIt };
 
-/** Services that say to be the application's. */
+/** Services with the names, actions and events of the application's. */
 const impostors = (names: string[]) =>
   names.map((name) => ({
     name,
@@ -28,24 +28,20 @@ const impostors = (names: string[]) =>
     },
   }));
 
-describe.skipIf(isMissing)("a node without the credential of what it announces", () => {
-  let app: App;
+describe.skipIf(isMissing)("A node that announces services without their credentials", () => {
+  const app = application();
   let raw: RawClient;
 
   beforeAll(async () => {
-    app = await startApp();
     raw = await connectRaw(app);
   });
-  afterAll(async () => {
-    await raw?.close();
-    await app?.stop();
-  });
+  afterAll(() => raw?.close());
   beforeEach(() => {
     caught.length = 0;
   });
 
-  /** The nodes that all nodes know to run a service. */
-  const known = (service: string) =>
+  /** For each node of the application, the nodes that its registry lists for a service. */
+  const listed = (service: string) =>
     app.brokers.map(({ registry }) =>
       registry.services.services
         .filter((item: any) => item.name === service)
@@ -53,37 +49,35 @@ describe.skipIf(isMissing)("a node without the credential of what it announces",
         .join(),
     );
 
-  const expectReal = () => {
+  const expectNoImpostor = () => {
     for (const service of ["users", "guard", "auth", "chat"])
-      expect(known(service)).toEqual(app.brokers.map(() => app.brokerOf(service).nodeID));
+      expect(listed(service)).toEqual(app.brokers.map(() => app.brokerOf(service).nodeID));
     expect(caught).toEqual([]);
   };
 
-  /** A good part of what the application does over the bus. */
+  /** Calls and emits much of what travels over the bus. */
   const use = async () => {
-    const alice = await register(app);
-    for (let at = 0; at < 5; at++) {
-      await request(app, "POST /api/auth/login", {
-        body: { username: alice.username, password: PASSWORD },
-      });
-      await callFrom(app, "posts", "users.list", {});
+    const alice = await app.register();
+    for (let round = 0; round < 5; round++) {
+      await app.login(alice.username, PASSWORD);
+      await app.call("posts", "users.list", {});
     }
-    await request(app, "POST /api/auth/logout", { token: alice.token });
+    await alice.request("POST /api/auth/logout");
   };
 
-  it("is neither seen nor called nor told of events, if it is a plain node", async () => {
+  it("is not listed, called or sent an event if it has no guard middleware", async () => {
     const names = ["users", "guard", "auth", "posts", "chat"];
     const plain = await startPlainNode(app, { services: impostors(names) });
     await use();
-    expectReal();
+    expectNoImpostor();
     for (const { registry } of app.brokers)
       expect(registry.nodes.get(plain.nodeID)).toBeUndefined();
-    // and sees nothing itself
+    // nor does it see the others
     expect(plain.registry.getNodeList({ onlyAvailable: true })).toHaveLength(1);
     await plain.stop();
   });
 
-  it("cannot announce users with a stolen credential of posts", async () => {
+  it("cannot announce users, auth and chat with a stolen credential of posts", async () => {
     const thief = await startThief(app, {
       services: [...impostors(["users", "auth", "chat"]), { name: "posts" }],
     });
@@ -91,11 +85,11 @@ describe.skipIf(isMissing)("a node without the credential of what it announces",
       registry.nodes.get(thief.broker.nodeID)?.available ?? false;
     await expect.poll(() => app.brokers.every(isKnown)).toBe(true);
     await use();
-    expectReal();
+    expectNoImpostor();
     await thief.stop();
   });
 
-  it("cannot add the actions and events of others to a packet of its own", async () => {
+  it("cannot announce actions and events of other services in its own INFO packet", async () => {
     const actions = {
       "users.login": { name: "users.login", rawName: "login", auth: "none", restricted: null },
     };
@@ -115,7 +109,7 @@ describe.skipIf(isMissing)("a node without the credential of what it announces",
       registry.nodes.get(thief.broker.nodeID)?.available ?? false;
     await expect.poll(() => app.brokers.every(isKnown)).toBe(true);
     await use();
-    expectReal();
+    expectNoImpostor();
     for (const { registry } of app.brokers)
       expect(registry.actions.get("users.login")?.endpoints.map(({ id }: any) => id) ?? []).toEqual(
         [app.brokerOf("users").nodeID],
@@ -123,7 +117,7 @@ describe.skipIf(isMissing)("a node without the credential of what it announces",
     await thief.stop();
   });
 
-  it("is not called in the place of a service that is unavailable", async () => {
+  it("is not called while the real service is unavailable", async () => {
     const plain = await startPlainNode(app, { services: impostors(["posts"]) });
     const thief = await startThief(app, {
       credential: "chat",
@@ -139,14 +133,14 @@ describe.skipIf(isMissing)("a node without the credential of what it announces",
     await plain.stop();
   });
 
-  it("takes no node out with packets of Moleculer's protocol in its name", async () => {
+  it("cannot disconnect a node with unsealed packets in that node's name", async () => {
     for (const { nodeID, instanceID } of app.brokers) {
       const packet = { ver: "5", sender: nodeID, instanceID, seq: 1_000, services: [] };
       for (const kind of ["INFO", "DISCONNECT", "HEARTBEAT", "DISCOVER", "SEAL"])
         for (const to of [undefined, ...app.brokers.map((broker) => broker.nodeID)])
           await raw.publish(kind, to, packet);
     }
-    expectReal();
+    expectNoImpostor();
     expect((await request(app, "GET /api/posts")).status).toBe(200);
     expect((await request(app, "GET /health/ready")).body).toEqual({ status: "ready" });
     for (const broker of app.brokers) expect(broker.started).toBe(true);

@@ -9,18 +9,18 @@ import { mailTo } from "../helpers/mail.ts";
 import { connect, next } from "../helpers/socket.ts";
 import { refresh } from "../helpers/tokens.ts";
 
-/** What of a text's base64 is the same whatever stands around it, for each place where it may begin. */
+/** The part of a text's base64 that does not depend on the bytes around it, for each of the three alignments. */
 const inBase64 = (text: string): string[] =>
   [0, 1, 2].map((offset) => {
     const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(text)]);
     const encoded = bytes.toString("base64").replaceAll("=", "");
-    // characters that hold bits of what is before or behind
+    // leaves out characters that also hold bits of the neighbours
     const start = [0, 2, 3][offset];
     const end = bytes.length % 3 === 0 ? encoded.length : encoded.length - 1;
     return encoded.slice(start, end);
   });
 
-/** How a text could stand in a packet. */
+/** The encodings in which a packet could contain a text. */
 const formsOf = (text: string): string[] => {
   const base64 = inBase64(text);
   const urlSafe = base64.map((one) => one.replaceAll("+", "-").replaceAll("/", "_"));
@@ -28,13 +28,13 @@ const formsOf = (text: string): string[] => {
   return [...new Set([text, escaped, JSON.stringify(escaped).slice(1, -1), ...base64, ...urlSafe])];
 };
 
-/** Something secret that stands nowhere else, with characters that JSON escapes. */
+/** A unique secret, with characters that JSON escapes. */
 const secret = (what: string) => `${what} "${randomUUID()}" ä\\`;
 
-describe.skipIf(isMissing)("what goes over NATS", () => {
+describe.skipIf(isMissing)("The traffic over NATS", () => {
   let app: App;
   let raw: RawClient;
-  /** By what it is. */
+  /** Secrets that were sent, by their description. */
   const planted = new Map<string, string>();
 
   const plant = (what: string, text: string = secret(what)): string => {
@@ -70,7 +70,7 @@ describe.skipIf(isMissing)("what goes over NATS", () => {
     return plant("access token", access_token);
   };
 
-  /** Registers somebody whose e-mail address, password and tokens are planted. */
+  /** Registers an account whose e-mail address, password and tokens are planted. */
   const registerPlanted = async (username: string) => {
     const email = plant("e-mail address", `${randomUUID()}@example.com`);
     const password = plant("password");
@@ -106,7 +106,7 @@ describe.skipIf(isMissing)("what goes over NATS", () => {
     const { id } = await post("/api/posts", { token, body }, 201);
     expect((await request(app, `GET /api/posts/${id}`)).body.body).toBe(body.body);
     expect((await request(app, "GET /api/posts")).body.items).toHaveLength(1);
-    // a body that is refused
+    // a request body that the validator refuses
     const invalid = { title: plant("title"), body: plant("body"), [plant("key")]: 1 };
     await post("/api/posts", { token, body: invalid }, 422);
   };
@@ -141,7 +141,7 @@ describe.skipIf(isMissing)("what goes over NATS", () => {
     expect((await auditOf(app, { event: "login.failed" })).length).toBeGreaterThan(0);
   };
 
-  it("holds neither passwords nor tokens, texts, addresses or credentials", async () => {
+  it("contains no password, token, text, e-mail address, credential or key", async () => {
     for (const service of serviceNames()) {
       const credential = plant("credential", steal(app, service, "auth_token"));
       plant("credential's secret", credential.slice(credential.lastIndexOf(".") + 1));
@@ -169,12 +169,12 @@ describe.skipIf(isMissing)("what goes over NATS", () => {
   });
 
   it.each<[string, (text: string) => string | Buffer]>([
-    ["as it is", (text) => `{"a":"${text}"}`],
+    ["as plain text", (text) => `{"a":"${text}"}`],
     ["in JSON", (text) => JSON.stringify({ text })],
     ["in JSON within JSON", (text) => JSON.stringify(JSON.stringify({ text }))],
     ["in base64", (text) => Buffer.from(`x${text}y`).toString("base64")],
     ["in base64url", (text) => Buffer.from(`xx${text}yy`).toString("base64url")],
-  ])("would be seen, had it stood there %s", async (_how, encode) => {
+  ])("is searched for a secret %s", async (_how, encode) => {
     const what = plant("canary");
     const before = raw.captured.length;
     raw.nats.publish("elsewhere", encode(what));

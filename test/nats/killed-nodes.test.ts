@@ -4,19 +4,19 @@ import { connect, headers } from "nats";
 import { sealed } from "moleculer-service-guard";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { type Cable, layCable } from "../helpers/cable.ts";
+import { type Proxy, startProxy } from "../helpers/proxy.ts";
 import { callFrom } from "../helpers/call.ts";
 import { NatsTransporter } from "../../lib/nats/transporter.ts";
 
 const SealedNats = sealed(NatsTransporter);
 
-/** A node that is dropped only by its heartbeats keeps its callers waiting for requestTimeout: 10 s. */
+/** In milliseconds. Without detection a caller waits for requestTimeout, 10 s. */
 const SOON = 2_500;
 
-// NATS closes a killed process's connection; for the other nodes a cut connection is the same
-describe.skipIf(isMissing)("a node that is killed", () => {
+// NATS closes the connection of a killed process, so a connection that is cut looks the same to the other nodes
+describe.skipIf(isMissing)("A node that is killed", () => {
   let app: App;
-  let cable: Cable;
+  let proxy: Proxy;
   /** The ids of the nodes that ran the action, in order. */
   let ran: string[];
   let release: () => void;
@@ -58,8 +58,8 @@ describe.skipIf(isMissing)("a node that is killed", () => {
   };
 
   beforeAll(async () => {
-    cable = await layCable(Number(new URL(inject("natsUrl")!).port));
-    const url = `nats://127.0.0.1:${cable.port}`;
+    proxy = await startProxy(Number(new URL(inject("natsUrl")!).port));
+    const url = `nats://127.0.0.1:${proxy.port}`;
     let isFirst = true;
     app = await startApp(
       {},
@@ -77,61 +77,61 @@ describe.skipIf(isMissing)("a node that is killed", () => {
     );
   });
   afterAll(async () => {
-    cable?.mend();
+    proxy?.restore();
     await app?.stop();
-    await cable?.close();
+    await proxy?.close();
   });
   beforeEach(async () => {
-    cable.mend();
+    proxy.restore();
     await vi.waitFor(() => expect(isAvailable(killed().nodeID)).toBe(true), 20_000);
     ran = [];
     ({ promise: released, resolve: release } = Promise.withResolvers<void>());
   });
 
-  it("costs a call that may be retried a moment: another node responds", async () => {
+  it("delays a call that may be retried by less than 2.5 s: another node responds", async () => {
     const { nodeID } = killed();
     const calls = Array.from({ length: 4 }, () =>
       callFrom(app, "posts", "twin.read", { wait: true }),
     );
     await expect.poll(() => ran).toContain(nodeID);
-    cable.cut();
+    proxy.cut();
     const begin = performance.now();
     expect(new Set(await Promise.all(calls))).toEqual(new Set([other().nodeID]));
     expect(performance.now() - begin).toBeLessThan(SOON);
     release();
   });
 
-  it("fails a call that may not be retried within seconds, and it is not run again", async () => {
+  it("fails a call that must not be retried within 2.5 s, and the call runs once", async () => {
     const call = callFrom(app, "posts", "twin.write", {}, { nodeID: killed().nodeID });
     call.catch(() => {});
     await expect.poll(() => ran).toEqual([killed().nodeID]);
-    cable.cut();
+    proxy.cut();
     expect(await secondsOf(call)).toBeLessThan(SOON);
     await expect(call).rejects.toMatchObject({ code: 503, type: "REQUEST_REJECTED" });
     expect(ran).toEqual([killed().nodeID]);
     release();
   });
 
-  it("is found by the first call that is sent to it", async () => {
-    cable.cut();
+  it("is detected by the first call that is sent to it", async () => {
+    proxy.cut();
     const calls = Array.from({ length: 10 }, () => callFrom(app, "posts", "twin.read"));
     expect(await secondsOf(Promise.all(calls))).toBeLessThan(SOON);
     expect(new Set(await Promise.all(calls))).toEqual(new Set([other().nodeID]));
     expect(isAvailable(killed().nodeID)).toBe(false);
   });
 
-  it("is called again as soon as it is back", async () => {
-    cable.cut();
+  it("is called again as soon as it reconnects", async () => {
+    proxy.cut();
     await Promise.all([1, 2, 3, 4].map(() => callFrom(app, "posts", "twin.read")));
     await expect.poll(() => isAvailable(killed().nodeID)).toBe(false);
     const { discoverer } = app.brokerOf("posts").registry;
     const heartbeats = vi.spyOn(discoverer as any, "heartbeatReceived").mockReturnValue(undefined);
-    cable.mend();
+    proxy.restore();
     await expect.poll(() => isAvailable(killed().nodeID)).toBe(true);
     heartbeats.mockRestore();
   });
 
-  it("is told from one of which a client on the bus claims that it is gone", async () => {
+  it("is not confused with a node for which a client forges a 'no responders' reply", async () => {
     const { nodeID } = other();
     const client = await connect({ servers: inject("natsUrl")! });
     const { transit, registry } = app.brokerOf("posts");
@@ -158,11 +158,11 @@ describe.skipIf(isMissing)("a node that is killed", () => {
     await client.close();
   });
 
-  it("is told from one that is busy, which is waited for", async () => {
+  it("is not confused with a busy node, for which callers wait", async () => {
     const { nodeID } = killed();
     const { transit } = app.brokerOf("posts");
     const sendPing = vi.spyOn(transit as any, "sendPing");
-    cable.freeze();
+    proxy.freeze();
     const call = callFrom(app, "posts", "twin.read", {}, { nodeID, timeout: 3_000 });
     call.catch(() => {});
     const pings = () => sendPing.mock.calls.filter(([id]) => id === nodeID);
@@ -171,7 +171,7 @@ describe.skipIf(isMissing)("a node that is killed", () => {
     expect(isAvailable(nodeID)).toBe(true);
     const stillWaiting = {};
     expect(await Promise.race([call, wait(0, stillWaiting)])).toBe(stillWaiting);
-    cable.mend();
+    proxy.restore();
     release();
   });
 });

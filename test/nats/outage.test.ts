@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { type Cable, layCable } from "../helpers/cable.ts";
+import { type Proxy, startProxy } from "../helpers/proxy.ts";
 import { callFrom } from "../helpers/call.ts";
 import { login, PASSWORD, register, request } from "../helpers/http.ts";
 import { freePort, startNats } from "../helpers/servers.ts";
 
-// It kills a NATS server, so it starts its own.
-describe.skipIf(isMissing)("while NATS is away", () => {
-  it("the gateway is not ready; when it is back, everything goes on", async () => {
+// this kills a NATS server, so it starts one of its own
+describe.skipIf(isMissing)("While NATS is unavailable", () => {
+  it("GET /health/ready answers 503, and requests succeed again once NATS is back", async () => {
     const port = await freePort();
     let nats = await startNats(port);
     const app = await startApp({ NATS_URL: `nats://127.0.0.1:${port}` });
@@ -27,7 +27,7 @@ describe.skipIf(isMissing)("while NATS is away", () => {
 
       const { status } = await request(app, "POST /api/posts", {
         token: alice.token,
-        body: { title: "Back", body: "again" },
+        body: { title: "Hi", body: "There" },
       });
 
       expect(status).toBe(201);
@@ -39,10 +39,10 @@ describe.skipIf(isMissing)("while NATS is away", () => {
   });
 });
 
-describe.skipIf(isMissing)("a connection to NATS that is cut", () => {
+describe.skipIf(isMissing)("An interruption of the connection to NATS", () => {
   let app: App;
-  let cable: Cable;
-  /** What the slow service did, and what lets it end. */
+  let proxy: Proxy;
+  /** The steps of the slow service; `release` lets it go on. */
   const done: string[] = [];
   let release = () => {};
 
@@ -63,12 +63,12 @@ describe.skipIf(isMissing)("a connection to NATS that is cut", () => {
     stopped: () => void done.push("stopped"),
   };
 
-  /** A call of the slow service that runs. */
+  /** Calls the slow service, and waits until its handler runs. */
   const startWork = async (options: Record<string, unknown> = {}) => {
     const work = callFrom(app, "posts", "slow.work", {}, options);
     work.catch(() => {});
     await expect.poll(() => done).toEqual(["began"]);
-    // in an object: a promise that is returned would be waited for
+    // in an object, since the caller would await a returned promise
     return { work };
   };
 
@@ -87,44 +87,44 @@ describe.skipIf(isMissing)("a connection to NATS that is cut", () => {
 
   const cut = async () => {
     const isCut = isConnected(false);
-    cable.cut();
+    proxy.cut();
     await isCut;
   };
 
   const mend = async () => {
     const isMended = isConnected(true);
-    cable.mend();
+    proxy.restore();
     await isMended;
   };
 
   beforeAll(async () => {
-    cable = await layCable(Number(new URL(inject("natsUrl")!).port));
+    proxy = await startProxy(Number(new URL(inject("natsUrl")!).port));
     app = await startApp(
-      { NATS_URL: `nats://127.0.0.1:${cable.port}` },
+      { NATS_URL: `nats://127.0.0.1:${proxy.port}` },
       { services: [slow as never] },
     );
   });
   afterAll(async () => {
     await app?.stop();
-    await cable?.close();
+    await proxy?.close();
   });
   beforeEach(() => {
     done.length = 0;
   });
 
-  // again where the machine was too busy for it to be a moment
-  it("for a moment fails no request", { retry: 3 }, async () => {
+  // a busy machine may make the interruption too long
+  it("of a moment fails no request", { retry: 3 }, async () => {
     const { username } = await register(app);
     await cut();
-    const answer = login(app, username, PASSWORD);
-    // a client that dials forgets what it was given before
-    const { refused } = cable;
-    await expect.poll(() => cable.refused).toBeGreaterThan(refused + app.brokers.length);
+    const signedIn = login(app, username, PASSWORD);
+    // a NATS client that reconnects discards what was published before
+    const { refused } = proxy;
+    await expect.poll(() => proxy.refused).toBeGreaterThan(refused + app.brokers.length);
     await mend();
-    expect(await answer).toMatchObject({ username });
+    expect(await signedIn).toMatchObject({ username });
   });
 
-  it("leaves nothing of a call that timed out, which a stop would wait for", async () => {
+  it("leaves no context of a call that timed out, which a stop would wait for", async () => {
     const { work } = await startWork({ timeout: 1_000 });
     await cut();
     await expect(work).rejects.toMatchObject({ code: 504 });
@@ -134,7 +134,7 @@ describe.skipIf(isMissing)("a connection to NATS that is cut", () => {
     await expect.poll(() => done).toEqual(["began", "ended"]);
   });
 
-  it("for long has calls given up and refused at once, and then goes on", async () => {
+  it("of seconds rejects pending and new calls at once, and calls succeed afterwards", async () => {
     const { work } = await startWork();
     const token = (await register(app)).token;
     await cut();
@@ -148,10 +148,10 @@ describe.skipIf(isMissing)("a connection to NATS that is cut", () => {
     await expect(callFrom(app, "posts", "users.posts")).rejects.toMatchObject({ code: 503 });
     const { status } = await request(app, "POST /api/posts", {
       token,
-      body: { title: "Never", body: "was" },
+      body: { title: "Refused", body: "There" },
     });
     expect(status).toBe(503);
-    // each would wait for three seconds
+    // without this each would wait for three seconds
     expect(performance.now() - begin).toBeLessThan(6_000);
 
     await mend();
@@ -160,7 +160,7 @@ describe.skipIf(isMissing)("a connection to NATS that is cut", () => {
     expect(done).toEqual(["began", "ended"]);
   });
 
-  it("is no excuse: a node that stops waits for what it is working on", async () => {
+  it("does not keep a node that stops from waiting for its running calls", async () => {
     const { work } = await startWork();
     const broker = app.brokerOf("slow") as App["brokers"][number] & { stopping: boolean };
     const stopping = broker.stop();

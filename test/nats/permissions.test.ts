@@ -29,22 +29,21 @@ import {
 } from "vitest";
 import { natsConfig } from "../../lib/deployment/nats-config.ts";
 import { NatsTransporter } from "../../lib/nats/transporter.ts";
-import { type Cable, layCable } from "../helpers/cable.ts";
+import { type Proxy, startProxy } from "../helpers/proxy.ts";
 import { freePort, startNats } from "../helpers/servers.ts";
 
 const NAMESPACE = "test";
 const PREFIX = `MOL-${NAMESPACE}`;
 const SERVICES = ["api", "guard", "posts", "users"];
-/** Whoever knows none of these does not get in. */
 const passwordOf = (service: string) => `password of ${service}`.replaceAll(" ", "-");
-/** Has the form of a node id. */
+/** A text with the form of a node id. */
 const idOf = (service: string) => `${service}.${"a".repeat(26)}`;
 
 const signingKey = makeSigningKey();
 const store = memoryStore();
 const authority = new GuardAuthority({ signingKey, store });
 
-/** Takes what a broker logs as errors. */
+/** Keeps the errors that a broker logs. */
 class ErrorLog extends Loggers.Base<{ level?: "error" }> {
   readonly errors: unknown[][] = [];
 
@@ -103,7 +102,7 @@ describe.skipIf(!inject("natsUrl"))("NATS with the generated configuration", () 
   let nats: ChildProcess;
   let serverLog = "";
   let brokers: ServiceBroker[] = [];
-  let cable: Cable | undefined;
+  let proxy: Proxy | undefined;
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "citadel-nats-"));
@@ -117,8 +116,8 @@ describe.skipIf(!inject("natsUrl"))("NATS with the generated configuration", () 
   afterEach(async () => {
     await Promise.all(brokers.map((broker) => broker.stop()));
     brokers = [];
-    await cable?.close();
-    cable = undefined;
+    await proxy?.close();
+    proxy = undefined;
     ran.mockClear();
   });
   afterAll(async () => {
@@ -160,7 +159,7 @@ describe.skipIf(!inject("natsUrl"))("NATS with the generated configuration", () 
   const connectAs = (service: string) =>
     connect({ servers: `127.0.0.1:${port}`, user: service, pass: passwordOf(service) });
 
-  it("lets each service's node do all that it does", async () => {
+  it("lets each service call, emit, stream and ping as its contract allows", async () => {
     serverLog = "";
     await startAll();
     expect(await brokerOf("api").call("api.create")).toEqual({
@@ -172,21 +171,21 @@ describe.skipIf(!inject("natsUrl"))("NATS with the generated configuration", () 
     expect(serverLog).not.toMatch(/Violation/);
   });
 
-  it("lets a node find that another's connection has ended", async () => {
-    cable = await layCable(port);
-    for (const service of SERVICES) nodeOf(service, service === "users" ? { at: cable.port } : {});
+  it("lets a node detect that the connection of another node has ended", async () => {
+    proxy = await startProxy(port);
+    for (const service of SERVICES) nodeOf(service, service === "users" ? { at: proxy.port } : {});
     await startAll();
     const { nodeID } = brokerOf("users");
     const isAvailable = () => brokerOf("posts").registry.nodes.get(nodeID)?.available;
     await expect.poll(isAvailable).toBe(true);
-    cable.cut();
+    proxy.cut();
     await brokerOf("posts")
       .call("users.resolve", { id: 1 }, { timeout: 5_000 })
       .catch(() => {});
     await expect.poll(isAvailable).toBe(false);
   });
 
-  describe("refuses, with the user of posts,", () => {
+  describe("refuses the NATS user of posts", () => {
     let client: NatsConnection;
     let other: NatsConnection;
     let refused: string[];
@@ -278,7 +277,7 @@ describe.skipIf(!inject("natsUrl"))("NATS with the generated configuration", () 
       await expect.poll(() => refused).toEqual([`publish ${subject}`]);
     });
 
-    it("nothing of what posts needs", async () => {
+    it("none of the subjects that posts needs", async () => {
       const own = [`${PREFIX}.SEAL`, `${PREFIX}.SEAL.${idOf("posts")}`];
       const subscriptions = own.map((subject) => subscribe(subject));
       for (const subject of [...own, `${PREFIX}.SEAL.${idOf("users")}`]) client.publish(subject);
@@ -289,15 +288,15 @@ describe.skipIf(!inject("natsUrl"))("NATS with the generated configuration", () 
   });
 
   it.each([
-    ["nobody", {}],
+    ["a client without a user", {}],
     ["an unknown user", { user: "chat", pass: passwordOf("chat") }],
-    ["another's password", { user: "posts", pass: passwordOf("users") }],
-  ])("refuses a connection of %s", async (_who, options) => {
+    ["a user with the password of another user", { user: "posts", pass: passwordOf("users") }],
+  ])("refuses the connection of %s", async (_client, options) => {
     const connecting = connect({ servers: `127.0.0.1:${port}`, ...options });
     await expect(connecting).rejects.toThrow(/Authorization/i);
   });
 
-  it("does not stop a node with another service's user, which says what to do", async () => {
+  it("does not stop a node that connects as another service's user, and the node logs what to do", async () => {
     await startAll();
     const stranger = nodeOf("posts", { user: "users" });
     const start = stranger.start();

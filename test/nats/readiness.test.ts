@@ -1,16 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { healthHandlers } from "../../services/api/http/health.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { application } from "../fixtures/application.ts";
+import { isMissing, startApp } from "../helpers/app.ts";
 import { request } from "../helpers/http.ts";
 import { without } from "../helpers/without.ts";
 
 describe.skipIf(isMissing)("GET /health/ready", () => {
-  let app: App;
+  const app = application();
 
-  beforeAll(async () => {
-    app = await startApp();
-  });
-  afterAll(() => app?.stop());
   afterEach(() => {
     vi.useRealTimers();
   });
@@ -22,7 +19,7 @@ describe.skipIf(isMissing)("GET /health/ready", () => {
     return { code: status, ...body };
   };
 
-  it("stays 200 and names the service while one is unavailable", async () => {
+  it("answers 200 and names the missing service while one is unavailable", async () => {
     await without(app, "posts", async () => {
       expect(await readiness()).toEqual({ code: 200, status: "ready", missing: ["posts"] });
       expect((await request(app, "GET /.well-known/jwks.json")).status).toBe(200);
@@ -30,7 +27,7 @@ describe.skipIf(isMissing)("GET /health/ready", () => {
     expect(await readiness()).toEqual({ code: 200, status: "ready" });
   });
 
-  it("is 200 for a node that has started and waited 15 s for a service that does not come", async () => {
+  it("answers 200 once a node has waited 15 s for a service that does not start", async () => {
     await without(app, "posts", async () => {
       const { "GET /health/ready": ready } = healthHandlers(app.service("api"));
       const codeOf = async () => {
@@ -45,7 +42,7 @@ describe.skipIf(isMissing)("GET /health/ready", () => {
     });
   });
 
-  it("is 503 while no service can be called, though other nodes respond", async () => {
+  it("answers 503 while no service can be called, although other nodes respond to pings", async () => {
     const services = ["auth", "chat", "guard", "posts", "users"];
     const all = services.reduceRight<() => Promise<void>>(
       (run, name) => () => without(app, name, run),
@@ -59,7 +56,7 @@ describe.skipIf(isMissing)("GET /health/ready", () => {
 });
 
 describe.skipIf(isMissing)("GET /health/ready without the guard", () => {
-  it("stays 200 while identities live, and calls work; then it is 503", async () => {
+  it("answers 200 until the service identities expire, then 503", async () => {
     const app = await startApp({ SERVICE_IDENTITY_TTL: "8" });
     const readiness = async () => {
       const { status, body } = await request(app, "GET /health/ready");
@@ -73,7 +70,7 @@ describe.skipIf(isMissing)("GET /health/ready without the guard", () => {
         await expect
           .poll(readiness, { timeout: 15_000 })
           .toMatchObject({ code: 503, status: "not ready" });
-        // what the other nodes have proved ends within the next second
+        // the identities of the other nodes expire within the next second
         const missing = ["auth", "chat", "guard", "posts", "users"];
         await expect.poll(readiness).toMatchObject({ code: 503, missing });
         await expect.poll(async () => (await read()).body.type).toBe("GuardNotAccessible");

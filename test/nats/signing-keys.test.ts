@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generateSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { application } from "../fixtures/application.ts";
+import { isMissing } from "../helpers/app.ts";
 import { connectRaw, type RawClient, startPlainNode, startThief } from "../helpers/attacker.ts";
-import { register, request } from "../helpers/http.ts";
+import { request } from "../helpers/http.ts";
 import { faultOf, tokenFor } from "../helpers/tokens.ts";
 import { without } from "../helpers/without.ts";
 
 const thiefsKey = readSigningKey(await generateSigningKey("ES256"));
 
-/** Says to be auth, and publishes the thief's key. */
+/** A service that announces itself as auth and publishes the thief's key. */
 const impostor = {
   name: "auth",
   actions: {
@@ -17,20 +18,16 @@ const impostor = {
   },
 };
 
-describe.skipIf(isMissing)("the keys that access tokens are signed with", () => {
-  let app: App;
+describe.skipIf(isMissing)("The public keys that verify access tokens", () => {
+  const app = application();
   let raw: RawClient;
 
   beforeAll(async () => {
-    app = await startApp();
     raw = await connectRaw(app);
   });
-  afterAll(async () => {
-    await raw?.close();
-    await app?.stop();
-  });
+  afterAll(() => raw?.close());
 
-  /** Writes a post with a token that the thief has signed. */
+  /** Sends a post with an access token that the thief has signed. */
   async function write(): Promise<{ type: string; posts: unknown[] }> {
     const sub = randomUUID();
     const token = tokenFor(app, { sub, permissions: { posts: ["write"] } }, thiefsKey);
@@ -40,10 +37,10 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     return { type: response.body.type, posts: posts.body.items };
   }
 
-  it("come from auth alone, whoever else announces and responds", async () => {
+  it("come from auth, even if another node announces auth or responds first", async () => {
     const plain = await startPlainNode(app, { services: [impostor] });
     const thief = await startThief(app, { services: [{ name: "posts" }, impostor] });
-    // answers every packet before auth can, as far as it can be told what is asked
+    // responds to every packet before auth can
     const answering = raw.nats.subscribe(`${raw.prefix}.>`, {
       callback: (_error, { subject }) => {
         const data = { keys: [thiefsKey.jwk] };
@@ -55,15 +52,15 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     });
     await raw.nats.flush();
     expect(await write()).toEqual({ type: "SigningKeyNotFound", posts: [] });
-    const alice = await register(app);
+    const alice = await app.register();
     expect(await faultOf(app, alice.token)).toBeUndefined();
     answering.unsubscribe();
     await thief.stop();
     await plain.stop();
   });
 
-  it.each(["guard", "auth"])("are not asked for while %s is unavailable", async (name) => {
-    const alice = await register(app);
+  it.each(["guard", "auth"])("need not be fetched again while %s is unavailable", async (name) => {
+    const alice = await app.register();
     await expect.poll(() => faultOf(app, alice.token)).toBeUndefined();
     await without(app, name, async () => {
       const { status } = await request(app, "POST /api/posts", {

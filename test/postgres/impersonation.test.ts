@@ -1,22 +1,18 @@
 import { sql } from "kysely";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import type AuthService from "../../services/auth/auth.service.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { administrator, register, request } from "../helpers/http.ts";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import AuthService from "../../services/auth/auth.service.ts";
+import { application } from "../fixtures/application.ts";
+import { isMissing } from "../helpers/app.ts";
+import { request } from "../helpers/http.ts";
 import { faultOf } from "../helpers/tokens.ts";
 
-describe.skipIf(isMissing)("impersonation, on PostgreSQL", () => {
-  let app: App;
+describe.skipIf(isMissing)("POST /api/auth/impersonate on PostgreSQL", () => {
+  const app = application();
 
-  beforeAll(async () => {
-    app = await startApp();
-  });
-  afterAll(() => app?.stop());
-
-  it("does not hold off the end of the session that it is begun in", async () => {
-    const auth = app.service("auth") as unknown as AuthService;
-    const { token } = await administrator(app);
-    const { id: userId } = await register(app);
+  it("does not delay the logout of the session that it is called from", async () => {
+    const auth = app.instance(AuthService);
+    const { token } = await app.administrator();
+    const { id: userId } = await app.register();
     const impersonate = () =>
       request(app, "POST /api/auth/impersonate", { token, body: { userId } });
     const countWaiting = async () => {
@@ -30,17 +26,17 @@ describe.skipIf(isMissing)("impersonation, on PostgreSQL", () => {
     const create = auth.sessions.create.bind(auth.sessions);
     const gate = Promise.withResolvers<void>();
     onTestFinished(() => gate.resolve());
-    const begun = Promise.withResolvers<void>();
+    const started = Promise.withResolvers<void>();
     const spy = vi.spyOn(auth.sessions, "create").mockImplementationOnce(async (...args) => {
-      begun.resolve();
+      started.resolve();
       await gate.promise;
       return create(...args);
     });
     const first = impersonate();
-    await begun.promise;
+    await started.promise;
     const end = request(app, "POST /api/auth/logout", { token });
     await expect.poll(countWaiting).toBe(1);
-    // comes while the end waits, and waits behind it
+    // arrives while the logout waits for its lock, and waits behind it
     const second = impersonate();
     await expect.poll(countWaiting).toBe(2);
     gate.resolve();

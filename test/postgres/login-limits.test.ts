@@ -1,71 +1,33 @@
-import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { Client } from "pg";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, describe, expect, inject, it } from "vitest";
 import { openDatabase } from "../../lib/database/database.ts";
 import { KnownAddressesRepository } from "../../services/users/login/known-addresses.repository.ts";
 import { LoginLimits } from "../../services/users/login/login-limits.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { PASSWORD, register, request } from "../helpers/http.ts";
+import { application } from "../fixtures/application.ts";
+import { isMissing } from "../helpers/app.ts";
+import { PASSWORD, request } from "../helpers/http.ts";
+import { type Proxy, startProxy } from "../helpers/proxy.ts";
 
-/** A TCP proxy in front of the database that a test can stop. */
-class Proxy {
-  readonly #target: { host: string; port: number };
-  readonly #sockets = new Set<Socket>();
-  #server: Server | undefined;
-  port = 0;
-
-  constructor({ hostname, port }: URL) {
-    this.#target = { host: hostname, port: Number(port || 5432) };
-  }
-
-  async start(): Promise<void> {
-    this.#server = createServer((socket) => {
-      const target = connect(this.#target);
-      for (const [one, other] of [
-        [socket, target],
-        [target, socket],
-      ] as const) {
-        this.#sockets.add(one);
-        one.on("error", () => other.destroy()).on("close", () => other.destroy());
-        one.pipe(other);
-      }
-    }).listen(this.port, "127.0.0.1");
-    await once(this.#server, "listening");
-    ({ port: this.port } = this.#server.address() as { port: number });
-  }
-
-  async stop(): Promise<void> {
-    const closed = once(this.#server!, "close");
-    this.#server!.close();
-    for (const socket of this.#sockets) socket.destroy();
-    this.#sockets.clear();
-    await closed;
-  }
-}
-
-describe.skipIf(isMissing)("login limits on PostgreSQL", () => {
+describe.skipIf(isMissing)("Login limits on PostgreSQL", () => {
   const name = `citadel_limits_${process.pid}`;
   let server: Client;
   let proxy: Proxy;
-  let app: App;
 
-  beforeAll(async () => {
+  // runs after the application has stopped: hooks run in the reverse order of their registration
+  afterAll(async () => {
+    await proxy?.close();
+    await server?.query(`drop database if exists ${name} with (force)`);
+    await server?.end();
+  });
+  const app = application(async () => {
     const url = new URL(inject("databaseUrl")!);
     server = new Client({ connectionString: url.toString() });
     await server.connect();
     await server.query(`create database ${name}`);
-    proxy = new Proxy(url);
-    await proxy.start();
+    proxy = await startProxy(Number(url.port || 5432));
     url.host = `127.0.0.1:${proxy.port}`;
     url.pathname = `/${name}`;
-    app = await startApp({ DATABASE_URL: url.toString() });
-  });
-  afterAll(async () => {
-    await app?.stop();
-    await proxy.stop();
-    await server.query(`drop database ${name} with (force)`);
-    await server.end();
+    return { DATABASE_URL: url.toString() };
   });
 
   it("count concurrent guesses on all nodes of users together", async () => {
@@ -98,13 +60,13 @@ describe.skipIf(isMissing)("login limits on PostgreSQL", () => {
   });
 
   it("refuse every login with 503 while the database is unreachable, and work again afterwards", async () => {
-    const { username } = await register(app);
+    const { username } = await app.register();
     const signIn = () =>
       request(app, "POST /api/auth/login", { body: { username, password: PASSWORD } });
     expect((await signIn()).status).toBe(200);
-    await proxy.stop();
+    proxy.cut();
     const { status, body } = await signIn();
-    await proxy.start();
+    proxy.restore();
     expect(status).toBe(503);
     expect(body.type).toBe("DatabaseNotAccessible");
     await expect.poll(async () => (await signIn()).status).toBe(200);

@@ -1,19 +1,22 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** A connection to a server that can be cut and mended, or frozen: then it is there, and nothing comes through. */
-export interface Cable {
+/** A TCP proxy in front of a server of this machine, to disturb the connections through it. */
+export interface Proxy {
   port: number;
-  /** How many connections were refused since it was cut. */
+  /** The connections that were refused since `cut`. */
   readonly refused: number;
+  /** Closes all connections, and refuses new ones. */
   cut(): void;
+  /** Leaves all connections open, and forwards nothing. */
   freeze(): void;
-  mend(): void;
+  /** Ends `cut` or `freeze`; frozen connections are closed. */
+  restore(): void;
   close(): Promise<void>;
 }
 
-/** Lays a cable to a port of this machine. */
-export async function layCable(to: number): Promise<Cable> {
+/** Starts a proxy in front of this port. */
+export async function startProxy(to: number): Promise<Proxy> {
   const ends = new Set<Socket>();
   let isCut = false;
   let isFrozen = false;
@@ -55,9 +58,8 @@ export async function layCable(to: number): Promise<Cable> {
       isFrozen = true;
       for (const end of ends) end.unpipe().pause();
     },
-    mend() {
+    restore() {
       isCut = false;
-      // what was frozen is behind the times
       if (isFrozen) for (const end of ends) end.destroy();
       isFrozen = false;
     },
