@@ -13,7 +13,7 @@ import {
 import { callFrom } from "../helpers/call.ts";
 import { administrator, register } from "../helpers/http.ts";
 
-/** What ran behind the guard, and what it saw. */
+/** The handlers that ran behind the guard, and what they received. */
 const runs: { action: string; headers: object; meta: object }[] = [];
 
 const ran = (ctx: Context) => {
@@ -23,7 +23,7 @@ const ran = (ctx: Context) => {
 
 const forPosts = { restricted: ["posts"], auth: "none" };
 
-/** A service that only posts may call, with an open door beside. */
+/** A service that only posts may call, and one action that every caller may call. */
 const vault = {
   name: "vault",
   actions: {
@@ -31,7 +31,7 @@ const vault = {
     cached: { ...forPosts, cache: true, handler: ran },
     retried: { ...forPosts, retryPolicy: { enabled: true }, handler: ran },
     gateway: { restricted: ["api"], auth: "none", handler: ran },
-    door: { restricted: null, auth: "none", handler: () => "open" },
+    status: { restricted: null, auth: "none", handler: () => "open" },
     meddle: {
       restricted: null,
       auth: "none",
@@ -48,7 +48,7 @@ const vault = {
   },
 } as ServiceSchema;
 
-/** There are no other nodes where there is no bus. */
+/** Other nodes exist only with a bus. */
 const onNats = topology === "nats" ? it : () => {};
 
 const refused = async (calling: Promise<unknown>, type: string) => {
@@ -64,7 +64,7 @@ beforeEach(() => {
   runs.length = 0;
 });
 
-describe.skipIf(isMissing)("the service guard", () => {
+describe.skipIf(isMissing)("The service guard", () => {
   let app: App;
   let attacker: Attacker;
 
@@ -77,23 +77,23 @@ describe.skipIf(isMissing)("the service guard", () => {
     await app?.stop();
   });
 
-  it("lets a listed service in, and code without a service only where everybody may call", async () => {
+  it("allows a listed service, and code without a service only with restricted: null", async () => {
     await callFrom(app, "posts", "vault.open", { code: 1 });
     expect(runs).toHaveLength(1);
     runs.length = 0;
-    expect(await attacker.call("vault.door")).toBe("open");
+    expect(await attacker.call("vault.status")).toBe("open");
     await refused(attacker.call("vault.open", { code: 1 }), "ServiceTokenRequired");
     for (const broker of app.brokers)
       await refused(broker.call("vault.open", { code: 1 }), "ServiceTokenRequired");
   });
 
-  it("ignores a caller that is merely named", async () => {
+  it("ignores a caller that the options of a call name", async () => {
     const named = { caller: "posts", meta: { caller: "posts", $caller: "posts" } };
     await refused(attacker.call("vault.open", { code: 1 }, named), "ServiceTokenRequired");
     await refused(callFrom(app, "chat", "vault.open", {}, named), "ServiceNotAuthorized");
   });
 
-  it("takes neither a credential nor a user's token in a header for the caller's identity", async () => {
+  it("accepts neither a credential nor a user's token in a header as the caller's identity", async () => {
     const { token } = await register(app);
     for (const proof of [token, steal(app, "posts", "auth_token"), `Bearer ${token}`])
       for (const name of ["authorization", "service-token", "caller"])
@@ -123,7 +123,7 @@ describe.skipIf(isMissing)("the service guard", () => {
     await refused(callFrom(app, "chat", "vault.cached"), "ServiceNotAuthorized");
   });
 
-  it("is not walked round by a node's id, by mcall, by retries or by a stream", async () => {
+  it("cannot be bypassed with a node id, with mcall, with retries or with a stream", async () => {
     const { nodeID } = app.brokerOf("vault");
     const stream = () => ({ stream: Readable.from(["x"]) });
     await refused(attacker.call("vault.open", { code: 1 }, { nodeID }), "ServiceTokenRequired");
@@ -140,7 +140,7 @@ describe.skipIf(isMissing)("the service guard", () => {
     );
   });
 
-  it("hands neither token nor forged user to the handler", async () => {
+  it("passes neither the token nor a forged user to the handler", async () => {
     const { token } = await register(app);
     const given = {
       headers: { authorization: `Bearer ${token}`, other: "kept" },
@@ -175,30 +175,30 @@ describe.skipIf(isMissing)("the service guard", () => {
     await expect(callFrom(app, "api", action)).rejects.toThrow(/not found/);
   });
 
-  it("tells only the guard what was refused", async () => {
+  it("returns the list of refusals only to the guard", async () => {
     const action = "$guard.refusals";
     await refused(attacker.call(action), "ServiceTokenRequired");
     await refused(callFrom(app, "api", action), "ServiceNotAuthorized");
   });
 
-  onNats("believes no node that names a service which it has not proved", async () => {
+  onNats("refuses a node that names a service which it has not proved", async () => {
     const names = ["api", "guard", "vault", "nobody"];
     for (const caller of names) {
       const thief = await startThief(app, {
         forge: ({ type, payload }) => {
-          if (type === "REQ" && String(payload.action) !== "vault.door") payload.caller = caller;
+          if (type === "REQ" && String(payload.action) !== "vault.status") payload.caller = caller;
         },
       });
       const call = thief.context().call("vault.gateway", {}, { timeout: 1_000 });
-      // it is not responded to; what the same node sends behind it is
-      expect(await thief.context().call("vault.door", {})).toBe("open");
+      // that call gets no response; the next call of the same node does
+      expect(await thief.context().call("vault.status", {})).toBe("open");
       await expect(call).rejects.toMatchObject({ code: 504 });
       await thief.stop();
     }
     expect(runs).toEqual([]);
   });
 
-  onNats("gives a credential of posts no identity of api", async () => {
+  onNats("issues no identity token of api for a credential of posts", async () => {
     const thief = await startThief(app, { services: [{ name: "posts" }, { name: "api" }] });
     await thief.context("posts").call("vault.open", { code: 1 });
     expect(runs).toHaveLength(1);
@@ -217,13 +217,13 @@ describe.skipIf(isMissing)("the service guard", () => {
   });
 });
 
-describe.skipIf(isMissing)("a credential that was revoked", () => {
-  it("lets nobody call, in its own process or another, and is worth nothing to a thief", async () => {
+describe.skipIf(isMissing)("A revoked credential", () => {
+  it("authorizes no call, in its own process or another, also not a thief's", async () => {
     const app = await startApp({}, { services: [vault] });
     const thieves: Thief[] = [];
     try {
       const { token } = await administrator(app);
-      // what is under way at that moment is dropped on the bus
+      // the bus drops a call that is running at that moment
       const open = (): Promise<unknown> =>
         callFrom(app, "posts", "vault.open", { code: 1 }, { timeout: 500 });
       const typeOf = (calling: Promise<unknown>) =>
@@ -257,7 +257,7 @@ describe.skipIf(isMissing)("a credential that was revoked", () => {
           .toBe("ServiceTokenInvalid");
       }
       expect(runs).toEqual([]);
-      expect(await typeOf(callFrom(app, "chat", "vault.door"))).toBe("ran");
+      expect(await typeOf(callFrom(app, "chat", "vault.status"))).toBe("ran");
     } finally {
       for (const thief of thieves) await thief.stop();
       await app.stop();
@@ -265,7 +265,7 @@ describe.skipIf(isMissing)("a credential that was revoked", () => {
   }, 60_000);
 });
 
-describe.skipIf(isMissing)("a service that declares no access", () => {
+describe.skipIf(isMissing)("A service without a declared access", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -288,20 +288,26 @@ describe.skipIf(isMissing)("a service that declares no access", () => {
     ["an unknown key 'subject'", { restricted: ["api"], auth: "required", subject: ["x"] }],
     ["a list of permissions", { restricted: ["api"], auth: "required", permissions: ["a:b"] }],
     ["visibility alone", { visibility: "public" }],
-  ])("does not start with an action that says %s, and is told which", async (_what, access) => {
-    const handler = () => Promise.resolve();
-    const broker = app.brokers[0]!;
-    const make = () =>
-      broker.createService({ name: "open", actions: { door: { ...access, handler } } } as never);
-    expect(make).toThrow(/door/);
-    await expect(broker.call("open.door")).rejects.toThrow(/not found/);
-  });
+  ])(
+    "does not start with an action that declares %s, and the error names it",
+    async (_what, access) => {
+      const handler = () => Promise.resolve();
+      const broker = app.brokers[0]!;
+      const make = () =>
+        broker.createService({
+          name: "open",
+          actions: { status: { ...access, handler } },
+        } as never);
+      expect(make).toThrow(/status/);
+      await expect(broker.call("open.status")).rejects.toThrow(/not found/);
+    },
+  );
 
   it.each([
     ["nothing", {}],
     ["an empty list", { restricted: [], auth: "none" }],
     ["a service that is none", { restricted: ["nobody"], auth: "none" }],
-  ])("does not start with an event handler that says %s", (_what, access) => {
+  ])("does not start with an event handler that declares %s", (_what, access) => {
     const handler = () => {};
     const make = () =>
       app.brokers[0]!.createService({
@@ -312,8 +318,8 @@ describe.skipIf(isMissing)("a service that declares no access", () => {
   });
 });
 
-describe.skipIf(isMissing)("while the guard is unavailable", () => {
-  it("calls go on until the identities end; then each is refused", async () => {
+describe.skipIf(isMissing)("While the guard is unavailable", () => {
+  it("calls continue until the identities expire, and are then refused", async () => {
     const app = await startApp({ SERVICE_IDENTITY_TTL: "4" }, { services: [vault] });
     try {
       const open = () => callFrom(app, "posts", "vault.open", { code: 1 });

@@ -1,34 +1,37 @@
 import { type Kysely, sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDatabase } from "../../lib/database/database.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { type Cable, layCable } from "../helpers/cable.ts";
-import { type Person, register, request } from "../helpers/http.ts";
+import { application, type User } from "../fixtures/application.ts";
+import { isMissing } from "../helpers/app.ts";
+import { type Proxy, startProxy } from "../helpers/proxy.ts";
+import { request } from "../helpers/http.ts";
 import { runOn, urlOf } from "../helpers/templates.ts";
 
-describe.skipIf(isMissing)("a connection to PostgreSQL", () => {
+describe.skipIf(isMissing)("A PostgreSQL server that does not serve", () => {
   const name = `citadel_database_${process.pid}`;
   let server: string;
-  let cable: Cable;
-  let app: App;
-  let alice: Person;
+  let proxy: Proxy;
 
-  beforeAll(async () => {
-    server = inject("databaseUrl")!;
-    await runOn(server, `create database ${name} template ${inject("serverTemplate")}`);
-    cable = await layCable(Number(new URL(server).port || 5432));
-    const url = new URL(urlOf(server, name));
-    url.host = `127.0.0.1:${cable.port}`;
-    app = await startApp({ DATABASE_URL: url.toString() });
-    alice = await register(app, "alice");
-  });
+  // runs after the application has stopped: hooks run in the reverse order of their registration
   afterAll(async () => {
-    await app?.stop();
-    await cable?.close();
+    await proxy?.close();
     await runOn(server, `drop database if exists ${name} with (force)`);
   });
+  const app = application(async () => {
+    server = inject("databaseUrl")!;
+    await runOn(server, `create database ${name} template ${inject("serverTemplate")}`);
+    proxy = await startProxy(Number(new URL(server).port || 5432));
+    const url = new URL(urlOf(server, name));
+    url.host = `127.0.0.1:${proxy.port}`;
+    return { DATABASE_URL: url.toString() };
+  });
+  let alice: User;
 
-  /** Opens connections that do not go through the cable. */
+  beforeAll(async () => {
+    alice = await app.register("alice");
+  });
+
+  /** Opens connections of the test's own, which bypass the proxy. */
   const open = async (withoutTimeouts = false) => {
     const { db, close } = await openDatabase({
       databaseUrl: urlOf(server, name),
@@ -44,7 +47,7 @@ describe.skipIf(isMissing)("a connection to PostgreSQL", () => {
   const titles = async () =>
     (await request(app, "GET /api/posts")).body.items.map(({ title }: any) => title);
 
-  it("writes again as soon as a read-only server accepts writes", async () => {
+  it("receives writes again as soon as it stops being read-only", async () => {
     await runOn(server, `alter database ${name} set default_transaction_read_only = on`);
     const { db, close } = await open();
     const insert = () => sql`create table only_once ()`.execute(db);
@@ -54,7 +57,7 @@ describe.skipIf(isMissing)("a connection to PostgreSQL", () => {
       await expect(insert()).rejects.toMatchObject({ code: "25006" });
       await expect(inTransaction()).rejects.toMatchObject({ code: "25006" });
       await runOn(server, `alter database ${name} reset default_transaction_read_only`);
-      // the refused statements left nothing behind
+      // the refused statements created neither table
       await insert();
       await inTransaction();
     } finally {
@@ -63,10 +66,10 @@ describe.skipIf(isMissing)("a connection to PostgreSQL", () => {
     }
   });
 
-  it("fails requests before they time out while the server is unreachable, and works again afterwards", async () => {
+  it("fails requests with 503 within 10 s while it does not respond, and runs none of them later", async () => {
     expect((await write("before")).status).toBe(201);
     await titles();
-    cable.freeze();
+    proxy.freeze();
     const began = Date.now();
     const responses = await Promise.all([
       ...Array.from({ length: 12 }, () => write("meanwhile")),
@@ -75,16 +78,16 @@ describe.skipIf(isMissing)("a connection to PostgreSQL", () => {
     expect(Date.now() - began).toBeLessThan(10_000);
     for (const { status, body } of responses)
       expect([status, body.type]).toEqual([503, "DatabaseNotAccessible"]);
-    cable.mend();
+    proxy.restore();
     await expect.poll(async () => (await write("after")).status).toBe(201);
     expect(await titles()).toEqual(["after", "before"]);
   });
 
-  it("aborts a query that takes too long, but no migration", async () => {
+  it("ends a query after 5 s, but not a migration", async () => {
     const [limited, unlimited] = [await open(), await open(true)];
     const sleep = ({ db }: typeof limited) => sql`select pg_sleep(5.7)`.execute(db);
-    const [aborted, done] = await Promise.allSettled([sleep(limited), sleep(unlimited)]);
-    expect(aborted).toMatchObject({ status: "rejected", reason: { code: "57014" } });
+    const [ended, done] = await Promise.allSettled([sleep(limited), sleep(unlimited)]);
+    expect(ended).toMatchObject({ status: "rejected", reason: { code: "57014" } });
     expect(done.status).toBe("fulfilled");
     await limited.close();
     await unlimited.close();

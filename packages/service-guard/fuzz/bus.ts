@@ -1,6 +1,6 @@
 import { fuzz } from "./fuzz.ts";
 
-// Gives a node's bus inputs of all kinds: `npm run fuzz:bus -- [count] [seed]`. See fuzz.ts for what must hold.
+// Sends a node's bus random and altered input: `npm run fuzz:bus -- [count] [seed]`. fuzz.ts documents the invariants.
 
 const [count = 1_000_000, seed = Date.now() >>> 0] = process.argv.slice(2).map(Number);
 const startedAt = performance.now();

@@ -2,28 +2,28 @@ import { Inputs } from "./inputs.ts";
 import { type TestBus, type TestNode, startBus, stateOf } from "./nodes.ts";
 import { Random } from "./random.ts";
 
-/** How many inputs are given to the node in one turn of the event loop. */
+/** The number of inputs that the node gets in one turn of the event loop. */
 const BATCH = 500;
 
 export interface FuzzOptions {
   count: number;
   seed: number;
-  /** Called now and then with how many inputs there were. */
+  /** Called regularly with the number of inputs so far. */
   onProgress?: (done: number) => void;
 }
 
 /**
- * Gives a node inputs of all kinds. What no proved node has sealed for it must change nothing; what a proved node has
- * sealed may change only what is that node's own. Nothing may throw.
+ * Sends a node random and altered input. Input that no proved node has sealed for it must change nothing; input of a
+ * proved node may change only the state of that node. Nothing may throw.
  *
- * @throws Error that tells the input, in hexadecimal
+ * @throws Error with the input in hexadecimal
  */
 export async function fuzz({ count, seed, onProgress }: FuzzOptions): Promise<void> {
   const bus = await startBus();
   const failures: unknown[] = [];
   const onRejection = (error: unknown) => failures.push(error);
   process.on("unhandledRejection", onRejection);
-  // the bus refuses what makes it throw, and says so in the log
+  // the bus refuses and logs input that makes it throw
   const { logger } = bus.users.node;
   logger.debug = ({ err }: { err?: unknown } = {}, message = "") => {
     if (message.startsWith("What arrived")) failures.push(err);
@@ -36,7 +36,7 @@ export async function fuzz({ count, seed, onProgress }: FuzzOptions): Promise<vo
         isForeign ? inputs.foreign() : inputs.proved(),
       );
       receive(bus, batch, isForeign);
-      // responses, and HELLOs that wait
+      // lets responses and waiting HELLOs be handled
       await new Promise(setImmediate);
       bus.mallory.sent.length = 0;
       bus.users.sent.length = 0;
@@ -69,7 +69,7 @@ function receive({ users, mallory }: TestBus, batch: readonly Buffer[], isForeig
     throw new Error(`Inputs have changed what the node knows.\nbefore: ${before}\nafter: ${after}`);
 }
 
-/** What a node knows of all but one other; and that nothing of others is found at that one. */
+/** The state of a node without that of one other node, which must contain nothing of third nodes. */
 function withoutNode(at: TestNode, { node: { nodeID } }: TestNode): unknown {
   const { peers, nodes, services, ...rest } = stateOf(at);
   const own = services.filter(([, node]) => node === nodeID);

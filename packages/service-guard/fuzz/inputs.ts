@@ -1,21 +1,21 @@
-import { packRecords, RECORD } from "../src/bus/records.ts";
+import { encodeRecords, RECORD } from "../src/bus/records.ts";
 import { thumbprint } from "../src/tokens/signing-key.ts";
 import type { TestBus } from "./nodes.ts";
 import { sealAs } from "./nodes.ts";
 import type { Random } from "./random.ts";
 
 const TYPES = Object.values(RECORD);
-/** Names that mean something in packets, announcements, tokens, and to JavaScript. */
+/** Names with a meaning in packets, announcements, tokens, or JavaScript. */
 const NAMES = (
   "sender caller id event services name fullName version actions events group keys endorsements kid x y " +
   "kty crv identities nodeID revoked until stream seq action params meta success ver __proto__ constructor toString length"
 ).split(" ");
 
-/** Makes inputs for a node's bus. */
+/** Generates input for the bus of a node. */
 export class Inputs {
   readonly #random: Random;
   readonly #bus: TestBus;
-  /** Genuine frames of all kinds, for the node and for others. */
+  /** Valid frames of all types, for the node and for others. */
   readonly #genuine: readonly Buffer[];
 
   constructor(random: Random, bus: TestBus) {
@@ -26,7 +26,7 @@ export class Inputs {
     );
   }
 
-  /** Bytes that no proved node has made for this one. */
+  /** Bytes that no proved node has sealed for this node. */
   foreign(): Buffer {
     const random = this.#random;
     switch (random.below(5)) {
@@ -62,13 +62,13 @@ export class Inputs {
     return altered;
   }
 
-  /** A frame that a proved node has sealed, whatever is in it. */
+  /** A frame that a proved node has sealed, with any content. */
   proved(): Buffer {
     const random = this.#random;
     const plaintext =
       random.below(5) === 0
         ? random.bytes(random.below(60))
-        : packRecords(
+        : encodeRecords(
             Array.from({ length: 1 + random.below(3) }, () => ({
               type: random.below(20) === 0 ? random.below(256) : random.pick(TYPES),
               content: random.below(10) === 0 ? random.bytes(random.below(60)) : this.#content(),
@@ -77,7 +77,7 @@ export class Inputs {
     return sealAs(this.#bus.mallory, this.#bus.users, plaintext);
   }
 
-  /** An announcement that is nearly one of the node's own. */
+  /** An announcement that resembles the node's own. */
   #announcement(): object {
     const random = this.#random;
     const names = ["mallory", "mallory", "users", "v1.mallory", "$node"];
@@ -137,7 +137,7 @@ export class Inputs {
           "v1",
         ]);
       case 3:
-        return random.pick([mallory, guard, users]).node.identities.living()[0]?.token;
+        return random.pick([mallory, guard, users]).node.identities.valid()[0]?.token;
       case 4:
         return random.bytes(random.below(10)).toString("latin1");
       case 5:

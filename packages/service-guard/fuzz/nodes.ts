@@ -7,7 +7,7 @@ import { GuardAuthority } from "../src/authority/authority.ts";
 import { guardNodeOf } from "../src/node/attachment.ts";
 import type { GuardNode } from "../src/node/guard-node.ts";
 
-/** Made for each test: seconds of the guard's life are not what these tests are about. */
+/** A long lifetime, so that no identity expires in a test. */
 const IDENTITY_TTL = 3_600;
 
 /** The start of a private X25519 key in PKCS #8 (RFC 8410). */
@@ -25,7 +25,7 @@ export function nodeKeyOf(privateBytes: Buffer): NodeKey {
   return { privateKey, publicKey, kid: kidOf(publicKey), createdAt: 0 };
 }
 
-/** What was sent, in the order of sending. */
+/** The sent frames, in their order. */
 export interface SentFrame {
   to: string | undefined;
   frame: Buffer;
@@ -46,7 +46,7 @@ export interface TestBus {
   stop(): Promise<void>;
 }
 
-/** A guard, a service, and a service that has its own identity and means ill, on a bus in this process. */
+/** A guard, a service, and a malicious service with an identity of its own, on a bus in this process. */
 export async function startBus(keyLifetime = 12 * 3_600_000): Promise<TestBus> {
   const signingKey = makeSigningKey();
   const namespace = `p${Math.random().toString(36).slice(2)}`;
@@ -65,7 +65,7 @@ export async function startBus(keyLifetime = 12 * 3_600_000): Promise<TestBus> {
       nodeID: own.nodeID,
       logger: false,
       requestTimeout: 5_000,
-      // nothing but what a test sends changes what a node knows
+      // only what a test sends changes the state of a node
       heartbeatInterval: 0,
       internalServices: false,
       skipProcessEventRegistration: true,
@@ -105,14 +105,14 @@ export async function startBus(keyLifetime = 12 * 3_600_000): Promise<TestBus> {
   };
 }
 
-/** Seals records as a node whose process does what it likes. */
+/** Seals records as a malicious node does. */
 export function sealAs(from: TestNode, to: TestNode, plaintext: Buffer): Buffer {
   const peer = from.bus.peers.of(to.node.nodeID);
   if (!peer) throw new Error(`The node '${to.node.nodeID}' is not proved.`);
   return from.bus.channels.to(peer).seal(plaintext);
 }
 
-/** What a node knows; each list begins with the node or service that an entry is about. */
+/** The state of a node. Each list begins with the node or service of the entry. */
 export interface State {
   peers: unknown[][];
   channels: unknown[][];
@@ -123,10 +123,10 @@ export interface State {
   pending: string[];
 }
 
-/** What a node knows, but for how often it has refused something. */
+/** The state of a node without its counts of refusals. */
 export function stateOf({ node, bus, broker }: TestNode): State {
   return {
-    peers: [...bus.peers.living()].map((peer) => [
+    peers: [...bus.peers.proved()].map((peer) => [
       peer.nodeID,
       peer.kid.toString("hex"),
       [...peer.services].map(([name, { token }]) => [name, token]),
@@ -137,7 +137,7 @@ export function stateOf({ node, bus, broker }: TestNode): State {
       window.highest,
       window.missing,
     ]),
-    own: node.identities.living().map(({ token }) => token),
+    own: node.identities.valid().map(({ token }) => token),
     key: node.keys.current.kid.toString("hex"),
     nodes: broker.registry.nodes.toArray().map(({ id, available, seq }) => [id, available, seq]),
     services: broker.registry.services.services.map(

@@ -6,9 +6,9 @@ import { addSecrets } from "./command/secrets-file.ts";
 
 const USAGE = `Usage: moleculer-service-guard init [--file .env] [SERVICE...]
 
-Adds to a file of environment variables what is not in it yet: GUARD_SIGNING_KEY, the guard's
-signing key, unless the environment has one; and for each service its credential, made with that
-key. What is in the file stays as it is.
+Adds the missing secrets to a file of environment variables: GUARD_SIGNING_KEY, the guard's
+signing key, unless the environment has one; and a credential for each service, created with that
+key. Variables that the file has already are kept.
 
   npx moleculer-service-guard init api users posts
 `;
@@ -26,7 +26,8 @@ function main(): void {
     ...kept.map((name) => `  kept  ${name}`),
   ];
   stdout.write(`${file}\n${lines.join("\n")}\n`);
-  if (wasReadable) stdout.write(`Others could read ${file}; now its owner alone can.\n`);
+  if (wasReadable)
+    stdout.write(`${file} was readable by others. Now only its owner can read it.\n`);
   // 1: not ignored; anything else: ignored, no repository, or no Git
   if (spawnSync("git", ["check-ignore", "--quiet", file]).status === 1)
     stdout.write(`Git does not ignore ${file}: add it to .gitignore.\n`);

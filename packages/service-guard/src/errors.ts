@@ -16,7 +16,7 @@ const ERRORS = {
 
 export type GuardErrorType = keyof typeof ERRORS;
 
-/** A call or event that the guard refuses, with the fields that Moleculer's own errors have. */
+/** The error of a refused call or event, with the fields of Moleculer's own errors. */
 export class GuardError extends Error {
   override readonly name = "GuardError";
   readonly code: number;

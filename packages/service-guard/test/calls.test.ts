@@ -94,20 +94,20 @@ overEachBus("A call over the bus", (variant) => {
   });
   afterAll(() => bus.stop());
 
-  it("tells the callee the service that was proved, and whom it does not know to be one, nobody", async () => {
+  it("names the proved service to the callee, and no caller without a credential", async () => {
     const from = a.nodeID;
     expect(await as(a, (ctx) => ctx.call("b.forA"))).toEqual({ caller: "a", from });
     expect(await as(a, (ctx) => ctx.call("b.open"))).toEqual({ caller: "a", from });
     expect(await a.call("b.open")).toEqual({ from });
   });
 
-  it("takes no caller from the options of a call", async () => {
+  it("ignores a caller in the options of a call", async () => {
     const forged = { caller: "c" } as object;
     expect(await as(a, (ctx) => ctx.call("b.open", {}, forged))).toMatchObject({ caller: "a" });
     expect(await errorOf(a.call("b.forC", {}, forged))).toMatchObject({ code: 401 });
   });
 
-  it("is refused by type and code for a service that is not listed, and for no service", async () => {
+  it("is refused with a type and a code for a service that is not listed, and without a service", async () => {
     const unlisted = await errorOf(as(a, (ctx) => ctx.call("b.forC")));
     expect(unlisted).toMatchObject({ type: "ServiceNotAuthorized", code: 403 });
     const none = await errorOf(a.call("b.forA"));
@@ -145,7 +145,7 @@ overEachBus("A call over the bus", (variant) => {
     });
   });
 
-  it("takes the caller's meta along, and brings back the keys of responseMeta alone", async () => {
+  it("sends the caller's meta, and returns only the keys of responseMeta", async () => {
     const [got, meta] = await as(a, async (ctx) => {
       Object.assign(ctx.meta, { user: "u" });
       return [await ctx.call("b.meta"), { ...ctx.meta }];
@@ -154,7 +154,7 @@ overEachBus("A call over the bus", (variant) => {
     expect(meta).toEqual({ user: "u", allowed: 1 });
   });
 
-  it("works in mcall, also where some of the calls are refused", async () => {
+  it("works in mcall, also if some of the calls are refused", async () => {
     const calls = { one: { action: "b.forA" }, two: { action: "b.open" } };
     const all = await as(a, (ctx) => (ctx as any).mcall(calls));
     expect(all).toMatchObject({ one: { caller: "a" }, two: { caller: "a" } });
@@ -166,7 +166,7 @@ overEachBus("A call over the bus", (variant) => {
     ]);
   });
 
-  it("reaches the node that it names, and each node in turn without a name", async () => {
+  it("reaches the node that it names, and otherwise one node after the other", async () => {
     for (const { nodeID } of [b, b2])
       expect(await as(a, (ctx) => ctx.call("b.node", {}, { nodeID }))).toBe(nodeID);
     const reached = await as(a, (ctx) =>
@@ -175,12 +175,12 @@ overEachBus("A call over the bus", (variant) => {
     expect(new Set(reached)).toEqual(new Set([b.nodeID, b2.nodeID]));
   });
 
-  it("is repeated as the retry policy says", async () => {
+  it("is retried according to the retry policy", async () => {
     attempts = 0;
     expect(await as(a, (ctx) => ctx.call("b.flaky", {}, { retries: 3 }))).toBe(3);
   });
 
-  it("ends with a timeout where no response comes", async () => {
+  it("ends with a timeout if no response arrives", async () => {
     const error = await errorOf(as(a, (ctx) => ctx.call("b.never", {}, { timeout: 50 })));
     expect(error).toMatchObject({ type: "REQUEST_TIMEOUT", code: 504 });
   });
@@ -191,7 +191,7 @@ overEachBus("A call over the bus", (variant) => {
     expect(await as(a, (ctx) => ctx.call("b.usesPrivate"))).toBeTruthy();
   });
 
-  it("tells versioned services by their full names", async () => {
+  it("distinguishes versioned services by their full names", async () => {
     expect(await as(a, (ctx) => ctx.call("v2.b.hi"))).toMatchObject({ caller: "a" });
     const viaV2 = (target: string) => b2.call("v2.b.run", { run: (ctx: any) => ctx.call(target) });
     expect(await viaV2("a.hi")).toMatchObject({ caller: "v2.b" });
@@ -218,7 +218,7 @@ overEachBus("A call over the bus", (variant) => {
   });
 
   describe("ping", () => {
-    it("is responded to by one node, and by all", async () => {
+    it("gets a response from one node, and from all nodes", async () => {
       expect(await a.ping(b.nodeID)).toMatchObject({ nodeID: b.nodeID });
       const all = await a.ping();
       const others = bus.brokers.filter((broker) => broker !== a).map(({ nodeID }) => nodeID);

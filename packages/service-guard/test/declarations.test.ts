@@ -25,11 +25,19 @@ describe("a plain Moleculer service", () => {
   });
 
   it.each([
-    ["nothing", {}, "does not say who may call it"],
-    ["no list", { restricted: "api" }, "must list services, or be null for everybody"],
-    ["an empty list", { restricted: [] }, "must list services, or be null for everybody"],
+    ["nothing", {}, "does not declare which services may call it"],
+    [
+      "no list",
+      { restricted: "api" },
+      "must have `restricted` list services, or be null for every caller",
+    ],
+    [
+      "an empty list",
+      { restricted: [] },
+      "must have `restricted` list services, or be null for every caller",
+    ],
     ["an unknown service", { restricted: ["api", "apii"] }, "lists unknown: apii"],
-  ])("does not start with a declaration that says %s", (_what, access, problem) => {
+  ])("does not start with %s as its declaration", (_what, access, problem) => {
     const message = `action 'notes.create' ${problem}`;
     expect(check({ actions: { create: { ...access, handler } } })).toThrow(message);
     const ofEvent = `event 'user.created' of 'notes' ${problem}`;
@@ -55,7 +63,7 @@ describe("a plain Moleculer service", () => {
     expect(check({ events: { told: event } })).toThrow(/must be in the group 'notes', not 'users'/);
   });
 
-  it("starts with what Moleculer and the listed middlewares know", () => {
+  it("starts with the keys of Moleculer and of the listed middlewares", () => {
     const action = {
       ...ACTION,
       operator: true,

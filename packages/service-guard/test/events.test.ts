@@ -60,7 +60,7 @@ overEachBus("An event over the bus", (variant) => {
       .map((line) => line.split(" ")[0] ?? "")
       .toSorted((one, other) => one.localeCompare(other));
 
-  it("reaches one node of each group, from the service that emits it", async () => {
+  it("reaches one node of each group, with the emitting service as its caller", async () => {
     await handledAfter((ctx) => ctx.emit("thing.happened", { x: 1 }));
     expect(groups()).toEqual(["a", "b", "c"]);
     expect(handled.every((line) => line.endsWith(" a"))).toBe(true);
@@ -82,7 +82,7 @@ overEachBus("An event over the bus", (variant) => {
     expect(groups()).toEqual(["a", "b", "b", "c"]);
   });
 
-  it("is not handled where its emitter is not listed", async () => {
+  it("is not handled by a handler that does not list its emitter", async () => {
     await handledAfter((ctx) => ctx.emit("only.c"));
     await handledAfter((ctx) => ctx.broadcast("only.c"));
     expect(handled).toEqual([]);
@@ -91,14 +91,14 @@ overEachBus("An event over the bus", (variant) => {
     expect(handled).toEqual([]);
   });
 
-  it("reaches handlers with restricted: null from a broker that is no service", async () => {
+  it("emitted by a broker without a service, reaches handlers with restricted: null", async () => {
     await a.broadcast("any.thing");
     await Promise.all(nodes.map(({ nodeID }) => a.ping(nodeID)));
     expect(groups()).toEqual(["a", "b", "b", "c"]);
     expect(handled.every((line) => line.endsWith(" -"))).toBe(true);
   });
 
-  it("goes to no other node's service than mayReceive allows", async () => {
+  it("reaches only services of other nodes that mayReceive allows", async () => {
     await handledAfter((ctx) => ctx.broadcast("secret"));
     // mayReceive is about other nodes: one's own process is trusted
     expect(groups().filter((name) => name !== "a")).toEqual(["b", "b"]);

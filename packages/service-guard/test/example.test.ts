@@ -94,7 +94,7 @@ describe("The example", () => {
     expect(linesOf(guarded) - linesOf(BARE_CONFIGURATION)).toBeLessThanOrEqual(5);
   });
 
-  it("keeps its secrets from others, and as they are when it is set up again", async () => {
+  it("makes its secrets readable by their owner only, and keeps them in a second set-up", async () => {
     const file = join(project, ".env");
     const before = readFileSync(file, "utf8");
     expect(before).toMatch(/^GUARD_SIGNING_KEY="-----BEGIN PRIVATE KEY-----\\n/m);
@@ -151,7 +151,7 @@ describe("The example", () => {
       return node!;
     };
 
-    it("refuses users.create to the REPL, and calls nothing", async ({ skip }) => {
+    it("refuses users.create to the REPL, and runs no handler", async ({ skip }) => {
       const repl = replOf("posts", skip);
       expect(await repl.call("users.create --username eve --email eve@example.com")).toContain(
         "Only certain services may call this",
@@ -159,7 +159,7 @@ describe("The example", () => {
       expect(await repl.call("users.list")).not.toContain("eve");
     });
 
-    it("lets everybody call users.list", async ({ skip }) => {
+    it("lets every caller call users.list", async ({ skip }) => {
       expect(await replOf("guard", skip).call("users.list")).toContain("username: 'alice'");
     });
 
@@ -169,14 +169,14 @@ describe("The example", () => {
       );
     });
 
-    it("refuses users.create to posts, which posts.createUser calls", async ({ skip }) => {
+    it("refuses posts.createUser its call of users.create", async ({ skip }) => {
       const repl = replOf("posts", skip);
       expect(await repl.call("posts.createUser")).toContain("The calling service may not call");
       await replOf("users", skip).shows(/ServiceNotAuthorized[\s\S]*caller: 'posts'/);
       expect(await repl.call("users.list")).not.toContain("carol");
     });
 
-    it("lets posts call users.posts, which posts.userPosts does", async ({ skip }) => {
+    it("lets posts.userPosts call users.posts", async ({ skip }) => {
       expect(await replOf("api", skip).call("posts.userPosts")).toContain("title: 'First post'");
     });
 
@@ -191,7 +191,7 @@ describe("The example", () => {
       expect(await repl.call("users.list")).toContain("username: 'dave'");
     });
 
-    it("generates a credential in the REPL of the guard's process alone", async ({ skip }) => {
+    it("generates a credential only in the REPL of the guard's process", async ({ skip }) => {
       const credential = /'eyJ[\w-]+\.[\w-]+\.[\w-]+'/;
       const generate = "guard.generate --service mail";
       expect(await replOf("guard", skip).call(generate)).toMatch(credential);

@@ -21,7 +21,7 @@ overEachBus("Frames on the bus", (variant) => {
   const echo = (text: string) =>
     as(a as ServiceBroker, (ctx) => ctx.call<any, object>("b.echo", { text }));
 
-  it("hold several packets, or one that is larger than 64 KB", async () => {
+  it("contain several packets, or one that is larger than 64 KB", async () => {
     const nodes = await start();
     const { total } = nodeOf(nodes.a).statistics;
     const burst = async () => {

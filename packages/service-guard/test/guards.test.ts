@@ -34,7 +34,7 @@ overNats("The guard", () => {
       .toBe(true);
   };
 
-  it("renews identities that live for 2 s under load without a failed call", async () => {
+  it("renews identities of 2 s under load without a failed call", async () => {
     const started = await startBus({ identityTtl: 2 });
     bus = started.bus;
     const load = underLoad(calls(started.a));
@@ -42,7 +42,7 @@ overNats("The guard", () => {
     expect(await load.stop()).toEqual([]);
   });
 
-  it("may be away and come back: calls go on", async () => {
+  it("may be unavailable for a time: calls continue", async () => {
     const started = await startBus();
     bus = started.bus;
     const load = underLoad(calls(started.a));
@@ -54,7 +54,7 @@ overNats("The guard", () => {
     expect(await load.stop()).toEqual([]);
   });
 
-  it("makes a service known that is created while it is away, on a node that is known already", async () => {
+  it("announces a service that a known node creates while the guard is unavailable", async () => {
     bus = new TestBus({ names: ["a", "b", "c", "late"] });
     const guard = bus.createGuard();
     const a = bus.create("a");
@@ -77,7 +77,7 @@ overNats("The guard", () => {
     await expect.poll(() => as(a, (ctx) => ctx.call("late.hi")).catch(String)).toBe("hi");
   });
 
-  it("runs on several nodes that share a store, and none fails when one is killed", async () => {
+  it("runs on several nodes with one store, and no call fails when one of them is killed", async () => {
     const started = await startBus();
     bus = started.bus;
     const second = bus.createGuard();
@@ -85,7 +85,7 @@ overNats("The guard", () => {
     await bus.met();
     const load = underLoad(calls(started.a));
     await renewNow([started.a, started.b]);
-    // as a killed process: nobody is told
+    // like a killed process, without DISCONNECT
     await (started.guard.transit as any).tx.disconnect();
     await renewNow([started.a, started.b]);
     await renewNow([started.a, started.b]);
@@ -124,7 +124,7 @@ overNats("The guard", () => {
   describe("after a revocation", () => {
     const revokedID = (broker: ServiceBroker) => nodeOf(broker).identities.last?.credential ?? "";
 
-    it("has calls of and to the service refused on every node within 2 s", async () => {
+    it("every node refuses calls from and to the service within 2 s", async () => {
       const started = await startBus();
       bus = started.bus;
       const { guard, a, b, c } = started;
@@ -145,7 +145,7 @@ overNats("The guard", () => {
       expect(await as(c, (ctx) => ctx.call("b.echo", { x: 1 }))).toEqual({ x: 1 });
     });
 
-    it("keeps it over a restart with fileStore", async () => {
+    it("fileStore keeps it over a restart", async () => {
       const folder = mkdtempSync(join(tmpdir(), "guard-store-"));
       const path = join(folder, "credentials.json");
       const started = await startBus({ store: fileStore(path) });

@@ -23,7 +23,7 @@ describe("Moleculer's $node service", () => {
     await expect(broker.call("$node.list")).resolves.toHaveLength(1);
   });
 
-  it("refuses every service", async () => {
+  it("is refused to every service", async () => {
     await expect(broker.call("reports.read")).rejects.toMatchObject({
       code: 403,
       type: "ServiceNotAuthorized",

@@ -20,7 +20,7 @@ describe.each(["0.15", "0.14"] as const)("One process without a transporter (%s)
   const callAs = (broker: ServiceBroker, name: string, target: string) =>
     broker.call<any, object>(`${name}.run`, { run: (ctx: any) => ctx.call(target, { x: 1 }) });
 
-  it("lets in whom `restricted` lists, by the identity of the calling service", async () => {
+  it("accepts the services that `restricted` lists, by the identity of the caller", async () => {
     const broker = await start();
     expect(await callAs(broker, "a", "b.echo")).toEqual({ x: 1 });
     expect(await callAs(broker, "a", "b.open")).toEqual({ x: 1 });
@@ -53,7 +53,7 @@ describe.each(["0.15", "0.14"] as const)("One process without a transporter (%s)
     expect(await callAs(broker, "c", "b.echo")).toEqual({ x: 1 });
   });
 
-  it("refuses with GuardNotAccessible, which may be retried, without a guard and a living identity", async () => {
+  it("refuses with the retryable GuardNotAccessible without a guard and a valid identity", async () => {
     bus = new TestBus({ transport: "none", version });
     const services = ["a", "b"].map((name) => testService(name, bus.ran));
     const broker = bus.create("node", { services });
@@ -65,7 +65,7 @@ describe.each(["0.15", "0.14"] as const)("One process without a transporter (%s)
     });
   });
 
-  it("does no cryptography for a call", async () => {
+  it("uses no cryptography for a call", async () => {
     const broker = await start();
     const node = nodeOf(broker);
     const exchanges = node.statistics.total.exchanges;
@@ -128,7 +128,7 @@ describe.each(["0.15", "0.14"] as const)("One process without a transporter (%s)
     );
   });
 
-  it("does not start with declarations that cannot be", () => {
+  it("does not start with invalid declarations", () => {
     bus = new TestBus({ transport: "none", version });
     const create =
       (part: object, options = {}) =>
@@ -136,14 +136,16 @@ describe.each(["0.15", "0.14"] as const)("One process without a transporter (%s)
         bus.create("node", { services: [{ name: "b", ...part }] as never, ...options });
     const handler = () => {};
     expect(create({ actions: { one: handler, two: { handler } } })).toThrow(
-      /'b.one' does not say who may call it[^]*'b.two' does not say/,
+      /'b.one' does not declare which services may call it[^]*'b.two' does not declare/,
     );
     expect(create({ actions: { one: { restricted: ["x"], handler } } })).toThrow(
       /lists unknown: x/,
     );
-    expect(create({ actions: { one: { restricted: [], handler } } })).toThrow(/must list services/);
+    expect(create({ actions: { one: { restricted: [], handler } } })).toThrow(
+      /must have `restricted` list services/,
+    );
     expect(create({ actions: { one: { restricted: "a", handler } } })).toThrow(
-      /must list services/,
+      /must have `restricted` list services/,
     );
     const misspelt = { actions: { one: { restrcted: ["a"], restricted: null, handler } } };
     expect(create(misspelt)).toThrow(/unknown key 'restrcted'/);
@@ -158,7 +160,7 @@ describe.each(["0.15", "0.14"] as const)("One process without a transporter (%s)
     expect(create(other, { guard: { keys: ["auth"] } })).not.toThrow();
   });
 
-  it("does not start with a signing key that cannot be used", () => {
+  it("does not start with an invalid signing key", () => {
     bus = new TestBus({ transport: "none", version });
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-384" });
     const signingKey = privateKey.export({ type: "pkcs8", format: "pem" }).toString();

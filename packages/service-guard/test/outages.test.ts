@@ -11,7 +11,7 @@ overNats("The sealed bus", () => {
   let bus: TestBus;
   afterEach(() => bus.stop());
 
-  it("carries calls again after its server was restarted", async () => {
+  it("delivers calls again after its server was restarted", async () => {
     const port = await freePort();
     let server = await startNats(port);
     const started = await startBus({
@@ -38,7 +38,7 @@ overNats("The sealed bus", () => {
     server.kill();
   });
 
-  it("carries the response to every running call of a broker that stops", async () => {
+  it("delivers the response to every running call of a broker that stops", async () => {
     bus = new TestBus({ broker: { requestTimeout: 10_000 } });
     const guard = bus.createGuard();
     const a = bus.create("a");
@@ -74,7 +74,7 @@ overNats("The sealed bus", () => {
     expect((await errorOf(as(a, (ctx) => ctx.call("b.slow")))).type).toMatch(/^SERVICE_NOT_/);
   });
 
-  it("is joined by 30 brokers that start at once", async () => {
+  it("connects 30 brokers that start at once", async () => {
     bus = new TestBus();
     const names = ["a", "b", "c"];
     const guard = bus.createGuard();
@@ -82,7 +82,7 @@ overNats("The sealed bus", () => {
     await Promise.all([guard, ...others].map((broker) => broker.start()));
     await expect
       .poll(
-        () => others.every((one) => [...(nodeOf(one).bus?.peers.living() ?? [])].length === 29),
+        () => others.every((one) => [...(nodeOf(one).bus?.peers.proved() ?? [])].length === 29),
         {
           timeout: 25_000,
         },
@@ -94,7 +94,7 @@ overNats("The sealed bus", () => {
   }, 40_000);
 
   describe("when nodes replace their keys", () => {
-    it("carries every call, and the old keys are dropped", async () => {
+    it("every call is delivered, and the old keys are dropped", async () => {
       const started = await startBus({ guard: { keyLifetime: 3_000 } });
       bus = started.bus;
       const brokers = [started.a, started.b];
@@ -119,7 +119,7 @@ overNats("The sealed bus", () => {
         expect(Object.values(keys)).not.toContain(first[at]);
         // and with the key the channels that could open its frames
         const own = first[at]?.kid.toString("latin1") ?? "";
-        const pairs = [...(sealedBus?.peers.living() ?? [])].map(
+        const pairs = [...(sealedBus?.peers.proved() ?? [])].map(
           ({ kid }) => kid.toString("latin1") + own,
         );
         expect(pairs.length).toBeGreaterThan(0);

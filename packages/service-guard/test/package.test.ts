@@ -17,7 +17,7 @@ describe("The packed package", () => {
   });
   afterAll(() => packed?.remove());
 
-  it("holds the build, its manifest, licence, README and CHANGELOG, and nothing else", () => {
+  it("contains the build, its manifest, licence, README and CHANGELOG, and nothing else", () => {
     const others = packed.files.filter((path) => !/^dist\/.+\.(js|d\.ts)$/.test(path));
     expect(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]).toEqual(
       expect.arrayContaining(others),
@@ -54,7 +54,7 @@ describe("The packed package", () => {
         expect(JSON.parse(stdout)).toEqual(names);
       });
 
-      it("has types without a mistake, for ES modules and CommonJS", async () => {
+      it("has correct types for ES modules and CommonJS", async () => {
         const types = join(project, "node_modules", "@types", "node");
         mkdirSync(dirname(types), { recursive: true });
         symlinkSync(join(ROOT, "node_modules", "@types", "node"), types);

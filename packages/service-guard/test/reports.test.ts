@@ -14,7 +14,7 @@ overNats("A node that is not proved", () => {
   });
   afterAll(() => bus.stop());
 
-  it("without a credential says so once with what to do, and others ignore it", async () => {
+  it("without a credential logs once what to do, and other nodes ignore it", async () => {
     const none = bus.create("c", { credential: () => undefined });
     await none.start();
     const said = () => bus.logged(none).filter((line) => /No credential for 'c'/.test(line));
@@ -25,7 +25,7 @@ overNats("A node that is not proved", () => {
     await none.stop();
   });
 
-  it("with the credential of another guard says so once", async () => {
+  it("with the credential of another guard logs that once", async () => {
     const stranger = new TestBus();
     const refused = bus.create("c", { credential: (name) => stranger.credential(name) });
     await refused.start();
@@ -36,7 +36,7 @@ overNats("A node that is not proved", () => {
     await Promise.all([refused.stop(), own.stop()]);
   });
 
-  it("is named once by the others, with the reason", async () => {
+  it("is logged once by the other nodes, with the reason", async () => {
     const stranger = new TestBus({ namespace: bus.namespace });
     const other = await (async () => {
       const guard = stranger.createGuard();
@@ -47,7 +47,7 @@ overNats("A node that is not proved", () => {
     })();
     const said = () => bus.logged(a).filter((line) => line.includes(other.nodeID));
     await expect.poll(said).toHaveLength(1);
-    expect(said()[0]).toMatch(/is ignored: The token is signed by no key of this node's guard/);
+    expect(said()[0]).toMatch(/is ignored: No key of this node's guard has signed the token/);
     nodeOf(other).bus?.broadcastHello();
     await other.ping();
     await a.ping();
@@ -55,7 +55,7 @@ overNats("A node that is not proved", () => {
     await stranger.stop();
   });
 
-  it("is not in the list of nodes, which names the proved ones with their services", async () => {
+  it("is not in the list of nodes, which has the proved nodes and their services", async () => {
     const nodes = await a.call<any[], object>("$guard.nodes", {});
     const services = nodes.flatMap((node) => node.services as string[]);
     expect(new Set(services)).toEqual(new Set(["a", "b", "c", "guard"]));
@@ -64,7 +64,7 @@ overNats("A node that is not proved", () => {
     for (const node of nodes) expect(node.framesOpened).toBeGreaterThan(0);
   });
 
-  it("does not keep others from counting what they do in metrics", async () => {
+  it("does not prevent other nodes from counting in metrics", async () => {
     await as(a, (ctx) => ctx.call("b.echo"));
     const value = (name: string) => (a.metrics.getMetric(name)?.snapshot() as any[])?.[0]?.value;
     await expect.poll(() => value("guard.bus.frames.sent.total")).toBeGreaterThan(0);

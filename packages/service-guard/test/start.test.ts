@@ -7,17 +7,17 @@ const CASES: [name: string, options: string, reason: RegExp][] = [
   [
     "with TCP",
     "transporter: new (sealed(Transporters.TCP))()",
-    /cannot wrap TcpTransporter: TCP gossips/,
+    /cannot wrap TcpTransporter: TCP spreads/,
   ],
   [
     "with Redis' discoverer",
     'registry: { discoverer: "redis://127.0.0.1:1" }',
-    /RedisDiscoverer tells nodes of each other outside/,
+    /RedisDiscoverer announces nodes outside/,
   ],
   [
     "with etcd's discoverer",
     'registry: { discoverer: "etcd3://127.0.0.1:1" }',
-    /Etcd3Discoverer tells nodes of each other outside|'etcd3' package is missing/,
+    /Etcd3Discoverer announces nodes outside|'etcd3' package is missing/,
   ],
   [
     "with a transporter that is not sealed",
@@ -25,7 +25,7 @@ const CASES: [name: string, options: string, reason: RegExp][] = [
     /needs a sealed transporter/,
   ],
   ["without the guard's node id", 'nodeID: "a-1"', /nodeID: guard\.nodeID/],
-  ["without the guard", "middlewares: []", /needs serviceGuard: put it into/],
+  ["without the guard", "middlewares: []", /needs serviceGuard\. Put it into/],
   [
     "with what is no transporter",
     "transporter: sealed(class Some {})",
@@ -62,7 +62,7 @@ const SCRIPT = `
   process.stdout.write(JSON.stringify(said), () => process.kill(process.pid));
 `;
 
-describe("A broker is not made, and says why,", () => {
+describe("A broker refuses to start with a reason", () => {
   let said: string[];
   beforeAll(async () => {
     const args = ["--input-type=module", "--eval", SCRIPT];

@@ -78,7 +78,7 @@ overEachBus("A stream over the bus", (variant) => {
   });
   afterAll(() => bus.stop());
 
-  it("carries megabytes to the callee and back whole, in bounded memory", async () => {
+  it("delivers megabytes to the callee and back completely, in limited memory", async () => {
     let peak = 0;
     const before = process.memoryUsage.rss();
     const timer = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 5);
@@ -97,7 +97,7 @@ overEachBus("A stream over the bus", (variant) => {
     expect((peak - before) / MB).toBeLessThan(200);
   }, 60_000);
 
-  it("carries objects both ways", async () => {
+  it("delivers objects in both directions", async () => {
     const list = [{ n: 1 }, { n: 2 }, { n: 3 }];
     expect(await upload(Readable.from(list), "b.objects")).toEqual(list);
     const stream = await as(a, (ctx) => ctx.call<any, object>("b.objectsOf", { list }));

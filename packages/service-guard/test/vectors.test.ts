@@ -5,11 +5,11 @@ import { describe, expect, it } from "vitest";
 import { nodeKeyOf } from "../fuzz/nodes.ts";
 import { type Exchange, openExchange, openGrant } from "../src/bus/exchange.ts";
 import { counterOf, direction, open, pairID, pairOf, seal } from "../src/bus/frame.ts";
-import { packHello, unpackHello } from "../src/bus/hello.ts";
+import { encodeHello, decodeHello } from "../src/bus/hello.ts";
 import { dataKey, derive, exchangeInfo, type SealKey } from "../src/bus/key-schedule.ts";
 import { nodeIDOf } from "../src/bus/node-id.ts";
 import { sharedSecret } from "../src/bus/node-key.ts";
-import { unpackRecords } from "../src/bus/records.ts";
+import { decodeRecords } from "../src/bus/records.ts";
 import { credentialMac } from "../src/tokens/credential.ts";
 
 // vectors.py, which shares no code with the package, has made these from the protocol's description.
@@ -32,7 +32,7 @@ interface End {
 const secret = bytes(vectors.secret);
 
 describe("The test vectors of the protocol", () => {
-  it("have the keys, key ids and node ids that follow from the private keys", () => {
+  it("have the keys, key ids and node ids of the private keys", () => {
     for (const [service, { own }] of [
       ["users", users],
       ["guard", guard],
@@ -51,7 +51,7 @@ describe("The test vectors of the protocol", () => {
     expect(hex(dataKey(secret, namespace, guard, users))).toEqual(vectors.guardToUsers);
   });
 
-  it("have the DATA frame that is sealed here, and its records", () => {
+  it("have the DATA frame that this implementation seals, and its records", () => {
     const { counter, nonce, plaintext, frame } = vectors.data;
     const key = dataKey(secret, namespace, users, guard);
     const to = direction(users.own.kid, guard.own.kid, key);
@@ -60,7 +60,7 @@ describe("The test vectors of the protocol", () => {
     expect(pairOf(bytes(frame))).toBe(pairID(users.own.kid, guard.own.kid));
     expect(counterOf(bytes(frame))).toBe(counter);
     const opened = open(to, counter, bytes(frame));
-    const records = unpackRecords(opened!)!.map(({ name, content }) => [name, String(content)]);
+    const records = decodeRecords(opened!)!.map(({ name, content }) => [name, String(content)]);
     expect(records).toEqual([
       ["PING", '{"ver":"5"}'],
       ["GUARD_STATE", "{}"],
@@ -94,9 +94,9 @@ describe("The test vectors of the protocol", () => {
     expect(openGrant(namespace, exchange, bytes(frame))).toEqual(json);
   });
 
-  it("have the HELLO that is made here", () => {
+  it("have the HELLO that this implementation makes", () => {
     const { json, frame } = vectors.hello;
-    expect(packHello(json).toString("hex")).toBe(frame);
-    expect(unpackHello(bytes(frame))).toEqual(json);
+    expect(encodeHello(json).toString("hex")).toBe(frame);
+    expect(decodeHello(bytes(frame))).toEqual(json);
   });
 });

@@ -1,8 +1,9 @@
 import type { Context } from "moleculer";
 import type { Refusal, RefusalCount } from "../guard/refusals.ts";
 
-/** How long one node may take, in milliseconds. */
+/** How long one node may take to respond, in milliseconds. */
 const TIMEOUT = 2_000;
+/** The number of refusals that are returned. */
 const SHOWN = 100;
 
 interface Lists {
@@ -11,9 +12,9 @@ interface Lists {
 }
 
 /**
- * The refusals of all nodes that respond: each keeps its own.
+ * The refusals of all nodes that respond. Each node keeps its own.
  *
- * @param ctx a context of the guard service, which alone may ask
+ * @param ctx a context of the guard service, which alone may call the nodes
  */
 export async function refusalsOfAllNodes(ctx: Context): Promise<Lists> {
   const action = "$guard.refusals";
@@ -38,7 +39,7 @@ export async function refusalsOfAllNodes(ctx: Context): Promise<Lists> {
   };
 }
 
-/** What a node responds is its own word: what has another form is left out. */
+/** Reads a node's response, which may be anything, and leaves out malformed entries. */
 function read(response: Partial<Lists> | null): Lists {
   const { last, counts } = response ?? {};
   return {

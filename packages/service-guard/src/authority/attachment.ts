@@ -3,9 +3,9 @@ import { guardNodeOf } from "../node/attachment.ts";
 import type { GuardAuthority } from "./authority.ts";
 
 /**
- * Makes this process a guard node: its own services ask this authority, other nodes ask it over the bus.
+ * Makes this process a guard node: it issues identity tokens for its own services and for other nodes.
  *
- * @returns what ends that
+ * @returns a function that ends this
  */
 export function attachAuthority(broker: ServiceBroker, authority: GuardAuthority): () => void {
   const node = guardNodeOf(broker);

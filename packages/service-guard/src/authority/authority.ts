@@ -19,93 +19,93 @@ import type {
   RefusalReason,
   RevokedCredential,
 } from "./grant.ts";
-import { LivingKeys } from "./living-keys.ts";
+import { ActiveKeys } from "./active-keys.ts";
 import { type CredentialRecord, type CredentialStore, memoryStore } from "./store.ts";
 
 export interface GuardAuthorityOptions {
-  /** EC P-256 keys, PKCS #8 in PEM. The first signs; the others are on their way in or out. */
+  /** EC P-256 keys, PKCS #8 in PEM. The first signs; the others are published, while keys are being changed. */
   signingKey: string | undefined;
   store?: CredentialStore;
-  /** How long an identity lives, in seconds. */
+  /** The lifetime of an identity token, in seconds. Default: 300. */
   identityTtl?: number;
 }
 
-/** How a request reached the guard, and what it is bound to. */
+/** How a request reached the guard, and the bytes that it is bound to. */
 export interface ExchangeContext {
   namespace: string;
-  /** The key that identities are asked for, whose holder has sealed the request. */
+  /** The key that the identity tokens will be bound to. Its holder has sealed the request. */
   publicKey: Buffer;
-  /** What the MACs of the request cover. */
+  /** The bytes that the MACs of the request cover. */
   binding: Buffer;
-  /** The node whose proved channel it came through, if it came through one. */
+  /** The node on whose channel the request came, if it came on one. */
   provedNodeID?: string | undefined;
 }
 
-/** How long the endorsements of the keys are used again, in milliseconds. */
+/** How long the endorsements of the keys are reused, in milliseconds. */
 const PUBLICATION_AGE = 3_600_000;
 
-/** Makes credentials, and issues identities for them. */
+/** Creates credentials, and issues identity tokens for them. */
 export class GuardAuthority {
   readonly identityTtl: number;
   readonly #keys: readonly [SigningKey, ...SigningKey[]];
   readonly #store: CredentialStore;
-  readonly #living = new LivingKeys();
+  readonly #activeKeys = new ActiveKeys();
   readonly #listeners = new Set<() => void>();
-  /** The credentials of its own process. */
+  /** The ids of its own process's credentials. */
   readonly #own = new Set<string>();
   #published: { keys: PublishedKeys; at: number } | undefined;
 
-  /** @throws Error for a signing key that cannot be used */
+  /** @throws Error for an invalid signing key */
   constructor({ signingKey, store = memoryStore(), identityTtl = 300 }: GuardAuthorityOptions) {
     this.#keys = readSigningKeys(signingKey);
     this.#store = store;
     this.identityTtl = identityTtl;
   }
 
-  /** The `kid`s of its own signing keys, the first of which signs. */
+  /** The `kid`s of its signing keys. The first one signs. */
   get kids(): string[] {
     return this.#keys.map(({ kid }) => kid);
   }
 
-  /** Makes a service's credential. */
+  /** Creates a credential for a service. */
   generate(service: string): { credential: string; id: string } {
     const credential = signCredential(this.#keys[0], service);
     const { claims } = recallCredential(this.#keys, readCredential(credential).name);
     return { credential, id: claims.jti };
   }
 
-  /** Makes a credential for the guard's own process, which holds the signing key anyway. It is not stored. */
+  /** Creates a credential for the guard's own process, which holds the signing key anyway. It is not stored. */
   generateOwn(): string {
     const { credential, id } = this.generate("guard");
     this.#own.add(id);
     return credential;
   }
 
-  /** The credentials that were used. */
+  /** The credentials that were used at least once. */
   list(): Promise<CredentialRecord[]> {
     return this.#store.list();
   }
 
-  /** Revokes a credential, on every node within two seconds. @returns undefined: none of this id was used */
+  /** Revokes a credential, on every node within two seconds. @returns undefined if no credential with this id was used */
   async revoke(id: string): Promise<CredentialRecord | undefined> {
     const record = await this.#store.revoke(id);
     if (record) for (const listener of this.#listeners) listener();
     return record;
   }
 
-  /** Calls the listener after each revocation here. @returns what removes it */
+  /** Calls the listener after each revocation by this node. @returns a function that removes the listener */
   onRevoked(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** What every node has to know: the keys, and the credentials that were revoked while their identities may live. */
+  /** The guard's keys, and the revoked credentials whose identity tokens may still be unexpired. */
   async state(): Promise<GuardState> {
     return { keys: this.publishedKeys, revoked: await this.#revoked() };
   }
 
   async #revoked(): Promise<RevokedCredential[]> {
-    // the leeway of an identity is a tenth of its life
+    // with the leeway, which is a tenth of the lifetime
     const life = this.identityTtl * 1_100;
     const revoked = await this.#store.revokedSince(new Date(Date.now() - life));
     return revoked.map(({ id, revokedAt }) => ({ id, until: revokedAt.getTime() + life }));
@@ -118,7 +118,7 @@ export class GuardAuthority {
     return this.#published.keys;
   }
 
-  /** Issues an identity for each credential that the request proves. Whatever is wrong is in the response. */
+  /** Issues an identity token for each credential that the request proves. The response has the reason of each refusal. */
   async exchange(request: unknown, context: ExchangeContext): Promise<Grant> {
     const { nodeID, credentials, previous } = readRequest(request);
     const isCertified =
@@ -151,14 +151,14 @@ export class GuardAuthority {
     const use = { id, service, issuedAt: new Date(iat * 1000), expiresAt: new Date(exp * 1000) };
     if (!this.#own.has(id) && !(await this.#store.use(use))) return { refused: "revoked" };
     const end = Date.now() + this.identityTtl * 1_100;
-    if (!this.#living.add(id, kidOf(publicKey).toString("hex"), end))
+    if (!this.#activeKeys.add(id, kidOf(publicKey).toString("hex"), end))
       return { refused: "too many keys" satisfies RefusalReason };
     const lifetime = this.identityTtl;
     const options = { service, namespace, nodeID, credential: id, publicKey, lifetime };
     return { service, identity: signIdentity(this.#keys[0], options), proof };
   }
 
-  /** The credential whose holder made the MAC, and the guard's own proof that it knows its secret. */
+  /** Verifies the MAC of a credential, and creates the guard's own, which proves that it knows the credential. */
   #prove(name: string, mac: string, binding: Buffer, nodeID: string) {
     let recalled: { claims: Claims; secret: Parameters<typeof credentialMac>[0] };
     try {
@@ -172,7 +172,7 @@ export class GuardAuthority {
     return { claims, proof: credentialMac(secret, "grant", binding, nodeID) };
   }
 
-  /** Has the guard once issued an identity of this node for this very key? */
+  /** Did the guard issue an earlier identity token for this node and this key? */
   #certifies(
     previous: unknown,
     nodeID: string,
@@ -191,7 +191,7 @@ export class GuardAuthority {
   }
 }
 
-/** Reads what may be a request; what is no credential in it is left out. */
+/** Reads a request, which may be anything, and leaves out malformed credentials. */
 function readRequest(request: unknown): ExchangeRequest {
   const { nodeID, credentials, previous } = (request ?? {}) as Partial<ExchangeRequest>;
   const isPair = (pair: unknown): pair is [string, string] =>

@@ -2,9 +2,9 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { type CredentialRecord, type CredentialStore, recordStore } from "./store.ts";
 
 /**
- * Keeps credentials in a JSON file, written whole at each change. For one guard node.
+ * Keeps credentials in a JSON file, which is rewritten at each change. It is for a single guard node.
  *
- * @throws Error where the file cannot be read; a file that is not there is made at the first use
+ * @throws Error if the file cannot be read; a missing one is created at the first use
  */
 export const fileStore = (path: string): CredentialStore =>
   recordStore(readRecords(path), (records) => {

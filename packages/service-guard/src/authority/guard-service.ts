@@ -10,14 +10,14 @@ interface Attached {
 }
 
 /**
- * A guard service. Its actions are protected: they are for the process that runs it, and its REPL.
+ * A guard service. Its actions are protected: only the process that runs it and its REPL can call them.
  *
  * - `guard.generate {service}`: a credential, for the service's `authToken`
- * - `guard.revoke {id}`: ends a credential on every node
- * - `guard.credentials`: those that were used, and which are revoked
+ * - `guard.revoke {id}`: revokes a credential on every node
+ * - `guard.credentials`: the credentials that were used, and which are revoked
  * - `guard.refusals`: the last refusals of all nodes
  *
- * @throws Error for a signing key that cannot be used
+ * @throws Error for an invalid signing key
  */
 export function guardService(options: GuardAuthorityOptions): ServiceSchema {
   const authority = new GuardAuthority(options);
@@ -32,14 +32,16 @@ export function guardService(options: GuardAuthorityOptions): ServiceSchema {
       generate: action(({ params }) => {
         const { service } = params;
         if (typeof service !== "string")
-          throw new Error("Say for which service: guard.generate --service users");
+          throw new Error("Name the service: guard.generate --service users");
         checkServiceName(service);
         return authority.generate(service).credential;
       }),
       revoke: action(async ({ params }) => {
         const record = await authority.revoke(String(params.id));
         if (!record)
-          throw new Error("No credential of this id was ever used. See guard.credentials.");
+          throw new Error(
+            "No credential with this id was ever used. guard.credentials lists those that were.",
+          );
         return record;
       }),
       credentials: action(() => authority.list()),

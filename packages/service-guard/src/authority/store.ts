@@ -1,4 +1,4 @@
-/** What the guard keeps of a credential; its secret is not part of it. */
+/** What the guard stores of a credential, without its secret. */
 export interface CredentialRecord {
   id: string;
   service: string;
@@ -8,26 +8,26 @@ export interface CredentialRecord {
   revokedAt: Date | null;
 }
 
-/** Where the guard keeps which credentials were used and revoked. Several guard nodes may share one store. */
+/** Stores which credentials were used and revoked. Several guard nodes may share one store. */
 export interface CredentialStore {
-  /** Notes that a credential is used. @returns false: it is revoked */
+  /** Records the use of a credential. @returns false if it is revoked */
   use(
     credential: Pick<CredentialRecord, "id" | "service" | "issuedAt" | "expiresAt">,
   ): Promise<boolean>;
   list(): Promise<CredentialRecord[]>;
-  /** Revokes a credential that was used before. @returns undefined: there is none */
+  /** Revokes a credential that was used before. @returns undefined if there is none */
   revoke(id: string): Promise<CredentialRecord | undefined>;
-  /** The credentials that were revoked since then. */
+  /** The credentials that were revoked since this time. */
   revokedSince(time: Date): Promise<{ id: string; revokedAt: Date }[]>;
 }
 
-/** Keeps credentials in memory: revocations end with the process. For one guard node. */
+/** Keeps credentials in memory, so that revocations are forgotten with the process. It is for a single guard node. */
 export const memoryStore = (): CredentialStore => recordStore([], () => {});
 
 /**
  * A store over a list of records.
  *
- * @param save writes all records down; a change is acknowledged after it
+ * @param save stores all records; a change is acknowledged afterwards
  */
 export function recordStore(
   known: readonly CredentialRecord[],

@@ -1,5 +1,5 @@
 import {
-  type Ahead,
+  type PreparedCiphers,
   counterOf,
   type Direction,
   direction,
@@ -14,15 +14,15 @@ import type { NodeKey } from "./node-key.ts";
 import type { Peer } from "./peers.ts";
 import { ReplayWindow } from "./replay-window.ts";
 
-/** Half of what a key may seal: time for a new one. */
-const WARN_AT = 0.5;
+/** The share of a key's limits after which it is replaced. */
+const REPLACE_AT = 0.5;
 
-/** Why a frame is not opened. */
+/** Why a frame was refused. */
 export type FrameRefusal = "replayed" | "not authentic";
 
 interface ChannelOptions {
   namespace: string;
-  /** This node's. */
+  /** The id of this node. */
   nodeID: string;
   own: NodeKey;
   peer: Peer;
@@ -31,15 +31,15 @@ interface ChannelOptions {
 }
 
 /**
- * The two directions between a key of this process and one of another node. Its state lasts as long as
- * this process's key: deriving the same keys again would use nonces twice.
+ * The two directions between a key of this process and one of another node. Its state must live as long as
+ * this process's key: a channel that is derived again would start its counters anew and use nonces twice.
  */
 export class Channel {
   readonly peer: Peer;
   readonly window = new ReplayWindow();
   readonly #sending: Direction;
   readonly #receiving: Direction;
-  readonly #ahead: Ahead = {};
+  readonly #prepared: PreparedCiphers = {};
   #counter = 0;
   #bytes = 0;
 
@@ -50,36 +50,36 @@ export class Channel {
     this.#receiving = direction(peer.kid, own.kid, dataKey(secret, namespace, peer, here));
   }
 
-  /** Should this process's key be replaced before it has sealed too much? */
-  get isWorn(): boolean {
-    return this.#counter > MAX_FRAMES * WARN_AT || this.#bytes > MAX_BYTES * WARN_AT;
+  /** Has the key sealed so much that it should be replaced? */
+  get isNearlyUsedUp(): boolean {
+    return this.#counter > MAX_FRAMES * REPLACE_AT || this.#bytes > MAX_BYTES * REPLACE_AT;
   }
 
-  /** How many frames were sent. */
+  /** The number of frames sent. */
   get sent(): number {
     return this.#counter;
   }
 
-  /** @throws Error when the key has sealed all that it may */
+  /** @throws Error when the key has reached its limit */
   seal(plaintext: Buffer): Buffer {
     if (this.#counter >= MAX_FRAMES || this.#bytes + plaintext.length > MAX_BYTES)
       throw new Error(`The key of the channel to '${this.peer.nodeID}' is used up.`);
     this.#counter += 1;
     this.#bytes += plaintext.length;
-    return seal(this.#sending, this.#counter, plaintext, this.#ahead);
+    return seal(this.#sending, this.#counter, plaintext, this.#prepared);
   }
 
-  /** Makes ready for the next frame of each direction. */
+  /** Makes the ciphers for the next frame of each direction. */
   prepare(): void {
     const [sent, next] = [this.#counter + 1, this.window.highest + 1];
-    prepare(this.#ahead, this.#sending, sent, this.#receiving, next);
+    prepare(this.#prepared, this.#sending, sent, this.#receiving, next);
   }
 
-  /** Opens a frame once. Nothing changes unless it was sealed by the peer for this process. */
+  /** Opens a frame, and marks its counter if the peer has sealed it. Otherwise nothing changes. */
   open(frame: Buffer): Buffer | FrameRefusal {
     const counter = counterOf(frame);
     if (counter > MAX_FRAMES || !this.window.isFresh(counter)) return "replayed";
-    const plaintext = open(this.#receiving, counter, frame, this.#ahead);
+    const plaintext = open(this.#receiving, counter, frame, this.#prepared);
     if (!plaintext) return "not authentic";
     this.window.mark(counter);
     return plaintext;

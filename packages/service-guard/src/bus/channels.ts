@@ -4,20 +4,20 @@ import type { KeyRing } from "./key-ring.ts";
 import { KID_LENGTH, kidOf, type NodeKey, sharedSecret } from "./node-key.ts";
 import type { Peer, Peers } from "./peers.ts";
 
-/** The channels of this process, made when they are first used. */
+/** The channels of this process. Each is created when it is first used. */
 export class Channels {
   readonly #options: { namespace: string; nodeID: string; keys: KeyRing; peers: Peers };
   readonly #byPair = new Map<string, Channel>();
-  /** The channel to send on, for each peer. */
+  /** For each peer the channel to send on. */
   #sending = new Map<Peer, Channel>();
-  /** Shared secrets of the current key, by the other's key id, until their channel is made. */
+  /** Shared secrets of the current key, by the other key's id, until their channel is created. */
   readonly #secrets = new Map<string, Buffer>();
 
   constructor(options: { namespace: string; nodeID: string; keys: KeyRing; peers: Peers }) {
     this.#options = options;
   }
 
-  /** The channel of a frame's pair; undefined: one of the two keys is unknown. */
+  /** @returns undefined where one of the two keys is unknown */
   ofPair(pair: string): Channel | undefined {
     return this.#byPair.get(pair) ?? this.#find(pair);
   }
@@ -29,7 +29,7 @@ export class Channels {
     return own && peer && this.#make(own, peer);
   }
 
-  /** Can there be a channel to this key, that is: is it no point of low order? */
+  /** Can a channel to this key be derived? Not to a point of low order. */
   canReach(publicKey: Buffer): boolean {
     const { keys, peers } = this.#options;
     const kid = kidOf(publicKey).toString("latin1");
@@ -63,7 +63,7 @@ export class Channels {
     return channel;
   }
 
-  /** Sends on channels of the current key from now on. */
+  /** Call it when the current key has changed: the next frames are sent on its channels. */
   useCurrentKey(): void {
     this.#sending = new Map();
     this.#secrets.clear();
@@ -75,7 +75,7 @@ export class Channels {
     for (const pair of this.#byPair.keys()) if (pair.endsWith(kid)) this.#byPair.delete(pair);
   }
 
-  /** Is there a channel of a living key to this peer? */
+  /** Does any key of this process have a channel to this peer? */
   isUsed(peer: Peer): boolean {
     return [...this.#byPair.values()].some((channel) => channel.peer === peer);
   }

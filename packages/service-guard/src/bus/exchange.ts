@@ -13,9 +13,9 @@ const EXCHANGE_HEADER = EXCHANGE_SALT_AT + SALT_LENGTH;
 const GRANT_SALT_AT = KIDS_AT + 2 * KID_LENGTH;
 const GRANT_HEADER = GRANT_SALT_AT + SALT_LENGTH;
 
-/** An EXCHANGE that was made or opened: what its response needs. */
+/** What the response to an EXCHANGE is derived from, on both sides. */
 export interface Exchange {
-  /** What the MACs in it cover: the info string and the salt. */
+  /** The bytes that its MACs cover: the info string and the salt. */
   binding: Buffer;
   senderKey: Buffer;
   secret: Buffer;
@@ -24,9 +24,9 @@ export interface Exchange {
 }
 
 /**
- * Makes an EXCHANGE: what a node asks a guard for, before the two have a channel.
+ * Creates an EXCHANGE: a node's request for identity tokens, sealed for one guard node.
  *
- * @param content JSON, made with what its MACs have to cover
+ * @param content creates the JSON; its MACs have to cover the binding
  */
 export function makeExchange(
   namespace: string,
@@ -48,14 +48,14 @@ export function makeExchange(
   return { binding, senderKey: own.publicKey, secret, guard, frame };
 }
 
-/** The guard's kid that an EXCHANGE names; undefined: it has another form. */
+/** @returns the `kid` of the guard's key, or undefined for a frame that is too short */
 export const guardKidOf = (frame: Buffer): Buffer | undefined =>
   frame.length > EXCHANGE_HEADER + TAG_LENGTH ? frame.subarray(KIDS_AT, KEY_AT) : undefined;
 
 /**
  * Opens an EXCHANGE at the guard.
  *
- * @returns undefined for what no holder of its key has made for this guard
+ * @returns undefined unless the holder of the sender's key has sealed it for this guard
  */
 export function openExchange(
   namespace: string,
@@ -89,7 +89,7 @@ export function makeGrant(namespace: string, exchange: Exchange, content: object
   return sealOnce(grantKey(namespace, exchange, salt), header, content);
 }
 
-/** Opens the response to an EXCHANGE; undefined: it is not by this guard, or to another EXCHANGE. */
+/** Opens the response to an EXCHANGE. @returns undefined for another guard's, or one to another EXCHANGE */
 export function openGrant(namespace: string, exchange: Exchange, frame: Buffer): unknown {
   if (frame.length <= GRANT_HEADER + TAG_LENGTH) return undefined;
   const salt = frame.subarray(GRANT_SALT_AT, GRANT_HEADER);

@@ -3,11 +3,11 @@ import { KID_LENGTH } from "./node-key.ts";
 import type { SealKey } from "./key-schedule.ts";
 
 export const VERSION = 1;
-/** The second byte of everything on the bus. */
+/** The types of frames: the second byte of each. */
 export const FRAME = { data: 1, exchange: 2, grant: 3, hello: 4 } as const;
 
 export const CIPHER = "aes-256-gcm";
-/** Bytes. */
+/** In bytes. */
 export const TAG_LENGTH = 16;
 const HEADER_LENGTH = 28;
 const SENDER_AT = 4;
@@ -16,9 +16,9 @@ const COUNTER_AT = RECEIVER_AT + KID_LENGTH;
 /** What a DATA frame adds to its plaintext, in bytes. */
 export const OVERHEAD = HEADER_LENGTH + TAG_LENGTH;
 
-/** A channel's key ends after so many frames. */
+/** The most frames that one key may seal. */
 export const MAX_FRAMES = 2 ** 32;
-/** A channel's key ends after so many bytes. */
+/** The most bytes that one key may seal. */
 export const MAX_BYTES = 2 ** 36;
 
 const TWO_32 = 2 ** 32;
@@ -35,7 +35,7 @@ export function direction(senderKid: Buffer, receiverKid: Buffer, sealKey: SealK
   return { prefix, sealKey, nonce: Buffer.from(sealKey.iv) };
 }
 
-/** The id of the pair that a DATA frame is for: the sender's and the receiver's kid; undefined: no DATA frame. */
+/** The pair of keys of a DATA frame: the sender's and the receiver's `kid`. @returns undefined for other frames */
 export function pairOf(frame: Buffer): string | undefined {
   if (frame.length < OVERHEAD || frame.readUInt32BE(0) !== DATA_START) return undefined;
   return frame.toString("latin1", SENDER_AT, COUNTER_AT);
@@ -46,7 +46,7 @@ const DATA_START = (VERSION << 24) | (FRAME.data << 16);
 export const pairID = (senderKid: Buffer, receiverKid: Buffer): string =>
   senderKid.toString("latin1") + receiverKid.toString("latin1");
 
-/** A frame's counter, before anything is verified. */
+/** A frame's counter, not yet verified. */
 export const counterOf = (frame: Buffer): number =>
   frame.readUInt32BE(COUNTER_AT) * TWO_32 + frame.readUInt32BE(COUNTER_AT + 4);
 
@@ -84,22 +84,33 @@ function opening(from: Direction, counter: number): Prepared<DecipherGCM> {
   return { counter, header, cipher: cipher.setAAD(header) };
 }
 
-/** The ciphers of the next frames, made while the receiver works: most of what a frame costs is to make them. */
-export interface Ahead {
+/** The ciphers for the next frames. Creating them is most of a frame's cost, so it is done while the receiver works. */
+export interface PreparedCiphers {
   seal?: Prepared<CipherGCM> | undefined;
   open?: Prepared<DecipherGCM> | undefined;
 }
 
-/** Makes the ciphers for these counters, unless they are there. */
-export function prepare(ahead: Ahead, to: Direction, sent: number, from: Direction, next: number) {
-  if (ahead.seal?.counter !== sent) ahead.seal = sealing(to, sent);
-  if (ahead.open?.counter !== next) ahead.open = opening(from, next);
+/** Creates the ciphers for these counters, unless they exist. */
+export function prepare(
+  ciphers: PreparedCiphers,
+  to: Direction,
+  sent: number,
+  from: Direction,
+  next: number,
+) {
+  if (ciphers.seal?.counter !== sent) ciphers.seal = sealing(to, sent);
+  if (ciphers.open?.counter !== next) ciphers.open = opening(from, next);
 }
 
 /** Seals a plaintext. The same counter must never be used twice for a direction. */
-export function seal(to: Direction, counter: number, plaintext: Buffer, ahead: Ahead = {}): Buffer {
-  const prepared = ahead.seal;
-  ahead.seal = undefined;
+export function seal(
+  to: Direction,
+  counter: number,
+  plaintext: Buffer,
+  ciphers: PreparedCiphers = {},
+): Buffer {
+  const prepared = ciphers.seal;
+  ciphers.seal = undefined;
   const { header, cipher } = prepared?.counter === counter ? prepared : sealing(to, counter);
   const frame = Buffer.allocUnsafe(plaintext.length + OVERHEAD);
   header.copy(frame);
@@ -109,16 +120,16 @@ export function seal(to: Direction, counter: number, plaintext: Buffer, ahead: A
   return frame;
 }
 
-/** Opens a frame of this direction; undefined: it was not made with this key, or was altered. */
+/** Opens a frame. @returns undefined if another key sealed it, or it was altered */
 export function open(
   from: Direction,
   counter: number,
   frame: Buffer,
-  ahead: Ahead = {},
+  ciphers: PreparedCiphers = {},
 ): Buffer | undefined {
-  const prepared = ahead.open;
+  const prepared = ciphers.open;
   const isPrepared = prepared?.counter === counter;
-  if (isPrepared) ahead.open = undefined;
+  if (isPrepared) ciphers.open = undefined;
   const { cipher } = isPrepared ? prepared : opening(from, counter);
   cipher.setAuthTag(frame.subarray(frame.length - TAG_LENGTH));
   const plaintext = cipher.update(frame.subarray(HEADER_LENGTH, frame.length - TAG_LENGTH));

@@ -5,10 +5,10 @@ import type { NodeKey } from "./node-key.ts";
 import type { Peer } from "./peers.ts";
 import type { SealedBus } from "./sealed-bus.ts";
 
-/** How long a guard node may take, in milliseconds. */
+/** How long a guard node may take to respond, in milliseconds. */
 const TIMEOUT = 5_000;
 
-/** What a guard has granted, and what the request for it was bound to. */
+/** A guard's response, and the binding of the request. */
 export interface Granted {
   grant: Partial<Grant>;
   binding: Buffer;
@@ -23,7 +23,7 @@ export class GuardClient {
   readonly #node: GuardNode;
   readonly #bus: SealedBus;
   readonly #pending = new Set<Pending>();
-  /** When a guard node last did not respond, in milliseconds since the epoch: the next request goes to another. */
+  /** When a guard node last failed to respond, in milliseconds since the epoch: the next request goes to another. */
   readonly #failedAt = new WeakMap<Peer, number>();
 
   constructor(node: GuardNode, bus: SealedBus) {
@@ -32,16 +32,16 @@ export class GuardClient {
   }
 
   /**
-   * Asks a guard node, on the channel to it where there is one.
+   * Requests identity tokens from a guard node, on the channel to it where one exists.
    *
-   * @param key the key that identities are asked for
-   * @throws Error where no guard is known, or none responds in time
+   * @param key the key that the tokens are to be bound to
+   * @throws Error if no guard node is known, or the guard node does not respond in time
    */
   async request(key: NodeKey, content: (binding: Buffer) => ExchangeRequest): Promise<Granted> {
     const { clock, namespace, identities } = this.#node;
-    // a node whose own clock is wrong learns the time from a guard that seems to have ended
+    // where this node's clock is wrong, a guard's valid token may look expired
     const guards = this.#bus.peers.running("guard", clock.isSet ? clock.now() : 0);
-    // one that has stopped stays proved for a while: those that were heard last come first
+    // a guard node that has stopped stays proved for a while, so the one that was heard last is asked first
     const failedAt = (peer: Peer) => this.#failedAt.get(peer) ?? 0;
     const [guard] = guards.toSorted((a, b) => failedAt(a) - failedAt(b) || b.heardAt - a.heardAt);
     if (!guard) {
@@ -56,7 +56,7 @@ export class GuardClient {
     );
     this.#pending.add(pending);
     try {
-      if (identities.living().length > 0) this.#bus.tell(guard, "EXCHANGE", exchange.frame);
+      if (identities.valid().length > 0) this.#bus.sendControl(guard, "EXCHANGE", exchange.frame);
       else this.#bus.sendOpen(guard.nodeID, exchange.frame);
       const granted = await pending.promise;
       this.#failedAt.delete(guard);
@@ -70,7 +70,7 @@ export class GuardClient {
     }
   }
 
-  /** Takes in a GRANT, if this node waits for one. */
+  /** Handles a GRANT frame. */
   receive(frame: Buffer): void {
     const { namespace, statistics } = this.#node;
     for (const { exchange, resolve } of this.#pending) {

@@ -2,24 +2,24 @@ import { LRUCache } from "lru-cache";
 import type { Hello } from "./hello.ts";
 import { Rate } from "./rate.ts";
 
-/** New tokens that a node verifies, a second. */
+/** New tokens that a node verifies in a second. */
 const TOKENS_PER_SECOND = 200;
-/** What a guard's new keys and their endorsements cost at most, in tokens. */
+/** The cost of verifying a guard's new keys and their endorsements, in tokens. */
 const KEYS_COST = 15;
-/** How many nodes' HELLOs wait; the oldest is dropped for one more, since each node repeats its own. */
+/** HELLOs that may wait, one for each node. The oldest is dropped: each node repeats its own. */
 const MAX_WAITING = 1_000;
-/** How often waiting HELLOs are looked at, in milliseconds. */
+/** The interval in which waiting HELLOs are verified, in milliseconds. */
 const INTERVAL = 50;
 
 export interface HelloQueueOptions {
   verify: (hello: Hello) => void;
-  /** Has this token to be verified? */
+  /** Is this token not yet verified? */
   isNew: (token: string) => boolean;
-  /** Have these keys of a guard to be verified? */
+  /** Are these keys of a guard not yet verified? */
   areNew: (keys: unknown) => boolean;
 }
 
-/** Verifies HELLOs at a bounded rate, so that a flood of them costs a bounded share of the processor. */
+/** Verifies HELLOs at a limited rate, so that a flood of them uses a limited share of the processor. */
 export class HelloQueue {
   readonly #options: HelloQueueOptions;
   readonly #rate = new Rate(TOKENS_PER_SECOND);
@@ -30,7 +30,7 @@ export class HelloQueue {
     this.#options = options;
   }
 
-  /** What verifying costs, in new tokens. */
+  /** The cost of verifying, in new tokens. */
   #cost({ identities, keys }: Hello): number {
     const { isNew, areNew } = this.#options;
     return identities.filter(isNew).length + (areNew(keys) ? KEYS_COST : 0);

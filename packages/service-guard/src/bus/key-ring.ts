@@ -1,8 +1,8 @@
 import { makeNodeKey, type NodeKey } from "./node-key.ts";
 
-/** This process's X25519 keys: the one it sends with, and others that frames may still arrive for. */
+/** This process's X25519 keys: the current one, and others that frames may still arrive for. */
 export class KeyRing {
-  /** Of the first key, which the node id follows from. The private part must not outlive `drop`. */
+  /** The node id is derived from it. Only the public part is kept: the private part must not outlive `drop`. */
   readonly firstPublicKey: Buffer;
   #current: NodeKey = makeNodeKey();
   readonly #byKid = new Map<string, NodeKey>();
@@ -26,12 +26,12 @@ export class KeyRing {
     this.#byKid.set(key.kid.toString("latin1"), key);
   }
 
-  /** Sends with a key from now on. */
+  /** Makes a key the current one. */
   use(key: NodeKey): void {
     this.#current = key;
   }
 
-  /** Drops a key: nothing that was sealed with it can be opened any more. */
+  /** Drops a key. Nobody can open its recorded frames afterwards. */
   drop(key: NodeKey): void {
     this.#byKid.delete(key.kid.toString("latin1"));
   }

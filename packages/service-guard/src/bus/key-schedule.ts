@@ -13,7 +13,7 @@ export interface End {
   publicKey: Buffer;
 }
 
-/** A string behind its length in bytes, u16 big-endian, so that no two lists of strings look alike. */
+/** A string after its length in bytes (u16, big-endian), so that no two lists of strings have the same bytes. */
 function lengthPrefixed(text: string): Buffer {
   const bytes = Buffer.from(text);
   const length = Buffer.allocUnsafe(2);
@@ -36,7 +36,7 @@ export const dataKey = (secret: Buffer, namespace: string, sender: End, receiver
     ]),
   );
 
-/** What an EXCHANGE is bound to: its sender's key and the guard that it is for. */
+/** The info string of an EXCHANGE: it binds the sender's key and the guard. */
 export const exchangeInfo = (namespace: string, senderKey: Buffer, guard: End): Buffer =>
   Buffer.concat([
     Buffer.from("exchange"),
@@ -46,7 +46,7 @@ export const exchangeInfo = (namespace: string, senderKey: Buffer, guard: End): 
     guard.publicKey,
   ]);
 
-/** What a GRANT is bound to: the same, and the EXCHANGE that it responds to. */
+/** The info string of a GRANT: it also binds the EXCHANGE that it responds to. */
 export const grantInfo = (
   namespace: string,
   senderKey: Buffer,

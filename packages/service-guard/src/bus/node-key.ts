@@ -12,7 +12,7 @@ export const PUBLIC_KEY_LENGTH = 32;
 /** Bytes of a key id. */
 export const KID_LENGTH = 8;
 
-/** A process's X25519 key. Its frames cannot be opened any more once it is dropped. */
+/** An X25519 key of this process. */
 export interface NodeKey {
   privateKey: KeyObject;
   /** 32 bytes. */
@@ -39,7 +39,7 @@ const nodeKey = (privateKey: KeyObject, publicKey: Buffer): NodeKey => ({
 export const kidOf = (publicKey: Buffer): Buffer =>
   createHash("sha256").update(publicKey).digest().subarray(0, KID_LENGTH);
 
-/** Others' keys as Node uses them: to read one takes longer than to derive a secret with it. */
+/** Imported keys of other nodes: importing one takes longer than deriving a secret with it. */
 const keyObjects = new LRUCache<string, KeyObject>({ max: 1_000 });
 
 function keyObjectOf(publicKey: Buffer): KeyObject {

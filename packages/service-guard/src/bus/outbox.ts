@@ -1,11 +1,11 @@
 import { OVERHEAD } from "./frame.ts";
 import { RECORD_HEADER } from "./records.ts";
 
-/** A frame is closed before it grows beyond this, in bytes; a larger record goes alone. */
+/** The largest frame, in bytes. A larger record gets a frame of its own. */
 const MAX_FRAME = 65_536;
 /**
- * Nor does it get more records: the receiver works on the first ones while the sender makes the next. With all in one
- * frame the two would wait for each other; with fewer in each, frames cost more than the calls in them.
+ * The most records in a frame. The receiver works on one frame while the sender seals the next: with more records
+ * the two would wait for each other, with fewer the frames cost more than their records.
  */
 const MAX_RECORDS = 25;
 
@@ -20,27 +20,27 @@ interface Batch {
   sent: PromiseWithResolvers<void>;
 }
 
-/** After a pause of so many milliseconds a record goes at once. */
+/** A record that comes after so many milliseconds without one is sent at once. */
 const PAUSE = 0.1;
 
 /**
- * Joins what one turn of the event loop sends to the same receiver. A record that follows a pause goes at once,
- * so that a single call waits for nothing, unless several were sent in the turn before. The pause is told by the clock: `setImmediate` for each single
- * record would cost the event loop another iteration.
+ * Joins the records that one turn of the event loop sends to the same receiver. A record after a pause is sent at
+ * once, so that a single call does not wait, unless the turn before had several. The clock measures the pause, since
+ * a `setImmediate` for each record would cost another iteration of the event loop.
  */
 export class Outboxes<To> {
   readonly #transmit: (to: To, records: readonly Outgoing[]) => Promise<void>;
   #batches = new Map<To, Batch>();
   #addedAt = -Infinity;
-  /** Records in the last turn that was waited for. */
+  /** The number of records in the last turn whose records were joined. */
   #count = 0;
 
-  /** @param transmit sends one frame; it rejects where that fails */
+  /** @param transmit sends one frame, and rejects if that fails */
   constructor(transmit: (to: To, records: readonly Outgoing[]) => Promise<void>) {
     this.#transmit = transmit;
   }
 
-  /** @returns settles when the frame with this record has been sent, or could not be */
+  /** @returns settles when the frame with this record has been sent; rejects if it could not be sent */
   add(to: To, record: Outgoing): Promise<void> {
     const now = performance.now();
     const isAfterPause = now - this.#addedAt >= PAUSE;
@@ -64,7 +64,7 @@ export class Outboxes<To> {
     return batch.sent.promise;
   }
 
-  /** Sends what waits. */
+  /** Sends all waiting records now. */
   flush(): void {
     if (this.#batches.size === 0) return;
     const batches = this.#batches;

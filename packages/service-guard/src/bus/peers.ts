@@ -1,11 +1,11 @@
-import { type Identity, isLiving } from "../tokens/identity-token.ts";
+import { type Identity, isUnexpired } from "../tokens/identity-token.ts";
 import { kidOf } from "./node-key.ts";
 import { Rate } from "./rate.ts";
 
-/** New tokens of one node that are verified, a second: one for each of its services, and as many of a new key. */
+/** New tokens of one node that are verified in a second: one for each of its services, and as many for a new key. */
 const TOKENS_PER_SECOND = 100;
 
-/** A key of another node, with the services that it has proved. It lasts as long as this process's own key. */
+/** A key of another node, and the services that the node has proved with it. */
 export class Peer {
   readonly nodeID: string;
   readonly publicKey: Buffer;
@@ -13,13 +13,13 @@ export class Peer {
   readonly services = new Map<string, Identity>();
   /** Milliseconds since the epoch. */
   readonly provedAt = Date.now();
-  /** Is at least one of its identities valid? Kept by Peers. */
-  isLiving = true;
-  /** When a HELLO of its was last responded to, in milliseconds since the epoch. */
+  /** Is at least one of its identities valid? Peers keeps this up to date. */
+  isValid = true;
+  /** When this node last responded to its HELLO, in milliseconds since the epoch. */
   respondedAt = 0;
-  /** Bounds what it costs to verify its renewed tokens. */
+  /** Limits the verification of its renewed tokens. */
   readonly tokenRate = new Rate(TOKENS_PER_SECOND);
-  /** When a frame of its was last opened, in milliseconds since the epoch. */
+  /** When its last frame was opened, in milliseconds since the epoch. */
   heardAt = 0;
 
   constructor(nodeID: string, publicKey: Buffer) {
@@ -35,10 +35,10 @@ export class Peer {
    */
   isProved(service: string, now: number): boolean {
     const identity = this.services.get(service);
-    return identity !== undefined && isLiving(identity, now);
+    return identity !== undefined && isUnexpired(identity, now);
   }
 
-  /** Are these tokens known to be its? */
+  /** Are these tokens verified and its own? */
   holds(tokens: readonly string[]): boolean {
     const held = new Set([...this.services.values()].map(({ token }) => token));
     return tokens.every((token) => held.has(token));
@@ -56,7 +56,7 @@ export interface LostService {
   service: string;
 }
 
-/** The other nodes, by what they have proved. */
+/** The other nodes that have proved themselves to this one. */
 export class Peers {
   readonly #byKid = new Map<string, Peer>();
   /** The newest key of each node. */
@@ -66,26 +66,26 @@ export class Peers {
     return this.#byKid.get(kid);
   }
 
-  /** The key to send to this node with; undefined: it has proved nothing, or its identities have ended. */
+  /** The newest key of a node. @returns undefined if it has no valid identity */
   of(nodeID: string): Peer | undefined {
     const peer = this.#byNode.get(nodeID);
-    return peer?.isLiving ? peer : undefined;
+    return peer?.isValid ? peer : undefined;
   }
 
-  /** The nodes that are proved now. */
-  *living(): Generator<Peer> {
-    for (const peer of this.#byNode.values()) if (peer.isLiving) yield peer;
+  /** The nodes that have a valid identity. */
+  *proved(): Generator<Peer> {
+    for (const peer of this.#byNode.values()) if (peer.isValid) yield peer;
   }
 
-  /** A node that has proved to run this service. */
+  /** The nodes that have proved to run this service. */
   running(service: string, now: number): Peer[] {
-    return [...this.living()].filter((peer) => peer.isProved(service, now));
+    return [...this.proved()].filter((peer) => peer.isProved(service, now));
   }
 
   /**
-   * Takes over the verified identities of one key.
+   * Stores the verified identities of one key.
    *
-   * @returns undefined where another node has this key, or this key id: the first one keeps it
+   * @returns undefined if another node already has this key, or a key with this id
    */
   admit(
     identities: readonly [Identity, ...Identity[]],
@@ -101,39 +101,39 @@ export class Peers {
       if (!held || held.issuedAt <= identity.issuedAt)
         peer.services.set(identity.service, identity);
     }
-    const isNew = !peer.isLiving || !known;
-    peer.isLiving = true;
+    const isNew = !peer.isValid || !known;
+    peer.isValid = true;
     this.#byKid.set(kid, peer);
     const current = this.#byNode.get(nodeID);
     // a replayed HELLO does not bring an older key back
-    if (!current?.isLiving || peer.issuedAt >= current.issuedAt) this.#byNode.set(nodeID, peer);
+    if (!current?.isValid || peer.issuedAt >= current.issuedAt) this.#byNode.set(nodeID, peer);
     return { peer, isNew };
   }
 
-  /** Forgets keys that have ended, but for those that are in use. */
+  /** Deletes keys without a valid identity that no channel uses. */
   forget(isUsed: (peer: Peer) => boolean): void {
     for (const [kid, peer] of this.#byKid) {
-      if (peer.isLiving || isUsed(peer)) continue;
+      if (peer.isValid || isUsed(peer)) continue;
       this.#byKid.delete(kid);
       if (this.#byNode.get(peer.nodeID) === peer) this.#byNode.delete(peer.nodeID);
     }
   }
 
   /**
-   * Ends identities: those whose time is over, and those that `isRevoked` names.
+   * Deletes identities that have expired, and those for which `isRevoked` is true.
    *
-   * @returns the services that nodes have lost by it
+   * @returns the services that nodes no longer prove
    */
   expire(now: number, isRevoked: (identity: Identity) => boolean): LostService[] {
     const lost: LostService[] = [];
     for (const peer of this.#byKid.values()) {
-      if (!peer.isLiving) continue;
+      if (!peer.isValid) continue;
       for (const [service, identity] of peer.services) {
-        if (isLiving(identity, now) && !isRevoked(identity)) continue;
+        if (isUnexpired(identity, now) && !isRevoked(identity)) continue;
         peer.services.delete(service);
         if (this.#byNode.get(peer.nodeID) === peer) lost.push({ nodeID: peer.nodeID, service });
       }
-      peer.isLiving = peer.services.size > 0;
+      peer.isValid = peer.services.size > 0;
     }
     return lost;
   }

@@ -1,4 +1,4 @@
-/** A token bucket: so many a second, and as many at once. */
+/** A token bucket: a number of units in a second, and as many at once. */
 export class Rate {
   readonly #perSecond: number;
   #available: number;
@@ -9,7 +9,7 @@ export class Rate {
     this.#available = perSecond;
   }
 
-  /** Takes `count`; false: there is not that much left. */
+  /** Takes `count` units. @returns false if fewer are left */
   take(count = 1): boolean {
     const now = performance.now();
     const refill = ((now - this.#at) / 1_000) * this.#perSecond;

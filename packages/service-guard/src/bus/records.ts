@@ -1,4 +1,4 @@
-/** What a record in a frame is: a packet of Moleculer's protocol, or one of the bus itself. */
+/** The types of records in a frame: packets of Moleculer's protocol, and those of the bus itself. */
 export const RECORD = {
   REQ: 1,
   RES: 2,
@@ -34,7 +34,7 @@ export interface BusRecord {
 }
 
 /** Joins records to the plaintext of a frame. */
-export function packRecords(records: readonly { type: number; content: Buffer }[]): Buffer {
+export function encodeRecords(records: readonly { type: number; content: Buffer }[]): Buffer {
   let size = 0;
   for (const { content } of records) size += RECORD_HEADER + content.length;
   const plaintext = Buffer.allocUnsafe(size);
@@ -48,8 +48,8 @@ export function packRecords(records: readonly { type: number; content: Buffer }[
   return plaintext;
 }
 
-/** Takes a frame's plaintext apart; undefined: it is not whole records of known types. */
-export function unpackRecords(plaintext: Buffer): BusRecord[] | undefined {
+/** Splits a frame's plaintext into records. @returns undefined unless it is complete records of known types */
+export function decodeRecords(plaintext: Buffer): BusRecord[] | undefined {
   const records: BusRecord[] = [];
   let at = 0;
   while (at < plaintext.length) {

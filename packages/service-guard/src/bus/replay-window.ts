@@ -1,25 +1,25 @@
 const BLOCK_BITS = 32;
-/** One block more than the window, so that a new block can be cleared while the window stays whole. */
+/** One block more than the window, so that a new block can be cleared while the window stays complete. */
 const BLOCKS = 33;
 
-/** How far behind the highest counter a frame may be. @internal */
+/** How far below the highest counter a frame's counter may be. @internal */
 export const WINDOW = (BLOCKS - 1) * BLOCK_BITS;
 
 /**
- * Which counters of a channel have been seen (RFC 6479). Counters start at 1 and stay below 2^53.
- * `isFresh` is asked before a frame is opened, `mark` once its tag has been verified.
+ * The counters that a channel has received (RFC 6479). Counters start at 1 and stay below 2^53.
+ * Call `isFresh` before a frame is opened, and `mark` after its tag has been verified.
  */
 export class ReplayWindow {
   readonly #blocks = new Uint32Array(BLOCKS);
   #highest = 0;
   #seen = 0;
 
-  /** The highest counter that was seen. */
+  /** The highest counter that was marked. */
   get highest(): number {
     return this.#highest;
   }
 
-  /** How many counters below the highest have not been seen: frames that are late, or lost. */
+  /** The number of counters below the highest that were not marked: frames that are late or lost. */
   get missing(): number {
     return this.#highest - this.#seen;
   }
@@ -30,7 +30,7 @@ export class ReplayWindow {
     return ((this.#blocks[blockOf(counter)] ?? 0) & bitOf(counter)) === 0;
   }
 
-  /** Notes a counter that `isFresh` accepted. */
+  /** Marks a counter for which `isFresh` returned true. */
   mark(counter: number): void {
     if (counter > this.#highest) {
       const steps = Math.floor(counter / BLOCK_BITS) - Math.floor(this.#highest / BLOCK_BITS);

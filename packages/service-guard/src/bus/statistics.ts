@@ -1,6 +1,6 @@
 import type { FrameRefusal } from "./channel.ts";
 
-/** Why something that arrived on the bus is ignored. */
+/** Why a frame or packet was ignored. */
 export type BusRefusal =
   | FrameRefusal
   | "malformed"
@@ -14,24 +14,24 @@ export type BusRefusal =
   | "caller not proved"
   | "internal event";
 
-/** What a node's bus has done. */
+/** Counters of this node. */
 export interface BusStatistics {
   framesSent: number;
   packetsSent: number;
   framesOpened: number;
   packetsOpened: number;
-  /** Exchanges that were granted to this node. */
+  /** Exchanges with the guard that succeeded. */
   exchanges: number;
   refused: Map<BusRefusal, number>;
 }
 
-/** What it has done with one other node. */
+/** Counters for one other node. */
 export interface NodeStatistics {
   framesOpened: number;
   refused: number;
 }
 
-/** Counts what goes over the bus. */
+/** Counts frames, packets and refusals. */
 export class Statistics {
   readonly total: BusStatistics = {
     framesSent: 0,
@@ -59,7 +59,7 @@ export class Statistics {
     this.of(nodeID).framesOpened += 1;
   }
 
-  /** @param nodeID a proved node; undefined: its sender has proved nothing */
+  /** @param nodeID the proved sender; undefined: the sender is not proved */
   refused(reason: BusRefusal, nodeID?: string): void {
     this.total.refused.set(reason, (this.total.refused.get(reason) ?? 0) + 1);
     if (nodeID !== undefined) this.of(nodeID).refused += 1;

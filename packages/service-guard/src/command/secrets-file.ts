@@ -10,18 +10,18 @@ const KEY = "GUARD_SIGNING_KEY";
 interface Added {
   /** The variables that were added. */
   made: string[];
-  /** Those that the file had. */
+  /** The variables that the file had already. */
   kept: string[];
-  /** Could others than its owner read the file? */
+  /** Was the file readable by others than its owner? */
   wasReadable: boolean;
 }
 
 /**
- * Adds the guard's signing key and the credentials of services to a file of environment variables, and
- * changes nothing that is in it. The file is for its owner alone (mode 0600).
+ * Adds the guard's signing key and the credentials of services to a file of environment variables, and keeps
+ * what is in it. The file is readable by its owner only (mode 0600).
  *
- * @param givenKey a signing key that is kept elsewhere; the file then gets none
- * @throws Error for a name that no service can have, or a signing key that cannot be used
+ * @param givenKey a signing key that is stored elsewhere; the file then gets none
+ * @throws Error for an invalid name of a service, or an invalid signing key
  */
 export function addSecrets(file: string, services: readonly string[], givenKey?: string): Added {
   for (const service of services) checkServiceName(service);
@@ -57,7 +57,7 @@ function readText(file: string): string {
   }
 }
 
-/** Takes the file from everybody but its owner, before a secret is in it. @returns whether others could read it */
+/** Makes the file readable by its owner only, before secrets are added. @returns was it readable by others? */
 function restrict(file: string): boolean {
   const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
   // Windows has no such modes

@@ -16,7 +16,7 @@ export interface Refused {
   /** The action or event. */
   target: string;
   error: Error;
-  /** The service that called; left out: none has proved to. */
+  /** The calling service, if one has proved itself. */
   caller?: string | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface AccessDecisionOptions {
   createError: (type: GuardErrorType) => Error;
 }
 
-/** Decides who may call what, before anything else looks at the call. */
+/** Decides whether a call or event is allowed, before the validator, the cacher and the handler. */
 export class AccessDecision {
   readonly #broker: ServiceBroker;
   readonly #options: AccessDecisionOptions;
@@ -43,16 +43,16 @@ export class AccessDecision {
     if (isPrivate(action)) return next;
     if (isNodeAction(action, action.service.fullName)) return this.#forOperator(next, action.name);
     const allowed = allowedBy(action);
-    // Moleculer hides protected actions from other nodes, and runs them for any node all the same
+    // Moleculer hides protected actions from other nodes, but runs them for any node that calls them
     const isProtected = action.visibility === "protected";
     const isForOperator = action.operator === true && this.#options.hasOperator;
     const { nodeID } = this.#broker;
     const { identities } = this.#options.node;
     return (ctx) => {
-      // a call within the process that is allowed, as most are
+      // the fast path of an allowed call within the process
       if (allowed !== null && ctx.nodeID === nodeID) {
         const caller = callerOf(ctx.options);
-        if (caller !== undefined && allowed.has(caller) && identities.isLive(caller)) {
+        if (caller !== undefined && allowed.has(caller) && identities.isValid(caller)) {
           setCaller(ctx, caller);
           return next(ctx);
         }
@@ -65,8 +65,8 @@ export class AccessDecision {
   };
 
   /**
-   * Whether the operator calls: this process itself, outside of a service, as its REPL does. A node cannot pass for
-   * it, since the bus drops packets that name the receiver as their sender.
+   * Is the caller the operator, that is, this process outside of a service, such as its REPL? No other node can pass
+   * for it: the bus drops packets that name the receiver as their sender.
    */
   #isOperator(ctx: Context): boolean {
     return !this.#isRemote(ctx) && callerOf(ctx.options) === undefined;
@@ -89,16 +89,16 @@ export class AccessDecision {
     return (ctx) => this.#decide(ctx, next, ctx.eventName ?? event.name, allowed);
   };
 
-  /** Before a call leaves this process: its caller is the service that makes it, and must have an identity. */
+  /** Before a call leaves this process: names the calling service, which must have a valid identity. */
   readonly remoteAction = (next: Handler): Handler => {
     const { identities, enrolment } = this.#options.node;
     return (ctx) => {
       const caller = callerOf(ctx.options);
       ctx.caller = caller ?? null;
-      // without a credential the call names no caller, and the callee decides
+      // a service without a credential calls without a name, and the callee decides
       if (
         caller === undefined ||
-        identities.isLive(caller) ||
+        identities.isValid(caller) ||
         this.#options.node.credentialOf(caller) === undefined
       )
         return next(ctx);
@@ -116,7 +116,7 @@ export class AccessDecision {
     allowed: ReadonlySet<string> | null,
   ): Promise<unknown> {
     const isRemote = this.#isRemote(ctx);
-    // the bus has checked the caller of what comes from other nodes
+    // the bus has checked the caller of a remote call
     const caller = isRemote ? (ctx.caller ?? undefined) : callerOf(ctx.options);
     if (allowed === null) {
       setCaller(ctx, caller);
@@ -129,7 +129,7 @@ export class AccessDecision {
       return next(ctx);
     };
     const { identities, enrolment } = this.#options.node;
-    if (isRemote || identities.isLive(caller)) return proceed();
+    if (isRemote || identities.isValid(caller)) return proceed();
     return enrolment.ensure(caller).then(proceed, (error: unknown) => {
       const { type } = error as Partial<GuardError>;
       return this.#refuse(ctx, target, type ?? "GuardNotAccessible", caller);
@@ -161,7 +161,7 @@ const setCaller = (ctx: Context, caller: string | undefined) => {
   if (caller !== undefined) (ctx.locals as { caller?: string }).caller = caller;
 };
 
-/** Who may call; an invalid declaration refuses every caller. */
+/** The services that may call; `null`: every caller. An invalid declaration allows none. */
 function allowedBy({ restricted }: Definition): ReadonlySet<string> | null {
   if (restricted === null) return null;
   return new Set(Array.isArray(restricted) ? (restricted as string[]) : []);

@@ -6,15 +6,15 @@ import { limitResponseMeta } from "./response-meta.ts";
 
 export interface CallsMadeOptions {
   identities: OwnIdentities;
-  /** What of a response's meta reaches the caller. */
+  /** The keys of a response's meta that reach the caller. */
   responseMeta: readonly string[];
   createError: (type: GuardErrorType) => Error;
 }
 
 /**
- * The caller's side of the guard: no forged caller goes in, nothing but what is allowed comes back in meta, and a
- * process whose identities have ended says so. It knows no other node then, and Moleculer would say that
- * there is no such service.
+ * The caller's side of the guard. It removes a forged `caller` from a call's options and limits the meta of its
+ * response. If all identities of this process have expired, it knows no other node: a call then fails with the
+ * guard's error, where Moleculer would report an unknown service.
  */
 export function guardCallsMade(
   broker: ServiceBroker,
@@ -27,16 +27,16 @@ export function guardCallsMade(
     const { caller: _forged, ...own } = options;
     return limit(next(target, params, own));
   };
-  // not as a hook: Moleculer's wrapper of call hooks costs 2 percent of a call within the process
+  // no `call` hook: Moleculer's wrapper around hooks adds 2 percent to a call within the process
   broker.call = call as ServiceBroker["call"];
 
   type Find = ServiceBroker["findNextActionEndpoint"];
   const find: Find = broker.findNextActionEndpoint.bind(broker);
-  const findOrSay: Find = (name, settings, ctx) => {
+  const findOrExplain: Find = (name, settings, ctx) => {
     const endpoint = find(name, settings, ctx);
     const lapse = endpoint instanceof Error ? identities.lapse : undefined;
-    // Moleculer's type names one class; it rejects the call with whatever error this is
+    // Moleculer's type names one error class, but it rejects the call with any error
     return lapse ? (createError(lapse) as typeof endpoint) : endpoint;
   };
-  broker.findNextActionEndpoint = findOrSay;
+  broker.findNextActionEndpoint = findOrExplain;
 }

@@ -1,7 +1,7 @@
 import type { ServiceSchema } from "moleculer";
 import { type Definition, isInternal, isNodeAction, isPrivate } from "./hooks.ts";
 
-/** What Moleculer and moleculer-web read in the definition of an action. */
+/** The keys of an action's definition that Moleculer and moleculer-web read. */
 const ACTION_KEYS = [
   "name",
   "visibility",
@@ -20,7 +20,7 @@ const ACTION_KEYS = [
   "strategyOptions",
 ];
 
-/** What Moleculer reads in the definition of an event handler. */
+/** The keys of an event handler's definition that Moleculer reads. */
 const EVENT_KEYS = [
   "name",
   "group",
@@ -39,15 +39,15 @@ const EVENT_KEYS = [
 export interface Known {
   /** The services that `restricted` may name. */
   services: ReadonlySet<string>;
-  /** What other middlewares read in the definitions of actions and event handlers. */
+  /** The keys that other middlewares read in definitions of actions and event handlers. */
   keys: readonly string[];
 }
 
 /**
- * Holds every action and event handler of a service to its declaration. An unknown key may be a misspelt
- * declaration, without which the action would be open; so it is refused too.
+ * Checks that every action and event handler of a service declares its access. An unknown key is refused too: it
+ * may be a misspelt declaration, without which the action would be open.
  *
- * @throws Error that names each action or handler whose declaration is missing, cannot be, or is unknown
+ * @throws Error that lists each missing, invalid or unknown declaration
  */
 export function checkDeclarations(schema: ServiceSchema, { services, keys }: Known): void {
   const ofActions = new Set([...ACTION_KEYS, "restricted", "operator", ...keys]);
@@ -75,12 +75,12 @@ export function checkDeclarations(schema: ServiceSchema, { services, keys }: Kno
   if (problems.length > 0)
     throw new Error(
       `The service guard refuses '${schema.name}':\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
-        'Declare `restricted: ["api"]`, or `restricted: null` to let everybody in. ' +
-        "A key that another middleware reads is listed in the guard's option `keys`.",
+        'Declare `restricted: ["api"]`, or `restricted: null` to allow every caller. ' +
+        "List a key that another middleware reads in the guard's option `keys`.",
     );
 }
 
-/** The actions or events of a schema, without those that a service has switched off. */
+/** The actions or events of a schema, without those that are switched off with `false`. */
 function definitionsOf(part: unknown): [name: string, definition: Partial<Definition>][] {
   return Object.entries((part ?? {}) as Record<string, false | Partial<Definition>>).flatMap(
     ([name, definition]) => (definition === false ? [] : [[name, definition]]),
@@ -88,15 +88,15 @@ function definitionsOf(part: unknown): [name: string, definition: Partial<Defini
 }
 
 function accessProblems({ restricted }: Partial<Definition>, services: ReadonlySet<string>) {
-  if (restricted === undefined) return ["does not say who may call it"];
+  if (restricted === undefined) return ["does not declare which services may call it"];
   if (restricted === null) return [];
   if (!Array.isArray(restricted) || restricted.length === 0)
-    return ["must list services, or be null for everybody"];
-  const strangers = restricted.filter((name) => !services.has(name as string));
-  return strangers.length > 0 ? [`lists unknown: ${strangers.join(", ")}`] : [];
+    return ["must have `restricted` list services, or be null for every caller"];
+  const unknown = restricted.filter((name) => !services.has(name as string));
+  return unknown.length > 0 ? [`lists unknown: ${unknown.join(", ")}`] : [];
 }
 
-/** With `restricted: null` the operator may call anyway, and `operator` would hide that everybody may. */
+/** With `restricted: null` the operator may call anyway, and `operator` would hide that every caller may. */
 const operatorProblems = ({ operator, restricted }: Partial<Definition>) =>
   operator === undefined || (operator === true && restricted !== null)
     ? []
@@ -107,7 +107,7 @@ const unknownKeys = (definition: Partial<Definition>, known: ReadonlySet<string>
     .filter((key) => !known.has(key))
     .map((key) => `has the unknown key '${key}'`);
 
-/** Other nodes let a service receive events in its own group only. */
+/** Other nodes send a service only the events of its own group. */
 const groupProblems = ({ group }: Partial<Definition>, { name }: ServiceSchema) =>
   group === undefined || group === name || group.endsWith(`.${name}`)
     ? []

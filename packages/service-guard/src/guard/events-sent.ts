@@ -5,7 +5,7 @@ import type { GuardNode } from "../node/guard-node.ts";
 const toOptions = (options: Options | string | string[] | undefined): Options =>
   typeof options === "string" || Array.isArray(options) ? { groups: options } : { ...options };
 
-/** Lets events say only who emits them: the service in whose context that is done, if it has an identity. */
+/** Sets the emitter of an event: the service whose context emits it, if it has a valid identity. */
 export const eventsSent =
   (node: GuardNode) =>
   (next: Emit): Emit =>
@@ -13,11 +13,11 @@ export const eventsSent =
     const options = toOptions(given);
     delete options.caller;
     const caller = callerOf(options);
-    if (caller === undefined || event.startsWith("$") || node.identities.isLive(caller))
+    if (caller === undefined || event.startsWith("$") || node.identities.isValid(caller))
       return next(event, payload, options);
     return node.enrolment.ensure(caller).then(
       () => next(event, payload, options),
-      // the handlers decide, as they do for an emitter without an identity
+      // the handlers refuse it, as they do for an emitter without an identity
       () => next(event, payload, options),
     );
   };

@@ -1,18 +1,18 @@
 import type { Context, Middleware, Service, ServiceBroker, ServiceSchema } from "moleculer";
 
-// What Moleculer's hooks really get and return; its own types name others.
+// The real parameters and results of Moleculer's hooks, which its own types do not describe.
 
 /** Options of a call or an emit. */
 export interface Options {
   parentCtx?: Context;
-  /** A context that is used again, on a retry. */
+  /** The context of an earlier try, on a retry. */
   ctx?: Context;
-  /** What the caller says to be; it is never believed. */
+  /** The name that the calling code claims; the guard removes it. */
   caller?: string;
   groups?: string | string[];
 }
 
-/** What a call returns: Moleculer reads the callee's context off the promise to merge its meta. */
+/** The result of a call. Moleculer reads the callee's context from the promise to merge its meta. */
 export type CallPromise = Promise<unknown> & { ctx?: Context | undefined };
 export type Call = (target: unknown, params: unknown, options?: Options) => CallPromise;
 export type Emit = (
@@ -22,13 +22,13 @@ export type Emit = (
 ) => Promise<unknown>;
 export type Handler = (ctx: Context) => Promise<unknown>;
 
-/** The definition of an action or event handler, with what declares its access. */
+/** The definition of an action or event handler, with the keys that declare its access. */
 export interface Definition {
   name: string;
   service: { fullName: string; name: string };
   visibility?: string;
   restricted?: unknown;
-  /** The operator may call it as well: the REPL of the process that runs it. */
+  /** Also allows the operator: the REPL of the process that runs the service. */
   operator?: unknown;
   group?: string;
 }
@@ -52,19 +52,19 @@ export interface Hooks {
 
 export const toMiddleware = (hooks: Hooks): Middleware => hooks as unknown as Middleware;
 
-/** An action that only its own service can reach, through `this.actions`. */
+/** Is this an action that only its own service can call, through `this.actions`? */
 export const isPrivate = ({ visibility }: Partial<Definition>): boolean => visibility === "private";
 
-/** Moleculer's own names, `$node.connected`: they never leave the node. */
+/** Is this a name of Moleculer's own, such as `$node.connected`? Those never leave the node. */
 export const isInternal = (name: string): boolean => name.startsWith("$");
 
 /**
- * An action of Moleculer's `$node` that declares no access: `$node.options` holds the transporter's password. It is
+ * Is this an action of Moleculer's `$node`? `$node.options` returns the transporter's password, so these actions are
  * for this process and its REPL, and for no service.
  */
 export const isNodeAction = ({ restricted }: Partial<Definition>, service: string): boolean =>
   service === "$node" && restricted === undefined;
 
-/** The service in whose context a call or event is made; undefined: none. */
+/** The service whose context makes a call or emits an event, if any. */
 export const callerOf = ({ parentCtx, ctx }: Options): string | undefined =>
   (parentCtx ?? ctx?.options.parentCtx)?.service?.fullName;

@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 
-/** What may stand around the guard: they see refusals, and do not bypass it. */
+/** The middlewares that may be outside of the guard: they see refusals and answer no call themselves. */
 const OUTSIDE = new Set(["ErrorHandler", "Tracing", "Metrics"]);
 
 interface Handlers {
@@ -9,10 +9,10 @@ interface Handlers {
 }
 
 /**
- * Puts the guard's hooks around those of all other middlewares, Validator and Cacher included: middlewares of
- * `middlewares: [...]` are otherwise the innermost, and a cached response would reach who may not ask.
+ * Places the guard's hooks outside of all other middlewares, Validator and Cacher included. Moleculer would make the
+ * middlewares of `middlewares: [...]` the innermost, and a cached response would reach a caller that may not have it.
  *
- * @param hooks the guard's own, as Moleculer has registered them
+ * @param hooks the guard's hooks, as Moleculer has registered them
  */
 export function placeOutside(broker: ServiceBroker, hooks: object): void {
   const { list, registeredHooks } = broker.middlewares as unknown as Handlers;

@@ -3,7 +3,7 @@ import type { GuardNode } from "../node/guard-node.ts";
 import { nodesOf } from "../node/node-list.ts";
 import type { Refusals } from "./refusals.ts";
 
-/** What the guard service asks of every node. */
+/** The service that each node runs, and that the guard service calls. */
 export const nodeService = (
   refusals: Refusals,
   node: GuardNode,

@@ -1,7 +1,7 @@
 import type { ServiceBroker } from "moleculer";
 
 const METRIC = "guard.refusals.total";
-/** How many of the last refusals are remembered. */
+/** The number of refusals that are kept. */
 const REMEMBERED = 100;
 
 /** A refused call or event. */
@@ -10,9 +10,9 @@ export interface Refusal {
   target: string;
   /** The error's type. */
   type: string;
-  /** The service that called; left out: none has proved to. */
+  /** The calling service, if one has proved itself. */
   caller?: string | undefined;
-  /** The node that sent it; left out: this one. */
+  /** The node that sent it, unless it is this one. */
   nodeID?: string | undefined;
   /** ISO 8601. */
   at: string;
@@ -24,7 +24,7 @@ export interface RefusalCount {
   count: number;
 }
 
-/** The last refusals of this node, and how many there were of each kind. */
+/** The last refusals of this node, and their number by action and error type. */
 export class Refusals {
   readonly #broker: ServiceBroker;
   readonly #last: Refusal[] = [];

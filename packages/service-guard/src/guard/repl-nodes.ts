@@ -2,19 +2,19 @@ import type { ServiceBroker } from "moleculer";
 import type { GuardNode } from "../node/guard-node.ts";
 import { nodesOf } from "../node/node-list.ts";
 
-/** As much of Node's REPLServer as is used. */
+/** The part of Node's REPLServer that is used here. */
 interface ReplServer {
   eval: (line: string, context: object, file: string, done: (error: null) => void) => void;
 }
 
 /**
- * Lets `nodes` in Moleculer's REPL list the proved nodes. The REPL takes no command of a name that it has, so its
- * evaluation is wrapped; `nodes --details` and the like remain Moleculer's.
+ * Makes `nodes` in Moleculer's REPL list the proved nodes. The REPL accepts no custom command with the name of its own,
+ * so its evaluation is wrapped. `nodes --details` and others remain Moleculer's.
  */
 export function showProvedNodes(broker: ServiceBroker, node: GuardNode): void {
   const startRepl = broker.repl;
   broker.repl = () => {
-    // Moleculer's types leave out what it returns; nothing without the package moleculer-repl
+    // Moleculer's types leave out the result; it is undefined without the package moleculer-repl
     const server = startRepl.call(broker) as unknown as ReplServer | undefined;
     if (!server) return;
     const evaluate = server.eval;
@@ -34,7 +34,7 @@ function print(node: GuardNode): void {
     "frames opened": one.framesOpened,
     "frames refused": one.framesRefused,
   }));
-  // the REPL's output, not a log
+  // this is the REPL's output, not a log
   // oxlint-disable-next-line no-console
   console.table(rows);
 }

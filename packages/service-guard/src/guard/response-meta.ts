@@ -4,8 +4,8 @@ import type { CallPromise } from "./hooks.ts";
 const NONE: { readonly meta: object } = Object.freeze({ meta: Object.freeze({}) });
 
 /**
- * Keeps a callee from writing into its caller's meta: Moleculer merges that of the context which it finds on
- * the promise of a call.
+ * Keeps a callee from writing into its caller's meta. Moleculer merges the meta of the context that it finds on the
+ * promise of a call.
  *
  * @param allowed the keys that reach the caller
  */
@@ -17,7 +17,7 @@ export const limitResponseMeta =
     return promise;
   };
 
-/** Of a callee's meta what its caller may see. */
+/** The part of a callee's meta that its caller may see. */
 class LimitedMeta {
   readonly #ctx: Context;
   readonly #allowed: readonly string[];

@@ -18,51 +18,50 @@ import { Refusals } from "./refusals.ts";
 import { showProvedNodes } from "./repl-nodes.ts";
 
 export interface ServiceGuardOptions {
-  /** Every service that `restricted` may name. `guard` is always known. */
+  /** The services that `restricted` may name. `guard` is always one of them. */
   services: readonly string[];
-  /** The service that this process runs, for its node id; by default the one that SERVICES names, if it is one. */
+  /** The service that this process runs, for its node id. Default: the one that SERVICES names, if it names one. */
   service?: string | undefined;
-  /** The credential of a service of this process; by default its schema's `authToken`, else <SERVICE>_AUTH_TOKEN. */
+  /** Returns the credential of a service of this process. Default: its schema's `authToken`, else <SERVICE>_AUTH_TOKEN. */
   credential?: (service: string) => string | undefined;
   /**
-   * What other middlewares read in actions and event handlers. A key that neither these nor Moleculer know keeps
-   * the node from starting.
+   * The keys that other middlewares read in actions and event handlers. A node with an unknown key does not start.
    */
   keys?: readonly string[];
-  /** What of a response's meta reaches the caller; by default nothing. */
+  /** The keys of a response's meta that reach the caller. Default: none. */
   responseMeta?: readonly string[];
-  /** May the service receive the event? By default it may; its emitters are the handlers' to restrict. */
+  /** May the service receive the event? Default: yes. `restricted` of a handler limits the emitters, not the receivers. */
   mayReceive?: (event: string, service: string) => boolean;
-  /** Whether calls of this process outside of any service may reach `operator: true` actions; by default they may not. */
+  /** May the operator, this process outside of a service, call actions with `operator: true`? Default: no. */
   operator?: boolean;
-  /** Told of each refusal, to write it down; it must not throw. */
+  /** Called with each refusal. It must not throw. */
   onRefusal?: (ctx: Context, refused: Refused) => void;
-  /** Makes the errors of refusals; by default GuardErrors. */
+  /** Creates the errors of refusals. Default: GuardError. */
   createError?: (type: GuardErrorType) => Error;
-  /** What other middlewares have to read in the guard's own actions, of which each node has its own. */
+  /** Keys that other middlewares require in the guard's own actions on every node. */
   ownActions?: Readonly<Record<string, unknown>>;
-  /** How long a process uses one X25519 key, in milliseconds; by default 12 hours. */
+  /** How long a process uses one X25519 key, in milliseconds. Default: 12 hours. */
   keyLifetime?: number;
 }
 
 /** The middleware of one process. */
 export type ServiceGuard = Middleware &
   ((broker: ServiceBroker) => Middleware) & {
-    /** The broker's `nodeID`: it follows from the process's key, so that no other node can have it. */
+    /** Set it as the broker's `nodeID`. It is derived from the process's key, so that no other node can claim it. */
     readonly nodeID: string;
   };
 
 const KEY_LIFETIME = 12 * 3_600_000;
 
 /**
- * Lets a service's actions and events say which services may call them, and holds every call to it.
- * Make one for each broker, and put it into the broker's `middlewares`; it places itself around all others.
+ * Checks which service may call which action and emit which event, as `restricted` declares it.
+ * Create one for each broker and put it into the broker's `middlewares`. It places itself outside of all others.
  *
- * @throws Error for options that cannot be used
+ * @throws Error for invalid options
  */
 export function serviceGuard(options: ServiceGuardOptions): ServiceGuard {
   if (!Array.isArray(options.services))
-    throw new Error("serviceGuard needs `services`: the names that `restricted` may hold.");
+    throw new Error("serviceGuard needs `services`: the names that `restricted` may list.");
   const keys = new KeyRing();
   const { service = serviceOf(process.env.SERVICES) ?? ANY_SERVICE } = options;
   const nodeID = nodeIDOf(service, keys.firstPublicKey);
@@ -131,7 +130,7 @@ function createHooks(
   return hooks;
 }
 
-/** A service's `authToken`, else what the environment holds. */
+/** A service's `authToken`, else its environment variable. */
 const defaultCredential = (broker: ServiceBroker) => (service: string) => {
   const local = broker.services.find(({ fullName }) => fullName === service);
   const own = (local?.schema as { authToken?: unknown } | undefined)?.authToken;
@@ -139,7 +138,7 @@ const defaultCredential = (broker: ServiceBroker) => (service: string) => {
   return process.env[credentialVariable(service)] || undefined;
 };
 
-/** @throws Error where something of the broker would go past the guard */
+/** @throws Error for a broker whose packets could bypass the guard */
 function checkBroker(broker: ServiceBroker, nodeID: string): void {
   if (!broker.transit) return;
   if (!isSealed(broker))
@@ -151,6 +150,6 @@ function checkBroker(broker: ServiceBroker, nodeID: string): void {
   const discoverer = broker.registry.discoverer.constructor.name;
   if (discoverer !== "LocalDiscoverer")
     throw new Error(
-      `The service guard needs Moleculer's local discoverer: ${discoverer} tells nodes of each other outside of the sealed bus.`,
+      `The service guard needs Moleculer's local discoverer: ${discoverer} announces nodes outside of the sealed bus.`,
     );
 }

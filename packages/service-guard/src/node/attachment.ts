@@ -7,7 +7,7 @@ export const attachGuardNode = (broker: ServiceBroker, node: GuardNode): void =>
   void nodes.set(broker, node);
 
 /**
- * Can a service of this process prove itself now, or within the time?
+ * Has a service of this process a valid identity, or does it get one within the timeout?
  *
  * @param timeout milliseconds
  * @throws Error on a broker without the middleware `serviceGuard`
@@ -18,7 +18,7 @@ export async function hasIdentity(
   timeout: number,
 ): Promise<boolean> {
   const { identities, enrolment } = guardNodeOf(broker);
-  if (identities.isLive(service)) return true;
+  if (identities.isValid(service)) return true;
   return enrolment.ensure(service, timeout).then(
     () => true,
     () => false,
@@ -30,7 +30,7 @@ export function guardNodeOf(broker: ServiceBroker): GuardNode {
   const node = nodes.get(broker);
   if (!node)
     throw new Error(
-      "A sealed transporter needs serviceGuard: put it into the broker's option `middlewares`.",
+      "A sealed transporter needs serviceGuard. Put it into the broker's option `middlewares`.",
     );
   return node;
 }

@@ -1,6 +1,6 @@
 /**
- * The guard's time, in milliseconds since the epoch. It runs with the monotonic clock, so that a change of
- * the system's clock neither prolongs nor ends an identity. Until a guard has told its time it is the system's.
+ * The guard's time, in milliseconds since the epoch. It follows the monotonic clock, so that a change of the
+ * system's clock neither extends nor ends an identity. Before the first GRANT it is the system's time.
  */
 export class GuardClock {
   #offset: number | undefined;
@@ -14,9 +14,9 @@ export class GuardClock {
   }
 
   /**
-   * Takes over the time that a guard has told.
+   * Sets the time that a guard has sent.
    *
-   * @param roundTrip how long the request for it took, in milliseconds
+   * @param roundTrip how long the request took, in milliseconds
    */
   set(time: number, roundTrip: number): void {
     this.#offset = time + roundTrip / 2 - performance.now();

@@ -8,7 +8,7 @@ import { type Identity, verifyIdentity } from "../tokens/identity-token.ts";
 import { TokenError } from "../tokens/jwt.ts";
 import type { GuardNode } from "./guard-node.ts";
 
-/** After a failure: how soon the guard is asked again, and at most, in milliseconds. */
+/** The first and the longest interval between retries, in milliseconds. */
 const [FIRST_RETRY, LAST_RETRY] = [50, 5_000];
 /** How long a call waits for the identity of its service, in milliseconds. */
 const WAIT_TIMEOUT = 3_000;
@@ -18,12 +18,12 @@ interface Held {
   credential: Credential;
 }
 
-/** Trades the credentials of this process's services for identities, and renews these at half of their life. */
+/** Requests identity tokens for the credentials of this process's services, and renews them at half of their lifetime. */
 export class Enrolment {
   readonly #node: GuardNode;
   #timer: NodeJS.Timeout | undefined;
   #retry = FIRST_RETRY;
-  /** When the guard was first asked in vain since it last responded, in milliseconds of the monotonic clock. */
+  /** The time of the first failure since the guard's last response, in milliseconds of the monotonic clock. */
   #failingSince = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #isStopped = true;
@@ -43,7 +43,7 @@ export class Enrolment {
     clearTimeout(this.#timer);
   }
 
-  /** Asks the guard at once: there may be a new service, or a guard that was not there before. */
+  /** Sends a request now, such as for a new service, or when a guard becomes known. */
   now(): void {
     if (!this.#isStopped) void this.#run();
   }
@@ -62,8 +62,8 @@ export class Enrolment {
       this.#failingSince = Number.POSITIVE_INFINITY;
       delay = this.#untilRenewal();
     } catch (error) {
-      this.#node.logger.debug({ err: error }, "The guard has not issued identities yet.");
-      // at the start the guard may only be slower than this node
+      this.#node.logger.debug({ err: error }, "The request for identity tokens failed; retrying.");
+      // before the first success this is no outage: the guard may start later than this node
       if (this.#node.identities.last)
         this.#failingSince = Math.min(this.#failingSince, performance.now());
       delay = this.#retry;
@@ -74,10 +74,10 @@ export class Enrolment {
     this.#timer = setTimeout(() => this.now(), delay * (0.8 + Math.random() * 0.2)).unref();
   }
 
-  /** Half of what is left of the identity that ends first, in milliseconds. */
+  /** Half of the remaining lifetime of the identity that expires first, in milliseconds. */
   #untilRenewal(): number {
     const { identities, clock } = this.#node;
-    const ends = identities.living().map(({ expiresAt }) => expiresAt);
+    const ends = identities.valid().map(({ expiresAt }) => expiresAt);
     if (ends.length === 0 || ends.length < this.#held().length) return LAST_RETRY;
     return Math.max(FIRST_RETRY, (Math.min(...ends) - clock.now()) / 2);
   }
@@ -96,25 +96,25 @@ export class Enrolment {
     });
   }
 
-  /** Gets an identity for each service, and tells the others of it. */
+  /** Requests an identity token for each service, and sends the tokens to the other nodes. */
   async #enrol(): Promise<void> {
     const held = this.#held();
     if (held.length === 0) return;
     const { keys, identities } = this.#node;
-    const isFirst = identities.living().length === 0;
+    const isFirst = identities.valid().length === 0;
     const key = keys.current;
     const granted = await this.identitiesFor(key, held);
-    // meanwhile this process has begun to use another key
+    // the key was rotated during the request
     if (keys.current !== key) return this.#enrol();
-    const hasNewService = granted.some(({ service }) => !identities.isLive(service));
+    const hasNewService = granted.some(({ service }) => !identities.isValid(service));
     for (const identity of granted) identities.hold(identity);
     this.#node.announceRenewed(granted, isFirst, hasNewService);
   }
 
   /**
-   * Asks the guard for identities for a key.
+   * Requests identity tokens for a key.
    *
-   * @throws Error where no guard responds, or what responds does not know the credentials
+   * @throws Error if no guard responds, or the response does not prove that the guard knows the credentials
    */
   async identitiesFor(key: NodeKey, held = this.#held()): Promise<Identity[]> {
     const { trusted, nodeID, identities } = this.#node;
@@ -132,7 +132,7 @@ export class Enrolment {
     return this.#accept(granted, key, held, performance.now() - startedAt);
   }
 
-  /** Asks the guard in this process, or one on the bus. */
+  /** Sends a request to the guard in this process, or else to one on the bus. */
   async #ask(key: NodeKey, content: (binding: Buffer) => ExchangeRequest): Promise<Granted> {
     const { authority, bus, namespace, nodeID } = this.#node;
     if (!authority) {
@@ -145,7 +145,7 @@ export class Enrolment {
     return { grant: await authority.exchange(content(binding), context), binding };
   }
 
-  /** Verifies what was granted: the guard proves that it knows each credential. */
+  /** Verifies a GRANT: the guard has to prove that it knows each credential. */
   #accept(
     { grant, binding }: Granted,
     key: NodeKey,
@@ -172,7 +172,7 @@ export class Enrolment {
     });
     if (proved.length === 0) throw new Error("The guard refuses every credential of this node.");
     clock.set(time, roundTrip);
-    this.#node.takeState(grant);
+    this.#node.applyGuardState(grant);
     statistics.total.exchanges += 1;
     return proved.map(({ service, token }) => this.#verify(token, service, key));
   }
@@ -184,22 +184,22 @@ export class Enrolment {
       identity.service === service &&
       identity.nodeID === nodeID &&
       identity.publicKey.equals(key.publicKey);
-    if (!isOurs) throw new Error(`The guard issued another identity than that of '${service}'.`);
+    if (!isOurs) throw new Error(`The guard issued an identity that is not that of '${service}'.`);
     return identity;
   }
 
   /**
-   * Waits until a service has an identity.
+   * Waits until a service has a valid identity.
    *
    * @param timeout milliseconds
    * @throws GuardError ServiceTokenRequired, ServiceTokenInvalid or GuardNotAccessible
    */
   async ensure(service: string, timeout = WAIT_TIMEOUT): Promise<void> {
     const { identities } = this.#node;
-    // while the guard is away, only the first calls wait for it
+    // only the first calls of an outage wait for the guard; later ones fail at once
     const deadline = Math.min(performance.now(), this.#failingSince) + timeout;
     for (;;) {
-      if (identities.isLive(service)) return;
+      if (identities.isValid(service)) return;
       if (this.#node.credentialOf(service) === undefined)
         throw new GuardError("ServiceTokenRequired");
       if (identities.refusalOf(service) !== undefined) throw new GuardError("ServiceTokenInvalid");

@@ -22,10 +22,10 @@ export interface GuardNodeOptions {
   mayReceive: (event: string, service: string) => boolean;
 }
 
-/** How often identities are looked after, in milliseconds. */
+/** The interval in which expired identities are removed, in milliseconds. */
 const INTERVAL = 1_000;
 
-/** What one process knows: its keys, its identities, and what the guard has told. */
+/** The state of one process: its keys, its identities, and what the guard has sent. */
 export class GuardNode {
   readonly keys: KeyRing;
   readonly clock = new GuardClock();
@@ -37,7 +37,7 @@ export class GuardNode {
   readonly rotation: KeyRotation;
   readonly logger: ServiceBroker["logger"];
   readonly reports: Reports;
-  /** Where the broker has a transporter. */
+  /** Only if the broker has a transporter. */
   bus: SealedBus | undefined;
   readonly #broker: ServiceBroker;
   readonly #options: GuardNodeOptions;
@@ -62,7 +62,7 @@ export class GuardNode {
     return this.#broker.namespace;
   }
 
-  /** The guard of this process, if it runs here. */
+  /** Only if the guard runs in this process. */
   get authority(): GuardAuthority | undefined {
     return this.#authority;
   }
@@ -72,7 +72,7 @@ export class GuardNode {
     return this.#options.mayReceive(event, service);
   }
 
-  /** The tokens of the key that is about to replace the current one. */
+  /** The identity tokens of the next key, while keys are rotated. */
   get nextTokens(): readonly string[] {
     return this.rotation.nextTokens;
   }
@@ -80,7 +80,7 @@ export class GuardNode {
   start(): void {
     this.enrolment.start();
     this.rotation.start();
-    this.#timer = setInterval(() => this.#lookAfter(), INTERVAL).unref();
+    this.#timer = setInterval(() => this.#maintain(), INTERVAL).unref();
   }
 
   stop(): void {
@@ -106,24 +106,26 @@ export class GuardNode {
   #stopListening: () => void = () => {};
 
   async #revokedHere(): Promise<void> {
-    // who loses its identity by it is told, too
-    const peers = [...(this.bus?.peers.living() ?? [])];
+    // read first: the node whose credential is revoked is notified too
+    const peers = [...(this.bus?.peers.proved() ?? [])];
     try {
       const state = await this.authority?.state();
-      if (state) this.takeState(state);
-      await this.bus?.tellGuardState(peers);
+      if (state) this.applyGuardState(state);
+      await this.bus?.sendGuardState(peers);
     } catch (error) {
       this.logger.warn(
         { err: error },
-        "The guard's store is unavailable; renewals tell of revocations.",
+        "The guard's store is unavailable. Nodes learn of the revocation when they renew their identities.",
       );
     }
   }
 
-  #lookAfter(): void {
+  #maintain(): void {
     this.identities.expire();
     this.bus?.expire();
-    this.bus?.lookAround((nodeID) => this.#broker.registry.nodes.get(nodeID)?.available ?? false);
+    this.bus?.discoverProved(
+      (nodeID) => this.#broker.registry.nodes.get(nodeID)?.available ?? false,
+    );
   }
 
   /** The services of this process that may have a credential. */
@@ -136,39 +138,39 @@ export class GuardNode {
   credentialOf(service: string): string | undefined {
     const own = this.#options.credential(service);
     if (own !== undefined || service !== "guard" || !this.#authority) return own;
-    // the process that holds the signing key needs no credential from outside
+    // the process that holds the signing key creates its own credential
     this.#ownCredential ??= this.#authority.generateOwn();
     return this.#ownCredential;
   }
 
   #ownCredential: string | undefined;
 
-  /** Takes over what a guard has told on its own channel. */
-  takeState({ keys, revoked }: Partial<GuardState>): void {
+  /** Applies the keys and revocations that a guard has sent on its channel. */
+  applyGuardState({ keys, revoked }: Partial<GuardState>): void {
     const now = this.clock.now();
     const hasRetired = keys !== undefined && this.trusted.replace(keys, now);
     const fresh = Array.isArray(revoked) ? this.revocations.add(revoked, now) : new Set<string>();
     for (const service of this.identities.revoke(fresh)) this.reportRefused(service, "revoked");
     if (hasRetired || fresh.size > 0) this.bus?.expire();
-    // the identity that a retired key has signed is worth nothing to others
+    // other nodes refuse the identities that the retired key has signed
     if (hasRetired) this.enrolment.now();
   }
 
-  /** Says once which services of this process have no credential. */
+  /** Logs which services of this process have no credential. */
   reportMissingCredentials(): void {
     const missing = this.serviceNames().filter((name) => this.credentialOf(name) === undefined);
     if (missing.length > 0) this.reports.withoutCredential(missing);
   }
 
-  /** Tells the other nodes of new identities. */
+  /** Sends new identities to the other nodes. */
   announceRenewed(identities: readonly Identity[], isFirst: boolean, hasNewService: boolean): void {
     if (!this.bus) return;
     if (isFirst) return this.bus.announce();
-    this.bus.tellIdentities(identities.map(({ token }) => token));
-    if (hasNewService) this.bus.tellServices();
+    this.bus.sendIdentities(identities.map(({ token }) => token));
+    if (hasNewService) this.bus.announceServices();
   }
 
-  /** Replaces this process's key before it has sealed too much. */
+  /** Starts to replace this process's key. */
   rotateSoon(): void {
     this.rotation.now();
   }

@@ -1,20 +1,21 @@
 import { makeNodeKey, type NodeKey } from "../bus/node-key.ts";
 import type { GuardNode } from "./guard-node.ts";
 
-/** How long a new key is known to others before it is used, and the old one accepted after, at most, in milliseconds. */
+/** How long other nodes know a new key before it is used, at most, in milliseconds. */
 const OVERLAP = 10_000;
+/** How long frames for the old key are accepted afterwards, at most, in milliseconds. */
 const GRACE = 60_000;
-/** After which a failed rotation is tried again, at most, in milliseconds. */
+/** When a failed rotation is retried, at the latest, in milliseconds. */
 const RETRY = 60_000;
 
 /**
- * Replaces this process's key from time to time. Recordings of the bus cannot be opened once both processes
- * have dropped the keys that they were sealed with.
+ * Replaces this process's key regularly. A recording of the bus cannot be opened once both processes have dropped
+ * the keys that sealed it.
  */
 export class KeyRotation {
   readonly #node: GuardNode;
   readonly #lifetime: number;
-  /** A tenth of the key's life, where that is shorter. */
+  /** OVERLAP, or a tenth of the key's lifetime if that is shorter. */
   readonly #overlap: number;
   #timer: NodeJS.Timeout | undefined;
   #isRotating = false;
@@ -26,14 +27,14 @@ export class KeyRotation {
     this.#overlap = Math.min(OVERLAP, lifetime / 10);
   }
 
-  /** The tokens of the key that is about to be used. */
+  /** The identity tokens of the next key, until it is used. */
   get nextTokens(): readonly string[] {
     return this.#nextTokens;
   }
 
   start(): void {
     this.#isRotating = false;
-    // nodes that started together rotate apart
+    // spreads the rotations of nodes that started together
     this.#schedule(this.#lifetime * (0.9 + Math.random() * 0.2), () => this.now());
   }
 
@@ -51,16 +52,13 @@ export class KeyRotation {
     if (this.#isRotating || !this.#node.bus) return;
     this.#isRotating = true;
     this.#begin().catch((error: unknown) => {
-      this.#node.logger.warn(
-        { err: error },
-        "This node's key could not be replaced; trying again.",
-      );
+      this.#node.logger.warn({ err: error }, "This node's key could not be replaced; retrying.");
       this.#isRotating = false;
       this.#schedule(Math.min(RETRY, this.#lifetime / 10), () => this.now());
     });
   }
 
-  /** Gets identities for a new key, and makes it known on the channels of the old one. */
+  /** Requests identity tokens for a new key, and sends them on the channels of the old one. */
   async #begin(): Promise<void> {
     const { keys, enrolment, bus } = this.#node;
     const old = keys.current;
@@ -68,14 +66,14 @@ export class KeyRotation {
     const identities = await enrolment.identitiesFor(key);
     keys.add(key);
     this.#nextTokens = identities.map(({ token }) => token);
-    bus?.tellIdentities(this.#nextTokens);
+    bus?.sendIdentities(this.#nextTokens);
     this.#schedule(this.#overlap, () => {
       keys.use(key);
       for (const identity of identities) this.#node.identities.hold(identity);
       this.#nextTokens = [];
       bus?.channels.useCurrentKey();
       bus?.broadcastHello();
-      // where the old key's identities were renewed meanwhile, others take these for the newer
+      // identities of the old key that were renewed meanwhile would look newer to other nodes
       enrolment.now();
       this.#schedule(Math.min(GRACE, this.#lifetime / 5), () => this.#finish(old));
     });

@@ -2,10 +2,10 @@ import type { ServiceBroker } from "moleculer";
 import type { GuardNode } from "./guard-node.ts";
 import { REFUSED_METRIC } from "./reports.ts";
 
-/** How often the gauges are brought up to date, in milliseconds. */
+/** The interval in which the gauges are updated, in milliseconds. */
 const INTERVAL = 5_000;
 
-/** What the counters below show, and what it means. */
+/** The metric and its description, by counter. */
 const COUNTED = {
   framesSent: ["guard.bus.frames.sent.total", "Frames that this node sent"],
   packetsSent: ["guard.bus.packets.sent.total", "Packets in the frames that this node sent"],
@@ -16,7 +16,7 @@ const COUNTED = {
 
 const AGE = "guard.identity.age.seconds";
 
-/** Registers the metrics of a node's bus, where the broker has metrics. */
+/** Registers the metrics of a node's bus, if the broker has metrics enabled. */
 export function registerMetrics(broker: ServiceBroker, node: GuardNode): void {
   if (!broker.isMetricsEnabled()) return;
   const { metrics } = broker;
@@ -37,7 +37,7 @@ export function registerMetrics(broker: ServiceBroker, node: GuardNode): void {
   setInterval(() => {
     for (const [key, [name]] of Object.entries(COUNTED))
       metrics.set(name, node.statistics.total[key as keyof typeof COUNTED]);
-    for (const { service, issuedAt } of node.identities.living())
+    for (const { service, issuedAt } of node.identities.valid())
       metrics.set(AGE, Math.round((node.clock.now() - issuedAt) / 1_000), { service });
   }, INTERVAL).unref();
 }

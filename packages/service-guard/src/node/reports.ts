@@ -4,10 +4,10 @@ import type { RefusalReason } from "../authority/grant.ts";
 import { Rate } from "../bus/rate.ts";
 import type { BusRefusal } from "../bus/statistics.ts";
 
-/** The metric of frames and packets that were refused, by reason. */
+/** The metric of refused frames and packets, by reason. */
 export const REFUSED_METRIC = "guard.bus.refused.total";
 
-/** Says once what is wrong with this node or another, and what to do. */
+/** Logs each problem of this node or another once, with what to do. */
 export class Reports {
   readonly #logger: ServiceBroker["logger"];
   readonly #rate = new Rate(1);
@@ -31,15 +31,15 @@ export class Reports {
   withoutCredential(services: readonly string[]): void {
     const names = services.map((name) => `'${name}'`).join(", ");
     this.#logger.warn(
-      `No credential for ${names}: other nodes ignore what has none, and restricted actions refuse it. ` +
+      `No credential for ${names}: other nodes ignore these services, and restricted actions refuse their calls. ` +
         "Generate one with 'guard.generate --service NAME', and set it as the service's authToken, or as NAME_AUTH_TOKEN.",
     );
   }
 
-  /** Another node that has proved nothing acceptable. */
+  /** Reports another node without a valid identity token. */
   unproved(nodeID: string, reason: string): void {
     if (this.#unproved.get(nodeID) === reason) return;
-    // invented nodes must not fill the log
+    // an attacker can invent node ids, which must not fill the log
     if (!this.#rate.take()) return;
     this.#unproved.set(nodeID, reason);
     this.#logger.warn({ node: nodeID, reason }, `The node '${nodeID}' is ignored: ${reason}`);

@@ -1,8 +1,8 @@
 import type { RevokedCredential } from "../authority/grant.ts";
 
-/** The credentials that were revoked while identities of theirs may live. */
+/** The revoked credentials whose identities may be unexpired. */
 export class Revocations {
-  /** Until when, by credential, in milliseconds since the epoch. */
+  /** By credential: when its last identity expires, in milliseconds since the epoch. */
   readonly #revoked = new Map<string, number>();
 
   has(credential: string): boolean {
@@ -10,10 +10,10 @@ export class Revocations {
   }
 
   /**
-   * Notes what a guard has told.
+   * Adds the revocations that a guard has sent.
    *
    * @param now guard time in milliseconds since the epoch
-   * @returns those that were not known
+   * @returns the credentials that were not known to be revoked
    */
   add(revoked: readonly unknown[], now: number): Set<string> {
     for (const [id, until] of this.#revoked) if (until <= now) this.#revoked.delete(id);

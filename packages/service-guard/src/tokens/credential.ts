@@ -15,23 +15,23 @@ export const ISSUER = "guard";
 const LIFETIME = 5 * 365 * 86_400;
 
 /**
- * A service's credential: a JWT whose signature never leaves the service. What stands before the last dot is
- * its name, which the service sends along; the signature is the secret with which it proves that it holds it.
+ * A service's credential: a JWT whose signature never leaves the service. The part before the last dot is its name,
+ * which the service sends. The signature is the secret that it proves to hold.
  */
 export interface Credential {
   name: string;
   secret: KeyObject;
-  /** The `kid` of the guard's signing key that it was made with: the node's anchor of trust. */
+  /** The `kid` of the guard's signing key that created it: the node's trust anchor. */
   guardKid: string;
 }
 
-/** The guard's key for credentials. It follows from the signing key, so that there is one secret to keep. */
+/** The guard's key for credentials. It is derived from the signing key, so that there is only one secret to store. */
 const credentialKey = ({ key }: SigningKey): KeyObject => {
   const { d = "" } = key.export({ format: "jwk" });
   return createSecretKey(Buffer.from(hkdfSync("sha256", d, "", "service credentials", 32)));
 };
 
-/** Makes the credential of a service. Anybody who has it can run the service. */
+/** Creates the credential of a service. Its holder can act as the service. */
 export function signCredential(key: SigningKey, service: string): string {
   const iat = Math.floor(Date.now() / 1000);
   const claims = { iss: ISSUER, sub: service, aud: ISSUER, iat, exp: iat + LIFETIME };
@@ -41,7 +41,7 @@ export function signCredential(key: SigningKey, service: string): string {
   );
 }
 
-/** Takes a credential apart, as its owner does. @throws TokenError for what is no credential */
+/** Splits a credential into its name and its secret. @throws TokenError for a malformed one */
 export function readCredential(credential: string): Credential {
   const { kid: guardKid } = readHeader(credential, TYPE);
   const dot = credential.lastIndexOf(".");
@@ -50,10 +50,10 @@ export function readCredential(credential: string): Credential {
 }
 
 /**
- * The credential of this name, as the guard that made it computes it again.
+ * Computes the secret of a credential from its name. Only the guard that created it can do that.
  *
  * @param now in milliseconds since the epoch
- * @throws TokenError unless one of the keys makes a valid credential of it
+ * @throws TokenError unless the name is that of an unexpired credential of one of the keys
  */
 export function recallCredential(
   keys: readonly SigningKey[],
@@ -80,7 +80,7 @@ export function recallCredential(
   return { claims, secret: createSecretKey(signature) };
 }
 
-/** What its holder proves: `HMAC-SHA256(secret, label || binding || nodeID)`, in base64url. */
+/** Proves that a credential is held: `HMAC-SHA256(secret, label || binding || nodeID)`, in base64url. */
 export const credentialMac = (
   secret: KeyObject,
   label: "" | "grant",

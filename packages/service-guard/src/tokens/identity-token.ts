@@ -6,12 +6,12 @@ import type { TrustedKeys } from "./published-keys.ts";
 import type { SigningKey } from "./signing-key.ts";
 
 /**
- * What the guard signs for a running service. The shape follows WIMSE's workload identity token
+ * The type of identity tokens. Their shape follows WIMSE's workload identity token
  * (draft-ietf-wimse-workload-creds); no conformance is claimed.
  */
 const IDENTITY_TYPE = "service-identity+jwt";
 
-/** The longest that an identity may live, in seconds. */
+/** The longest lifetime that is accepted, in seconds. */
 const MAX_IDENTITY_LIFETIME = 3_600;
 
 export interface IdentityClaims extends Claims {
@@ -37,7 +37,7 @@ export interface Identity {
   /** Guard time, in milliseconds since the epoch. */
   issuedAt: number;
   expiresAt: number;
-  /** How long after `expiresAt` it is still accepted: a tenth of its life, at most 30 s. In milliseconds. */
+  /** How long after `expiresAt` it is still accepted: a tenth of its lifetime, at most 30 s. In milliseconds. */
   leeway: number;
 }
 
@@ -47,7 +47,7 @@ export interface IdentityOptions {
   nodeID: string;
   credential: string;
   publicKey: Buffer;
-  /** Seconds. */
+  /** In seconds. */
   lifetime: number;
 }
 
@@ -70,19 +70,19 @@ export function signIdentity(signer: SigningKey, options: IdentityOptions): stri
 }
 
 /**
- * Tokens that were verified in this process, behind their namespace. The key of a signature is named by its
- * thumbprint, so that a signature which was valid once stays so, for each broker of the process.
+ * The tokens that this process has verified, each after its namespace. `kid` is the thumbprint of the key, so a
+ * signature that was valid once stays valid, for each broker of the process.
  */
 const verified = new LRUCache<string, Identity>({ max: 10_000 });
 
-/** Has this token been verified before, so that it costs little to do so again? */
+/** Was this token verified before? Verifying it again is cheap then. */
 export const isVerified = (token: string, namespace: string): boolean =>
   verified.has(`${namespace} ${token}`);
 
 /**
  * Verifies an identity token.
  *
- * @param now guard time in milliseconds since the epoch; left out: times are not checked
+ * @param now guard time in milliseconds since the epoch; without it times are not checked
  * @throws TokenError
  */
 export function verifyIdentity(
@@ -95,13 +95,13 @@ export function verifyIdentity(
 ): Identity {
   const { kid } = readHeader(token, IDENTITY_TYPE);
   const key = keys.get(kid);
-  if (!key) throw new TokenError("The token is signed by no key of this node's guard.");
+  if (!key) throw new TokenError("No key of this node's guard has signed the token.");
   const name = `${namespace} ${token as string}`;
   const identity = verified.get(name) ?? readIdentity(token as string, kid, key, namespace);
   verified.set(name, identity);
   if (now === undefined) return identity;
   if (identity.issuedAt > now + 30_000) throw new TokenError("The token was issued in the future.");
-  if (!isLiving(identity, now)) throw new TokenError("The token has expired.", "expired");
+  if (!isUnexpired(identity, now)) throw new TokenError("The token has expired.", "expired");
   return identity;
 }
 
@@ -134,7 +134,7 @@ function readIdentity(token: string, kid: string, key: KeyObject, namespace: str
 }
 
 /** @param now guard time in milliseconds since the epoch */
-export const isLiving = (
+export const isUnexpired = (
   { expiresAt, leeway }: Pick<Identity, "expiresAt" | "leeway">,
   now: number,
 ) => now < expiresAt + leeway;

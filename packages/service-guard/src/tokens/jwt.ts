@@ -1,10 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 
-/** The longest token that is read, in characters. */
+/** The longest token that is accepted, in characters. */
 const MAX_LENGTH = 8_192;
 
-/** Why a token is refused. `expired`: it was valid once. */
+/** The error of a refused token. `reason` is `expired` if the token was valid once. */
 export class TokenError extends Error {
   override readonly name = "TokenError";
   readonly reason: "expired" | "invalid";
@@ -41,9 +41,9 @@ export interface VerifyOptions {
   audience: string;
   /** The longest `exp - iat` that is accepted, in seconds. */
   maxLifetime: number;
-  /** In milliseconds since the epoch; left out: times are not checked. */
+  /** In milliseconds since the epoch; without it times are not checked. */
   now?: number | undefined;
-  /** How far clocks may differ, in milliseconds. */
+  /** By how much clocks may differ, in milliseconds. */
   leeway?: number;
 }
 
@@ -79,8 +79,8 @@ function parseObject(part: string | undefined): Record<string, unknown> | undefi
 }
 
 /**
- * Verifies a token with one key and its one algorithm, and what jsonwebtoken leaves open: `typ`, missing
- * times and claims, and the lifetime.
+ * Verifies a token with one key and one algorithm, and also what jsonwebtoken does not verify: `typ`, missing times
+ * and claims, and the lifetime.
  *
  * @throws TokenError
  * @see RFC 8725, JSON Web Token Best Current Practices

@@ -5,18 +5,18 @@ import { type PublicJwk, type SigningKey, thumbprint } from "./signing-key.ts";
 
 const TYPE = "key-endorsement+jwt";
 const AUDIENCE = "guard-keys";
-/** Seconds. */
+/** In seconds. */
 const LIFETIME = 86_400;
 /** The most keys that a guard may publish. */
 const MAX_KEYS = 10;
 
-/** The guard's public keys, and for each a token by which it endorses all of them. */
+/** The guard's public keys, and for each of them a token that endorses all keys. */
 export interface PublishedKeys {
   keys: PublicJwk[];
   endorsements: string[];
 }
 
-/** Publishes the guard's keys. A node whose credential was made with one of them trusts the others for its endorsement. */
+/** Publishes the guard's keys. A node trusts the key that created its credential, and through its endorsement the others. */
 export function publishKeys(keys: readonly SigningKey[]): PublishedKeys {
   const iat = Math.floor(Date.now() / 1000);
   const claims = { iss: ISSUER, sub: ISSUER, aud: AUDIENCE, iat, exp: iat + LIFETIME };
@@ -30,16 +30,16 @@ export function publishKeys(keys: readonly SigningKey[]): PublishedKeys {
 }
 
 /**
- * The guard's keys that a node trusts: those that its own credentials name, and those that a trusted one
- * endorses. A key that the guard has taken out comes back only if the guard itself names it again: while its
- * nodes restart with other keys, their lists differ.
+ * The guard's keys that a node trusts: those that created its own credentials, and those that a trusted key
+ * endorses. A removed key returns only if the guard lists it again on its channel. The lists of guard nodes may differ
+ * while they restart with other keys.
  */
 export class TrustedKeys {
   readonly #anchors = new Set<string>();
   readonly #retired = new Set<string>();
   #keys = new Map<string, KeyObject>();
 
-  /** Trusts the key of this thumbprint, once it is seen. */
+  /** Trusts the key with this thumbprint, as soon as it is published. */
   addAnchor(kid: string): void {
     this.#anchors.add(kid);
   }
@@ -48,13 +48,13 @@ export class TrustedKeys {
     return this.#keys.get(kid);
   }
 
-  /** Would `offer` find a key here that it does not have? */
+  /** Has this list a key that is not known? */
   isNew(published: unknown): boolean {
     return jwksOf(published).some(({ kid }) => !this.#keys.has(kid) && !this.#retired.has(kid));
   }
 
   /**
-   * Adds keys that reached this node on an open channel, as far as they are anchored or endorsed.
+   * Adds the trusted ones of keys that came without a channel.
    *
    * @param now in milliseconds since the epoch
    */
@@ -64,13 +64,13 @@ export class TrustedKeys {
   }
 
   /**
-   * Takes over the guard's whole list, which reached this node on the guard's own channel.
+   * Replaces all keys by the trusted ones of a list that came on the guard's channel.
    *
-   * @returns were any keys retired by it?
+   * @returns was any key removed?
    */
   replace(published: unknown, now: number): boolean {
     const trusted = this.#trusted(published, now);
-    // a list without any trusted key is no list of this node's guard
+    // a list without a trusted key is not that of this node's guard
     if (trusted.size === 0) return false;
     const retired = [...this.#keys.keys()].filter((kid) => !trusted.has(kid));
     for (const kid of retired) this.#retired.add(kid);
@@ -113,7 +113,7 @@ export class TrustedKeys {
   }
 }
 
-/** The keys whose `kid` is their thumbprint, of whatever arrived. */
+/** The well-formed keys whose `kid` is their thumbprint. */
 function jwksOf(published: unknown): PublicJwk[] {
   const { keys } = (published ?? {}) as { keys?: unknown };
   if (!Array.isArray(keys)) return [];
@@ -129,7 +129,7 @@ function jwksOf(published: unknown): PublicJwk[] {
   });
 }
 
-/** Anybody can publish the thumbprint of a point that is not on the curve. */
+/** @returns undefined for a point that is not on the curve; its thumbprint can be correct */
 function publicKeyOf(x: string, y: string): KeyObject | undefined {
   try {
     return createPublicKey({ key: { kty: "EC", crv: "P-256", x, y }, format: "jwk" });

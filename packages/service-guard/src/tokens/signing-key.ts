@@ -17,24 +17,24 @@ export interface PublicJwk {
   use: "sig";
 }
 
-/** A private key of the guard, with what signing and publishing it needs. */
+/** A private key of the guard, with its public part and its `kid`. */
 export interface SigningKey {
   key: KeyObject;
   kid: string;
   jwk: PublicJwk;
 }
 
-/** Makes a signing key: EC P-256, PKCS #8 in PEM. Keep it with the guard alone. */
+/** Creates a signing key: EC P-256, PKCS #8 in PEM. Only the guard may have it. */
 export const makeSigningKey = (): string =>
   generateKeyPairSync("ec", { namedCurve: "P-256" })
     .privateKey.export({ type: "pkcs8", format: "pem" })
     .toString();
 
 /**
- * Reads one or more private keys, one PEM block behind the other. The first signs; the others are published too.
- * Line breaks may be written as `\n`: not everything that reads environment variables from a file turns them back.
+ * Reads one or more private keys, as consecutive PEM blocks. The first signs; the others are only published.
+ * Line breaks may be written as `\n`, which not every reader of environment files converts.
  *
- * @throws Error unless there is at least one, and all are EC P-256
+ * @throws Error unless there is at least one key, and all are EC P-256
  */
 export function readSigningKeys(pem: string | undefined): [SigningKey, ...SigningKey[]] {
   const text = pem?.replaceAll("\\n", "\n");
@@ -42,7 +42,7 @@ export function readSigningKeys(pem: string | undefined): [SigningKey, ...Signin
   const [first, ...others] = blocks.map(readSigningKey);
   if (!first)
     throw new Error(
-      "The guard needs a signing key: EC P-256, PKCS #8 in PEM. 'npx moleculer-service-guard init' makes one, and writes it to .env.",
+      "The guard needs a signing key: EC P-256, PKCS #8 in PEM. 'npx moleculer-service-guard init' creates one and writes it to .env.",
     );
   return [first, ...others];
 }

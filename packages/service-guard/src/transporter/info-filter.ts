@@ -1,7 +1,7 @@
 import type { Peer } from "../bus/peers.ts";
 import type { GuardNode } from "../node/guard-node.ts";
 
-/** A service in an INFO packet, as far as it matters here; whatever a node has written. */
+/** The fields of a service in an INFO packet that are read here. They may contain anything. */
 interface ServiceInfo {
   name?: unknown;
   version?: unknown;
@@ -15,21 +15,21 @@ interface EventInfo {
   group?: unknown;
 }
 
-/** Moleculer makes regular expressions of event names with `*` or `?`, and runs them at every emit. */
+/** Moleculer converts event names with `*` or `?` to regular expressions, and runs them at every emit. */
 const EVENT_NAME = /^[\w.:/*?-]{1,200}$/;
-/** More of them could match in more ways than there is time for. */
+/** More wildcards make the regular expression's run time explode. */
 const MAX_WILDCARDS = 4;
 
 /**
- * What a node may announce: services that it has proved, actions under their own names, and events in their own
- * group that they may receive. Everything else would make other nodes call it, or tell it, in another's place.
+ * Keeps what a node may announce: services that it has proved, actions with the service's own name, and events in its
+ * own group that it may receive. Anything else would make other nodes send it calls and events of another service.
  */
 export function filterInfo(services: unknown[], peer: Peer, node: GuardNode): object[] {
   return services.flatMap((service) => {
     const { name, version, fullName = name, actions, events } = (service ?? {}) as ServiceInfo;
     if (typeof name !== "string" || typeof fullName !== "string") return [];
     if (fullName !== name && fullName !== versionedName(name, version)) return [];
-    // Moleculer's own and middlewares' services, of which each node has its own
+    // internal services, such as `$node`, which each node runs for itself
     const isInternal = fullName.startsWith("$");
     if (!isInternal && !peer.isProved(fullName, node.clock.now())) return [];
     return [
@@ -47,7 +47,7 @@ export function filterInfo(services: unknown[], peer: Peer, node: GuardNode): ob
   });
 }
 
-/** As Moleculer makes it; undefined: the version is neither a number nor a string. */
+/** The full name as Moleculer builds it. @returns undefined unless the version is a number or a string */
 function versionedName(name: string, version: unknown): string | undefined {
   if (typeof version === "number") return `v${version}.${name}`;
   return typeof version === "string" ? `${version}.${name}` : undefined;

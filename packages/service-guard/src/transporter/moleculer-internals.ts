@@ -1,7 +1,7 @@
 import type { ServiceBroker } from "moleculer";
 import type { Duplex } from "node:stream";
 
-// What Moleculer's types leave out, as far as the transporter needs it (0.14 and 0.15).
+// The parts of Moleculer 0.14 and 0.15 that the transporter uses and Moleculer's types leave out.
 
 export interface Payload {
   ver: string;
@@ -33,7 +33,7 @@ export interface TransitInternals {
 
 export interface BrokerInternals {
   registry: {
-    /** "seq": with the next INFO its number rises. */
+    /** "seq" raises the number of the next INFO. */
     localNodeInfoInvalidated: boolean | "seq";
     discoverer: { sendLocalNodeInfo(nodeID?: string): Promise<unknown> };
     nodes: { disconnected(nodeID: string, isUnexpected: boolean): void };
@@ -42,7 +42,7 @@ export interface BrokerInternals {
   servicesChanged(isLocal: boolean): void;
 }
 
-// its types leave out a field
+// the cast: Moleculer's types leave these fields out
 export const internalsOf = (broker: ServiceBroker): BrokerInternals =>
   broker as unknown as BrokerInternals;
 
@@ -66,6 +66,6 @@ export interface BaseTransporter {
   deserialize(command: string, data: Buffer): Packet | null;
 }
 
-/** A transporter class: Transporters.NATS, or one of one's own. */
+/** A transporter class, such as Transporters.NATS. */
 export type TransporterClass = new (options?: never) => object;
 export type TransporterBase = new (options?: unknown) => BaseTransporter;

@@ -5,8 +5,8 @@ import { filterInfo } from "./info-filter.ts";
 import type { Packet, Payload, TransitInternals } from "./moleculer-internals.ts";
 
 /**
- * What a proved node may say: it is the node that it is, and says so only of itself. A packet that breaks a
- * rule is dropped before Moleculer sees it.
+ * Checks that a proved node sends packets only for itself: as their sender, as their caller, for its own services, and
+ * for its own streams and responses. Other packets are dropped before Moleculer reads them.
  */
 export class PacketChecks {
   readonly #node: GuardNode;
@@ -45,7 +45,7 @@ export class PacketChecks {
     }
   }
 
-  /** The caller is a service that the sender has proved, or none. */
+  /** The caller has to be a service that the sender has proved, or missing. */
   #problemOfCaller({ caller }: Payload, peer: Peer): BusRefusal | undefined {
     if (caller === undefined || caller === null) return undefined;
     if (typeof caller === "string" && peer.isProved(caller, this.#node.clock.now()))
@@ -53,14 +53,14 @@ export class PacketChecks {
     return "caller not proved";
   }
 
-  /** Chunks of a stream come from the node that has opened it. */
+  /** Chunks of a stream have to come from the node that has opened it. */
   #problemOfStream({ id, stream, seq }: Payload, peer: Peer): BusRefusal | undefined {
     if (stream === undefined && seq === undefined) return undefined;
     const open = this.#transit.pendingReqStreams.get(id ?? "");
     return open && open.sender !== peer.nodeID ? "not the node that opened the stream" : undefined;
   }
 
-  /** A response comes from the node that was asked. */
+  /** A response has to come from the node that was called. */
   #problemOfResponse({ id }: Payload, peer: Peer): BusRefusal | undefined {
     const pending = this.#transit.pendingRequests.get(id ?? "");
     return pending && pending.nodeID !== peer.nodeID ? "not the node that was asked" : undefined;

@@ -15,15 +15,12 @@ import type {
 } from "./moleculer-internals.ts";
 import { internalsOf } from "./moleculer-internals.ts";
 
-/** The one subject for all that a node receives: to every node, and behind it each node's id. */
+/** The subject of all frames: alone for every node, followed by a node id for one node. */
 const SUBJECT = "SEAL";
 
-/** Transporters that speak past the wrapper. */
-const UNFIT = new Map([
-  [
-    "TcpTransporter",
-    "TCP gossips what other nodes have said of themselves, outside of the sealed bus",
-  ],
+/** Transporters that bypass the wrapper, and why. */
+const UNSUPPORTED = new Map([
+  ["TcpTransporter", "TCP spreads the INFO of other nodes by gossip, outside of the sealed bus"],
 ]);
 
 type Sealed<T extends TransporterClass> = new (
@@ -31,30 +28,30 @@ type Sealed<T extends TransporterClass> = new (
 ) => InstanceType<T>;
 
 /**
- * Wraps a Moleculer transporter class, so that everything on it is authenticated and encrypted between each
- * two nodes: `new (sealed(Transporters.NATS))(options)`. The broker needs the middleware `serviceGuard` too.
+ * Wraps a Moleculer transporter class, so that everything on it is authenticated and encrypted between every two
+ * nodes: `new (sealed(Transporters.NATS))(options)`. The broker also needs the middleware `serviceGuard`.
  *
  * @throws Error for a transporter that cannot be wrapped
  */
 export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
   const classes = classesOf(Transporter);
   for (const { name } of classes) {
-    const reason = UNFIT.get(name);
+    const reason = UNSUPPORTED.get(name);
     if (reason) throw new Error(`sealed() cannot wrap ${Transporter.name}: ${reason}.`);
   }
   const Base = classes.at(-1) as unknown as TransporterBase;
   const Inner = Transporter as unknown as TransporterBase;
 
   class SealedTransporter extends Base {
-    /** Moleculer's own balancing goes past single nodes; without it each packet names its node. */
+    /** With a transporter's own balancing packets would name no node, and could not be sealed. */
     override hasBuiltInBalancer = false;
     readonly #inner: BaseTransporter;
     #node: GuardNode | undefined;
     #bus: SealedBus | undefined;
     #checks: PacketChecks | undefined;
     #watch: StreamWatch | undefined;
-    /** Nodes that were proved before Moleculer sent INFO. */
-    readonly #metEarly = new Set<string>();
+    /** Nodes that were proved before Moleculer was ready to send INFO. */
+    readonly #provedEarly = new Set<string>();
 
     constructor(options?: unknown) {
       super(options);
@@ -67,7 +64,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       });
     }
 
-    /** The client of the transporter inside, where those look for it who watch the connection. */
+    /** The client of the wrapped transporter: code that watches the connection reads it here. */
     get client(): unknown {
       return (this.#inner as { client?: unknown }).client;
     }
@@ -96,7 +93,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       this.#inner.init(transit, undefined, (wasReconnect: boolean) =>
         this.#connected(wasReconnect, afterConnect as (wasReconnect: boolean) => Promise<unknown>),
       );
-      // also emitted by a middleware that notices a reconnection
+      // a middleware that notices a reconnection may emit it too
       broker.localBus.on("$transporter.connected", () => bus.announce());
       this.#inner.receive = (_command, data) => bus.receive(data);
     }
@@ -105,14 +102,14 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       wasReconnect: boolean,
       afterConnect: (wasReconnect: boolean) => Promise<unknown>,
     ): Promise<unknown> {
-      // Moleculer waits for what arrives after a connection, so that comes first
+      // first Moleculer, which subscribes here
       const connected = afterConnect(wasReconnect);
       this.#node?.enrolment.now();
       this.#bus?.announce();
       this.#watch?.start();
       const result = await connected;
-      for (const nodeID of this.#metEarly) this.#sendInfo(nodeID);
-      this.#metEarly.clear();
+      for (const nodeID of this.#provedEarly) this.#sendInfo(nodeID);
+      this.#provedEarly.clear();
       return result;
     }
 
@@ -127,13 +124,13 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       await this.#inner.disconnect();
     }
 
-    /** In place of a subject for each kind of packet: all of them come in frames. */
+    /** Replaces Moleculer's subject for each type of packet: all packets come in frames. */
     async makeSubscriptions(): Promise<void> {
       await this.#inner.subscribe(SUBJECT);
       await this.#inner.subscribe(SUBJECT, this.nodeID);
     }
 
-    /** Reached through `transporterSend`, with a packet's bytes. */
+    /** Called after the `transporterSend` hooks, with a packet's bytes. */
     override send(_topic: string, data: Buffer, { packet }: SendMeta = {}): Promise<unknown> {
       const bus = this.#bus;
       if (!bus || !packet) return Promise.reject(new Error("Only packets can be sent."));
@@ -149,18 +146,18 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
           });
         return Promise.reject(new NodeNotProved(packet.target));
       }
-      return Promise.all([...bus.peers.living()].map((peer) => bus.send(peer, name, data)));
+      return Promise.all([...bus.peers.proved()].map((peer) => bus.send(peer, name, data)));
     }
 
-    /** Names a caller only where this process can prove it: other nodes refuse whatever names another. */
+    /** Removes a caller that this process cannot prove, since other nodes would drop the packet. */
     override serialize(packet: Packet): Buffer {
       const { caller } = packet.payload;
-      if (typeof caller === "string" && !this.#node?.identities.isLive(caller))
+      if (typeof caller === "string" && !this.#node?.identities.isValid(caller))
         packet.payload.caller = null;
       return super.serialize(packet);
     }
 
-    /** Moleculer only logs a response that could not be sent, such as one beyond NATS's max_payload. */
+    /** Sends an error in place of a response that could not be sent, such as one beyond NATS's max_payload. */
     #reportUnsent({ type, target, payload }: Packet, cause: Error): void {
       const { id, seq, success } = payload;
       if (type !== "RES" || success !== true || !this.connected) return;
@@ -168,14 +165,14 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       const error = { name: "MoleculerServerError", message, code: 500, type: "RESPONSE_NOT_SENT" };
       const end = seq === undefined ? {} : { seq, stream: false };
       const response = { id, meta: {}, success: false, data: null, error, ...end };
-      // a failure of this one has been logged
+      // its failure is logged like that of any packet
       this.transit.publish({ type, target, payload: response as never }).catch(() => {});
     }
 
     #sendFrame(nodeID: string | undefined, frame: Buffer): Promise<void> {
       if (!this.connected) return Promise.reject(new Error("The transporter is disconnected."));
       const topic = this.#inner.getTopicName(SUBJECT, nodeID);
-      // some transporters want to know the receiver
+      // some transporters read the target of the packet
       const packet: Packet = {
         type: SUBJECT,
         target: nodeID,
@@ -184,11 +181,14 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       return this.#inner.send(topic, frame, { packet }) as Promise<void>;
     }
 
-    /** Whatever a packet is, its failure ends neither this process nor the other records of its frame. */
+    /** A packet that fails must end neither this process nor the other records of its frame. */
     #deliver(name: RecordName, content: Buffer, peer: Peer): void {
       const fail = (error: unknown) => {
         this.#node?.statistics.refused("malformed", peer.nodeID);
-        this.#node?.logger.debug({ err: error, node: peer.nodeID }, `A ${name} packet failed.`);
+        this.#node?.logger.debug(
+          { err: error, node: peer.nodeID },
+          `A ${name} packet could not be handled.`,
+        );
       };
       try {
         Promise.resolve(this.receive(name, content, peer)).catch(fail);
@@ -197,11 +197,13 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       }
     }
 
-    /** Reached through `transporterReceive`, with a packet's bytes and the node that has proved to have sent it. */
+    /** Called after the `transporterReceive` hooks, with a packet's bytes and its proved sender. */
     override receive(command: string, data: Buffer, sender?: unknown): unknown {
       const { logger } = this.#node ?? {};
       if (!(sender instanceof Peer)) {
-        logger?.error(`A middleware has lost the sender of a ${command} packet; it is ignored.`);
+        logger?.error(
+          `A middleware has not passed on the sender of a ${command} packet, its third argument; the packet is dropped.`,
+        );
         return undefined;
       }
       let packet: Packet | null;
@@ -217,21 +219,21 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
 
     #introduce({ nodeID }: Peer): void {
       if (this.transit.isReady) this.#sendInfo(nodeID);
-      else this.#metEarly.add(nodeID);
+      else this.#provedEarly.add(nodeID);
     }
 
     #sendInfo(nodeID: string): void {
       void internalsOf(this.broker).registry.discoverer.sendLocalNodeInfo(nodeID);
     }
 
-    /** Others have left out the service of an earlier INFO; they read it only with a higher number. */
+    /** Other nodes left a service out of an earlier INFO, and read it again only with a higher number. */
     #announceAgain(): void {
       const { registry } = internalsOf(this.broker);
       registry.localNodeInfoInvalidated = "seq";
       void registry.discoverer.sendLocalNodeInfo();
     }
 
-    /** A node has lost an identity: nothing goes there any more. */
+    /** Removes a service that a node no longer proves, or the node if it proves none. */
     #remove(nodeID: string, service: string): void {
       const broker = internalsOf(this.broker);
       if (!this.#bus?.peers.of(nodeID)) return broker.registry.nodes.disconnected(nodeID, true);
@@ -244,7 +246,7 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
   return SealedTransporter as unknown as Sealed<T>;
 }
 
-/** A packet for a node whose identity has ended: the caller may try another. */
+/** The error of a packet for a node without a valid identity. It is retryable, on another node. */
 class NodeNotProved extends Error {
   override readonly name = "NodeNotProved";
   readonly code = 503;
@@ -252,11 +254,11 @@ class NodeNotProved extends Error {
   readonly retryable = true;
 
   constructor(nodeID: string) {
-    super(`The node '${nodeID}' is not proved, or not any more.`);
+    super(`The node '${nodeID}' has no valid identity.`);
   }
 }
 
-/** A class and those that it extends, up to Moleculer's base class. */
+/** A class and its parents, up to Moleculer's base class. */
 function classesOf(Transporter: TransporterClass): TransporterClass[] {
   const classes = [Transporter];
   for (;;) {

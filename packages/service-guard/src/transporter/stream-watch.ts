@@ -3,17 +3,17 @@ import type { SealedBus } from "../bus/sealed-bus.ts";
 import type { Channel } from "../bus/channel.ts";
 import type { TransitInternals } from "./moleculer-internals.ts";
 
-/** How often channels are looked at for lost frames, in milliseconds. */
+/** The interval in which channels are checked for lost frames, in milliseconds. */
 const INTERVAL = 5_000;
 
 /**
- * Ends streams of a node when a frame of it was lost. Moleculer would wait forever for the missing chunk, and the
- * counters of a channel show that one is missing as soon as the next frame arrives, at the latest a heartbeat.
+ * Ends the streams of a node when one of its frames was lost. Moleculer would wait forever for the missing chunk. The
+ * counters of a channel show the gap as soon as the next frame arrives, at the latest with a heartbeat.
  */
 export class StreamWatch {
   readonly #bus: SealedBus;
   readonly #transit: TransitInternals;
-  /** What each channel has missed, when it was last looked at. */
+  /** The number of missing frames of each channel, at the last check. */
   readonly #missing = new WeakMap<Channel, { last: number; reported: number }>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -35,7 +35,7 @@ export class StreamWatch {
     for (const channel of this.#bus.channels.all()) {
       const { missing } = channel.window;
       const before = this.#missing.get(channel) ?? { last: 0, reported: 0 };
-      // missing twice in a row: not only late
+      // missing in two checks in a row: lost, not late
       const isLost = missing > before.reported && before.last > before.reported;
       this.#missing.set(channel, { last: missing, reported: isLost ? missing : before.reported });
       if (isLost) this.#endStreams(channel.peer.nodeID);
@@ -58,7 +58,7 @@ export class StreamWatch {
   }
 }
 
-/** A stream without listeners must not end the process. */
+/** Destroys a stream. An error on a stream without a listener would end the process. */
 function end(stream: Duplex, error: Error): void {
   stream.on("error", () => {});
   stream.destroy(error);

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { makeExchange } from "../../src/bus/exchange.ts";
 import { FRAME } from "../../src/bus/frame.ts";
-import { packHello } from "../../src/bus/hello.ts";
+import { encodeHello } from "../../src/bus/hello.ts";
 import { nodeIDOf } from "../../src/bus/node-id.ts";
 import { makeNodeKey } from "../../src/bus/node-key.ts";
 import { GuardAuthority, makeSigningKey } from "../../src/index.ts";
@@ -23,7 +23,7 @@ const LOW_ORDER = [
   "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ].map((hex) => Buffer.from(hex, "hex"));
 
-describe("Somebody with all rights on the bus who has no credential", () => {
+describe("An attacker with all rights on the bus and no credential", () => {
   let nodes: StartedBus;
   let wire: Wire;
 
@@ -63,14 +63,14 @@ describe("Somebody with all rights on the bus who has no credential", () => {
   /** Sends a HELLO to `b`, and waits until it was refused. */
   async function refused(hello: { nodeID: string; identities: string[] }) {
     const before = refusedBy(nodes.b, "identity not accepted");
-    await wire.send(nodes.b.nodeID, packHello(hello));
+    await wire.send(nodes.b.nodeID, encodeHello(hello));
     await expect.poll(() => refusedBy(nodes.b, "identity not accepted")).toBe(before + 1);
     expect(proved(hello.nodeID)).toBeUndefined();
   }
 
-  it("would be believed with a token of this guard: the tests below are real", async () => {
+  it("would be accepted with a token of this guard, so that the tests below test something", async () => {
     const { token, nodeID } = identity();
-    await wire.send(nodes.b.nodeID, packHello({ nodeID, identities: [token] }));
+    await wire.send(nodes.b.nodeID, encodeHello({ nodeID, identities: [token] }));
     await expect.poll(() => proved(nodeID)).toBeDefined();
   });
 
@@ -86,12 +86,12 @@ describe("Somebody with all rights on the bus who has no credential", () => {
     await refused({ nodeID, identities: [token] });
   });
 
-  it("proves nothing by the identity token of another node", async () => {
+  it("is not accepted with the identity token of another node", async () => {
     const { token } = identity();
     await refused({ nodeID: nodeIDOf("c", makeNodeKey().publicKey), identities: [token] });
   });
 
-  it("proves nothing by a living node's key with another node id", async () => {
+  it("is not accepted with a running node's key and another node id", async () => {
     const { publicKey } = nodeOf(nodes.a).keys.current;
     const { token, nodeID } = identity({
       publicKey,
@@ -101,19 +101,19 @@ describe("Somebody with all rights on the bus who has no credential", () => {
     expect(proved(nodes.a.nodeID)?.publicKey).toEqual(publicKey);
   });
 
-  it("proves nothing by an identity token whose credential is revoked", async () => {
+  it("is not accepted with an identity token whose credential is revoked", async () => {
     const { bus, guard, b } = nodes;
     const credential = bus.credential("c");
     const claims = JSON.parse(Buffer.from(credential.split(".")[1]!, "base64url").toString());
     const node = await bus.start("c", { credential: () => credential });
-    const [held] = nodeOf(node).identities.living();
+    const [held] = nodeOf(node).identities.valid();
     await node.stop();
     await guard.call("guard.revoke", { id: claims.jti });
     await expect.poll(() => nodeOf(b).revocations.has(claims.jti)).toBe(true);
     await refused({ nodeID: node.nodeID, identities: [held!.token] });
   });
 
-  it("cannot make a channel with a point of low order", async () => {
+  it("cannot create a channel with a point of low order", async () => {
     const own = nodeOf(nodes.b).keys.current;
     for (const publicKey of LOW_ORDER) {
       const { token, nodeID } = identity({ publicKey });
@@ -138,7 +138,7 @@ describe("Somebody with all rights on the bus who has no credential", () => {
       .toBe(before + LOW_ORDER.length);
   });
 
-  it("ends no node by a HELLO with keys that are no keys", async () => {
+  it("crashes no node with a HELLO whose keys are malformed", async () => {
     const point = (x: string, y: string) => ({
       kty: "EC",
       crv: "P-256",
@@ -177,7 +177,7 @@ describe("Somebody with all rights on the bus who has no credential", () => {
     }
   });
 
-  it("reaches no handler by anything but HELLO, EXCHANGE and GRANT", async () => {
+  it("reaches no code with anything but HELLO, EXCHANGE and GRANT", async () => {
     const { a, b } = nodes;
     const payload = { ver: "5", sender: a.nodeID, id: "x", action: "b.open", params: {} };
     const packet = Buffer.from(JSON.stringify(payload));
@@ -202,7 +202,7 @@ describe("Somebody with all rights on the bus who has no credential", () => {
     await expect.poll(refusals).toBeGreaterThanOrEqual(before + frames.length - 2);
   });
 
-  it("does not make the guard throw, or write a log line for each, by MACs and names of any form", async () => {
+  it("makes the guard neither throw nor log each time with malformed MACs and names", async () => {
     const { guard, bus } = nodes;
     const lines = bus.logs.length;
     const key = makeNodeKey();

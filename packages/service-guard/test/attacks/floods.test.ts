@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { packHello } from "../../src/bus/hello.ts";
+import { encodeHello } from "../../src/bus/hello.ts";
 import { nodeIDOf } from "../../src/bus/node-id.ts";
 import { as, nodeOf, type StartedBus, startBus } from "../helpers/bus.ts";
 import { startFlood } from "../helpers/flood.ts";
 import { Wire } from "../helpers/wire.ts";
 
-describe("Somebody who floods the bus", () => {
+describe("An attacker who floods the bus", () => {
   let nodes: StartedBus;
   let wire: Wire;
 
@@ -28,7 +28,7 @@ describe("Somebody who floods the bus", () => {
     return (user + system) / 1_000;
   }
 
-  // CPU time, not latency: that of a busy machine says nothing of the bus
+  // CPU time, since the latency of a busy machine does not measure the bus
   it("costs the nodes less than a quarter of a call for each frame of 1 KB", async () => {
     const { a, b, bus } = nodes;
     const [from, to] = [nodeOf(a).keys.current, nodeOf(b).keys.current];
@@ -43,7 +43,7 @@ describe("Somebody who floods the bus", () => {
       },
       () => Buffer.concat([Buffer.from([1, 2, 0, 0]), randomBytes(1_020)]),
       () => Buffer.concat([Buffer.from([1, 3, 0, 0]), randomBytes(1_020)]),
-      () => packHello({ nodeID: nodeIDOf("c", randomBytes(32)), identities: ["x".repeat(900)] }),
+      () => encodeHello({ nodeID: nodeIDOf("c", randomBytes(32)), identities: ["x".repeat(900)] }),
     ];
     const frames = Array.from({ length: 1_000 }, (_, at) => kinds[at % kinds.length]!());
     const call = () => as(a, (ctx) => ctx.call("b.echo", {}));
@@ -71,19 +71,19 @@ describe("Somebody who floods the bus", () => {
     expect(median).toBeLessThan(perCall / 4);
   });
 
-  it("fills neither memory nor log with 10,000 invented nodes", async () => {
+  it("fills neither the memory nor the log with 10,000 invented nodes", async () => {
     const { a, b, bus } = nodes;
     wire.frames.length = 0;
     const lines = bus.logs.filter(({ nodeID }) => nodeID === b.nodeID).length;
     const startedAt = performance.now();
     const before = process.memoryUsage().heapUsed;
-    const known = [...nodeOf(b).bus!.peers.living()].length;
+    const known = [...nodeOf(b).bus!.peers.proved()].length;
     for (let batch = 0; batch < 100; batch++) {
       const hellos = Array.from({ length: 100 }, () => {
         const key = randomBytes(32);
         const claims = { node: nodeIDOf("c", key), cnf: { jwk: { x: key.toString("base64url") } } };
         const body = Buffer.from(JSON.stringify(claims)).toString("base64url");
-        return packHello({ nodeID: claims.node, identities: [`e30.${body}.AAAA`] });
+        return encodeHello({ nodeID: claims.node, identities: [`e30.${body}.AAAA`] });
       });
       await wire.send(b.nodeID, ...hellos);
     }
@@ -92,7 +92,7 @@ describe("Somebody who floods the bus", () => {
     const seconds = (performance.now() - startedAt) / 1_000;
     const written = bus.logs.filter(({ nodeID }) => nodeID === b.nodeID).length - lines;
     expect(written).toBeLessThanOrEqual(seconds + 2);
-    expect([...nodeOf(b).bus!.peers.living()].length).toBe(known);
+    expect([...nodeOf(b).bus!.peers.proved()].length).toBe(known);
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(50e6);
   });
 });

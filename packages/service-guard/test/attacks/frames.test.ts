@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { packHello } from "../../src/bus/hello.ts";
+import { encodeHello } from "../../src/bus/hello.ts";
 import { WINDOW } from "../../src/bus/replay-window.ts";
 import { as, nodeOf, refusedBy, TestBus, type StartedBus, startBus } from "../helpers/bus.ts";
 import { Wire } from "../helpers/wire.ts";
 
-describe("Somebody who records the bus and sends to it", () => {
+describe("An attacker who records the bus and sends to it", () => {
   let nodes: StartedBus;
   let wire: Wire;
 
@@ -44,7 +44,7 @@ describe("Somebody who records the bus and sends to it", () => {
     expect(nodes.bus.ran).toEqual([]);
   }
 
-  it("runs nothing by replaying a frame to its receiver, to its sender, or to a third node", async () => {
+  it("runs no handler by replaying a frame to its receiver, its sender, or a third node", async () => {
     const { a, b, c, guard } = nodes;
     const frame = await recordCall();
     const before = refusedBy(b, "replayed");
@@ -56,7 +56,7 @@ describe("Somebody who records the bus and sends to it", () => {
     expect(nodes.bus.ran).toEqual([]);
   });
 
-  it("delivers nothing by altering one byte of any part of a frame", async () => {
+  it("delivers no frame in which one byte is altered", async () => {
     const { a, b } = nodes;
     const held: Buffer[] = [];
     // held back by a man in the middle, so that its counter is still fresh
@@ -94,17 +94,17 @@ describe("Somebody who records the bus and sends to it", () => {
     await bus.stop();
   });
 
-  it("delivers each of the reordered frames once within the window, and none beyond it", async () => {
+  it("delivers each reordered frame once within the window, and none outside of it", async () => {
     const { a, b, bus } = nodes;
     const [from, to] = [nodeOf(a), nodeOf(b)];
     const peer = from.bus!.peers.of(b.nodeID)!;
     const { channels } = from.bus!;
-    const { packRecords, RECORD } = await import("../../src/bus/records.ts");
+    const { encodeRecords, RECORD } = await import("../../src/bus/records.ts");
     const event = (n: number) => {
       const payload = { ver: "5", sender: a.nodeID, id: `${n}`, event: "thing.happened" };
       const rest = { data: n, caller: "a", groups: ["b"], broadcast: false, level: 1, meta: {} };
       const content = Buffer.from(JSON.stringify({ ...payload, ...rest }));
-      return channels.to(peer).seal(packRecords([{ type: RECORD.EVENT, content }]));
+      return channels.to(peer).seal(encodeRecords([{ type: RECORD.EVENT, content }]));
     };
     const frames = Array.from({ length: WINDOW + 1 }, (_, at) => event(at));
     const [tooLate, ...others] = frames;
@@ -117,7 +117,7 @@ describe("Somebody who records the bus and sends to it", () => {
     expect(to.bus).toBeDefined();
   });
 
-  it("cannot respond first: what is no frame of the asked node is no response", async () => {
+  it("cannot respond to a call before the called node: only a frame of that node is a response", async () => {
     const { a, b, bus } = nodes;
     const frame = await recordCall();
     const responses = wire.dataTo(a.nodeID);
@@ -129,7 +129,7 @@ describe("Somebody who records the bus and sends to it", () => {
     expect(bus.ran).toEqual(["b.echo a"]);
   });
 
-  it("removes, adds and stops no node by Moleculer's own packets, forged on any subject", async () => {
+  it("removes, adds and stops no node with forged packets of Moleculer on any subject", async () => {
     const { a, b, c, guard, bus } = nodes;
     const base = (sender: string) => ({ ver: "5", sender });
     const packets = [a.nodeID, b.nodeID, "x"].flatMap((sender) => [
@@ -161,7 +161,7 @@ describe("Somebody who records the bus and sends to it", () => {
     }
   });
 
-  it("stops nobody with a plain broker that has a living node's id", async () => {
+  it("stops no node with a plain broker that has the id of a running node", async () => {
     const { a, b, bus } = nodes;
     const { ServiceBroker } = await import("moleculer");
     const impostor = new ServiceBroker({
@@ -179,7 +179,7 @@ describe("Somebody who records the bus and sends to it", () => {
     expect(await as(a, (ctx) => ctx.call("b.echo", { x: 2 }))).toEqual({ x: 2 });
   });
 
-  it("delivers no recorded frame after a restart of the sender, the receiver, or both", async () => {
+  it("delivers no recorded frame after the sender, the receiver, or both have restarted", async () => {
     const bus = new TestBus({ signingKey: nodes.bus.signingKey });
     await bus.createGuard().start();
     const recorder = await Wire.open(bus);
@@ -212,14 +212,14 @@ describe("Somebody who records the bus and sends to it", () => {
     await bus.stop();
   });
 
-  it("is called by nobody with another node's HELLO, nor in its place after it has gone", async () => {
+  it("gets no call with another node's HELLO, also after that node has stopped", async () => {
     const { a, bus } = nodes;
     const gone = await bus.start("c");
     const hello = wire.of("hello").findLast(({ frame }) => frame.includes(gone.nodeID))!.frame;
-    const { token } = nodeOf(gone).identities.living()[0]!;
+    const { token } = nodeOf(gone).identities.valid()[0]!;
     await gone.stop();
-    await wire.send(undefined, hello, packHello({ nodeID: gone.nodeID, identities: [token] }));
-    // its identity lives on for a while; without its key nobody can announce anything
+    await wire.send(undefined, hello, encodeHello({ nodeID: gone.nodeID, identities: [token] }));
+    // its identity token is valid for some time, but worthless without its key
     await as(a, (ctx) => ctx.call("c.echo", {}));
     const known = a.registry.getNodeList({ onlyAvailable: true, withServices: false });
     expect(known.map(({ id }: { id: string }) => id)).not.toContain(gone.nodeID);
@@ -228,7 +228,7 @@ describe("Somebody who records the bus and sends to it", () => {
     );
     // under another id it proves nothing
     const before = refusedBy(a, "identity not accepted");
-    await wire.send(a.nodeID, packHello({ nodeID: `c.${"a".repeat(26)}`, identities: [token] }));
+    await wire.send(a.nodeID, encodeHello({ nodeID: `c.${"a".repeat(26)}`, identities: [token] }));
     await expect.poll(() => refusedBy(a, "identity not accepted")).toBe(before + 1);
   });
 });

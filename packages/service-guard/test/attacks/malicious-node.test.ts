@@ -3,14 +3,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { RecordName } from "../../src/bus/records.ts";
 import { as, chunks, nodeOf, refusedBy, type StartedBus, startBus } from "../helpers/bus.ts";
 
-describe("A proved node that sends what it likes on its own channel", () => {
+describe("A proved node that sends any packet on its own channel", () => {
   let nodes: StartedBus;
 
   beforeAll(async () => {
     const mayReceive = (event: string, service: string) => event !== "**" || service === "b";
     nodes = await startBus({ guard: { mayReceive } });
   });
-  /** It has stopped nobody, and no handler ran but those that are named here. */
+  /** Checks that no node has stopped, and that only these handlers ran. */
   afterEach(async () => {
     const { bus, a } = nodes;
     expect(bus.ran).toEqual([]);
@@ -70,7 +70,7 @@ describe("A proved node that sends what it likes on its own channel", () => {
     await seal(nodes.a, "INFO", packet({ ...info, services: list, ...more }));
     await read(nodes.a);
   }
-  it("cannot name another service as its caller, or what is no service", async () => {
+  it("cannot name another service as its caller, or anything that is no service", async () => {
     const call = (caller: unknown) => packet({ action: "b.echo", params: {}, caller });
     const emit = (caller: unknown) => packet({ event: "thing.happened", data: {}, caller });
     await refused(
@@ -102,7 +102,7 @@ describe("A proved node that sends what it likes on its own channel", () => {
     await refused(b, "internal event", ["EVENT", packet({ event: 1 })]);
   });
 
-  it("cannot send another node's packets", async () => {
+  it("cannot send packets of another node", async () => {
     const { a, b, c, guard } = nodes;
     for (const sender of [a.nodeID, b.nodeID, guard.nodeID, null, { toString: 1 }])
       await refused(
@@ -121,7 +121,7 @@ describe("A proved node that sends what it likes on its own channel", () => {
     expect(b.registry.nodes.get(a.nodeID)?.available).toBe(true);
   });
 
-  it("is called for no action of another service, and gets no event of another's group", async () => {
+  it("gets no call of another service's action, and no event of another service's group", async () => {
     const { c } = nodes;
     const action = (name: string) => ({ [name]: { name, rawName: "echo" } });
     const event = (name: string, group?: string) => ({ [name]: { name, group } });
@@ -143,7 +143,7 @@ describe("A proved node that sends what it likes on its own channel", () => {
         expect(one.endpoints.map((endpoint: any) => endpoint.id)).not.toContain(c.nodeID);
   });
 
-  it("stops nobody's events by a pattern that is no pattern, or that takes long to match", async () => {
+  it("stops no events with an invalid pattern, or one that takes long to match", async () => {
     const { a } = nodes;
     const names = ["(*", "[?", "(.?+)+*$x", `${"*a".repeat(30)}x`, "x".repeat(5_000)];
     await announce([
@@ -159,7 +159,7 @@ describe("A proved node that sends what it likes on its own channel", () => {
     expect(performance.now() - startedAt).toBeLessThan(500);
   });
 
-  it("ends no node by packets of other forms", async () => {
+  it("crashes no node with malformed packets", async () => {
     const { a, b } = nodes;
     const odd = [null, 1, "x", [], {}, { __proto__: null }, true];
     const names = ["REQ", "RES", "EVENT", "INFO", "HEARTBEAT", "PING", "PONG", "DISCOVER"] as const;
@@ -193,7 +193,7 @@ describe("A proved node that sends what it likes on its own channel", () => {
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
 
-  it("cannot respond to a call that was made to a third", async () => {
+  it("cannot respond to a call of a third node", async () => {
     const { a, b, bus } = nodes;
     let id = "";
     const pending = as(a, (ctx) => {
@@ -220,7 +220,7 @@ describe("A proved node that sends what it likes on its own channel", () => {
     expect(b.started).toBe(true);
   });
 
-  it("cannot send chunks into another's stream", async () => {
+  it("cannot send chunks into the stream of another node", async () => {
     const { a, b, bus } = nodes;
     const sent = chunks({ count: 5, pause: 100 });
     const pending = as(a, (ctx) => ctx.call("b.upload", {}, { stream: sent } as object));
@@ -240,18 +240,18 @@ describe("A proved node that sends what it likes on its own channel", () => {
     expect(bus.ran.splice(0)).toEqual(["b.upload a"]);
   });
 
-  it("is no guard, and proves nothing by another node's identities", async () => {
+  it("is not accepted as a guard, or with the identities of another node", async () => {
     const { a, b } = nodes;
     const { revocations, identities } = nodeOf(b);
-    const [held] = nodeOf(a).identities.living();
+    const [held] = nodeOf(a).identities.valid();
     const until = Date.now() + 100_000;
-    const [own] = identities.living();
+    const [own] = identities.valid();
     await refused(b, "caller not proved", [
       "GUARD_STATE",
       { keys: { keys: [], endorsements: [] }, revoked: [{ id: own!.credential, until }] },
     ]);
     expect(revocations.has(own!.credential)).toBe(false);
-    expect(identities.isLive("b")).toBe(true);
+    expect(identities.isValid("b")).toBe(true);
     await refused(b, "identity not accepted", ["IDENTITIES", [held!.token]]);
     expect(nodeOf(b).bus?.peers.of(nodes.c.nodeID)?.services.has("a")).toBe(false);
   });

@@ -8,7 +8,7 @@ const RESPONSE = "planted-response-90de";
 const EVENT = "planted-event-payload-11fa";
 const CHUNK = "planted-chunk";
 
-describe("Somebody who reads the whole bus", () => {
+describe("An attacker who reads the whole bus", () => {
   let nodes: StartedBus;
   let wire: Wire;
 
@@ -21,7 +21,7 @@ describe("Somebody who reads the whole bus", () => {
     await nodes.bus.stop();
   });
 
-  it("finds no parameter, token, response, event, chunk or credential in its bytes", async () => {
+  it("finds no parameter, token, response, event, chunk or credential", async () => {
     const { bus, a, b } = nodes;
     const options = { headers: { authorization: TOKEN }, meta: { token: TOKEN } };
     const response = await as(a, (ctx) =>

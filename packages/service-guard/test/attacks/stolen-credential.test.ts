@@ -6,7 +6,7 @@ import { credentialMac, readCredential } from "../../src/tokens/credential.ts";
 import { as, nodeOf, type StartedBus, startBus } from "../helpers/bus.ts";
 import { Wire } from "../helpers/wire.ts";
 
-describe("Somebody with all rights on the bus and the credential of 'c'", () => {
+describe("An attacker with all rights on the bus and the credential of 'c'", () => {
   let nodes: StartedBus;
   let wire: Wire;
 
@@ -36,23 +36,23 @@ describe("Somebody with all rights on the bus and the credential of 'c'", () => 
     return opened().find(Boolean).credentials[0];
   }
 
-  it("gets an identity of 'c' for a node id of its own", async () => {
+  it("gets an identity token of 'c' for a node id of its own", async () => {
     const key = makeNodeKey();
     expect(await ask(nodeIDOf("c", key.publicKey), key)).toMatchObject({ service: "c" });
   });
 
-  it("gets none for the node id of another service", async () => {
+  it("gets no identity token for the node id of another service", async () => {
     const key = makeNodeKey();
     expect(await ask(nodeIDOf("a", key.publicKey), key)).toEqual({
       refused: "another service's node",
     });
   });
 
-  it("gets none for the id of a living node, also with that node's identity token", async () => {
+  it("gets no identity token for the id of a running node, also with that node's identity token", async () => {
     const { a, b, c, bus } = nodes;
     for (const { nodeID } of [a, b, c]) {
       expect(await ask(nodeID)).toEqual({ refused: "node id not certified" });
-      const [held] = nodeOf([a, b, c].find((one) => one.nodeID === nodeID)!).identities.living();
+      const [held] = nodeOf([a, b, c].find((one) => one.nodeID === nodeID)!).identities.valid();
       expect(await ask(nodeID, makeNodeKey(), held!.token)).toEqual({
         refused: "node id not certified",
       });
@@ -62,7 +62,7 @@ describe("Somebody with all rights on the bus and the credential of 'c'", () => 
     expect(bus.ran).toEqual(["b.echo a"]);
   });
 
-  it("cannot start a guarded node that has a living node's id", () => {
+  it("cannot start a guarded node with the id of a running node", () => {
     // Moleculer ends the process, which Vitest turns into an error
     expect(() => nodes.bus.create("c", { broker: { nodeID: nodes.b.nodeID } })).toThrow(/./);
     const reasons = nodes.bus.logs.flatMap(({ args }) => args.map(String)).join();

@@ -28,7 +28,7 @@ export type Intercept = (frame: Buffer, topic: string) => Buffer[];
 const PASS: Intercept = (frame) => [frame];
 
 interface Nodes {
-  /** Every name that `restricted` may hold. */
+  /** The services that `restricted` may list. */
   names?: readonly string[];
   /** None: a single process. */
   transport?: "NATS" | "Redis" | "none";
@@ -223,7 +223,7 @@ const read = async (stream: AsyncIterable<Buffer>): Promise<number> => {
 /**
  * A service of the fixture. `run` makes calls in its name; the other actions are what others may reach.
  *
- * @param ran is told of each handler that runs
+ * @param ran called with each handler that runs
  */
 export function testService(name: string, ran: string[]): ServiceSchema {
   const action = (

@@ -25,7 +25,7 @@ const CODE = `
 /**
  * Publishes frames from a thread of its own.
  *
- * @returns stops it, and tells how many frames a second it has sent
+ * @returns a function that stops it and returns the frames per second
  */
 export async function startFlood(options: {
   url: string;

@@ -43,8 +43,8 @@ const service = fc.oneof(
   ),
 );
 
-describe("What a node announces", () => {
-  it("is cut down to what it has proved, whatever it is", () => {
+describe("The announcement of a node", () => {
+  it("is reduced to what the node has proved, whatever it contains", () => {
     fc.assert(
       fc.property(fc.array(service), (services) => {
         for (const one of filterInfo(services, peer, node)) {
@@ -67,7 +67,7 @@ describe("What a node announces", () => {
 });
 
 describe("The list of revoked credentials", () => {
-  it("takes what has the form of one, and ignores the rest", () => {
+  it("accepts well-formed entries and ignores the rest", () => {
     const revocations = new Revocations();
     const list = [null, 1, [], { id: 1, until: 9 }, { id: "a" }, { id: "b", until: 9 }];
     expect([...revocations.add(list, 5)]).toEqual(["b"]);

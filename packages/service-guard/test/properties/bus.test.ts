@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeExchange, makeGrant, openExchange, openGrant } from "../../src/bus/exchange.ts";
-import { packHello, unpackHello } from "../../src/bus/hello.ts";
+import { encodeHello, decodeHello } from "../../src/bus/hello.ts";
 import { makeNodeKey } from "../../src/bus/node-key.ts";
-import { packRecords, RECORD } from "../../src/bus/records.ts";
+import { encodeRecords, RECORD } from "../../src/bus/records.ts";
 import { readSigningKeys, makeSigningKey, thumbprint } from "../../src/tokens/signing-key.ts";
 import { publishKeys } from "../../src/tokens/published-keys.ts";
 import { signIdentity } from "../../src/tokens/identity-token.ts";
@@ -26,8 +26,8 @@ const flip = (frame: Buffer, bit: number): Buffer => {
   altered[bit >> 3]! ^= 1 << (bit & 7);
   return altered;
 };
-const ping = () => packRecords([{ type: RECORD.PING, content: Buffer.from("{}") }]);
-/** Gives a node a frame, and says whether it has refused it without any other change. */
+const ping = () => encodeRecords([{ type: RECORD.PING, content: Buffer.from("{}") }]);
+/** Delivers a frame to a node. @returns was it refused without any other change? */
 function isRefused(frame: Buffer): boolean {
   const { users } = bus;
   const before = JSON.stringify(stateOf(users));
@@ -37,7 +37,7 @@ function isRefused(frame: Buffer): boolean {
   return users.node.statistics.total.framesOpened === opened;
 }
 
-describe("Bytes that no proved node has sealed for this one", () => {
+describe("Bytes that no proved node has sealed for this node", () => {
   it("are refused and change nothing", () => {
     fc.assert(
       fc.property(stranger, (frame) => {
@@ -46,7 +46,7 @@ describe("Bytes that no proved node has sealed for this one", () => {
     );
   });
 
-  it("are refused where they carry the ids of a pair and a fresh counter", () => {
+  it("are refused also with the key ids of a pair and a fresh counter", () => {
     const header = sealAs(bus.mallory, bus.users, ping()).subarray(0, 28);
     fc.assert(
       fc.property(bytes, (rest) => {
@@ -55,7 +55,7 @@ describe("Bytes that no proved node has sealed for this one", () => {
     );
   });
 
-  it("are refused if one bit of a frame is another, and the frame itself is still accepted", () => {
+  it("are refused if one bit of a frame is altered, and the frame itself is still accepted", () => {
     const frame = sealAs(bus.mallory, bus.users, ping());
     for (let bit = 0; bit < frame.length * 8; bit++)
       expect(isRefused(flip(frame, bit)), `bit ${bit}`).toBe(true);
@@ -67,23 +67,23 @@ describe("Bytes that no proved node has sealed for this one", () => {
     expect(isRefused(frame)).toBe(true);
   });
 
-  it("are refused where the frame was sealed for another node, or sent back to its sender", () => {
+  it("are refused if the frame was sealed for another node, or is sent back to its sender", () => {
     expect(isRefused(sealAs(bus.mallory, bus.guard, ping()))).toBe(true);
     expect(isRefused(sealAs(bus.users, bus.mallory, ping()))).toBe(true);
   });
 });
 
 describe("A HELLO", () => {
-  it("is read as it was made", () => {
+  it("is decoded as it was encoded", () => {
     const nodeID = bus.users.broker.nodeID;
     fc.assert(
       fc.property(fc.array(fc.string(), { maxLength: 50 }), (identities) => {
-        expect(unpackHello(packHello({ nodeID, identities }))).toEqual({ nodeID, identities });
+        expect(decodeHello(encodeHello({ nodeID, identities }))).toEqual({ nodeID, identities });
       }),
     );
   });
 
-  it("teaches nothing where no key of this node's guard has signed its tokens", () => {
+  it("is ignored if no key of this node's guard has signed its tokens", () => {
     const [signer] = readSigningKeys(makeSigningKey());
     const { namespace } = bus.users.broker;
     const nodeID = bus.mallory.broker.nodeID;
@@ -98,7 +98,9 @@ describe("A HELLO", () => {
     });
     const invalid = { kty: "EC", crv: "P-256", x: "AA", y: "AA", kid: thumbprint("AA", "AA") };
     for (const keys of [publishKeys([signer]), { keys: [invalid] }, null, 1])
-      expect(isRefused(packHello({ nodeID, identities: [token], keys: keys as never }))).toBe(true);
+      expect(isRefused(encodeHello({ nodeID, identities: [token], keys: keys as never }))).toBe(
+        true,
+      );
   });
 
   it("with a key of low order is refused, although the guard has signed it", () => {
@@ -116,9 +118,9 @@ describe("A HELLO", () => {
         publicKey,
         lifetime: 300,
       });
-      expect(isRefused(packHello({ nodeID, identities: [token] }))).toBe(true);
+      expect(isRefused(encodeHello({ nodeID, identities: [token] }))).toBe(true);
     }
-    expect(guard.node.identities.isLive("guard")).toBe(true);
+    expect(guard.node.identities.isValid("guard")).toBe(true);
   });
 });
 
@@ -127,7 +129,7 @@ describe("EXCHANGE and GRANT", () => {
   const [node, guard, other] = [makeNodeKey(), makeNodeKey(), makeNodeKey()];
   const end = { nodeID: "guard.a", publicKey: guard.publicKey };
 
-  it("are opened as they were made, by their receiver alone", () => {
+  it("are opened by their receiver only, with the content that was sealed", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (content) => {
         const made = makeExchange(namespace, node, end, () => content);
@@ -146,7 +148,7 @@ describe("EXCHANGE and GRANT", () => {
     );
   });
 
-  it("are refused if one bit of them is another, or they are cut", () => {
+  it("are refused if one bit is altered, or they are cut off", () => {
     const made = makeExchange(namespace, node, end, () => ({ nodeID: "x" }));
     const grant = makeGrant(namespace, made, { time: 1 });
     const open = (frame: Buffer) => openExchange(namespace, guard, end.nodeID, frame);
@@ -160,7 +162,7 @@ describe("EXCHANGE and GRANT", () => {
       expect(open(made.frame.subarray(0, length))).toBeUndefined();
   });
 
-  it("of strangers change nothing at the guard", () => {
+  it("of unknown senders change nothing at the guard", () => {
     const before = JSON.stringify(stateOf(bus.guard));
     const { namespace: own, nodeID } = bus.guard.broker;
     const { publicKey } = bus.guard.node.keys.current;

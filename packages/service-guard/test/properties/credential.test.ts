@@ -7,7 +7,7 @@ describe("The MAC of a credential", () => {
   const secret = createSecretKey(Buffer.alloc(32, 7));
   const mac = credentialMac(secret, "", Buffer.from("binding"), "users.a");
 
-  it("equals itself only, and anything else is compared without an error", () => {
+  it("equals only itself, and is compared with anything else without an error", () => {
     expect(isSameMac(mac, mac)).toBe(true);
     // as many characters, more bytes
     expect(isSameMac(mac, "é".repeat(mac.length))).toBe(false);
@@ -22,7 +22,7 @@ describe("The MAC of a credential", () => {
     );
   });
 
-  it("is another for the guard, another binding and another node", () => {
+  it("differs for the guard, for another binding and for another node", () => {
     const binding = Buffer.from("binding");
     for (const one of [
       credentialMac(secret, "grant", binding, "users.a"),

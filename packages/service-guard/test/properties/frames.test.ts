@@ -5,7 +5,7 @@ import { counterOf, OVERHEAD } from "../../src/bus/frame.ts";
 import { makeNodeKey, type NodeKey, sharedSecret } from "../../src/bus/node-key.ts";
 import { Outboxes, type Outgoing } from "../../src/bus/outbox.ts";
 import { Peer } from "../../src/bus/peers.ts";
-import { packRecords, RECORD, RECORD_HEADER, unpackRecords } from "../../src/bus/records.ts";
+import { encodeRecords, RECORD, RECORD_HEADER, decodeRecords } from "../../src/bus/records.ts";
 import { ReplayWindow, WINDOW } from "../../src/bus/replay-window.ts";
 
 const [here, there] = [makeNodeKey(), makeNodeKey()];
@@ -22,38 +22,38 @@ const record = fc.record({ type: fc.constantFrom(...Object.values(RECORD)), cont
 const records = fc.array(record, { minLength: 1, maxLength: 20 });
 
 describe("Records", () => {
-  it("are unpacked as they were packed, and only whole", () => {
+  it("are decoded as they were encoded, and only if they are complete", () => {
     fc.assert(
       fc.property(records, fc.nat(), (list, cut) => {
-        const plaintext = packRecords(list);
-        const unpacked = unpackRecords(plaintext) ?? [];
+        const plaintext = encodeRecords(list);
+        const unpacked = decodeRecords(plaintext) ?? [];
         expect(unpacked.map(({ name, content: bytes }) => [RECORD[name], bytes])).toEqual(
           list.map(({ type, content: bytes }) => [type, bytes]),
         );
         const at = cut % plaintext.length;
-        const part = unpackRecords(plaintext.subarray(0, at));
+        const part = decodeRecords(plaintext.subarray(0, at));
         expect((part ?? []).length).toBeLessThan(list.length);
       }),
     );
   });
 
-  it("of whatever bytes are refused, or are those bytes", () => {
+  it("from random bytes are refused, or encode to the same bytes", () => {
     fc.assert(
       fc.property(content, (bytes) => {
-        const unpacked = unpackRecords(bytes);
+        const unpacked = decodeRecords(bytes);
         if (!unpacked) return;
         const list = unpacked.map(({ name, content: part }) => ({
           type: RECORD[name],
           content: part,
         }));
-        expect(packRecords(list)).toEqual(bytes);
+        expect(encodeRecords(list)).toEqual(bytes);
       }),
     );
   });
 });
 
 describe("A channel", () => {
-  it("opens each frame once, in whatever order they arrive, and numbers them without a gap", () => {
+  it("opens each frame once, in any order of arrival, and numbers them without a gap", () => {
     const frames = fc
       .array(content, { minLength: 1, maxLength: 50 })
       .chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray([...list.keys()])));
@@ -72,7 +72,7 @@ describe("A channel", () => {
     );
   });
 
-  it("keeps its window as it was for frames that its peer has not sealed", () => {
+  it("does not move its window for frames that its peer has not sealed", () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), content, (counter, rest) => {
         const [from, to] = pair();
@@ -110,7 +110,7 @@ describe("The replay window", () => {
   );
   const start = fc.constantFrom(0, 1, 1_000, 2 ** 31 - 40, 2 ** 32 - 2_000, 2 ** 32 - 1, 2 ** 40);
 
-  it("accepts what a set of all counters accepts", () => {
+  it("accepts the same counters as a set of all counters does", () => {
     fc.assert(
       fc.property(start, fc.array(step, { maxLength: 400 }), (first, steps) => {
         const [window, naive] = [new ReplayWindow(), new NaiveWindow()];
@@ -133,7 +133,7 @@ describe("The replay window", () => {
 });
 
 describe("Outboxes", () => {
-  it("keep the order to each receiver, and close a frame at 64 KB", async () => {
+  it("keep the order for each receiver, and close a frame at 64 KB", async () => {
     const size = fc.oneof(fc.nat(300), fc.integer({ min: 20_000, max: 80_000 }));
     const turns = fc.array(fc.array(fc.tuple(fc.constantFrom("a", "b"), size), { maxLength: 12 }), {
       maxLength: 6,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { unpackHello, packHello } from "../../src/bus/hello.ts";
+import { decodeHello, encodeHello } from "../../src/bus/hello.ts";
 import { isNodeIDOf, nodeIDOf, prefixOf } from "../../src/bus/node-id.ts";
 import { kidOf } from "../../src/bus/node-key.ts";
 
@@ -20,7 +20,7 @@ function base32(bytes: Buffer): string {
 }
 
 describe("A node id", () => {
-  it("names the service and holds 26 base32 characters of its key's SHA-256", () => {
+  it("consists of the service and 26 base32 characters of its key's SHA-256", () => {
     fc.assert(
       fc.property(service, publicKey, (name, key) => {
         const digest = createHash("sha256").update(key).digest();
@@ -32,7 +32,7 @@ describe("A node id", () => {
     );
   });
 
-  it("follows from one key only", () => {
+  it("is derived from one key only", () => {
     fc.assert(
       fc.property(service, publicKey, fc.nat(255), (name, key, bit) => {
         const other = Buffer.from(key);
@@ -43,7 +43,7 @@ describe("A node id", () => {
     );
   });
 
-  it("never becomes a subject unless it is short and has the form of one", () => {
+  it("becomes part of a subject only if it is short and well-formed", () => {
     const digest = "a".repeat(26);
     for (const nodeID of [
       `${"x".repeat(5_000)}.${digest}`,
@@ -58,7 +58,7 @@ describe("A node id", () => {
       "",
     ]) {
       expect(prefixOf(nodeID)).toBeUndefined();
-      expect(unpackHello(packHello({ nodeID, identities: [] }))).toBeUndefined();
+      expect(decodeHello(encodeHello({ nodeID, identities: [] }))).toBeUndefined();
     }
   });
 });

@@ -21,14 +21,14 @@ describe("The keys of a guard whose nodes restart one after the other", () => {
   const [old, both, fresh] = [[own], [own, other], [other]].map(publishKeys);
   const now = Date.now();
 
-  it("are trusted again when a node that has a new key speaks after one that does not", () => {
+  it("are trusted again if a guard node that lists a new key follows one that does not", () => {
     const keys = trusting();
     for (const list of [both, old, both, fresh]) keys.replace(list, now);
     expect(keys.get(other.kid)).toBeDefined();
     expect(keys.get(own.kid)).toBeUndefined();
   });
 
-  it("stay retired for lists on an open channel, even if this node's credential names them", () => {
+  it("stay retired for lists without a channel, even if they created this node's credential", () => {
     const keys = trusting();
     for (const list of [both, fresh]) keys.replace(list, now);
     for (const list of [both, old]) keys.offer(list, now);
@@ -36,7 +36,7 @@ describe("The keys of a guard whose nodes restart one after the other", () => {
     expect(keys.isNew(old)).toBe(false);
   });
 
-  it("are kept where a list is of another guard, or none", () => {
+  it("are kept if a list is malformed or another guard's", () => {
     const keys = trusting();
     for (const list of [publishKeys(readSigningKeys(makeSigningKey())), {}, null])
       expect(keys.replace(list, now)).toBe(false);
@@ -44,8 +44,8 @@ describe("The keys of a guard whose nodes restart one after the other", () => {
   });
 });
 
-describe("The keys that a stranger publishes", () => {
-  it("never throw and are never trusted, whatever they look like", () => {
+describe("The keys that an unknown sender publishes", () => {
+  it("never cause an error and are never trusted, whatever their form", () => {
     const published = fc.oneof(
       fc.record({ keys: fc.array(jwk), endorsements: fc.array(fc.string()) }),
       fc.record({ keys: fc.array(fc.jsonValue()), endorsements: fc.jsonValue() }),

@@ -4,7 +4,7 @@ import { GuardClock } from "../../src/node/clock.ts";
 import { startBus, type TestBus } from "../../fuzz/nodes.ts";
 
 describe("HELLOs", () => {
-  it("with new keys of a guard are verified at a bounded rate", () => {
+  it("with new keys of a guard are verified at a limited rate", () => {
     let verified = 0;
     const queue = new HelloQueue({
       verify: () => (verified += 1),
@@ -29,7 +29,7 @@ describe("A node", () => {
     await bus.stop();
   });
 
-  it("whose clock is days ahead finds the guard, and learns the time from it", async () => {
+  it("whose clock is days ahead finds the guard and takes its time", async () => {
     bus = await startBus();
     const { node, bus: own } = bus.users;
     Object.assign(node, { clock: new GuardClock() });
@@ -43,7 +43,7 @@ describe("A node", () => {
     expect(grant.time).toBe(ahead);
   });
 
-  it("is reached by its new key, although its old one was renewed while the keys overlapped", async () => {
+  it("is reached with its new key, also if its old one was renewed during the overlap", async () => {
     bus = await startBus(4_000);
     const { node } = bus.users;
     const { nodeID } = node;

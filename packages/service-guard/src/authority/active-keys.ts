@@ -1,15 +1,15 @@
-/** The most keys that may live for one credential: nodes, and both keys of a node that rotates its own. */
+/** The most keys with unexpired identities for one credential: one for each node, two while a node rotates its key. */
 const MAX_KEYS = 200;
 
-/** The keys that identities were issued for, by credential, while these live. */
-export class LivingKeys {
+/** The keys with unexpired identities, by credential. */
+export class ActiveKeys {
   readonly #byCredential = new Map<string, Map<string, number>>();
 
   /**
-   * Notes a key.
+   * Adds a key.
    *
-   * @param expiresAt when its identity ends, in milliseconds since the epoch
-   * @returns false: the credential has too many already
+   * @param expiresAt when its identity expires, in milliseconds since the epoch
+   * @returns false if the credential has too many keys already
    */
   add(credential: string, kid: string, expiresAt: number): boolean {
     const keys = this.#byCredential.get(credential) ?? new Map<string, number>();

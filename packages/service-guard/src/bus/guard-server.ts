@@ -5,15 +5,15 @@ import type { Peer } from "./peers.ts";
 import { Rate } from "./rate.ts";
 import type { SealedBus } from "./sealed-bus.ts";
 
-/** EXCHANGEs from nodes that have no channel yet, a second. */
+/** EXCHANGEs in a second from nodes that have no channel yet. */
 const EXCHANGES_PER_SECOND = 100;
-/** EXCHANGEs of one node on its channel, a second: it renews a few times in an identity's life. */
+/** EXCHANGEs in a second of one node on its channel. It renews a few times in an identity's lifetime. */
 const RENEWALS_PER_SECOND = 5;
-/** How many of the former may wait for the store. */
+/** EXCHANGEs without a channel that may wait for the store at a time. */
 const MAX_WAITING = 100;
 
-/** A guard node's side of EXCHANGE and GRANT. */
-export class GuardDesk {
+/** The guard's side of EXCHANGE and GRANT. */
+export class GuardServer {
   readonly #node: GuardNode;
   readonly #bus: SealedBus;
   readonly #rate = new Rate(EXCHANGES_PER_SECOND);
@@ -25,7 +25,7 @@ export class GuardDesk {
     this.#bus = bus;
   }
 
-  /** @param peer the node on whose channel the frame arrived; undefined: it arrived openly */
+  /** @param peer the node on whose channel the frame arrived; undefined: it came without a channel */
   receive(frame: Buffer, peer?: Peer): void {
     const { authority, keys, namespace, nodeID, statistics } = this.#node;
     if (!authority) return;
@@ -56,12 +56,12 @@ export class GuardDesk {
   }
 
   #respond(grant: Buffer, nodeID: string, peer: Peer | undefined): void {
-    if (peer) this.#bus.tell(peer, "GRANT", grant);
+    if (peer) this.#bus.sendControl(peer, "GRANT", grant);
     else this.#bus.sendOpen(nodeID, grant);
   }
 }
 
-/** Where the response goes: what cannot be a node id never becomes a subject. */
+/** The node that the response is sent to. An invalid node id must never become part of a subject. */
 function nodeIDOf(content: unknown): string | undefined {
   const { nodeID } = (content ?? {}) as { nodeID?: unknown };
   return typeof nodeID === "string" && prefixOf(nodeID) !== undefined ? nodeID : undefined;
