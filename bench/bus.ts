@@ -9,8 +9,8 @@ import { printTable, type Row } from "./bus/table.ts";
 import { throughput } from "./bus/throughput.ts";
 import { startTopology } from "./bus/topology.ts";
 
-// What the guard and its sealed bus cost, beside the same services on a bare Moleculer broker: both sides
-// run at the same time and are measured in turn.
+// The cost of the guard and its sealed bus, compared with the same services on a bare Moleculer broker. Both
+// sides run at the same time and are measured alternately.
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
 const size = (rounds: number, duration: number): Size => ({ rounds, duration });

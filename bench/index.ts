@@ -1,4 +1,4 @@
-// `npm run bench`, and with `-- --quick` a shorter one whose figures say less.
+// `npm run bench`. With `-- --quick` it is shorter, and its figures are less exact.
 
 await import("./login.ts");
 console.log();

@@ -9,8 +9,8 @@ import { serviceNames, SERVICES_DIR } from "../lib/contract/load.ts";
 import { brokerOptions, configure } from "../moleculer.config.ts";
 import type UsersService from "../services/users/users.service.ts";
 
-// What others notice of people who sign in: the latency of a request with and without logins under
-// way in the same process, at the default cost, in one run.
+// How logins affect other requests: the latency of a request with and without running logins in the same
+// process, at the default bcrypt cost, in one run.
 
 const options = parseArgs({ options: { quick: { type: "boolean", default: false } } }).values;
 const PEOPLE = options.quick ? 10 : 50;
@@ -24,7 +24,7 @@ const config = configure({
   LOG_LEVEL: "silent",
   BCRYPT_COST: "12",
   ADMIN_PASSWORD: PASSWORD,
-  // one address asks for everybody
+  // all requests come from one address
   RATE_LIMIT_ADDRESS: "off",
   RATE_LIMIT_PUBLIC: "off",
 });
@@ -58,7 +58,7 @@ async function signIn(username: string): Promise<number> {
   return response.status;
 }
 
-/** Milliseconds of one request after the other, until it is over. */
+/** Sends one request after the other until `isOver`. @returns their latencies, in milliseconds */
 async function latencies(isOver: (count: number) => boolean): Promise<number[]> {
   const result: number[] = [];
   while (!isOver(result.length)) {
@@ -87,7 +87,7 @@ const refused = statuses.filter((status) => status !== 200).length;
 console.log(
   `${PEOPLE} logins at once at cost 12: ${seconds.toFixed(1)} s, ${refused} of them refused`,
 );
-console.log("GET /api/posts meanwhile, beside an idle node:");
+console.log("GET /api/posts meanwhile, compared with an idle node:");
 for (const [name, share] of [
   ["median", 0.5],
   ["99th percentile", 0.99],

@@ -4,8 +4,8 @@ import type { Row } from "./table.ts";
 import type { Topology } from "./topology.ts";
 
 /**
- * What a call, request and response, puts on the bus: all that nats-server reads, subjects included. One at
- * a time, since packets that are sent at once share a frame.
+ * The bytes of a call, request and response, that nats-server reads, subjects included. Calls are made one at a
+ * time, since packets that are sent at once share a frame.
  */
 export async function bytes({ nats, nodes }: Topology, { rounds, duration }: Size): Promise<Row[]> {
   const measured = await interleave(rounds, async (side) => {

@@ -9,12 +9,12 @@ const ACTIONS = [
   { action: "callee.work", what: "one that waits a turn of the event loop" },
 ] as const;
 
-/** Long enough to optimize the code, in milliseconds. */
+/** Long enough for the optimizing compiler, in milliseconds. */
 const WARM_UP = 500;
 
 /**
- * Calls within one process. Each side has its own, so that neither meets code that was optimized for both;
- * and several, since what the optimizer makes of the same code differs from one to the next by some percent.
+ * Calls within one process. Each side has processes of its own, so that no code is optimized for both sides, and
+ * several of them, since the optimized code differs by some percent from one process to the next.
  */
 export async function inProcess(pairs: number, { rounds, duration }: Size): Promise<Row[]> {
   const rates = ACTIONS.map((): Round<number>[] => []);

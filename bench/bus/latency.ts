@@ -2,7 +2,7 @@ import { compare, interleave, type Size } from "./rounds.ts";
 import type { Row } from "./table.ts";
 import type { Topology } from "./topology.ts";
 
-/** Calls over NATS, one at a time: how long each takes. */
+/** The latency of calls over NATS, one at a time. */
 export async function latency({ nodes }: Topology, { rounds, duration }: Size): Promise<Row[]> {
   const measured = await interleave(rounds, (side) =>
     nodes[side].caller.run({ action: "callee.read", concurrency: 1, duration }),

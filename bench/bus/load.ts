@@ -1,18 +1,18 @@
 import { randomBytes } from "node:crypto";
 import type { Context } from "moleculer";
 
-// Calls of one action, a fixed number of them at a time.
+// Calls one action, with a fixed number of concurrent calls.
 
 export interface Load {
   action: "callee.read" | "callee.nothing" | "callee.work";
   concurrency: number;
-  /** How long, in milliseconds. */
+  /** The duration, in milliseconds. */
   duration: number;
 }
 
 export interface Outcome {
   calls: number;
-  /** How long it took, in seconds. */
+  /** The actual duration, in seconds. */
   seconds: number;
   /** Latencies in microseconds. */
   p50: number;
@@ -21,7 +21,7 @@ export interface Outcome {
 
 /** 300 bytes of JSON. */
 const PARAMS = { id: "5f6a37f5-8c3f-4f5f-9b2e-3c0d6f1a7e11", limit: 20, text: "x".repeat(233) };
-/** As long as an access token. */
+/** A string of an access token's length. */
 const TOKEN = randomBytes(450).toString("base64url");
 
 export async function putLoad(ctx: Context, load: Load): Promise<Outcome> {

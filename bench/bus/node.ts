@@ -4,17 +4,17 @@ import type { Load } from "./load.ts";
 import { caller, callee, SERVICES } from "./services.ts";
 import { makeBroker, type Side } from "./sides.ts";
 
-// One node in a process of its own. Its parent says by the first argument what runs in it, and has it put
-// one load after the other on the callee.
+// One node in a process of its own. The first argument names its services. The parent process sends it one load
+// after the other, with which it calls the callee.
 
 type Runs = "guard" | "caller" | "callee";
 
 export interface NodeArguments {
   side: Side;
   namespace: string;
-  /** What runs in the process. */
+  /** The services that run in the process. */
   runs: [Runs, ...Runs[]];
-  /** All services of the namespace; by default those of services.ts. */
+  /** All services of the namespace. Default: those of services.ts. */
   services?: string[];
   url?: string;
   signingKey: string;
@@ -26,7 +26,7 @@ export type Message<Result> = { result: Result } | { error: string };
 const settings = JSON.parse(process.argv[2] ?? "{}") as NodeArguments;
 const { side, runs, signingKey, credentials } = settings;
 
-/** The bare side has a service in its place, so that both have the same number of nodes. */
+/** The bare side runs this service in place of the guard, so that both sides have the same number of nodes. */
 const guard = (): ServiceSchema =>
   side === "bare" ? { name: "guard" } : guardService({ signingKey });
 

@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 import type { Load, Outcome } from "./load.ts";
 import type { Message, NodeArguments } from "./node.ts";
 
-// The processes that are measured, and what the kernel knows of them.
+// The measured processes, and their resource use.
 
 export interface NodeProcess {
   pid: number;
-  /** Has the caller in the process call; one load after the other. */
+  /** Makes the process call the callee. One load runs at a time. */
   run(load: Load): Promise<Outcome>;
   stop(): void;
 }
@@ -33,7 +33,7 @@ export async function startNode(settings: NodeArguments): Promise<NodeProcess> {
   const ended = once(child, "exit").then(([code]: number[]) => {
     throw new Error(`The process of ${settings.side} ${settings.runs.join(", ")} ended: ${code}`);
   });
-  // told to whom waits for a message
+  // the error is thrown where a message is awaited
   ended.catch(() => {});
   const response = async (): Promise<unknown> => {
     const [message] = (await Promise.race([once(child, "message"), ended])) as [Message<unknown>];
@@ -70,15 +70,15 @@ export async function startNats(): Promise<Nats> {
   return { pid: server.pid ?? 0, url };
 }
 
-/** What a process has used of the CPU, user and system, in microseconds; NaN where there is no /proc. */
+/** The CPU time of a process, user and system, in microseconds; NaN without /proc. */
 export function cpuOf(pid: number): number {
   const stat = readProc(`${pid}/stat`);
-  // the second field may hold spaces and stands in parentheses; a tick is 10 ms on every Linux
+  // the second field is in parentheses and may contain spaces; a tick is 10 ms on every Linux
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-/** The bytes that a process has read, from its sockets too; NaN where there is no /proc. */
+/** The bytes that a process has read, also from sockets; NaN without /proc. */
 export const bytesReadBy = (pid: number): number =>
   Number(/rchar: (\d+)/.exec(readProc(`${pid}/io`))?.[1]);
 

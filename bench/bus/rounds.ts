@@ -1,23 +1,23 @@
 import { type Side, SIDES } from "./sides.ts";
 
-/** How long something is measured. Short turns, so that what else the machine does meets both sides. */
+/** The duration of a measurement. Turns are short, so that other load on the machine affects both sides. */
 export interface Size {
   rounds: number;
-  /** Of one side's turn in a round, in milliseconds. */
+  /** The duration of one side's turn in a round, in milliseconds. */
   duration: number;
 }
 
-/** What each side made of one round. */
+/** The results of both sides in one round. */
 export type Round<Measured> = Record<Side, Measured>;
 
-/** The medians of both sides, and that of the rounds' ratios. */
+/** The medians of both sides, and the median of the rounds' ratios. */
 export interface Comparison {
   bare: number;
   guarded: number;
   ratio: number;
 }
 
-/** Measures the sides one after the other, again and again, so that what else the machine does meets both. */
+/** Measures the sides alternately, so that other load on the machine affects both. */
 export async function interleave<Measured>(
   rounds: number,
   measure: (side: Side) => Promise<Measured>,

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Context, ServiceSchema } from "moleculer";
 import { type Load, putLoad } from "./load.ts";
 
-// The services of the measured topology: `caller` calls `callee` as often as it is told to.
+// The measured services: `caller` calls `callee` the given number of times.
 
 export const SERVICES = ["caller", "callee"];
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type BrokerOptions, ServiceBroker, Transporters } from "moleculer";
 import { sealed, serviceGuard } from "moleculer-service-guard";
 
-// The two sides that are compared. They differ in the guard and in nothing else.
+// The two compared sides. They differ only in the guard.
 
 export const SIDES = ["bare", "guarded"] as const;
 export type Side = (typeof SIDES)[number];
@@ -10,12 +10,12 @@ export type Side = (typeof SIDES)[number];
 export interface NodeSettings {
   side: Side;
   namespace: string;
-  /** What the node id begins with. */
+  /** The prefix of the node id. */
   service: string;
   /** All services of the namespace. */
   services: string[];
   credential?: (service: string) => string | undefined;
-  /** Of nats-server. Without one the broker has no transporter. */
+  /** The URL of nats-server. Without one the broker has no transporter. */
   url?: string;
 }
 

@@ -1,6 +1,6 @@
 import type { Comparison } from "./rounds.ts";
 
-/** A line of the table. */
+/** A row of the table. */
 export interface Row extends Comparison {
   what: string;
   unit: string;
@@ -8,7 +8,7 @@ export interface Row extends Comparison {
 }
 
 export interface Goal {
-  /** What is held against the goal; by default the ratio of the sides. */
+  /** The value that is compared with the goal. Default: the ratio of the sides. */
   of?: "ratio" | "guarded";
   atLeast?: number;
   atMost?: number;

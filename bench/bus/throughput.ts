@@ -5,7 +5,7 @@ import type { Topology } from "./topology.ts";
 
 const AT_ONCE = 50;
 
-/** Calls over NATS, 50 at a time: how many in a second, and what each costs of the CPU. */
+/** Calls over NATS, 50 at a time: their number in a second, and the CPU time of each. */
 export async function throughput(
   { nats, nodes }: Topology,
   { rounds, duration }: Size,

@@ -2,9 +2,9 @@ import { GuardAuthority, makeSigningKey } from "moleculer-service-guard";
 import { type Nats, type NodeProcess, startNode } from "./processes.ts";
 import { type Side, SIDES } from "./sides.ts";
 
-// Both sides on one nats-server: a guard node, a caller and a callee, each in a process of its own.
+// Both sides use one nats-server. Each has a guard node, a caller and a callee, in processes of their own.
 
-/** Of one length, since they are a part of each subject. */
+/** Both have the same length, since they are part of each subject. */
 const NAMESPACES: Record<Side, string> = { bare: "bench-a", guarded: "bench-b" };
 
 export const signingKey = makeSigningKey();

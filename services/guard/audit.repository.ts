@@ -26,7 +26,7 @@ export interface AuditDatabase {
   audit_log: AuditLog;
 }
 
-/** What is asked of the trail; all that is named must be so. */
+/** The conditions of a query. An entry has to satisfy all of them. */
 export interface AuditFilter {
   event?: string | undefined;
   userId?: string | undefined;
@@ -37,7 +37,7 @@ export interface AuditFilter {
 
 type Item = ResultOf<"guard.audit">["items"][number];
 
-/** The audit trail. It is only appended to; a trigger refuses anything else. */
+/** The audit trail. It is append-only: a trigger refuses everything else. */
 export class AuditRepository {
   readonly #db: Kysely<AuditDatabase>;
 
@@ -54,7 +54,7 @@ export class AuditRepository {
       .execute();
   }
 
-  /** Newest first. */
+  /** The entries of a page, newest first. */
   async list({ event, userId, address, from, to, ...page }: PageRequest & AuditFilter) {
     let select = this.#db.selectFrom("audit_log").selectAll();
     if (event) select = select.where("event", "=", event);
@@ -92,7 +92,7 @@ const toRow = (service: string, entry: AuditEntry) => ({
   data: entry.data ? JSON.stringify(entry.data) : null,
 });
 
-/** What is not known is left out. */
+/** A row without its null columns. */
 const toItem = (row: Selectable<AuditLog>): Item => ({
   id: row.id,
   at: row.at.toISOString(),

@@ -15,7 +15,7 @@ export interface CredentialDatabase {
   credentials: Credentials;
 }
 
-/** Which credentials were used and revoked, in the database that all guard nodes share. */
+/** Stores which credentials were used and revoked, in the database that all guard nodes share. */
 export class CredentialRepository implements CredentialStore {
   readonly #db: Kysely<CredentialDatabase>;
 
@@ -81,7 +81,7 @@ const toRecord = (row: Selectable<Credentials>): CredentialRecord => ({
   revokedAt: row.revoked_at,
 });
 
-/** A credential as the API shows it. */
+/** A credential as the API returns it. */
 export const toCredential = (record: CredentialRecord): ResultOf<"guard.revoke"> => ({
   id: record.id,
   service: record.service,

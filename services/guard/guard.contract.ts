@@ -4,7 +4,7 @@ import { route } from "../../lib/contract/route.ts";
 import { serviceNames } from "../../lib/contract/load.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 
-/** What is known of a credential; its secret is not. */
+/** A credential without its secret. */
 const CREDENTIAL = {
   type: "object",
   props: {
@@ -28,7 +28,7 @@ const SERVICE_NAME = {
 /** ISO 8601, in UTC. */
 const TIME = {
   type: "string",
-  // year 0 is none to PostgreSQL
+  // PostgreSQL has no year 0
   pattern:
     /^(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?Z$/,
   messages: {
@@ -36,7 +36,7 @@ const TIME = {
   },
 } as const;
 
-/** A line of the audit trail, as those write it who saw what happened. */
+/** An entry of the audit trail, as services send it. */
 const AUDIT_ENTRY = {
   id: "uuid",
   at: TIME,
@@ -57,7 +57,7 @@ const AUDIT_ENTRY = {
 export const contract = defineContract({
   name: "guard",
   permissions: {
-    operate: "Make, list and revoke the services' credentials; see refusals.",
+    operate: "Create, list and revoke the services' credentials; read the list of refusals.",
     audit: "Read the audit trail.",
   },
   secrets: {
@@ -69,14 +69,16 @@ export const contract = defineContract({
   },
   actions: {
     generate: {
-      description: "Makes a service's credential, for its authToken. On a bus for operators only.",
+      description:
+        "Creates a credential for a service's authToken. On a bus only operators may call it.",
       restricted: null,
       auth: "optional",
       params: { service: SERVICE_NAME },
       result: "string",
     },
     refusals: {
-      description: "The last refusals of all nodes. On a bus for operators only.",
+      description:
+        "The last refused calls and events of all nodes. On a bus only operators may call it.",
       restricted: null,
       auth: "optional",
       params: {},
@@ -120,7 +122,8 @@ export const contract = defineContract({
       },
     },
     revoke: {
-      description: "Revokes a credential: its identities end on every node within two seconds.",
+      description:
+        "Revokes a credential. Every node refuses its identity tokens within two seconds.",
       restricted: ["api"],
       auth: "required",
       permissions: "guard:operate",
@@ -130,7 +133,7 @@ export const contract = defineContract({
       result: CREDENTIAL,
     },
     record: {
-      description: "Adds to the audit trail. What is there already is not added again.",
+      description: "Adds entries to the audit trail. An entry with a known id is not added again.",
       restricted: serviceNames(),
       auth: "none",
       params: {
@@ -149,9 +152,9 @@ export const contract = defineContract({
       permissions: "guard:audit",
       subjects: STAFF,
       params: {
-        /** One that a contract or the application declares. */
+        /** An audit event that a contract or the application declares. */
         event: "string|optional|max:64",
-        /** Who did it, had it done in their name, or had it done to them. */
+        /** The actor, the impersonator or the subject. */
         userId: "string|optional|max:500",
         address: "string|optional|max:100",
         from: { ...TIME, optional: true },

@@ -20,7 +20,7 @@ import {
 } from "./credential.repository.ts";
 import { contract } from "./guard.contract.ts";
 
-/** Makes the services' credentials, issues identities for them, and keeps the audit trail. */
+/** Creates the services' credentials, issues identity tokens for them, and stores the audit trail. */
 export default class GuardService extends Service {
   declare db: Kysely<CredentialDatabase & AuditDatabase>;
   declare authority: GuardAuthority;
@@ -32,7 +32,7 @@ export default class GuardService extends Service {
     const { serviceIdentityTtl: identityTtl, natsUrl, production } = configOf(broker);
     const signingKey = secretOf(broker, contract, "signing_key");
 
-    /** In one process in development the REPL may ask; where others are on the bus, an operator must. */
+    /** In development, in one process, the REPL may call without a user. Otherwise a user with guard:operate has to. */
     const mustOperate = (user: AccessTokenClaims | undefined) => {
       if (!production && !natsUrl) return;
       if (!user) throw new CitadelError("AccessTokenRequired");
@@ -78,7 +78,7 @@ export default class GuardService extends Service {
               const record = await this.authority.revoke(id);
               if (!record)
                 throw new CitadelError("NotFound", {
-                  message: "No such credential was ever used.",
+                  message: "No credential with this id was ever used.",
                 });
               audit(ctx, {
                 event: "credential.revoked",
@@ -89,14 +89,14 @@ export default class GuardService extends Service {
 
             record: async (ctx) => {
               const { caller } = ctx.locals;
-              // `restricted` refuses calls without a caller before
+              // for the type only: `restricted` has refused calls without a caller
               if (caller === undefined) throw new CitadelError("ServiceTokenRequired");
               const entries = ctx.params.entries as AuditEntry[];
               const declared = entries.filter(({ event }) =>
                 mayAudit(contracts.get(caller), event),
               );
               await this.trail.append(caller, declared);
-              // the caller then writes the entries to its log
+              // the caller writes refused entries to its log
               if (declared.length < entries.length) throw new CitadelError("ServiceNotAuthorized");
             },
 

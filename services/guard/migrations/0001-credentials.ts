@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<never>): Promise<void> {
-  // those that were used or revoked; none of them holds a secret
+  // the credentials that were used or revoked, without their secrets
   await db.schema
     .createTable("credentials")
     .addColumn("id", "uuid", (column) => column.primaryKey())

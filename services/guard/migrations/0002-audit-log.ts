@@ -6,7 +6,7 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn("id", "uuid", (column) => column.primaryKey())
     .addColumn("at", sql`timestamptz(3)`, (column) => column.notNull())
     .addColumn("event", "text", (column) => column.notNull())
-    // the service that proved to tell it
+    // the proved service that has sent the entry
     .addColumn("service", "text", (column) => column.notNull())
     .addColumn("actor_id", "text")
     .addColumn("actor", "text")
@@ -32,7 +32,7 @@ export async function up(db: Kysely<never>): Promise<void> {
       .columns([column, ...newest])
       .execute();
 
-  // what is written stays as it is, whoever asks
+  // an entry cannot be changed, also not by the application's own role
   await sql`
     create function guard.audit_log_is_append_only() returns trigger language plpgsql as $$
     begin
