@@ -51,7 +51,7 @@ export async function startNode(settings: NodeArguments): Promise<NodeProcess> {
   };
 }
 
-/** Starts a nats-server of our own on a free port of the loopback interface. */
+/** Starts a nats-server on a free port of the loopback interface. */
 export async function startNats(): Promise<Nats> {
   const server = spawn("nats-server", ["-a", "127.0.0.1", "-p", "-1"], {
     stdio: ["ignore", "ignore", "pipe"],

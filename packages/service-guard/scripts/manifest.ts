@@ -1,16 +1,16 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-// npm packs package.json as it is: unlike pnpm, it takes no `exports` and `types` from `publishConfig`. In the
-// repository they name the TypeScript source, in the tarball what was built of it. So `prepack` writes the manifest of
-// the tarball, and `postpack` puts the repository's back. Publish the tarball, not the folder: for a folder npm sends the
-// registry what it reads after `postpack`.
+// In the repository, package.json names the TypeScript source; in the tarball it has to name the built files. npm, unlike
+// pnpm, does not take `exports` and `types` from `publishConfig`. So `prepack` writes the manifest of the tarball, and
+// `postpack` restores the repository's. Publish the tarball, not the folder: for a folder npm sends the registry the
+// manifest that it reads after `postpack`.
 
 const MANIFEST = join(import.meta.dirname, "..", "package.json");
-/** The repository's manifest while npm packs. */
+/** Keeps the repository's manifest during `npm pack`. */
 const KEPT = join(import.meta.dirname, "..", ".package.json.kept");
 
-/** Also what an earlier `npm pack` left that ended between the two scripts. */
+/** Also restores it after an earlier `npm pack` that was interrupted between the two scripts. */
 function restore(): void {
   if (existsSync(KEPT)) renameSync(KEPT, MANIFEST);
 }

@@ -79,7 +79,7 @@ describe("a plain Moleculer service", () => {
     };
     const event = { ...ACTION, group: "notes", context: true, debounce: 1 };
     expect(check({ actions: { create: action }, events: { told: event } })).not.toThrow();
-    // a private action is reached by its own service alone
+    // only its own service can call a private action
     const own = { visibility: "private", whatever: 1, handler };
     expect(check({ actions: { own } })).not.toThrow();
   });

@@ -8,7 +8,7 @@ overEachBus("An event over the bus", (variant) => {
     ...variant,
     guard: { mayReceive: (event, service) => event !== "secret" || service === "b" },
   });
-  /** Where an event was handled: "<service> <node> <caller>". */
+  /** The handled events: "<service> <node> <caller>". */
   let handled: string[] = [];
   const nodes: ServiceBroker[] = [];
   let a: ServiceBroker;
@@ -36,7 +36,7 @@ overEachBus("An event over the bus", (variant) => {
       },
     };
   };
-  /** An event that arrives after all others: nodes handle what one node sends in its order. */
+  /** An event that arrives last: a node handles the packets of another one in their order. */
   const handledAfter = async (emit: (ctx: any) => Promise<unknown>): Promise<string[]> => {
     await as(a, emit);
     await Promise.all(nodes.map(({ nodeID }) => a.ping(nodeID)));
@@ -100,7 +100,7 @@ overEachBus("An event over the bus", (variant) => {
 
   it("reaches only services of other nodes that mayReceive allows", async () => {
     await handledAfter((ctx) => ctx.broadcast("secret"));
-    // mayReceive is about other nodes: one's own process is trusted
+    // mayReceive limits other nodes only: code in the same process is trusted
     expect(groups().filter((name) => name !== "a")).toEqual(["b", "b"]);
   });
 });

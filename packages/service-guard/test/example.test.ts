@@ -46,13 +46,13 @@ class Node {
       });
   }
 
-  /** What it has written since `from`, once it matches. */
+  /** Waits until its output since `from` matches, and returns it. */
   async shows(pattern: RegExp, from = 0): Promise<string> {
     await vi.waitFor(() => expect(this.#output.slice(from)).toMatch(pattern), { timeout: 20_000 });
     return this.#output.slice(from);
   }
 
-  /** Types a command, and waits for what the REPL shows of it. */
+  /** Types a command, and waits for its output. */
   type(command: string, pattern: RegExp): Promise<string> {
     const from = this.#output.length;
     this.#child.stdin!.write(`${command}\n`);
@@ -73,7 +73,7 @@ class Node {
 }
 
 describe("The example", () => {
-  // not in the repository, where Node would find its dependencies
+  // outside of the repository, whose dependencies Node would find
   const project = mkdtempSync(join(tmpdir(), "guard-example-"));
 
   beforeAll(async () => {
@@ -132,7 +132,7 @@ describe("The example", () => {
       }
       const started = [...new Set(nodes.values())];
       await Promise.all(started.map((node) => node.shows(/started successfully/)));
-      // other nodes are known a moment later
+      // the other nodes are discovered a little later
       await vi.waitFor(
         async () => {
           const response = await fetch(`http://127.0.0.1:${port}/api/users`);

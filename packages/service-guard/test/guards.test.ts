@@ -13,7 +13,7 @@ overNats("The guard", () => {
   let bus: TestBus;
   afterEach(() => bus.stop());
 
-  /** Waits until each broker has got new identities, in place of half of their life. */
+  /** Renews the identities of each broker now, and waits for them. */
   const renewNow = async (brokers: ServiceBroker[]) => {
     const all = renewed(brokers, 1);
     for (const broker of brokers) nodeOf(broker).enrolment.now();
@@ -116,7 +116,7 @@ overNats("The guard", () => {
       await expect.poll(() => kids(broker)).not.toBe(oldKid);
     }
     expect(await load.stop()).toEqual([]);
-    // credentials made with the retired key go with it: new ones first, as in any rotation
+    // the retired key's credentials are refused with it, so new ones come first, as in any rotation
     await restartGuard(fresh);
     await expect.poll(() => nodeOf(b).trusted.get(oldKid ?? "")).toBeUndefined();
   });

@@ -117,7 +117,7 @@ overNats("The sealed bus", () => {
         const { keys, bus: sealedBus } = nodeOf(broker);
         expect(keys.current).not.toBe(first[at]);
         expect(Object.values(keys)).not.toContain(first[at]);
-        // and with the key the channels that could open its frames
+        // and the channels that could open frames of the old key
         const own = first[at]?.kid.toString("latin1") ?? "";
         const pairs = [...(sealedBus?.peers.proved() ?? [])].map(
           ({ kid }) => kid.toString("latin1") + own,

@@ -32,7 +32,7 @@ describe("The packed package", () => {
   describe.each([MOLECULER_VERSION, MOLECULER_0_14])(
     "in a project with Moleculer %s",
     (version) => {
-      // not below the copy, where Node would find the repository's dependencies too
+      // outside of the copy, where Node would find the repository's dependencies too
       const project = mkdtempSync(join(tmpdir(), "guard-project-"));
       const names = Object.keys(source);
 

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 
-/** Brokers that must not be made, and what each has to say. */
+/** Brokers that must not start, and their errors. */
 const CASES: [name: string, options: string, reason: RegExp][] = [
   [
     "with TCP",
@@ -35,8 +35,7 @@ const CASES: [name: string, options: string, reason: RegExp][] = [
 ];
 
 /**
- * Makes the brokers in a process of their own: Moleculer ends the process that it cannot make one in, which
- * would be this one.
+ * Creates the brokers in a process of their own, since Moleculer ends the process in which it cannot create one.
  */
 const SCRIPT = `
   import { ServiceBroker, Transporters } from "moleculer";

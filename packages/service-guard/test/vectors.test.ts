@@ -12,7 +12,7 @@ import { sharedSecret } from "../src/bus/node-key.ts";
 import { decodeRecords } from "../src/bus/records.ts";
 import { credentialMac } from "../src/tokens/credential.ts";
 
-// vectors.py, which shares no code with the package, has made these from the protocol's description.
+// vectors.py creates these from the description of the protocol, and shares no code with the package.
 const vectors = JSON.parse(readFileSync(join(import.meta.dirname, "vectors.json"), "utf8"));
 const bytes = (hex: string) => Buffer.from(hex, "hex");
 const hex = ({ key, iv }: SealKey) => ({

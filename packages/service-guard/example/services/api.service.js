@@ -18,6 +18,6 @@ module.exports = {
       },
     ],
   },
-  // the gateway's own actions declare no access: switch them off, or give each a `restricted`
+  // moleculer-web's own actions declare no access: switch them off, or give each a `restricted`
   actions: { listAliases: false, addRoute: false, removeRoute: false },
 };

@@ -12,7 +12,7 @@ import { readSigningKeys, thumbprint } from "../../src/tokens/signing-key.ts";
 import { as, nodeOf, refusedBy, type StartedBus, startBus } from "../helpers/bus.ts";
 import { Wire } from "../helpers/wire.ts";
 
-/** The points of low order, RFC 7748 6.1 and the non-canonical forms of them; little-endian. */
+/** The points of low order (RFC 7748, 6.1) and their non-canonical forms, little-endian. */
 const LOW_ORDER = [
   "0000000000000000000000000000000000000000000000000000000000000000",
   "0100000000000000000000000000000000000000000000000000000000000000",
@@ -31,7 +31,7 @@ describe("An attacker with all rights on the bus and no credential", () => {
     nodes = await startBus();
     wire = await Wire.open(nodes.bus);
   });
-  /** Whatever was sent: the nodes still work, and no handler but these has run. */
+  /** Checks that the nodes still work, and that only these handlers ran. */
   afterEach(async () => {
     const { bus, a } = nodes;
     expect(bus.ran).toEqual([]);
@@ -43,7 +43,7 @@ describe("An attacker with all rights on the bus and no credential", () => {
     await nodes.bus.stop();
   });
 
-  /** An identity token like the guard's, of another guard or other times. */
+  /** An identity token like the guard's, with another signer or other times. */
   function identity(change: Partial<IdentityOptions> & { signingKey?: string; at?: number } = {}) {
     const { signingKey = nodes.bus.signingKey, at, ...claims } = change;
     const key = makeNodeKey();
@@ -60,7 +60,7 @@ describe("An attacker with all rights on the bus and no credential", () => {
 
   const proved = (nodeID: string) => nodeOf(nodes.b).bus?.peers.of(nodeID);
 
-  /** Sends a HELLO to `b`, and waits until it was refused. */
+  /** Sends a HELLO to `b`, and waits until `b` has refused it. */
   async function refused(hello: { nodeID: string; identities: string[] }) {
     const before = refusedBy(nodes.b, "identity not accepted");
     await wire.send(nodes.b.nodeID, encodeHello(hello));

@@ -32,7 +32,7 @@ describe("An attacker who floods the bus", () => {
   it("costs the nodes less than a quarter of a call for each frame of 1 KB", async () => {
     const { a, b, bus } = nodes;
     const [from, to] = [nodeOf(a).keys.current, nodeOf(b).keys.current];
-    /** Of every kind: random, of a known pair with a fresh counter, an EXCHANGE, a GRANT, a HELLO. */
+    /** One of each kind: random bytes, a known pair with a fresh counter, EXCHANGE, GRANT, HELLO. */
     const kinds = [
       () => randomBytes(1_024),
       () => {
@@ -63,7 +63,7 @@ describe("An attacker who floods the bus", () => {
       });
       const flooded = await cpuOf(() => delay(1_000));
       perFrame.push((flooded - idle) / (await stop()));
-      // the nodes live on
+      // the nodes still run
       expect(await as(a, (ctx) => ctx.call("b.echo", { x: round }))).toEqual({ x: round });
     }
     const median = perFrame.toSorted((one, other) => one - other)[1]!;

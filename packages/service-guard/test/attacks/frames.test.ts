@@ -24,7 +24,7 @@ describe("An attacker who records the bus and sends to it", () => {
   const refusals = (broker = nodes.b) =>
     [...nodeOf(broker).statistics.total.refused.values()].reduce((sum, count) => sum + count, 0);
 
-  /** Calls `b` as `a`, and returns the frame that carried the call. */
+  /** Calls `b` as `a`, and returns the frame of the call. */
   async function recordCall(): Promise<Buffer> {
     const { a, b, bus } = nodes;
     wire.frames.length = 0;
@@ -59,7 +59,7 @@ describe("An attacker who records the bus and sends to it", () => {
   it("delivers no frame in which one byte is altered", async () => {
     const { a, b } = nodes;
     const held: Buffer[] = [];
-    // held back by a man in the middle, so that its counter is still fresh
+    // a man in the middle holds it back, so that its counter is still fresh
     const bus = new TestBus({ namespace: nodes.bus.namespace, signingKey: nodes.bus.signingKey });
     let isHolding = false;
     const node = await bus.start("a", {
@@ -86,7 +86,7 @@ describe("An attacker who records the bus and sends to it", () => {
     const shorter = [0, 3, 27, 28, 43, 44, frame.length - 1].map((end) => frame.subarray(0, end));
     await allRefused(b, ...altered, ...shorter, Buffer.concat([frame, Buffer.from([0])]));
     expect(nodeOf(a).bus?.peers.of(b.nodeID)).toBeDefined();
-    // none of these has spoilt the frame itself
+    // the frame itself is still accepted
     isHolding = false;
     await wire.send(b.nodeID, ...held);
     await call;
@@ -226,7 +226,7 @@ describe("An attacker who records the bus and sends to it", () => {
     await expect(as(a, (ctx) => ctx.call("c.echo", {}, { nodeID: gone.nodeID }))).rejects.toThrow(
       /c\.echo/,
     );
-    // under another id it proves nothing
+    // it is not accepted with another node id
     const before = refusedBy(a, "identity not accepted");
     await wire.send(a.nodeID, encodeHello({ nodeID: `c.${"a".repeat(26)}`, identities: [token] }));
     await expect.poll(() => refusedBy(a, "identity not accepted")).toBe(before + 1);

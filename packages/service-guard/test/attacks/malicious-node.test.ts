@@ -19,7 +19,7 @@ describe("A proved node that sends any packet on its own channel", () => {
   });
   afterAll(() => nodes.bus.stop());
 
-  /** Seals a record to a node, as `c`, whatever is in it. */
+  /** Seals a record with any content to a node, as `c`. */
   function seal(to: StartedBus["a"], name: RecordName, content: Buffer | object | string) {
     const { bus } = nodeOf(nodes.c);
     const peer = bus!.peers.of(to.nodeID)!;
@@ -40,7 +40,7 @@ describe("A proved node that sends any packet on its own channel", () => {
     ...payload,
   });
 
-  /** A record behind which everything that `c` has sent to the node before has been read. */
+  /** Sends a last record, and waits until the node has read everything that `c` sent before. */
   async function read(by: StartedBus["a"]) {
     const before = refusedBy(by, "internal event");
     await seal(by, "EVENT", packet({ event: "$fence" }));
@@ -64,7 +64,7 @@ describe("A proved node that sends any packet on its own channel", () => {
       (nodes.a.registry.getActionEndpoints(name)?.endpoints ?? []).map(({ id }) => id),
   });
 
-  /** Announces services to `a`, and waits until that has been read. */
+  /** Announces services to `a`, and waits until `a` has read the announcement. */
   async function announce(list: unknown, more: object = {}) {
     const info = { instanceID: "x", seq: Date.now() * 1_000, config: {}, client: {}, ipList: [] };
     await seal(nodes.a, "INFO", packet({ ...info, services: list, ...more }));

@@ -35,7 +35,7 @@ describe("An attacker who reads the whole bus", () => {
       ctx.call<NodeJS.ReadableStream, object>("a.download", { count: 5, fill: CHUNK }),
     );
     for await (const chunk of stream) expect(String(chunk)).toContain(CHUNK);
-    // a first contact and its EXCHANGE and GRANT
+    // a first contact with its EXCHANGE and GRANT
     const credential = bus.credential("c");
     const other = await bus.start("c", { credential: () => credential });
     await expect.poll(() => bus.ran).toContain("b thing.happened a");

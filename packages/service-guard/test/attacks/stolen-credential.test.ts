@@ -63,7 +63,7 @@ describe("An attacker with all rights on the bus and the credential of 'c'", () 
   });
 
   it("cannot start a guarded node with the id of a running node", () => {
-    // Moleculer ends the process, which Vitest turns into an error
+    // Moleculer ends the process, which Vitest reports as an error
     expect(() => nodes.bus.create("c", { broker: { nodeID: nodes.b.nodeID } })).toThrow(/./);
     const reasons = nodes.bus.logs.flatMap(({ args }) => args.map(String)).join();
     expect(reasons).toContain("needs its own node id");

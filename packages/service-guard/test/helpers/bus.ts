@@ -17,29 +17,29 @@ import {
 import { guardNodeOf } from "../../src/node/attachment.ts";
 import type { GuardNode } from "../../src/node/guard-node.ts";
 
-// Both versions add the same methods to Promise, and 0.15, which comes first here, leaves out a class of 0.14's.
+// Both versions add the same methods to Promise. 0.15, which is loaded first, leaves out a class that 0.14 needs.
 (moleculer as any).Utils.polyfillPromise(Promise);
 (Promise as any).TimeoutError ??= (moleculer.Errors as any).TimeoutError;
 
-/** What stands between a node and the bus: the frames to send in place of this one. */
+/** A man in the middle of a node and the bus: returns the frames to send in place of this one. */
 export type Intercept = (frame: Buffer, topic: string) => Buffer[];
 
-/** Without it: this frame, unchanged. */
+/** Passes the frame on unchanged. */
 const PASS: Intercept = (frame) => [frame];
 
 interface Nodes {
   /** The services that `restricted` may list. */
   names?: readonly string[];
-  /** None: a single process. */
+  /** Without one there is a single process. */
   transport?: "NATS" | "Redis" | "none";
-  /** Of Moleculer. */
+  /** The version of Moleculer. */
   version?: "0.14" | "0.15";
-  /** Of the server; by default the one that the suites share. */
+  /** The server's URL. Default: the server that the suites share. */
   url?: string;
   namespace?: string;
   signingKey?: string;
   store?: CredentialStore;
-  /** Seconds. */
+  /** In seconds. */
   identityTtl?: number;
   broker?: BrokerOptions;
   guard?: Partial<ServiceGuardOptions>;
@@ -47,17 +47,17 @@ interface Nodes {
 
 interface NodeOptions {
   services?: ServiceSchema[];
-  /** Undefined: one that the guard issues for each service. */
+  /** Default: a credential that the guard generates for each service. */
   credential?: (service: string) => string | undefined;
   guard?: Partial<ServiceGuardOptions>;
   broker?: BrokerOptions;
   intercept?: Intercept;
-  /** Behind the guard's. */
+  /** Middlewares inside of the guard. */
   middlewares?: any[];
 }
 
 interface GuardOptions extends NodeOptions {
-  /** In place of the fixture's. */
+  /** Replaces the fixture's services. */
   signingKey?: string;
 }
 
@@ -117,7 +117,7 @@ export class TestBus {
     return new (sealed(Intercepted as any))(this.url);
   }
 
-  /** Makes a node; it is not started. `name` becomes the prefix of its id. */
+  /** Creates a node without starting it. `name` becomes the prefix of its id. */
   create(name: string, options: NodeOptions = {}): ServiceBroker {
     const { services = [testService(name, this.ran)] } = options;
     const guard = serviceGuard({
@@ -164,7 +164,7 @@ export class TestBus {
     return this.create("guard", { services, ...options });
   }
 
-  /** Starts a node with the service of this name, and waits until it and the others see each other. */
+  /** Starts a node with the service of this name, and waits until it and the others know each other. */
   async start(name: string, options: NodeOptions = {}): Promise<ServiceBroker> {
     const broker = this.create(name, options);
     await broker.start();
@@ -172,7 +172,7 @@ export class TestBus {
     return broker;
   }
 
-  /** Waits until every started node with services sees those of every other. */
+  /** Waits until every started node knows the services of every other. */
   async met(brokers: readonly ServiceBroker[] = this.brokers): Promise<void> {
     const started = brokers.filter((broker) => broker.started);
     await Promise.all(
@@ -186,7 +186,7 @@ export class TestBus {
     );
   }
 
-  /** What was logged, by one node or all. */
+  /** The logged lines of one node, or of all nodes. */
   logged(broker?: ServiceBroker): string[] {
     return this.logs
       .filter(({ nodeID }) => broker === undefined || nodeID === broker.nodeID)
@@ -202,7 +202,7 @@ export class TestBus {
 const namesOf = ({ services }: ServiceBroker) =>
   services.map(({ fullName }) => fullName).filter((name) => !name.startsWith("$"));
 
-/** Keeps what a broker logs. */
+/** Records the lines that a broker logs. */
 function lines(Base: any, kept: LogLine[], nodeID: string) {
   class Lines extends Base {
     getLogHandler(): any {
@@ -221,7 +221,7 @@ const read = async (stream: AsyncIterable<Buffer>): Promise<number> => {
 };
 
 /**
- * A service of the fixture. `run` makes calls in its name; the other actions are what others may reach.
+ * A service of the fixture. `run` makes calls as this service; the other actions are called by other services.
  *
  * @param ran called with each handler that runs
  */
@@ -282,14 +282,14 @@ export function chunks({ count = 20, size = 1_000, pause = 0, fill = "x" }): Rea
   );
 }
 
-/** Does something in the name of the service that a broker of the fixture runs. */
+/** Runs a function as the service that a broker of the fixture runs. */
 export function as<T>(broker: ServiceBroker, run: (ctx: Context) => Promise<T> | T): Promise<T> {
   const [name] = namesOf(broker);
   // only the calls that `run` makes have a timeout: a longer one of theirs would otherwise be cut to 10 s
   return broker.call<T, object>(`${name}.run`, { run }, { timeout: 0 });
 }
 
-/** What a broker's guard knows: its keys, its bus, its counters. */
+/** The state of a broker's guard: its keys, its bus, its counters. */
 export const nodeOf = (broker: ServiceBroker): GuardNode => guardNodeOf(broker);
 
 /** How often a broker has refused something for this reason. */
@@ -304,7 +304,7 @@ export interface StartedBus {
   c: ServiceBroker;
 }
 
-/** Starts a guard and the services a, b and c, each in a node of its own, that all see each other. */
+/** Starts a guard and the services a, b and c, each in a node of its own, and waits until all know each other. */
 export async function startBus(options: Nodes = {}): Promise<StartedBus> {
   const bus = new TestBus(options);
   const guard = bus.createGuard();

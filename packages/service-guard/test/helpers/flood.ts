@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 
-/** It runs apart, so that what the attacker computes is not counted as what the nodes suffer. */
+/** A thread of its own, so that the attacker's CPU time is not counted as the nodes'. */
 const CODE = `
   const { parentPort, workerData } = require("node:worker_threads");
   const { connect } = require("nats");
@@ -36,7 +36,7 @@ export async function startFlood(options: {
   const worker = new Worker(CODE, { eval: true, workerData: options });
   await once(worker, "message");
   return async () => {
-    // a thread, no window: there is no origin
+    // the message is for a thread, which has no origin
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     worker.postMessage("stop");
     const [perSecond] = (await once(worker, "message")) as [number];

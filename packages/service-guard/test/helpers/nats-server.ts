@@ -11,7 +11,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a nats-server of our own. */
+/** Starts a nats-server for one suite. */
 export async function startNats(port: number): Promise<ChildProcess> {
   const server = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port)], {
     stdio: ["ignore", "ignore", "pipe"],

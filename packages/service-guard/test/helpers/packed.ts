@@ -7,14 +7,14 @@ import { promisify } from "node:util";
 export const PACKAGE = join(import.meta.dirname, "..", "..");
 export const ROOT = join(PACKAGE, "..", "..");
 
-/** The environment of a user's shell: inside an npm script npm takes the folder from these variables. */
+/** The environment without npm's own variables, which would make npm use the folder of the running script. */
 export const env = Object.fromEntries(
   Object.entries(process.env).filter(
     ([name]) => !/^(npm_(config_local_prefix|package|lifecycle)|INIT_CWD|NODE_ENV)/.test(name),
   ),
 );
 
-/** Runs a program to its end. @throws Error with all that it wrote */
+/** Runs a program to its end. @throws Error with its output */
 export const run = (cwd: string, program: string, ...args: string[]) =>
   promisify(execFile)(program, args, { cwd, env }).catch(
     ({ stdout, stderr, message }: Error & { stdout: string; stderr: string }) => {
@@ -33,7 +33,7 @@ export async function pack() {
   cpSync(join(ROOT, "tsconfig.json"), join(repository, "tsconfig.json"));
   symlinkSync(join(ROOT, "node_modules"), join(repository, "node_modules"));
   const { stdout } = await run(copy, "npm", "pack", "--json");
-  // what the scripts print comes first
+  // the output of the package's scripts comes before the JSON
   const [packed] = JSON.parse(stdout.slice(stdout.search(/^\[/m))) as [
     { filename: string; files: { path: string }[] },
   ];

@@ -1,6 +1,6 @@
 import { describe, expect, inject } from "vitest";
 
-/** The Moleculer that a suite runs with, and what carries its frames. */
+/** The version of Moleculer and the transporter of a suite. */
 export interface Variant {
   version: "0.14" | "0.15";
   transport: "NATS" | "Redis";
@@ -15,7 +15,7 @@ const VARIANTS: Variant[] = [
 
 const urlOf = ({ transport }: Variant) => inject(transport === "NATS" ? "natsUrl" : "redisUrl");
 
-/** Runs a suite over every transporter that is there, and with both versions of Moleculer. */
+/** Runs a suite with every available transporter and both versions of Moleculer. */
 export const overEachBus = (name: string, suite: (variant: Variant) => void): void => {
   for (const variant of VARIANTS)
     describe.skipIf(!urlOf(variant))(
@@ -43,7 +43,7 @@ export async function errorOf(promise: Promise<unknown>): Promise<any> {
   return error;
 }
 
-/** Does something again and again until it is stopped; `failed` collects what went wrong. */
+/** Runs a function repeatedly until it is stopped. `failed` collects the errors. */
 export function underLoad(run: () => Promise<unknown>, parallel = 5) {
   const failed: unknown[] = [];
   let count = 0;
@@ -57,7 +57,7 @@ export function underLoad(run: () => Promise<unknown>, parallel = 5) {
   });
   return {
     failed,
-    /** How many were done. */
+    /** The number of finished runs. */
     count: () => count,
     async stop() {
       end.abort();

@@ -7,7 +7,7 @@ export interface Captured {
   frame: Buffer;
 }
 
-/** A connection with all rights on the bus: it sees every frame, and may publish whatever it likes. */
+/** A connection with all rights on the bus: it receives every frame and may publish anything. */
 export class Wire {
   readonly frames: Captured[] = [];
   readonly #connection: NatsConnection;
@@ -22,7 +22,7 @@ export class Wire {
     });
   }
 
-  /** Captures everything from now on. */
+  /** Starts to capture all frames. */
   static async open({ url, namespace }: TestBus): Promise<Wire> {
     const connection = await connect({ servers: url });
     const wire = new Wire(connection, namespace);
@@ -30,12 +30,12 @@ export class Wire {
     return wire;
   }
 
-  /** Those of one kind. */
+  /** The captured frames of one type. */
   of(kind: keyof typeof FRAME): Captured[] {
     return this.frames.filter(({ frame }) => frame[1] === FRAME[kind]);
   }
 
-  /** DATA frames to a node. */
+  /** The captured DATA frames for a node. */
   dataTo(nodeID: string): Buffer[] {
     return this.of("data")
       .filter(({ subject }) => subject === this.subject(nodeID))

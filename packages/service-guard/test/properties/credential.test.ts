@@ -9,7 +9,7 @@ describe("The MAC of a credential", () => {
 
   it("equals only itself, and is compared with anything else without an error", () => {
     expect(isSameMac(mac, mac)).toBe(true);
-    // as many characters, more bytes
+    // the same number of characters, but more bytes
     expect(isSameMac(mac, "é".repeat(mac.length))).toBe(false);
     const other = fc.oneof(
       fc.string({ unit: "binary", minLength: mac.length, maxLength: mac.length }),

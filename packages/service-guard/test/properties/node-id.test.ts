@@ -8,7 +8,7 @@ import { kidOf } from "../../src/bus/node-key.ts";
 const publicKey = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((key) => Buffer.from(key));
 const service = fc.stringMatching(/^[A-Za-z][\w-]{0,20}(\.[\w-]{1,20}){0,2}$/);
 
-/** Base32 by long division, in place of shifting bits. */
+/** Base32 by long division instead of bit shifts. */
 function base32(bytes: Buffer): string {
   let rest = BigInt(`0x${bytes.toString("hex")}`) << 4n;
   let text = "";

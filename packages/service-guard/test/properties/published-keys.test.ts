@@ -11,7 +11,7 @@ const trusting = () => {
   return keys;
 };
 
-/** A key as a stranger can publish it: its thumbprint fits, its point may not be on the curve. */
+/** A key that anyone can publish: its thumbprint is correct, but its point may not be on the curve. */
 const jwk = fc
   .tuple(fc.string(), fc.string())
   .map(([x, y]) => ({ kty: "EC", crv: "P-256", x, y, kid: thumbprint(x, y) }));

@@ -51,7 +51,7 @@ describe("A node", () => {
     const { now } = Date;
     node.rotateSoon();
     await expect.poll(() => node.nextTokens).not.toHaveLength(0);
-    // identities name full seconds
+    // the times of identities are full seconds
     vi.spyOn(Date, "now").mockImplementation(() => now() + 2_000);
     node.enrolment.now();
     await expect.poll(() => node.keys.get(old.kid.toString("latin1"))).toBeUndefined();
