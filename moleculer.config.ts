@@ -12,6 +12,7 @@ import { declaredErrors } from "./lib/errors/declared-errors.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
 import { loggerOptions } from "./lib/logging/logger.ts";
 import { redactorOf } from "./lib/logging/redaction.ts";
+import { metricsOptions } from "./lib/metrics/prometheus.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
 import { mayReceive, NODE_EVENTS } from "./lib/access/endpoints.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
@@ -82,6 +83,8 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
         pino: { options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false, redact) },
       },
     },
+
+    metrics: metricsOptions(config),
 
     // Moleculer's type lacks this form
     validator: { type: "Fastest", options: validatorOptions() } as object,

@@ -21,6 +21,7 @@ const config = configure({
   NODE_ENV: "test",
   DATA_DIR: folder,
   PORT: "0",
+  METRICS_PORT: "off",
   LOG_LEVEL: "silent",
   BCRYPT_COST: "12",
   ADMIN_PASSWORD: PASSWORD,

@@ -57,6 +57,8 @@ export interface Config {
   /** How many sockets may be open at one gateway, from one address and of one user. */
   readonly maxSockets: { readonly address: number; readonly user: number };
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** Where metrics are served; undefined: nowhere. */
+  readonly metricsPort: number | undefined;
   /** The services that this process runs. */
   readonly services: readonly string[];
   /** A deployment's secret, `secret("users", "auth_token")`, or undefined when there is none. */
@@ -237,6 +239,8 @@ export function loadConfig(
       user: bound(APPLICATION_LIMITS.socketsOfUser),
     },
     logLevel: oneOf("LOG_LEVEL", LOG_LEVELS),
+    metricsPort:
+      env.METRICS_PORT?.trim() === "off" ? undefined : integer("METRICS_PORT", 3030, 1, 65_535),
     services: running,
     secret,
     admin: {

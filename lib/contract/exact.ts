@@ -104,6 +104,15 @@ type ExactEmit<E> = {
     : Unknown<K>;
 };
 
+/** The parts of a contract that are flat declarations by name. */
+interface Declarations {
+  events: Access;
+  errors: ErrorContract;
+  limits: LimitContract;
+  secrets: SecretContract;
+  metrics: MetricContract;
+}
+
 /** A contract without unknown keys, at any depth. */
 export type ExactContract<C> = {
   [K in keyof C]: K extends keyof ServiceContract
@@ -111,18 +120,10 @@ export type ExactContract<C> = {
       ? { [A in keyof C[K]]: ExactAction<C[K][A], ErrorTypesOf<C>, LimitsOf<C>> }
       : K extends "emits"
         ? { [E in keyof C[K]]: ExactEmit<C[K][E]> }
-        : K extends "events"
-          ? { [E in keyof C[K]]: Only<C[K][E], Access> }
-          : K extends "errors"
-            ? { [E in keyof C[K]]: Only<C[K][E], ErrorContract> }
-            : K extends "limits"
-              ? { [L in keyof C[K]]: Only<C[K][L], LimitContract> }
-              : K extends "secrets"
-                ? { [S in keyof C[K]]: Only<C[K][S], SecretContract> }
-                : K extends "metrics"
-                  ? { [M in keyof C[K]]: Only<C[K][M], MetricContract> }
-                  : K extends "rooms"
-                    ? Only<C[K], RoomsContract>
-                    : C[K]
+        : K extends keyof Declarations
+          ? { [D in keyof C[K]]: Only<C[K][D], Declarations[K]> }
+          : K extends "rooms"
+            ? Only<C[K], RoomsContract>
+            : C[K]
     : Unknown<K>;
 };

@@ -11,6 +11,7 @@ import type { EmitContract } from "./event.ts";
 import type { Handlers } from "./handlers.ts";
 import type { ServiceContract } from "./contract.ts";
 import { loadContracts } from "./load.ts";
+import { metricsMixin } from "../metrics/metrics.ts";
 import { type ActionHandler, onceForEachKey } from "./idempotent-handler.ts";
 import { withListedErrors } from "./listed-errors.ts";
 
@@ -63,7 +64,7 @@ export function implement<C extends ServiceContract, DB = never>(
   return {
     ...rest,
     // the first mixin's `started` runs after those of the others: the database is open
-    mixins: [limits.mixin(), rest.mixins ?? []].flat(),
+    mixins: [limits.mixin(), metricsMixin(contract), rest.mixins ?? []].flat(),
     name: contract.name,
     actions: Object.fromEntries(actions) as NonNullable<ServiceSchema["actions"]>,
     events: Object.fromEntries(events) as NonNullable<ServiceSchema["events"]>,

@@ -44,6 +44,9 @@ export const contract = defineContract({
     },
     waitingSearches: { counts: "waiting searches by text", per: "node", max: 100 },
   },
+  metrics: {
+    "posts.created.total": { type: "counter", description: "Posts that users created." },
+  },
   actions: {
     list: route({
       rest: "GET /api/posts",

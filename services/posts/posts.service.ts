@@ -6,6 +6,7 @@ import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts"
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { implement } from "../../lib/contract/implement.ts";
+import { count } from "../../lib/metrics/metrics.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./posts.contract.ts";
 import { PostsRepository, type PostsDatabase } from "./posts.repository.ts";
@@ -27,7 +28,11 @@ export default class PostsService extends Service {
 
             get: async (ctx) => mustExist(await this.posts.find(ctx.params.id)),
 
-            create: (ctx, db) => new PostsRepository(db).insert(ctx.locals.user.sub, ctx.params),
+            create: async (ctx, db) => {
+              const post = await new PostsRepository(db).insert(ctx.locals.user.sub, ctx.params);
+              count(ctx, "posts.created.total");
+              return post;
+            },
 
             update: async (ctx) => {
               const { id, ...changes } = ctx.params;

@@ -73,6 +73,7 @@ export async function startApp(
     NODE_ENV: "test",
     DATA_DIR: dataDir,
     PORT: "0",
+    METRICS_PORT: "off",
     NAMESPACE: randomUUID(),
     BCRYPT_COST: "4",
     // all requests of the tests come from one address

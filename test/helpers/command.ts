@@ -34,7 +34,13 @@ function start(program: string, args: string[], env: Record<string, string>, cwd
   const child = spawn(program, args, {
     cwd,
     detached: true,
-    env: { PATH: process.env.PATH, HOME: env.DATA_DIR, NODE_NO_WARNINGS: "1", ...env },
+    env: {
+      PATH: process.env.PATH,
+      HOME: env.DATA_DIR,
+      NODE_NO_WARNINGS: "1",
+      METRICS_PORT: "off",
+      ...env,
+    },
   });
   let text = "";
   const waiting = new Set<() => void>();
