@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { socketSections } from "../lib/asyncapi/document.ts";
+import { auditSections } from "../lib/audit/document.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import { loadContracts } from "../lib/contract/load.ts";
 import { limitSections, type Section } from "../lib/limits/document.ts";
@@ -24,6 +25,7 @@ interface GeneratedDocument {
 }
 
 const DOCUMENTS: readonly GeneratedDocument[] = [
+  { file: "audit.md", sections: auditSections },
   { file: "limits.md", sections: limitSections },
   { file: "routes.md", sections: routeSections },
   { file: "sockets.md", sections: socketSections },

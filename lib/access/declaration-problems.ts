@@ -24,7 +24,7 @@ const VARIABLE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
 /** Secrets' names with a meaning of their own in a service's folder of secrets. */
 const RESERVED_SECRETS = new Set(["auth_token", "nats_url", "database_url"]);
 
-const AUDIT_EVENT = /^(?=.{3,64}$)[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*$/;
+const AUDIT_EVENT = /^(?=.{3,64}$)[a-z][a-z0-9]*(-[a-z0-9]+)*\.[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const METRIC_NAME = /^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)+$/;
 const LABEL_NAME = /^[a-z]\w*$/;
 

@@ -2,8 +2,10 @@ import type { ServiceContract } from "../contract/contract.ts";
 
 /** The audit events that middlewares write, on behalf of any service. Services declare theirs in their contracts. */
 const APPLICATION_EVENTS = {
-  "user.refused": "A user, or a client without a valid access token, was refused.",
-  "service.refused": "A service called what it may not call.",
+  "user.refused":
+    "A user or an invalid access token was refused; `data` has the action and the error type.",
+  "service.refused":
+    "A service was refused because it may not call the action; `data` has the action and the error type.",
 } as const;
 
 export type ApplicationAuditEvent = keyof typeof APPLICATION_EVENTS;
@@ -16,12 +18,13 @@ export interface DeclaredAuditEvent {
   readonly service: string | undefined;
 }
 
+/** All audit events: the application's first, then those of each service. */
 export function auditEventsOf(contracts: Iterable<ServiceContract>): DeclaredAuditEvent[] {
   const declared = (service: string | undefined, events: Readonly<Record<string, string>>) =>
     Object.entries(events).map(([event, description]) => ({ event, description, service }));
   return [
-    ...[...contracts].flatMap(({ name, audit = {} }) => declared(name, audit)),
     ...declared(undefined, APPLICATION_EVENTS),
+    ...[...contracts].flatMap(({ name, audit = {} }) => declared(name, audit)),
   ];
 }
 
