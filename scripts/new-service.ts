@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { loadContracts, routesOf } from "../lib/contract/load.ts";
+import { secretsOf } from "../lib/contract/secret.ts";
 import { ROLE_NAMES } from "../services/users/roles.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -15,7 +16,7 @@ lower-case letters and digits: invoices. It names the Moleculer service, its rou
 role, and its environment variables.
 `;
 
-/** What is called so already: containers, a table of each schema, callers in 'can', PostgreSQL's own roles. */
+/** Names with another meaning: containers, a table of each schema, callers in 'can', PostgreSQL's own roles. */
 const RESERVED: readonly string[] = [
   "anonymous",
   "constructor",
@@ -28,86 +29,92 @@ const RESERVED: readonly string[] = [
   ...ROLE_NAMES,
 ];
 
-/** Why no service can be called this; undefined: one can. */
-function objectionTo(name: string): string | undefined {
+/** The reason why no service can have this name; undefined: one can. */
+function problemOf(name: string): string | undefined {
   if (!/^[a-z][a-z0-9]{1,30}$/.test(name))
-    return `'${name}' is no name for a service: lower-case letters and digits only, as in 'invoices'.`;
+    return `'${name}' cannot name a service: use lower-case letters and digits only, as in 'invoices'.`;
   if (!name.endsWith("s")) return `'${name}' is no plural: the service 'notes' has notes.`;
-  if (RESERVED.includes(name)) return `'${name}' means something else here. Take another name.`;
+  if (RESERVED.includes(name)) return `'${name}' has another meaning here. Use another name.`;
   const contracts = loadContracts();
   if (contracts.has(name) || existsSync(join(ROOT, "services", name)))
     return `There is a service '${name}' already.`;
   const route = routesOf(contracts).find(({ path }) => `${path}/`.startsWith(`/api/${name}/`));
-  return route && `'${name}' would get the routes of ${route.action}: ${route.path}`;
+  return route && `'${name}' would have the routes of ${route.action}: ${route.path}`;
 }
 
-/** One of them. */
 function singularOf(names: string): string {
   if (/[^aeiou]ies$/.test(names)) return names.replace(/ies$/, "y");
   if (/(ss|x|zz|ch|sh)es$/.test(names)) return names.slice(0, -2);
   return names.slice(0, -1);
 }
 
+/** Each file, its template, and what the file is. */
 const FILES = (names: string) => ({
-  [`services/${names}/${names}.contract.ts`]: ["contract", "what it offers, and to whom"],
-  [`services/${names}/${names}.examples.ts`]: [
-    "examples",
-    "examples of calls, for its documentation",
-  ],
+  [`services/${names}/${names}.contract.ts`]: ["contract", "what it offers, and who may use it"],
+  [`services/${names}/${names}.examples.ts`]: ["examples", "examples for the OpenAPI document"],
   [`services/${names}/${names}.service.ts`]: ["service", "its handlers"],
   [`services/${names}/${names}.repository.ts`]: ["repository", "its SQL"],
   [`services/${names}/migrations/0001-${names}.ts`]: ["migration", "its table"],
   [`test/integration/${names}.test.ts`]: ["test", "its test"],
 });
 
+const capitalized = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
+
 function fill(template: string, names: string): string {
   const name = singularOf(names);
   const words: Readonly<Record<string, string>> = {
     names,
     name,
-    Names: names.charAt(0).toUpperCase() + names.slice(1),
+    Names: capitalized(names),
+    Name: capitalized(name),
+    NAMES: names.toUpperCase(),
     a: /^[aeiou]/.test(name) ? "an" : "a",
   };
   const text = readFileSync(join(TEMPLATES, `${template}.ts.template`), "utf8");
   return text.replace(/\{\{(\w+)\}\}/g, (_, word: string) => words[word] ?? "");
 }
 
-/** Adds a text before or behind a place in a file. @returns is the place there? */
-function insert(file: string, place: RegExp, toText: (found: string) => string): boolean {
-  const path = join(ROOT, file);
-  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  if (!place.test(text)) return false;
-  writeFileSync(
-    path,
-    text.replace(place, (found) => toText(found)),
+/** A container for the service, with the secrets that its contract declares. */
+function containerOf(names: string): string {
+  const contract = loadContracts().get(names);
+  const secrets = secretsOf(contract ? [contract] : []).map(
+    ({ variable, name }) => `      ${variable}_FILE: /run/secrets/${name}\n`,
   );
-  return true;
-}
-
-/** A container for the service, as the others have one. */
-const containerOf = (names: string) => `  ${names}:
+  return `  ${names}:
     <<: *with-database
     environment:
       <<: *environment
       SERVICES: ${names}
-      ${names.toUpperCase()}_AUTH_TOKEN_FILE: /run/secrets/auth_token
-      DATABASE_URL_FILE: /run/secrets/database_url
+${secrets.join("")}      DATABASE_URL_FILE: /run/secrets/database_url
     volumes:
       - <<: *own-secrets
         volume: { subpath: ${names} }
 `;
+}
+
+/** Adds the container to docker-compose.yml, before the servers. @returns whether the file has the place for it */
+function addContainer(container: string): boolean {
+  const file = join(ROOT, "docker-compose.yml");
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const place = /^ {2}nats:$/m;
+  if (!place.test(text)) return false;
+  writeFileSync(
+    file,
+    text.replace(place, (found) => `${container}\n${found}`),
+  );
+  return true;
+}
 
 const run = (...args: string[]) =>
   execFileSync(process.execPath, args, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
 
 function main([names = "", ...more]: readonly string[]): void {
   if (names === "" || more.length > 0) fail(USAGE);
-  const objection = objectionTo(names);
-  if (objection) fail(`${objection}\n\n${USAGE}`);
+  const problem = problemOf(names);
+  if (problem) fail(`${problem}\n\n${USAGE}`);
   const files = Object.entries(FILES(names));
-  const taken = files.map(([file]) => file).filter((file) => existsSync(join(ROOT, file)));
-  if (taken.length > 0)
-    fail(`Nothing was made, since this is there already: ${taken.join(", ")}\n`);
+  const existing = files.map(([file]) => file).filter((file) => existsSync(join(ROOT, file)));
+  if (existing.length > 0) fail(`Nothing was made: ${existing.join(", ")} exists already.\n`);
 
   for (const [file, [template = ""]] of files) {
     mkdirSync(dirname(join(ROOT, file)), { recursive: true });
@@ -116,28 +123,23 @@ function main([names = "", ...more]: readonly string[]): void {
   const formatter = join(ROOT, "node_modules", "oxfmt", "bin", "oxfmt");
   run(formatter, ...files.map(([file]) => file));
   run(join("scripts", "access.ts"));
-  const variable = `${names.toUpperCase()}_AUTH_TOKEN_FILE`;
-  insert(".env.example", /(?:^#\w+_AUTH_TOKEN_FILE=\n)+/m, (found) => `${found}#${variable}=\n`);
   const container = containerOf(names);
-  const isContained = insert(
-    "docker-compose.yml",
-    /^ {2}nats:$/m,
-    (found) => `${container}\n${found}`,
-  );
+  const isAdded = addContainer(container);
 
   const width = Math.max(...files.map(([file]) => file.length));
   const made = files.map(([file, [, what]]) => `  ${file.padEnd(width)}  ${what}\n`).join("");
   stdout.write(`The service '${names}':
 ${made}
-and what it declares, in access.json, .env.example${isContained ? " and docker-compose.yml" : ""}.
+access.json has its actions and events${isAdded ? ", docker-compose.yml its container" : ""}.
 
   npm run dev                                       its routes, on /docs too
   npm test -- ${`test/integration/${names}.test.ts`.padEnd(38)}its test
   npm run check
 
-Administrators hold '${names}:write'. Whom else it is for, services/users/roles.ts says: add it to 'user' for
-everybody, and run 'npm run access'. What is deployed already needs its secrets: 'npm run credentials' adds them.
-${isContained ? "" : `\nFor docker-compose.yml:\n\n${container}`}`);
+Administrators have the permission '${names}:write'. To give it to all users, add it to the role 'user' in
+services/users/roles.ts and run 'npm run access'. An existing deployment needs its secrets: 'npm run credentials' adds
+them.
+${isAdded ? "" : `\nFor docker-compose.yml:\n\n${container}`}`);
 }
 
 function fail(message: string): never {

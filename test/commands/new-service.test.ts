@@ -9,19 +9,20 @@ import { freePort } from "../helpers/servers.ts";
 
 // It adds a service, so it works on a copy.
 describe("npm run new:service", () => {
-  const { folder: copy, remove } = copyApplication();
+  const { folder: copy, remove } = copyApplication("all");
 
   afterAll(remove);
 
-  const node = (script: string, ...args: string[]) =>
+  const execute = (program: string, ...args: string[]) =>
     new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-      execFile(
-        process.execPath,
-        [join(copy, "scripts", script), ...args],
-        (error, stdout, stderr) =>
-          resolve({ code: error ? (error.code as number) : 0, stdout, stderr }),
+      execFile(program, args, { cwd: copy }, (error, stdout, stderr) =>
+        resolve({ code: error ? (error.code as number) : 0, stdout, stderr }),
       );
     });
+  const node = (script: string, ...args: string[]) =>
+    execute(process.execPath, join("scripts", script), ...args);
+  const git = (...args: string[]) =>
+    execute("git", "-c", "user.name=test", "-c", "user.email=test@example.com", ...args);
   const read = (file: string) => readFileSync(join(copy, file), "utf8");
 
   it.each([
@@ -31,10 +32,10 @@ describe("npm run new:service", () => {
     ["$notes", "lower-case letters and digits only"],
     ["../notes", "lower-case letters and digits only"],
     ["note", "is no plural"],
-    ["nats", "means something else here"],
-    ["migrations", "means something else here"],
+    ["nats", "has another meaning here"],
+    ["migrations", "has another meaning here"],
     ["", "Usage: npm run new:service"],
-  ])("makes no service called '%s', and says why", async (name, why) => {
+  ])("refuses the name '%s' and explains why", async (name, why) => {
     const before = read("access.json");
     const { code, stderr } = await node("new-service.ts", name);
     expect(code).toBe(1);
@@ -47,8 +48,14 @@ describe("npm run new:service", () => {
     let dev: Command;
     let made: Awaited<ReturnType<typeof node>>;
 
+    let changedFiles: string;
+
     beforeAll(async () => {
+      await git("init", "--quiet");
+      await git("add", "--all");
+      await git("commit", "--quiet", "--message", "Before");
       made = await node("new-service.ts", "notes");
+      changedFiles = (await git("status", "--porcelain")).stdout;
       // a permission that nothing needs, to be warned of
       const contract = "services/chat/chat.contract.ts";
       const changed = read(contract).replace("permissions: {", '$&\n    spare: "",');
@@ -69,6 +76,7 @@ describe("npm run new:service", () => {
       expect(made).toMatchObject({ code: 0, stderr: "" });
       for (const file of [
         "services/notes/notes.contract.ts",
+        "services/notes/notes.examples.ts",
         "services/notes/notes.service.ts",
         "services/notes/notes.repository.ts",
         "services/notes/migrations/0001-notes.ts",
@@ -78,9 +86,29 @@ describe("npm run new:service", () => {
         expect(read(file)).not.toContain("{{");
       }
       expect(read("docker-compose.yml")).toContain("      SERVICES: notes\n");
-      expect(read(".env.example")).toContain("#NOTES_AUTH_TOKEN_FILE=\n");
+      expect(read("docker-compose.yml")).toContain(
+        "      NOTES_ENCRYPTION_KEY_FILE: /run/secrets/encryption_key\n",
+      );
       expect(made.stdout).toContain("services/users/roles.ts");
     });
+
+    it("changes no file of the application but access.json and docker-compose.yml", async () => {
+      expect(changedFiles.split("\n").filter(Boolean)).toEqual([
+        " M access.json",
+        " M docker-compose.yml",
+        "?? services/notes/",
+        "?? test/integration/notes.test.ts",
+      ]);
+      expect(await node("docs.ts", "--check")).toMatchObject({ code: 0 });
+    });
+
+    it("passes the type check and its own test", async () => {
+      const bin = (name: string) => join("node_modules", ".bin", name);
+      expect(await execute(bin("tsc"), "--noEmit")).toMatchObject({ code: 0, stdout: "" });
+      const test = ["run", "--project", "process", "test/integration/notes.test.ts"];
+      const { code, stdout } = await execute(bin("vitest"), ...test);
+      expect({ code, stdout }).toMatchObject({ code: 0 });
+    }, 180_000);
 
     it("is in access.json", async () => {
       expect((await node("access.ts", "--check")).code).toBe(0);
@@ -94,13 +122,14 @@ describe("npm run new:service", () => {
       expect(existsSync(join(copy, "services", "notes", "notes.service.ts"))).toBe(true);
     });
 
-    it("is reachable, described and protected, without a line in the gateway", async () => {
+    it("is reachable, documented and protected, without a line in the gateway", async () => {
       const { body: description } = await request(app, "GET /openapi.json");
       expect(description.paths["/api/notes"].post).toMatchObject({
         operationId: "notes.create",
         "x-permissions": ["notes:write"],
       });
       expect(Object.keys(description.paths["/api/notes/{id}"])).toEqual(["get", "delete"]);
+      expect(Object.keys(description.paths["/api/notes/{id}/lock"])).toEqual(["post"]);
 
       const body = { text: "Hello" };
       const anonymous = await request(app, "POST /api/notes", { body });
@@ -121,7 +150,7 @@ describe("npm run new:service", () => {
       expect(dev.output().match(/permission chat:spare: no action needs it/g)).toHaveLength(1);
     });
 
-    it("answers those inside who ask for a user, and nobody else", async () => {
+    it("can be called in the REPL on behalf of a user, and not without one", async () => {
       dev.type("call notes.list");
       await dev.shows(/ServiceTokenRequired/);
       dev.type("as admin notes.create --text Hello");

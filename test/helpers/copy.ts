@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,10 +19,17 @@ const PARTS = [
   "services",
 ];
 
-/** Copies the application, for a test that changes its files. */
-export function copyApplication(): { folder: string; remove: () => void } {
+/** What no copy needs: it is installed, built or written while the application runs. */
+const LEFT_OUT = new Set(["node_modules", ".git", ".data", "coverage"]);
+
+/** A copy of the application whose files a test may change. @param parts "all": also the tests and documents */
+export function copyApplication(parts: readonly string[] | "all" = PARTS): {
+  folder: string;
+  remove: () => void;
+} {
   const folder = mkdtempSync(join(tmpdir(), "citadel-copy-"));
-  for (const part of PARTS) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  const copied = parts === "all" ? readdirSync(ROOT).filter((one) => !LEFT_OUT.has(one)) : parts;
+  for (const part of copied) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
