@@ -207,7 +207,7 @@ export function configure(env: NodeJS.ProcessEnv = process.env): Config {
   makeSecrets(join(config.dataDir, "secrets"), secretsOf(contracts.values()));
   if (config.admin.password) return config;
   const password = config.secret("users", "admin_password");
-  return { ...config, admin: { ...config.admin, password, isMadeUp: true } };
+  return { ...config, admin: { ...config.admin, password, isGenerated: true } };
 }
 
 /** The function that moleculer-runner calls. */

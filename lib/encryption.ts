@@ -12,20 +12,20 @@ export const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Makes a key: 256 bits, base64url. */
+/** A new key: 256 random bits in base64url. */
 export const makeEncryptionKey = () => randomBytes(KEY_BYTES).toString("base64url");
 
 /**
- * What a service encrypts before it stores it, with AES-256-GCM. A text is bound to its context, such as
- * the row that it stands in: moved elsewhere it cannot be read.
+ * Encrypts what a service stores, with AES-256-GCM. The ciphertext is bound to a context, such as the id of its row: moved to
+ * another row it cannot be decrypted.
  */
 export class Encryption {
-  /** By id; the first encrypts, the others are on their way out. */
+  /** By id. The first one encrypts; the others only decrypt. */
   readonly #keys: ReadonlyMap<string, Buffer>;
 
   /**
    * @param keys one or more keys, each on a line of its own
-   * @throws Error unless there is one, and each has 256 bits in base64url
+   * @throws Error if there is none, or one is not 256 bits in base64url
    */
   constructor(keys: string) {
     const lines = keys.split(/\s+/).filter(Boolean);
@@ -35,7 +35,7 @@ export class Encryption {
     this.#keys = new Map(parsed.map((key) => [idOf(key), key]));
   }
 
-  /** The ids of the keys, in their order. What was encrypted with one begins with its id and a dot. */
+  /** The ids of the keys, in order. A ciphertext begins with the id of its key and a dot. */
   get keyIds(): string[] {
     return [...this.#keys.keys()];
   }
@@ -49,21 +49,23 @@ export class Encryption {
   }
 
   /**
-   * What follows from a text and the key, always the same: 256 bits in base64url that nobody can guess
-   * who lacks either (HMAC-SHA-256, with a key of the context's own by RFC 5869).
+   * A keyed hash of a text: HMAC-SHA-256 in base64url, with a key that is derived from the first key for the context
+   * (HKDF, RFC 5869).
    */
   derive(text: string, context: string): string {
     const [[, key] = ["", Buffer.alloc(0)]] = this.#keys;
-    const own = hkdfSync("sha256", key, "", context, KEY_BYTES);
-    return createHmac("sha256", Buffer.from(own)).update(text).digest("base64url");
+    const derived = hkdfSync("sha256", key, "", context, KEY_BYTES);
+    return createHmac("sha256", Buffer.from(derived)).update(text).digest("base64url");
   }
 
-  /** @throws Error for what was changed, moved, or encrypted with another key */
+  /** @throws Error if the ciphertext was changed or moved, or its key is missing */
   decrypt(encrypted: string, context: string): string {
     const [id = "", sealed = ""] = encrypted.split(".");
     const key = this.#keys.get(id);
     if (!key)
-      throw new Error(`The encryption key ${id}, which this was encrypted with, is missing.`);
+      throw new Error(
+        `The encryption key ${id} is missing, so a stored value cannot be decrypted.`,
+      );
     const bytes = Buffer.from(sealed, "base64url");
     const [nonce, tag] = [bytes.subarray(0, NONCE_BYTES), bytes.subarray(-TAG_BYTES)];
     const decipher = createDecipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES })

@@ -8,36 +8,36 @@ import type { Algorithm } from "../tokens/jwt.ts";
 import { readNamespace } from "./namespace.ts";
 import { APPLICATION_LIMITS } from "../limits/application-limits.ts";
 import { type RateLimits, type RateLimitSetting, readRateLimit } from "../limits/rate-limit.ts";
-import { secretProblems, secretReader } from "./secrets.ts";
+import { secretProblems, type SecretReader, secretReader } from "./secrets.ts";
 import { readTrustedIssuers, type TrustedIssuer } from "../tokens/trusted-issuer.ts";
 import { readTrustedProxies, type TrustedProxies } from "../network/trusted-proxies.ts";
 
-/** pino's levels, the one that holds unless another is set before the rest. */
+/** pino's levels; the first is the default. */
 const LOG_LEVELS = ["info", "trace", "debug", "warn", "error", "fatal", "silent"] as const;
 
-/** The application's configuration, read once from the environment. Every setting has one place: here. */
+/** The application's configuration, read once from the environment. */
 export interface Config {
   readonly production: boolean;
-  /** Where HTTP and sockets listen. */
+  /** The address on which HTTP and sockets listen. */
   readonly host: string;
   readonly port: number;
   readonly dataDir: string;
   readonly namespace: string;
-  /** The name of the only process; on NATS a node id follows from the key of its process. */
+  /** The node id, without NATS. On NATS the node id is derived from the key of the process. */
   readonly nodeID: string | undefined;
   readonly natsUrl: string | undefined;
   readonly databaseUrl: string | undefined;
-  /** The `iss` and, with it, the audience of the access tokens that this deployment mints. */
+  /** The `iss` and `aud` of the access tokens that this deployment issues. */
   readonly issuer: string;
   readonly tenantId: string;
   readonly environmentId: string;
-  /** What access tokens are signed with. */
+  /** The algorithm that signs access tokens. */
   readonly accessTokenAlg: Algorithm;
   /** Other issuers whose access tokens are accepted. */
   readonly trustedIssuers: readonly TrustedIssuer[];
-  /** Where links in mails lead: the address of the web client. */
+  /** The web client, to which links in mails lead. */
   readonly webUrl: string;
-  /** The server that sends mail; without it mail is written into `dataDir`. */
+  /** The mail server. Without one, mails are written into `dataDir`. */
   readonly smtpUrl: string | undefined;
   readonly mailFrom: string;
   /** Lifetimes in seconds. */
@@ -46,49 +46,48 @@ export interface Config {
   readonly serviceIdentityTtl: number;
   /** The age at which the key that signs access tokens is replaced, in seconds. */
   readonly signingKeyMaxAge: number;
-  /** For how long a refresh whose answer was lost may be asked for again, in seconds; 0: not at all. */
+  /** For how long a refresh may be repeated whose response was lost, in seconds; 0: it may not. */
   readonly refreshGrace: number;
   readonly bcryptCost: number;
-  /** Origins other than our own whose pages may connect, and read answers. */
+  /** Other origins whose pages may connect and read responses. */
   readonly corsOrigins: readonly string[];
-  /** The proxies in front of the gateway whose word counts on who asks. */
+  /** The proxies whose headers name the client's address and protocol. */
   readonly trustedProxies: TrustedProxies;
   readonly rateLimits: RateLimits;
-  /** How many sockets may be open at one gateway, from one address and of one user. */
+  /** The most sockets that one gateway holds open for an address and for a user. */
   readonly maxSockets: { readonly address: number; readonly user: number };
   readonly logLevel: (typeof LOG_LEVELS)[number];
-  /** Where metrics are served; undefined: nowhere. */
+  /** The port on which metrics are served; undefined: none. */
   readonly metricsPort: number | undefined;
   /** The services that this process runs. */
   readonly services: readonly string[];
-  /** A deployment's secret, `secret("users", "auth_token")`, or undefined when there is none. */
-  readonly secret: (service: string, name: string) => string | undefined;
-  /** The first administrator; without a password there is none. */
+  readonly secret: SecretReader;
+  /** The first administrator. Without a password none is created. */
   readonly admin: {
     readonly username: string;
     readonly email: string;
     readonly password: string | undefined;
-    /** Nobody chose the password: development made it up, and shows it. */
-    readonly isMadeUp: boolean;
+    /** Development generated the password, and prints it. */
+    readonly isGenerated: boolean;
   };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Settings that are wrong or missing: all of them at once, with what to do. @internal */
+/** Names all settings that are wrong or missing. @internal */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 
   constructor(problems: readonly string[]) {
     super(
       `The configuration is not complete:\n${[...new Set(problems)].map((p) => `  - ${p}`).join("\n")}\n` +
-        "Set these in the environment or in .env (.env.example lists every setting); " +
+        "Set these in the environment or in .env. .env.example lists the settings; " +
         "'npm run credentials -- <folder>' makes the secrets.",
     );
   }
 }
 
-const isWebAddress = (value: string) => /^https?:\/\//i.test(value) && URL.canParse(value);
+const isWebUrl = (value: string) => /^https?:\/\//i.test(value) && URL.canParse(value);
 
 /**
  * Reads the configuration of a process.
@@ -96,7 +95,7 @@ const isWebAddress = (value: string) => /^https?:\/\//i.test(value) && URL.canPa
  * @param env the environment; any secret `X` may come as `X_FILE`
  * @param contracts every service of the application, with its secrets
  * @param roles every role of the application, for `TRUSTED_ISSUERS`
- * @throws ConfigError that lists everything wrong or missing
+ * @throws ConfigError that names all settings that are wrong or missing
  */
 export function loadConfig(
   env: Environment,
@@ -126,17 +125,17 @@ export function loadConfig(
     return fallback;
   };
 
-  /** The first one is what holds when it is not set. */
+  /** The first value is the default. */
   const oneOf = <const V extends string>(name: string, values: readonly [V, ...V[]]): V => {
-    const said = (env[name]?.trim() || values[0]).toLowerCase();
-    const value = values.find((one) => one.toLowerCase() === said);
+    const given = (env[name]?.trim() || values[0]).toLowerCase();
+    const value = values.find((one) => one.toLowerCase() === given);
     if (value === undefined) problems.push(`${name} must be one of ${values.join(", ")}`);
     return value ?? values[0];
   };
 
-  const webAddress = (name: string, fallback: string) => {
+  const readWebUrl = (name: string, fallback: string) => {
     const value = env[name]?.trim() || fallback;
-    if (isWebAddress(value)) return value;
+    if (isWebUrl(value)) return value;
     problems.push(`${name} must be a URL that begins with http:// or https://`);
     return fallback;
   };
@@ -148,14 +147,12 @@ export function loadConfig(
       .filter(Boolean);
 
   const origins = (name: string) => {
-    const said = list(name);
-    for (const one of said.filter((item) => !isWebAddress(item) || new URL(item).origin !== item)) {
-      const instead = isWebAddress(one)
-        ? new URL(one).origin
-        : "origins like https://app.example.com";
-      problems.push(`${name}: '${one}' is no origin that a browser sends; write ${instead}`);
+    const given = list(name);
+    for (const one of given.filter((item) => !isWebUrl(item) || new URL(item).origin !== item)) {
+      const instead = isWebUrl(one) ? new URL(one).origin : "origins like https://app.example.com";
+      problems.push(`${name}: '${one}' is no origin as browsers send it; write ${instead}`);
     }
-    return said;
+    return given;
   };
 
   const rateLimit = ({ setting, max, seconds }: RateLimitSetting) =>
@@ -176,7 +173,7 @@ export function loadConfig(
   const running = services.length > 0 ? services : known;
   if (natsUrl && !databaseUrl && running.length < known.length && running.some(hasDatabase))
     problems.push(
-      "DATABASE_URL is needed when services run in several processes: the embedded database is one process's own",
+      "DATABASE_URL is needed when services run in several processes: only one process can open the embedded database",
     );
 
   if (production) {
@@ -193,10 +190,10 @@ export function loadConfig(
   if (smtpUrl && !(/^smtps?:/i.test(smtpUrl) && URL.canParse(smtpUrl)))
     problems.push("SMTP_URL must be a URL that begins with smtp:// or smtps://");
 
-  // where somebody finds it: PORT=0 is known only once it listens, and production stands behind something
+  // PORT=0 is unknown until the server listens, and production is reached through a proxy
   const ownPort = production || port === 0 ? 3000 : port;
-  const issuer = webAddress("ISSUER", `http://localhost:${ownPort}`);
-  // RFC 8414, 2 and 3: clients build the address of the metadata from it, and the API is at the root
+  const issuer = readWebUrl("ISSUER", `http://localhost:${ownPort}`);
+  // RFC 8414, 2 and 3: clients derive the URL of the metadata from it, and the API is at the root
   if (![new URL(issuer).origin, `${new URL(issuer).origin}/`].includes(issuer))
     problems.push(`ISSUER must be an origin, without a path or query: ${new URL(issuer).origin}`);
   const config: Config = {
@@ -217,7 +214,7 @@ export function loadConfig(
       { production, issuer, roles },
       problems,
     ),
-    webUrl: webAddress("WEB_URL", issuer).replace(/\/$/, ""),
+    webUrl: readWebUrl("WEB_URL", issuer).replace(/\/$/, ""),
     smtpUrl,
     mailFrom: env.MAIL_FROM || "Citadel <no-reply@localhost.localdomain>",
     accessTokenTtl: integer("ACCESS_TOKEN_TTL", 600, 1, MAX_LIFETIME),
@@ -247,7 +244,7 @@ export function loadConfig(
       username: env.ADMIN_USERNAME || "admin",
       email: env.ADMIN_EMAIL || "admin@localhost.localdomain",
       password: adminPassword,
-      isMadeUp: false,
+      isGenerated: false,
     },
   };
   if (problems.length > 0) throw new ConfigError(problems);

@@ -1,7 +1,7 @@
-/** It becomes part of NATS subjects, in which dots, spaces, `*` and `>` have a meaning, and of NATS's configuration. */
+/** A namespace is part of NATS subjects, where dots, spaces, `*` and `>` have a meaning, and of nats.conf. */
 const NAMESPACE = /^[\w-]{1,64}$/;
 
-/** The namespace of Moleculer, and so of all subjects on NATS: one for each deployment that shares a NATS server. */
+/** Moleculer's namespace, which all NATS subjects contain. Deployments that share a NATS server need different ones. */
 export function readNamespace(
   env: Readonly<Record<string, string | undefined>>,
   problems: string[],

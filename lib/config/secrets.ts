@@ -24,15 +24,15 @@ export function secretReader(
   };
 }
 
-/** Is it one of the values that people copy from examples? */
+/** Whether it is a value that is copied from examples. */
 const isPlaceholder = (value: string) =>
   /^(change[-_ ]?me|secret|password|placeholder|example|todo|x+)$/i.test(value.trim());
 
-/** Several keys stand on lines of their own while one replaces another. */
+/** While one key replaces another, both are there, each on a line of its own. */
 const isKey = (value: string) =>
   value.split(/\s+/).every((line) => Buffer.from(line, "base64url").length === KEY_BYTES);
 
-/** What keeps these secrets from being used in production. No message repeats a value. */
+/** The reasons why production cannot use these secrets. No message contains a value. */
 export function secretProblems(declared: readonly DeclaredSecret[], read: SecretReader): string[] {
   const users = new Map<string, string>();
   return declared.flatMap(({ service, name, variable, type, isOptional }) => {

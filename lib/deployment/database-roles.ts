@@ -2,8 +2,8 @@
 export const DATABASE = "citadel";
 
 /**
- * What the PostgreSQL superuser runs, with psql, before the services start: a role for each service,
- * which owns the schema of the same name and may do nothing outside it. It may be run again.
+ * The script that the PostgreSQL superuser runs with psql before the services start. It creates a role for each service,
+ * which owns the schema of the same name and has no rights outside it. The script may run again.
  */
 export function databaseRoles(roles: readonly { name: string; password: string }[]): string {
   const statements = roles.map(
@@ -14,7 +14,7 @@ GRANT CONNECT ON DATABASE ${DATABASE} TO "${name}";
 CREATE SCHEMA IF NOT EXISTS "${name}" AUTHORIZATION "${name}";
 `,
   );
-  return `-- Made by 'npm run credentials'; changes are lost.
+  return `-- Made by 'npm run credentials'; your changes would be lost.
 \\set ON_ERROR_STOP on
 REVOKE ALL ON DATABASE ${DATABASE}, postgres, template1 FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;

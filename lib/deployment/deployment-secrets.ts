@@ -5,23 +5,22 @@ import { natsConfig } from "./nats-config.ts";
 import { makePassword, makeSecrets, rewrite, writeOnce } from "./secrets.ts";
 
 export interface Deployment {
-  /** The broker's, in which the nodes find each other on NATS. */
+  /** Moleculer's namespace, for which NATS permissions hold. */
   namespace: string;
-  /** Every service. */
+  /** All services. */
   all: readonly string[];
-  /** What they declare. */
+  /** The secrets that they declare. */
   secrets: readonly DeclaredSecret[];
-  /** Those that keep data. */
+  /** The services that have a database. */
   withDatabase: readonly string[];
 }
 
 /**
- * Makes the secrets of a deployment, one subfolder for each who reads it, and keeps those that are
- * there: what the services need (makeSecrets), an account of its own for each on NATS and PostgreSQL,
- * and for the two servers what makes them know these accounts and, on NATS, their permissions. That is
- * written anew each time, since a service may have been added.
+ * Makes the secrets of a deployment, one subfolder for each reader, and keeps those that exist: what the services declare
+ * (makeSecrets), and an account on NATS and PostgreSQL for each service. The configuration of the two servers, with the
+ * accounts and permissions, is replaced each time, since a service may have been added.
  *
- * @param folder where the subfolders go; files get mode 0600
+ * @param folder has the subfolders; files get mode 0600
  */
 export function makeDeploymentSecrets(
   folder: string,
@@ -29,7 +28,7 @@ export function makeDeploymentSecrets(
 ): void {
   makeSecrets(folder, secrets);
 
-  /** The user and password of a service's URL, which is made up on the first start. */
+  /** The user and password in a service's URL, which is made once. */
   const account = (service: string, name: string, origin: (userinfo: string) => string) => {
     const make = () => origin(`${service}:${makePassword()}`);
     const { username, password } = new URL(writeOnce(join(folder, service, name), make));

@@ -1,7 +1,7 @@
 import { hashSync } from "bcryptjs";
 import { natsPermissions } from "./nats-permissions.ts";
 
-/** The passwords are random, so that nothing is to be won by making each guess dear. */
+/** The passwords are random, so a low cost is enough. */
 const BCRYPT_COST = 10;
 
 export interface NatsUser {
@@ -11,18 +11,18 @@ export interface NatsUser {
 }
 
 /**
- * The NATS server's configuration: a user for each service, with the permissions that its nodes need. Nobody else
- * may connect, and the server learns the passwords' hashes only.
+ * The NATS server's configuration: a user for each service, with the permissions that its nodes need. No other user may
+ * connect, and the server gets only hashes of the passwords.
  *
- * @param namespace the broker's
+ * @param namespace Moleculer's
  */
 export function natsConfig(users: readonly NatsUser[], namespace: string): string {
-  return `# Made by 'npm run credentials' for NAMESPACE=${namespace}; changes are lost.
+  return `# Made by 'npm run credentials' for NAMESPACE=${namespace}; your changes would be lost.
 port: 4222
-# health, for those inside the container
+# health, from inside the container only
 http: "127.0.0.1:8222"
 authorization {
-  # holds for users without permissions of their own
+  # for users without permissions of their own
   default_permissions { publish: { deny: ">" }, subscribe: { deny: ">" } }
   users: [
 ${users.map((user) => userEntry(user, namespace)).join("\n")}

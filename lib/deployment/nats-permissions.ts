@@ -1,25 +1,25 @@
-/** The subjects that a NATS user may use; all others are refused. */
+/** The subjects that a NATS user may use. NATS refuses all others. */
 export interface NatsPermissions {
   publish: string[];
   subscribe: string[];
 }
 
 /**
- * What a service's nodes need on NATS under the sealed bus, where a node is called `<service>.<digest>`: to send
- * frames to every node, and to receive what is for all nodes and for themselves. Whether a node is of the service
- * that its id names is for the guard to check, and what is in a frame is sealed: NATS sees subjects only.
+ * The NATS permissions of a service's nodes on the sealed bus: send frames to every node, and receive the frames for all
+ * nodes and for themselves. A node id is `<service>.<digest>`; the guard checks that the node belongs to this service. Frames
+ * are encrypted, so NATS sees subjects only.
  *
- * @param namespace the broker's, not empty
+ * @param namespace Moleculer's, not empty
  */
 export function natsPermissions(service: string, namespace: string): NatsPermissions {
   const prefix = `MOL-${namespace}`;
   return {
-    // all nodes send each other frames, whatever their services may call
+    // nodes exchange frames even if their services may not call each other
     publish: [`${prefix}.SEAL`, `${prefix}.SEAL.>`],
     subscribe: [
       `${prefix}.SEAL`,
       `${prefix}.SEAL.${service}.*`,
-      // the server's own replies (lib/nats/transporter.ts): nobody may publish there
+      // replies of the NATS server (lib/nats/transporter.ts): no user may publish there
       `${prefix}.UNDELIVERED.${service}.>`,
     ],
   };

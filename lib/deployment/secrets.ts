@@ -8,8 +8,8 @@ import { makeEncryptionKey } from "../encryption.ts";
 import { makePrivate } from "../files/private-folder.ts";
 
 /**
- * Writes a secret unless it is there, and returns what is there. Whole or not at all, and the first of
- * several processes wins: the content is linked into place.
+ * Writes a secret unless the file exists, and returns its content. The file is complete or missing, and of several
+ * processes the first one wins: a complete draft is linked to the file's name.
  */
 export function writeOnce(file: string, make: () => string): string {
   makePrivate(dirname(file));
@@ -24,13 +24,13 @@ export function writeOnce(file: string, make: () => string): string {
   return readFileSync(file, "utf8");
 }
 
-/** Writes a file that follows from secrets, over what is there, whole or not at all. */
+/** Replaces a file that is made from secrets. Readers see the old or the new content. */
 export function rewrite(file: string, content: string): void {
   makePrivate(dirname(file));
   withDraft(file, content, (draft) => renameSync(draft, file));
 }
 
-/** A password that is hard to guess and easy to carry: 144 bits, no punctuation. */
+/** A password of 24 letters and digits, about 140 bits. */
 export const makePassword = () => randomBytes(18).toString("base64url").replace(/[-_]/g, "0");
 
 const MAKE: Readonly<Record<SecretContract["type"], () => string>> = {

@@ -2,10 +2,8 @@ import { randomBytes } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 
 /**
- * Writes what is to be linked or renamed into the place of a file, so that nobody ever reads half of it. If it
- * cannot be written, or `place` fails, nothing is left of it.
- *
- * @param place puts the draft into its place; what is left of it then is removed
+ * Writes a draft beside a file, which `place` then links or renames to the file's name, so that no reader sees half of the
+ * content. The draft is removed in the end, also after an error.
  */
 export function withDraft(file: string, content: string, place: (draft: string) => void): void {
   const draft = `${file}.${randomBytes(6).toString("hex")}`;

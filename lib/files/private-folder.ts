@@ -1,12 +1,12 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 
-/** What the permissions of others are in a mode. */
+/** The permissions of the group and of other users in a file's mode. */
 const OTHERS = 0o077;
 
 /**
- * Makes a folder that only its owner can open, or tightens the one that is there, whoever made it.
+ * Creates a folder that only its owner can open, or removes the permissions of other users from an existing one.
  *
- * @throws Error that says what to do, where the folder stays open to other users
+ * @throws Error if other users can still open the folder
  */
 export function makePrivate(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -18,7 +18,7 @@ export function makePrivate(folder: string): void {
   } catch (error) {
     cause = error;
   }
-  // a file system without permissions accepts chmod and does nothing
+  // a file system without permissions ignores chmod
   if ((statSync(folder).mode & OTHERS) === 0) return;
   throw new Error(
     `Other users can open ${folder}, and its permissions cannot be changed. ` +

@@ -2,21 +2,21 @@ import { randomUUID } from "node:crypto";
 import { type ServiceBroker, Transporters } from "moleculer";
 import { Events, type NatsConnection, type Msg, type NatsError } from "nats";
 
-/** How often nodes that have not responded yet are asked whether they are still there, in milliseconds. */
+/** How often the nodes of pending calls are pinged, in milliseconds. */
 const PING_INTERVAL = 500;
-/** For how long a node may take to show that it is still there, in milliseconds. */
+/** For how long a node may take to respond to a ping, in milliseconds. */
 const PONG_TIMEOUT = 300;
-/** What the server replies to a message that nobody subscribes to. */
+/** The status of the NATS server's reply to a message without a subscriber. */
 const NO_RESPONDERS = 503;
 
-/** How much later than this one other nodes may be connected, in milliseconds: they try four times a second. */
+/** How much later than this node others may reconnect, in milliseconds: they try four times a second. */
 const SETTLING = 1_500;
 
 interface Packet {
   target?: string | null;
 }
 
-/** What Moleculer keeps of a call that waits for its response, and how it drops a node. */
+/** The parts of Moleculer that its types leave out: pending calls, and the registry of nodes. */
 interface Internals {
   transit: {
     pendingRequests: ReadonlyMap<string, { nodeID: string | null }>;
@@ -35,12 +35,12 @@ interface Internals {
 }
 
 /**
- * Moleculer's NATS transporter, which also notices soon that a node is gone.
+ * Moleculer's NATS transporter, which also notices within a second that a node was killed.
  *
  * Every packet for one node names a reply subject. NATS replies to it when nobody subscribes to the
  * packet's subject ("no responders", NATS 2.2): the node's process has ended, since its subscriptions last
- * as long as its connection. Whoever may publish to the reply subject can forge that reply, so the node is
- * pinged first, which on the sealed bus nobody else can respond to. Without a PONG it is dropped, its pending
+ * as long as its connection. Such a reply can be forged by any user that may publish to the reply subject, so the node is
+ * pinged first: on the sealed bus no other node can respond to the ping. Without a PONG it is dropped, its pending
  * calls are rejected, and Moleculer retries those that may be retried on other nodes. A node whose event loop
  * is blocked keeps its connection and is not dropped by this; a node that is silent is dropped by
  * `heartbeatTimeout`.
@@ -48,14 +48,14 @@ interface Internals {
 export class NatsTransporter extends Transporters.NATS {
   #replySubject = "";
   #timer: NodeJS.Timeout | undefined;
-  /** When this node was last connected, in milliseconds of the monotonic clock. */
+  /** The time of the last connection, in milliseconds of the monotonic clock. */
   #connectedAt = 0;
-  /** The nodes that are being asked whether they are still there. */
+  /** The nodes that are being pinged. */
   readonly #checked = new Set<string>();
 
   override onConnected(wasReconnect?: boolean): Promise<unknown> {
     const { nodeID } = this.#internals.broker;
-    // random, so that only who reads the bus can make it up
+    // random, so that only readers of the bus know it
     this.#replySubject = `${this.getTopicName("UNDELIVERED", nodeID)}.${randomUUID()}.`;
     this.#subscribe(`${this.#replySubject}>`, (reply) => this.#receiveReply(reply));
     this.#connectedAt = performance.now();
@@ -65,7 +65,7 @@ export class NatsTransporter extends Transporters.NATS {
     return super.onConnected(wasReconnect);
   }
 
-  /** Notes when the connection comes back, which Moleculer's transporter keeps to itself. */
+  /** Records the time of a reconnection, which Moleculer's transporter does not report. */
   async #watch(client: NatsConnection): Promise<void> {
     for await (const { type } of client.status())
       if (type === Events.Reconnect) this.#connectedAt = performance.now();
@@ -76,7 +76,7 @@ export class NatsTransporter extends Transporters.NATS {
     return super.disconnect();
   }
 
-  /** Moleculer's own throws inside of the NATS client when NATS refuses the subscription. */
+  /** Moleculer's own method throws inside the NATS client when NATS refuses the subscription. */
   override subscribe(command: string, nodeID?: string): Promise<void> {
     const { receive } = this.#internals;
     this.#subscribe(this.getTopicName(command, nodeID), ({ data }) =>
@@ -96,8 +96,8 @@ export class NatsTransporter extends Transporters.NATS {
     const { nodeID, namespace } = broker;
     logger.error(
       { err: error, subject, nodeID, namespace },
-      "NATS refuses a subscription; this node misses what is sent to it. The user in NATS_URL must be that of " +
-        "the node's service, and nats.conf made for the same NAMESPACE ('npm run credentials'): correct them, " +
+      "NATS refuses a subscription, so this node does not receive what is sent to it. The user in NATS_URL must be that of " +
+        "the node's service, and nats.conf must be made for the same NAMESPACE ('npm run credentials'): correct them, " +
         "reload NATS and restart this node.",
     );
   }
@@ -110,7 +110,7 @@ export class NatsTransporter extends Transporters.NATS {
     return Promise.resolve();
   }
 
-  /** A node that was killed while it worked on a call is sent nothing more that could be undelivered. */
+  /** Without a ping, no message to a node that was killed during a call would be undelivered. */
   #pingPending(): void {
     const { transit } = this.#internals;
     const nodes = new Set([...transit.pendingRequests.values()].map(({ nodeID }) => nodeID));
@@ -119,12 +119,12 @@ export class NatsTransporter extends Transporters.NATS {
 
   #receiveReply({ subject, headers }: Msg): void {
     if (headers?.code !== NO_RESPONDERS) return;
-    // other nodes may take longer to connect again
+    // other nodes may still be reconnecting
     if (performance.now() - this.#connectedAt < SETTLING) return;
     void this.#check(subject.slice(this.#replySubject.length));
   }
 
-  /** Drops a node unless it shows that it is still there. */
+  /** Drops a node unless it responds to a ping. */
   async #check(nodeID: string): Promise<void> {
     const { broker } = this.#internals;
     const { nodes } = broker.registry;

@@ -8,7 +8,7 @@ import type { UsersRepository } from "../users.repository.ts";
  * it no administrator is created. In development a missing password is generated and printed once.
  */
 export async function ensureAdministrator(
-  { admin: { password, isMadeUp, ...admin } }: Config,
+  { admin: { password, isGenerated, ...admin } }: Config,
   accounts: UsersRepository,
   passwords: Passwords,
   warn: (message: string) => void,
@@ -37,6 +37,6 @@ export async function ensureAdministrator(
     );
   }
   // written to the terminal and not to the log, which may be stored
-  if (isMadeUp)
+  if (isGenerated)
     process.stdout.write(`\n  The first administrator: ${admin.username} / ${password}\n\n`);
 }
