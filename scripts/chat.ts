@@ -5,7 +5,7 @@ import { Writable } from "node:stream";
 import { styleText } from "node:util";
 import { io } from "socket.io-client";
 
-// A terminal in the lobby: `npm run chat -- alice [url]`. The password comes from PASSWORD, or is asked for.
+// A chat client for the terminal: `npm run chat -- alice [url]`. It reads the password from PASSWORD or asks for it.
 
 const [username, url = `http://localhost:${process.env.PORT ?? 3000}`] = process.argv.slice(2);
 if (!username) {
@@ -13,25 +13,25 @@ if (!username) {
   process.exit(1);
 }
 
-/** When a socket is tried again that the server could not judge, in milliseconds. */
-const RETRY_AFTER = 1_000;
+/** The delay before a handshake that failed for the server's reasons is repeated, in milliseconds. */
+const RETRY_DELAY = 1_000;
 
 const dim = (text: string) => (stdout.isTTY ? styleText("dim", text) : text);
 
-/** Asks without showing what is typed. */
+/** Asks for a secret: the terminal does not show what the user types. */
 async function askHidden(what: string): Promise<string> {
   stdout.write(`${what}: `);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const hidden = createInterface({ input: stdin, output: nowhere, terminal: true });
-  const answer = await hidden.question("");
+  const typed = await hidden.question("");
   hidden.close();
   stdout.write("\n");
-  return answer;
+  return typed;
 }
 
 async function signIn(): Promise<string> {
   const password = process.env.PASSWORD ?? (await askHidden("Password"));
-  const ask = async (otp?: string) => {
+  const login = async (otp?: string) => {
     const response = await fetch(`${url}/api/auth/login`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -39,11 +39,11 @@ async function signIn(): Promise<string> {
     });
     return (await response.json()) as { access_token?: string; type?: string; message: string };
   };
-  let answer = await ask();
-  if (answer.type === "SecondFactorRequired")
-    answer = await ask((await askHidden("Code of the second factor")).trim());
-  if (answer.access_token === undefined) throw new Error(answer.message);
-  return answer.access_token;
+  let result = await login();
+  if (result.type === "SecondFactorRequired")
+    result = await login((await askHidden("Code of the second factor")).trim());
+  if (result.access_token === undefined) throw new Error(result.message);
+  return result.access_token;
 }
 
 interface Message {
@@ -59,8 +59,8 @@ async function main(): Promise<void> {
   socket.on("connect", () => console.log(dim("You are in the lobby. Type, and press Enter.")));
   socket.on("connect_error", (error: Error & { data?: { code?: number } }) => {
     console.error(error.message);
-    // a server that starts refuses sockets for some seconds, and socket.io-client tries again only where it got no response
-    if ((error.data?.code ?? 0) >= 500) setTimeout(() => socket.connect(), RETRY_AFTER);
+    // a server that starts refuses handshakes for some seconds; socket.io-client retries only if it got no response
+    if ((error.data?.code ?? 0) >= 500) setTimeout(() => socket.connect(), RETRY_DELAY);
   });
   socket.on("message", ({ seq, username: who, text }: Message) =>
     console.log(`${dim(`#${seq}`)} ${who}: ${text}`),
@@ -83,7 +83,11 @@ async function main(): Promise<void> {
 }
 
 await main().catch((error: Error) => {
-  const isAway = error.message === "fetch failed";
-  console.error(isAway ? `Nothing answers at ${url}. Start it with 'npm run dev'.` : error.message);
+  const isUnreachable = error.message === "fetch failed";
+  console.error(
+    isUnreachable
+      ? `The server at ${url} is unreachable. Start it with 'npm run dev'.`
+      : error.message,
+  );
   process.exit(1);
 });

@@ -5,11 +5,11 @@ import { readIssuer } from "../../lib/tokens/jwt.ts";
 import type { Socket } from "./gateways.ts";
 import { isAllowed, type OriginRules } from "./origins.ts";
 
-/** Where access tokens are taken from. Of the ways that RFC 6750 has, a request may use one. */
+// Reads the access token of a request or a handshake. A request that carries several is refused (RFC 6750, 2).
 
 type Rules = OriginRules & Pick<Config, "trustedIssuers">;
 
-/** What a token in a query is called. Over HTTP none is taken there: queries get into logs and histories. */
+/** Query parameters for a token. HTTP requests may not use them: queries are stored in logs and browser histories. */
 const QUERY_NAMES = ["access_token", "token"];
 
 /** The token of `Authorization: Bearer` (RFC 6750, 2.1). */
@@ -20,7 +20,7 @@ function bearerOf(header: string | undefined): string | undefined {
 /**
  * The access token of an HTTP request.
  *
- * @throws CitadelError AccessTokenVerificationFailed where there are several
+ * @throws CitadelError AccessTokenVerificationFailed for several tokens, and what `assertionOf` throws
  */
 export function tokenOfRequest(req: IncomingMessage, rules: Rules): string | undefined {
   const { authorization = [] } = req.headersDistinct;
@@ -34,7 +34,7 @@ export function tokenOfRequest(req: IncomingMessage, rules: Rules): string | und
 /**
  * The access token of a socket's handshake: `auth.token`, `Authorization: Bearer` or `?token=`.
  *
- * @throws CitadelError AccessTokenVerificationFailed where there are several
+ * @throws CitadelError AccessTokenVerificationFailed for several tokens, and what `assertionOf` throws
  */
 export function tokenOfHandshake({ handshake, request }: Socket, rules: Rules): unknown {
   const given = [
@@ -47,9 +47,10 @@ export function tokenOfHandshake({ handshake, request }: Socket, rules: Rules): 
 }
 
 /**
- * The token that a proxy has put into a header of its issuer's own, as Cloudflare Access does. The
- * header is good for that issuer's tokens only. The proxy adds it to whatever a signed-in browser
- * sends, so a page of somebody else's could make the browser send it: it may not.
+ * The token that a proxy added in its issuer's header, as Cloudflare Access does. The proxy adds it to every request of a
+ * signed-in browser, also to requests that a page of another origin makes, so the origin must be allowed.
+ *
+ * @throws CitadelError OriginNotAllowed; AccessTokenVerificationFailed for the token of another issuer
  */
 function assertionOf(req: IncomingMessage, rules: Rules): string | undefined {
   for (const { issuer, header } of rules.trustedIssuers) {
@@ -62,7 +63,7 @@ function assertionOf(req: IncomingMessage, rules: Rules): string | undefined {
   return undefined;
 }
 
-/** Does it say that it is from this issuer? Whether it is, its signature shows. */
+/** Does the token name this issuer? Its signature is verified later. */
 function isFrom(issuer: string, token: string): boolean {
   try {
     return readIssuer(token) === issuer;

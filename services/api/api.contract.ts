@@ -1,6 +1,6 @@
 import { defineContract } from "../../lib/contract/contract.ts";
 
-/** The gateway answers on behalf of the others: it has no actions of its own, and listens. */
+/** The gateway calls the actions of other services and has none of its own. */
 export const contract = defineContract({
   name: "api",
   limits: {
@@ -88,6 +88,7 @@ export const contract = defineContract({
       max: 20,
       exceeded: "the connection is closed",
     },
+    roomsOfSocket: { counts: "rooms that a socket is in", per: "socket", max: 1_000 },
     unsentBytes: {
       counts: "bytes that wait for a Socket.IO client which does not read",
       per: "connection",
@@ -98,7 +99,8 @@ export const contract = defineContract({
   actions: {},
   emits: {
     "gateway.consumed": {
-      description: "What a gateway has counted towards the rate limits since it told last.",
+      description:
+        "The points that a gateway has counted for the rate limits since its last event.",
       params: {
         gateway: "uuid",
         consumed: {

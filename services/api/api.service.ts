@@ -24,7 +24,7 @@ import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
 import { confirm, endRevoked } from "./sockets/revocation.ts";
 import { serverEventHandlers } from "./sockets/server-events.ts";
 
-/** Holds every connection, HTTP and Socket.IO on one port, and owns no data. */
+/** The gateway: HTTP and Socket.IO on one port. It stores no data. */
 export default class ApiService extends Service {
   constructor(broker: ServiceBroker) {
     super(broker);

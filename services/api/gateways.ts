@@ -4,16 +4,16 @@ import SocketIOMixin from "moleculer-io";
 import ApiGateway from "moleculer-web";
 import type { Server, Socket } from "socket.io";
 
-// The two gateways with the types that they have, and without what they offer to other services:
-// listing and changing routes, calling any action from a socket, sending to any socket.
+// moleculer-web and moleculer-io with types, and without the actions that they offer to other services: list and change
+// routes, call any action from a socket, send to any socket.
 
 const { rest } = ApiGateway.actions as {
   rest: { handler(this: Service, ctx: Context<{ res: ServerResponse }>): Promise<unknown> };
 };
 
 /**
- * moleculer-web: HTTP. `rest` runs until its response has been read, so a bulkhead around it would let clients that do
- * not read stop everybody; work-slots.ts limits the work instead.
+ * moleculer-web: HTTP. `rest` runs until the client has read its response, so with a bulkhead around it clients that do
+ * not read would block all others. limits/concurrency.ts limits the calls of actions instead.
  */
 export const httpGateway = {
   ...ApiGateway,
@@ -21,7 +21,7 @@ export const httpGateway = {
     rest: {
       ...rest,
       bulkhead: { enabled: false },
-      /** moleculer-web would wait for the end of a response that has ended before. */
+      /** moleculer-web would wait forever for the end of a response that is destroyed already. */
       handler(this: Service, ctx: Context<{ res: ServerResponse }>) {
         return ctx.params.res.destroyed ? true : rest.handler.call(this, ctx);
       },
@@ -36,7 +36,7 @@ export const socketGateway = {
   actions: {},
 } as Partial<ServiceSchema>;
 
-/** What the gateways put onto the service. */
+/** The properties that moleculer-web and moleculer-io add to the service. */
 export interface Gateways {
   server: HttpServer;
   io: Server;
@@ -46,11 +46,11 @@ export interface GatewayRequest extends IncomingMessage {
   $ctx: Context;
   $startTime?: [number, number];
   originalUrl?: string;
-  /** There once the route is known, if it leads to an action. */
+  /** Set once the route is known, if it leads to an action. */
   $action?: { name: string };
   /** The path, without the query and a slash at the end. */
   parsedUrl?: string;
-  /** There once the body is read. */
+  /** Set once the body is read. */
   $params?: Record<string, unknown>;
 }
 

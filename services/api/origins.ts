@@ -3,7 +3,7 @@ import type { Config } from "../../lib/config/config.ts";
 
 export type OriginRules = Pick<Config, "corsOrigins" | "issuer" | "trustedProxies">;
 
-/** May a page of this origin connect? Our own may, and those that the operator lists. */
+/** May a page of the request's origin connect? The application's own pages may, and those of CORS_ORIGINS. */
 export function isAllowed(req: IncomingMessage, rules: OriginRules): boolean {
   const { origin, host } = req.headers;
   if (origin === undefined || rules.corsOrigins.includes(origin)) return true;
@@ -11,8 +11,9 @@ export function isAllowed(req: IncomingMessage, rules: OriginRules): boolean {
 }
 
 /**
- * The scheme under which browsers find us at the host of this request: a page that came over plain HTTP is anybody's
- * on the way, and none of ours where we are reached by https. Where a proxy ends TLS and is not listed, ISSUER says it.
+ * The scheme by which browsers reach the application at the request's host. If that is https, a page from plain HTTP is not
+ * the application's own: an attacker on the network may have written it. A proxy that ends TLS and is not in
+ * TRUSTED_PROXIES is recognized by ISSUER.
  */
 function schemeOf(req: IncomingMessage, { trustedProxies, issuer }: OriginRules): string {
   if (trustedProxies.isSecure(req)) return "https:";

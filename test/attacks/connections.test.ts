@@ -7,7 +7,7 @@ import { type Person, register, request } from "../helpers/http.ts";
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
 
-/** A frame of a WebSocket's client, masked with zeros. */
+/** A WebSocket frame as a client sends it, with a mask of zeros. */
 function frame(opcode: number, text: string): Buffer {
   const head = Buffer.alloc(6);
   head[0] = 0x80 | opcode;
@@ -15,7 +15,7 @@ function frame(opcode: number, text: string): Buffer {
   return Buffer.concat([head, Buffer.from(text)]);
 }
 
-describe.skipIf(isMissing)("a connection that carries no socket", () => {
+describe.skipIf(isMissing)("A connection without a socket", () => {
   let app: App;
   let alice: Person;
 
@@ -29,7 +29,7 @@ describe.skipIf(isMissing)("a connection that carries no socket", () => {
   const io = () => (app.service("api") as unknown as { io: Server }).io;
   const clients = () => (io().engine as unknown as { clients: Record<string, any> }).clients;
 
-  /** A WebSocket that speaks Engine.IO by hand, and its side of the server. */
+  /** A WebSocket that sends Engine.IO packets as text, and its connection on the server. */
   const open = async () => {
     const socket = new WebSocket(app.url.replace("http", "ws") + PATH);
     const [{ data }] = (await once(socket, "message")) as [MessageEvent];
@@ -37,7 +37,7 @@ describe.skipIf(isMissing)("a connection that carries no socket", () => {
     return { socket, connection: clients()[sid] };
   };
 
-  it("keeps nothing of the many who are refused over it", async () => {
+  it("keeps no listener of the handshakes that were refused over it", async () => {
     const { socket, connection } = await open();
     const before = connection.listenerCount("close");
     let refused = 0;
@@ -54,7 +54,7 @@ describe.skipIf(isMissing)("a connection that carries no socket", () => {
   });
 
   it.each(["40{}", "40/elsewhere,", "41", "42[]"])(
-    "is closed when it sends %s on and on",
+    "is closed when it sends %s 1,000 times",
     async (packet) => {
       const { socket } = await open();
       const closed = once(socket, "close");
@@ -65,7 +65,7 @@ describe.skipIf(isMissing)("a connection that carries no socket", () => {
     },
   );
 
-  it("is closed when its socket leaves", async () => {
+  it("is closed when its socket disconnects", async () => {
     const { socket } = await open();
     const closed = once(socket, "close");
     socket.addEventListener("message", ({ data }: MessageEvent) => {
@@ -75,8 +75,8 @@ describe.skipIf(isMissing)("a connection that carries no socket", () => {
     await closed;
   });
 
-  /** A WebSocket that reads nothing. */
-  const openDeaf = async (query = "") => {
+  /** A WebSocket that does not read. */
+  const openUnread = async (query = "") => {
     const socket = connectTcp(Number(new URL(app.url).port), "127.0.0.1");
     socket.on("error", () => {});
     socket.write(
@@ -89,16 +89,16 @@ describe.skipIf(isMissing)("a connection that carries no socket", () => {
     return socket;
   };
 
-  it("is closed when it pings on and on", async () => {
-    const socket = await openDeaf();
+  it("is closed when it sends 1,000 pings", async () => {
+    const socket = await openUnread();
     const closed = once(socket.resume(), "close");
     socket.write(Buffer.concat(Array.from({ length: 1_000 }, () => frame(0x9, "ping"))));
     await closed;
   });
 
-  it("is closed when what is sent to it waits, and is too much", async () => {
+  it("is closed when it does not read and too much data waits for it", async () => {
     const joined = once(io().of("/"), "connection");
-    const socket = await openDeaf(`&token=${alice.token}`);
+    const socket = await openUnread(`&token=${alice.token}`);
     socket.write(frame(0x1, "40"));
     const [member] = await joined;
     const closed = once(member.conn, "close");
@@ -112,7 +112,7 @@ describe.skipIf(isMissing)("a connection that carries no socket", () => {
     socket.destroy();
   });
 
-  it("is none of a script that any page may load", async () => {
+  it("is refused with JSONP, which pages of any origin could load", async () => {
     const route = "GET /socket.io/?EIO=4&transport=polling";
     expect((await request(app, route)).status).toBe(200);
     expect((await request(app, `${route}&j=0`)).status).toBe(400);

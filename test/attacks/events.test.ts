@@ -4,39 +4,39 @@ import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import { type Attacker, connectRaw, startAttacker, startThief } from "../helpers/attacker.ts";
 import { register } from "../helpers/http.ts";
 
-const heard: string[] = [];
+const received: string[] = [];
 
-const hear = (restricted: string[] | null, auth = "none") => ({
+const handler = (restricted: string[] | null, auth = "none") => ({
   restricted,
   auth,
   handler(ctx: Context) {
-    // Moleculer's own, of a node that has come, names it
+    // Moleculer's own event about a connected node
     if ((ctx.params as { node?: object } | null)?.node) return;
-    heard.push(`${ctx.event!.name} of ${ctx.eventName}`);
+    received.push(`${ctx.event!.name} of ${ctx.eventName}`);
   },
 });
 
-/** Listens for what only certain services may say, and for something that everybody may. */
-const ear: ServiceSchema = {
-  name: "ear",
+/** Handles events that only certain services may emit, and `rumour`, which every caller may emit. */
+const listener: ServiceSchema = {
+  name: "listener",
   events: {
-    "vault.opened": hear(["posts"]),
-    "vault.*": hear(["chat"]),
-    "vault.emptied": hear(["posts"], "required"),
-    rumour: hear(null),
-    "$node.connected": hear(null),
+    "vault.opened": handler(["posts"]),
+    "vault.*": handler(["chat"]),
+    "vault.emptied": handler(["posts"], "required"),
+    rumour: handler(null),
+    "$node.connected": handler(null),
   },
 } as ServiceSchema;
 
-/** There are no packets where there is no bus. */
+/** Packets exist only on NATS. */
 const onNats = topology === "nats" ? it : () => {};
 
-describe.skipIf(isMissing)("events", () => {
+describe.skipIf(isMissing)("Events", () => {
   let app: App;
   let attacker: Attacker;
 
   beforeAll(async () => {
-    app = await startApp({}, { services: [ear] });
+    app = await startApp({}, { services: [listener] });
     attacker = await startAttacker(app);
   });
   afterAll(async () => {
@@ -44,11 +44,11 @@ describe.skipIf(isMissing)("events", () => {
     await app?.stop();
   });
   beforeEach(() => {
-    heard.length = 0;
+    received.length = 0;
   });
 
-  /** Broadcasts or emits as a service does, in its name. */
-  const sayAs =
+  /** Broadcasts or emits in the context of a service. */
+  const emitAs =
     (service: string, event: string, how: "emit" | "broadcast" = "broadcast", token?: string) =>
     () => {
       const { broker } = app.service(service);
@@ -58,59 +58,62 @@ describe.skipIf(isMissing)("events", () => {
       return ctx[how](event, {}, { headers } as never) as Promise<unknown>;
     };
 
-  /** What is heard until something that everybody may say comes through behind it. */
-  const heardAfter = async (saying: () => Promise<unknown>) => {
-    heard.length = 0;
-    await saying();
+  /** The events that arrive before a `rumour` that is emitted after them. */
+  const receivedAfter = async (emit: () => Promise<unknown>) => {
+    received.length = 0;
+    await emit();
     await attacker.broadcast("rumour", {});
-    await expect.poll(() => heard).toContain("rumour of rumour");
-    return heard.filter((what) => what !== "rumour of rumour");
+    await expect.poll(() => received).toContain("rumour of rumour");
+    return received.filter((what) => what !== "rumour of rumour");
   };
 
-  it.each(["emit", "broadcast"] as const)("of no service are not heard (%s)", async (how) => {
-    expect(await heardAfter(() => attacker[how]("vault.opened", {}))).toEqual([]);
-    const forged = { caller: "posts", "service-token": "posts" };
-    expect(await heardAfter(() => attacker[how]("vault.opened", {}, forged))).toEqual([]);
-  });
+  it.each(["emit", "broadcast"] as const)(
+    "without a service run no restricted handler (%s)",
+    async (how) => {
+      expect(await receivedAfter(() => attacker[how]("vault.opened", {}))).toEqual([]);
+      const forged = { caller: "posts", "service-token": "posts" };
+      expect(await receivedAfter(() => attacker[how]("vault.opened", {}, forged))).toEqual([]);
+    },
+  );
 
   it.each(["emit", "broadcast"] as const)(
-    "of a listed service are heard, and each handler has its own list (%s)",
+    "of a service run the handlers that list it, and no other handler (%s)",
     async (how) => {
       for (const [service, handler] of [
         ["posts", "vault.opened"],
         ["chat", "vault.*"],
       ] as const) {
-        heard.length = 0;
-        await sayAs(service, "vault.opened", how)();
-        await expect.poll(() => heard).toEqual([`${handler} of vault.opened`]);
+        received.length = 0;
+        await emitAs(service, "vault.opened", how)();
+        await expect.poll(() => received).toEqual([`${handler} of vault.opened`]);
       }
     },
   );
 
   it.each(["emit", "broadcast"] as const)(
-    "of a service that is not listed are not heard (%s)",
+    "of a service that is not listed run no handler (%s)",
     async (how) => {
       const users = app.service("users");
-      const said = sayAs("users", "vault.opened", how);
-      // behind it from the same node, so that it would have come first
-      await said();
+      const emit = emitAs("users", "vault.opened", how);
+      // emitted later on the same node, so the other would have arrived before it
+      await emit();
       await users.broker.broadcast("rumour", {});
-      await expect.poll(() => heard).toEqual(["rumour of rumour"]);
+      await expect.poll(() => received).toEqual(["rumour of rumour"]);
     },
   );
 
-  it("that demand a user are heard with the user's token alone", async () => {
+  it("for a handler that requires a user run it only with the user's token", async () => {
     const posts = app.service("posts");
-    await sayAs("posts", "vault.emptied")();
+    await emitAs("posts", "vault.emptied")();
     await posts.broker.broadcast("rumour", {});
-    await expect.poll(() => heard).toEqual(["rumour of rumour"]);
-    heard.length = 0;
+    await expect.poll(() => received).toEqual(["rumour of rumour"]);
+    received.length = 0;
     const { token } = await register(app);
-    await sayAs("posts", "vault.emptied", "broadcast", token)();
-    await expect.poll(() => heard).toEqual(["vault.emptied of vault.emptied"]);
+    await emitAs("posts", "vault.emptied", "broadcast", token)();
+    await expect.poll(() => received).toEqual(["vault.emptied of vault.emptied"]);
   });
 
-  onNats("of a node that names another emitter are not heard", async () => {
+  onNats("of a node that forges the emitter run no handler", async () => {
     const thief = await startThief(app, {
       credential: "users",
       forge: ({ type, payload }) => {
@@ -120,14 +123,14 @@ describe.skipIf(isMissing)("events", () => {
     await thief.context().broadcast("vault.opened", {});
     await thief.context().emit("vault.opened", {});
     await thief.broker.broadcast("rumour", {});
-    await expect.poll(() => heard).toEqual(["rumour of rumour"]);
+    await expect.poll(() => received).toEqual(["rumour of rumour"]);
     await thief.stop();
   });
 
-  onNats("as plain packets are not heard, Moleculer's own included", async () => {
-    const { nodeID } = app.brokerOf("ear");
+  onNats("in unsealed packets run no handler, Moleculer's own events included", async () => {
+    const { nodeID } = app.brokerOf("listener");
     const raw = await connectRaw(app);
-    const saying = async () => {
+    const publish = async () => {
       for (const event of ["vault.opened", "$node.connected"])
         for (const broadcast of [true, false]) {
           const sender = app.brokerOf("posts").nodeID;
@@ -137,14 +140,14 @@ describe.skipIf(isMissing)("events", () => {
           await raw.publish("SEAL", nodeID, { ...packet, ...rest });
         }
     };
-    expect(await heardAfter(saying)).toEqual([]);
+    expect(await receivedAfter(publish)).toEqual([]);
     await raw.close();
   });
 
-  it("cannot end a session, welcome a stranger or speak in the lobby", async () => {
+  it("that are forged cannot end a session, greet an account or write in the lobby", async () => {
     const alice = await register(app);
     const { sid } = JSON.parse(Buffer.from(alice.token.split(".")[1]!, "base64url").toString());
-    await heardAfter(async () => {
+    await receivedAfter(async () => {
       await attacker.broadcast("sessions.revoked", { sessions: [{ sid }], until: Date.now() });
       await attacker.emit("user.created", { id: alice.id, username: "forged" });
       await attacker.broadcast("chat.message", { roomId: "lobby", text: "forged" });

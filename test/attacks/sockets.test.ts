@@ -10,7 +10,7 @@ import { collect, connect, next, refusal } from "../helpers/socket.ts";
 
 const reached: string[] = [];
 
-/** Notes every action of chat that runs. */
+/** Records every action of chat that runs. */
 const spy = {
   name: "Spy",
   localAction: (inner: any, { name }: any) =>
@@ -22,7 +22,7 @@ const spy = {
       : inner,
 };
 
-/** A WebSocket that says nothing, whatever it is told. */
+/** A WebSocket that sends nothing and answers nothing. */
 async function openSilently(app: App) {
   const socket = connectTcp(Number(new URL(app.url).port), "127.0.0.1");
   socket.on("error", () => {});
@@ -35,7 +35,7 @@ async function openSilently(app: App) {
   return socket;
 }
 
-describe.skipIf(isMissing)("a socket", () => {
+describe.skipIf(isMissing)("A socket", () => {
   let app: App;
   let alice: Person;
   let bob: Person;
@@ -52,7 +52,7 @@ describe.skipIf(isMissing)("a socket", () => {
     reached.length = 0;
   });
 
-  const say = (socket: Socket, ...sent: unknown[]) =>
+  const sendMessage = (socket: Socket, ...sent: unknown[]) =>
     socket.timeout(5_000).emitWithAck("message", ...sent);
 
   it.each([
@@ -70,18 +70,18 @@ describe.skipIf(isMissing)("a socket", () => {
     "toString",
     "",
     "x".repeat(1_000),
-  ])("has nothing to say with the event '%s'", async (event) => {
+  ])("that sends the undeclared event '%s' is acknowledged with NotFound", async (event) => {
     const socket = await connect(app, alice.token);
-    const answer = await socket.timeout(5_000).emitWithAck(event, { text: "Hi" });
-    expect(answer).toMatchObject({ ok: false, error: { type: "NotFound", code: 404 } });
+    const ack = await socket.timeout(5_000).emitWithAck(event, { text: "Hi" });
+    expect(ack).toMatchObject({ ok: false, error: { type: "NotFound", code: 404 } });
     expect(reached).toEqual([]);
     socket.close();
   });
 
-  it("has nothing to say with an event that is a number", async () => {
+  it("that sends a number as the event is acknowledged with NotFound", async () => {
     const socket = await connect(app, alice.token);
-    const answer = await socket.timeout(5_000).emitWithAck(5 as never, { text: "Hi" });
-    expect(answer).toMatchObject({ ok: false, error: { type: "NotFound", code: 404 } });
+    const ack = await socket.timeout(5_000).emitWithAck(5 as never, { text: "Hi" });
+    expect(ack).toMatchObject({ ok: false, error: { type: "NotFound", code: 404 } });
     socket.close();
   });
 
@@ -92,10 +92,10 @@ describe.skipIf(isMissing)("a socket", () => {
     "disconnecting",
     "newListener",
     "removeListener",
-  ])("is closed when it sends '%s', which Socket.IO reserves", async (event) => {
+  ])("that sends '%s', which Socket.IO reserves, is closed", async (event) => {
     const socket = await connect(app, alice.token);
     const closed = next(socket, "disconnect");
-    // the client would not send it
+    // socket.io-client itself refuses to send it
     socket.io.engine.write(`420${JSON.stringify([event, "transport close"])}`);
     await closed;
     expect(reached).toEqual([]);
@@ -113,9 +113,9 @@ describe.skipIf(isMissing)("a socket", () => {
     [{ text: "Hi", roomId: ["lobby"] }],
     [{ text: Buffer.from("Hi") }],
     [Buffer.from("Hi")],
-  ])("is told that %j is no message", async (sent) => {
+  ])("that sends %j as a message is acknowledged with VALIDATION_ERROR", async (sent) => {
     const socket = await connect(app, alice.token);
-    const { ok, error } = await say(socket, sent);
+    const { ok, error } = await sendMessage(socket, sent);
     expect(ok).toBe(false);
     expect(error.type).toBe("VALIDATION_ERROR");
     expect(reached).toEqual([]);
@@ -126,7 +126,7 @@ describe.skipIf(isMissing)("a socket", () => {
     ["nothing at all", []],
     ["an object", [{ toString: 1 }, {}]],
     ["a list", [["chat.send"], { id: "lobby", text: "Hi" }]],
-  ])("calls nothing by the name of %s", async (_what, sent) => {
+  ])("that calls %s runs no action", async (_what, sent) => {
     const socket = await connect(app, alice.token);
     const [error] = await new Promise<any[]>((resolve) =>
       socket.emit("call", ...sent, (...ack: any[]) => resolve(ack)),
@@ -137,7 +137,7 @@ describe.skipIf(isMissing)("a socket", () => {
   });
 
   it.each([["a text"], [5], [true], [[{ id: "lobby", text: "Hi" }]]])(
-    "calls nothing with the params %j",
+    "that calls an action with the params %j runs no action",
     async (params) => {
       const socket = await connect(app, alice.token);
       const [error] = await new Promise<any[]>((resolve) =>
@@ -149,11 +149,13 @@ describe.skipIf(isMissing)("a socket", () => {
     },
   );
 
-  it("sends nothing that is nested too deeply, or has too much in it", async () => {
+  it("that sends too deep or too many values is acknowledged with PayloadTooLarge", async () => {
     const socket = await connect(app, alice.token);
     const deep = JSON.parse("[".repeat(500) + "]".repeat(500));
     for (const text of [deep, Array.from({ length: 20_000 }, () => 0)]) {
-      expect((await say(socket, { text })).error).toMatchObject({ type: "PayloadTooLarge" });
+      expect((await sendMessage(socket, { text })).error).toMatchObject({
+        type: "PayloadTooLarge",
+      });
       const [error] = await new Promise<any[]>((resolve) =>
         socket.emit("call", "chat.send", { id: "lobby", text }, (...ack: any[]) => resolve(ack)),
       );
@@ -175,7 +177,7 @@ describe.skipIf(isMissing)("a socket", () => {
   });
 
   it.each(["/admin", "/chat", "/%2e%2e", "/__proto__"])(
-    "has no other room to go to: %s",
+    "cannot connect to the namespace %s",
     async (namespace) => {
       const socket = client(app.url + namespace, {
         transports: ["websocket"],
@@ -188,7 +190,7 @@ describe.skipIf(isMissing)("a socket", () => {
     },
   );
 
-  it("is not let in by an authorizer that returns nothing", async () => {
+  it("is refused if the token verifier returns nothing", async () => {
     const verifier = accessTokenVerifierOf(app.brokerOf("api"));
     const verify = vi.spyOn(verifier, "verify").mockReturnValue(undefined as never);
     try {
@@ -199,7 +201,7 @@ describe.skipIf(isMissing)("a socket", () => {
     }
   });
 
-  it("is closed if it never says whose it is", async () => {
+  it("without a handshake is closed after a timeout", async () => {
     const { io } = app.service("api") as unknown as { io: Server };
     const timeout = io.connectTimeout();
     expect(timeout).toBe(10_000);
@@ -213,37 +215,37 @@ describe.skipIf(isMissing)("a socket", () => {
     }
   });
 
-  it("that floods is slowed, then closed, and the others are not", async () => {
+  it("that sends too many events is refused, then closed, and other sockets are not", async () => {
     const [flooder, other] = await Promise.all([
       connect(app, alice.token),
       connect(app, bob.token),
     ]);
     const closed = next(flooder, "disconnect");
     const reason = next(flooder, "session:end");
-    const answers: any[] = [];
+    const acks: any[] = [];
     for (let at = 0; at < 200; at++)
-      flooder.emit("message", { text: `flood ${at}` }, (answer: any) => answers.push(answer));
-    const heard = collect(other, "message");
+      flooder.emit("message", { text: `flood ${at}` }, (ack: any) => acks.push(ack));
+    const received = collect(other, "message");
     const before = Date.now();
-    expect(await say(other, { text: "Still here" })).toMatchObject({ ok: true });
+    expect(await sendMessage(other, { text: "Still here" })).toMatchObject({ ok: true });
     expect(Date.now() - before).toBeLessThan(3_000);
     expect(await reason).toMatchObject({ type: "TooManyRequests" });
     await closed;
-    expect(answers.some(({ error }) => error?.type === "TooManyRequests")).toBe(true);
+    expect(acks.some(({ error }) => error?.type === "TooManyRequests")).toBe(true);
     expect(reached.filter((name) => name === "chat.send").length).toBeLessThanOrEqual(21);
-    expect(heard.filter(({ text }) => text.startsWith("flood")).length).toBeLessThanOrEqual(20);
+    expect(received.filter(({ text }) => text.startsWith("flood")).length).toBeLessThanOrEqual(20);
     other.close();
   });
 
-  it("is not one of too many, of one user or from one address", async () => {
+  it("is refused beyond MAX_SOCKETS_USER and MAX_SOCKETS_ADDRESS", async () => {
     const carol = await register(app, "carol");
     const own = await Promise.all([1, 2, 3].map(() => connect(app, carol.token)));
     expect(await refusal(app, carol.token)).toMatchObject({ type: "TooManyRequests", code: 429 });
     const others = [await connect(app, bob.token)];
-    // one that says nothing counts as well
+    // a connection without a handshake counts, too
     const silent = await Promise.all(Array.from({ length: 8 }, () => openSilently(app)));
     expect(await refusal(app, bob.token)).toMatch(/websocket error/);
-    // an id of a connection that is none is no way past
+    // an unknown connection id does not bypass the limit
     for (const query of [{ sid: "" }, { sid: "nonsense" }])
       expect(await refusal(app, bob.token, { query })).toMatch(/websocket error/);
     for (const socket of [...own, ...others]) socket.close();
@@ -258,8 +260,8 @@ describe.skipIf(isMissing)("a socket", () => {
   });
 });
 
-describe.skipIf(isMissing)("a node that stops", () => {
-  it("says goodbye to its sockets, and waits for none that does not answer", async () => {
+describe.skipIf(isMissing)("A node that stops", () => {
+  it("closes its sockets and does not wait for silent clients", async () => {
     const app = await startApp();
     const { token } = await register(app);
     const socket = await connect(app, token);

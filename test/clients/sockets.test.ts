@@ -5,7 +5,7 @@ import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 import { claimsOf, tokenFor } from "../helpers/tokens.ts";
 
-/** The versions of the client that the server takes: the newest, the first of 4, and the last of 3. */
+/** Versions of the client that work with the server: the newest, the first of 4, and the last of 3. */
 const CLIENTS = [
   ["4.8", "socket.io-client"],
   ["4.0", "socket.io-client-4.0"],
@@ -53,10 +53,10 @@ describe.skipIf(isMissing).each(CLIENTS)("socket.io-client %s", (_, name) => {
     return socket;
   };
 
-  /** What the last function of an event is called with; older clients have no emitWithAck. */
+  /** The arguments of an event's acknowledgement; older clients have no emitWithAck. */
   const ask = (socket: Socket, event: string, ...data: unknown[]) =>
     new Promise<any[]>((resolve) => {
-      socket.emit(event, ...data, (...answer: unknown[]) => resolve(answer));
+      socket.emit(event, ...data, (...ack: unknown[]) => resolve(ack));
     });
 
   it.each<[way: string, options: (token: string) => Partial<ManagerOptions & SocketOptions>]>([
@@ -64,26 +64,23 @@ describe.skipIf(isMissing).each(CLIENTS)("socket.io-client %s", (_, name) => {
     ["auth.token, by polling", (token) => ({ auth: { token }, transports: ["polling"] })],
     ["a header", (token) => ({ extraHeaders: { Authorization: `Bearer ${token}` } })],
     ["a query", (token) => ({ query: { token } })],
-  ])(
-    "connects with a token in %s, and is told what is wrong with another",
-    async (_way, options) => {
-      const socket = open(options(alice.token));
-      await next(socket, "connect");
-      expect(socket.connected).toBe(true);
-      const error = await next(open(options("nonsense")), "connect_error");
-      expect(error).toBeInstanceOf(Error);
-      expect(error.data).toMatchObject({ code: 401, type: "AccessTokenVerificationFailed" });
-    },
-  );
+  ])("connects with a token in %s and is refused with an invalid one", async (_way, options) => {
+    const socket = open(options(alice.token));
+    await next(socket, "connect");
+    expect(socket.connected).toBe(true);
+    const error = await next(open(options("nonsense")), "connect_error");
+    expect(error).toBeInstanceOf(Error);
+    expect(error.data).toMatchObject({ code: 401, type: "AccessTokenVerificationFailed" });
+  });
 
-  it("is told that it sent no token, and not connected", async () => {
+  it("is refused without a token", async () => {
     const socket = open({});
     const { data } = await next(socket, "connect_error");
     expect(data).toMatchObject({ code: 401, type: "AccessTokenRequired" });
     expect(socket.connected).toBe(false);
   });
 
-  it("gets acknowledgements of the documented shapes, and what others write", async () => {
+  it("receives messages, and acknowledgements of the documented shapes", async () => {
     const socket = await connected(alice.token);
     const seen = next(socket, "message");
     const [sent, ...more] = await ask(socket, "message", { text: "Hello" });
@@ -99,14 +96,14 @@ describe.skipIf(isMissing).each(CLIENTS)("socket.io-client %s", (_, name) => {
     expect(error).toMatchObject({ code: 404, type: "NotFound" });
   });
 
-  it("goes on with a new token", async () => {
+  it("gives its socket a new token", async () => {
     const socket = await connected(alice.token);
     expect(await ask(socket, "auth:refresh", { token: alice.token })).toEqual([
       { ok: true, data: { exp: claimsOf(alice.token).exp } },
     ]);
   });
 
-  it("is told that its session has ended, then disconnected", async () => {
+  it("receives session:end when the user logs out, then is disconnected", async () => {
     const bob = await register(app);
     const socket = await connected(bob.token);
     const [reason, closed] = [next(socket, "session:end"), next(socket, "disconnect")];
@@ -115,7 +112,7 @@ describe.skipIf(isMissing).each(CLIENTS)("socket.io-client %s", (_, name) => {
     expect(await closed).toBe("io server disconnect");
   });
 
-  it("is told that its token has expired, then disconnected", async () => {
+  it("receives session:end when its token expires, then is disconnected", async () => {
     const exp = Math.floor(Date.now() / 1000) + 2;
     const socket = await connected(tokenFor(app, { exp }));
     const closed = next(socket, "disconnect");

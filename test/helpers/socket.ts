@@ -25,17 +25,17 @@ export async function connect(
   return socket;
 }
 
-/** The object that a refused handshake answers. */
+/** The error object of a refused handshake. */
 export async function refusal(...given: Parameters<typeof connect>): Promise<any> {
   const socket = await connect(...given).catch((error: Error & { data?: unknown }) => error);
   if (!(socket instanceof Error)) {
     socket.close();
-    throw new Error("The socket was let in.");
+    throw new Error("The handshake was accepted.");
   }
   return socket.data ?? socket.message;
 }
 
-/** The next event of this name; listen before you cause it. */
+/** The next event of this name. Call it before the event is triggered. */
 export async function next(socket: Socket, event: string): Promise<any> {
   const [data] = await once(socket as never, event);
   return data;

@@ -5,7 +5,7 @@ import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
 import { collect, connect, next } from "../helpers/socket.ts";
 
-describe.skipIf(isMissing)("the lobby", () => {
+describe.skipIf(isMissing)("The lobby", () => {
   let app: App;
   let alice: Person;
   let bob: Person;
@@ -22,8 +22,8 @@ describe.skipIf(isMissing)("the lobby", () => {
     await app?.stop();
   });
 
-  it("hands a socket's message to every socket, and acknowledges it once it is stored", async () => {
-    const heard = next(sockets.bob, "message");
+  it("sends a stored message to every socket and acknowledges it", async () => {
+    const received = next(sockets.bob, "message");
     const clientId = randomUUID();
     const ack = await sockets.alice.emitWithAck("message", { text: "Hello", clientId });
     expect(ack).toEqual({
@@ -39,7 +39,7 @@ describe.skipIf(isMissing)("the lobby", () => {
         clientId,
       },
     });
-    expect(await heard).toEqual(ack.data);
+    expect(await received).toEqual(ack.data);
     const { body } = await request(
       app,
       `GET /api/chat/rooms/lobby/messages?after=${ack.data.seq - 1}`,
@@ -48,7 +48,7 @@ describe.skipIf(isMissing)("the lobby", () => {
     expect(body.items[0]).toEqual(ack.data);
   });
 
-  it("has a renamed user's messages under the new name, from an older token, too", async () => {
+  it("shows a renamed user's new name, also with a token from before", async () => {
     const carol = await register(app, "carol");
     const socket = await connect(app, carol.token);
     const username = `${carol.username}-2`;
@@ -57,7 +57,7 @@ describe.skipIf(isMissing)("the lobby", () => {
       body: { username },
     });
     expect(renamed.status).toBe(200);
-    // somebody else may have the old name now
+    // another account takes the old name
     const { body: other } = await request(app, "POST /api/auth/register", {
       body: { username: carol.username, email: `${username}@example.com`, password: PASSWORD },
     });
@@ -72,31 +72,31 @@ describe.skipIf(isMissing)("the lobby", () => {
     socket.close();
   });
 
-  it("hands a message that came over HTTP to the sockets", async () => {
+  it("sends a message from HTTP to the sockets", async () => {
     const text = randomUUID();
-    const heard = collect(sockets.alice, "message");
+    const received = collect(sockets.alice, "message");
     const { status, body } = await request(app, "POST /api/chat/rooms/lobby/messages", {
       token: bob.token,
       body: { text, clientId: randomUUID() },
     });
     expect(status).toBe(201);
-    await expect.poll(() => heard).toContainEqual(body);
+    await expect.poll(() => received).toContainEqual(body);
   });
 
-  it("stores the same clientId of the same user once, and says so with the stored message", async () => {
+  it("stores a clientId of a user once and acknowledges repeats with the stored message", async () => {
     const message = { text: "Once", clientId: randomUUID() };
-    const heard = collect(sockets.bob, "message");
+    const received = collect(sockets.bob, "message");
     const acks = await Promise.all(
       Array.from({ length: 5 }, () => sockets.alice.emitWithAck("message", message)),
     );
     for (const { data } of acks) expect(data).toEqual(acks[0].data);
     const other = await sockets.bob.emitWithAck("message", message);
     expect(other.data.id).not.toBe(acks[0].data.id);
-    await expect.poll(() => heard).toContainEqual(other.data);
-    expect(heard.filter(({ id }) => id === acks[0].data.id)).toHaveLength(1);
+    await expect.poll(() => received).toContainEqual(other.data);
+    expect(received.filter(({ id }) => id === acks[0].data.id)).toHaveLength(1);
   });
 
-  it("counts its messages without a gap, whoever speaks at once", async () => {
+  it("numbers concurrent messages without a gap", async () => {
     const acks = await Promise.all(
       Array.from({ length: 40 }, (_, at) =>
         [sockets.alice, sockets.bob][at % 2]!.emitWithAck("message", { text: `${at}` }),
@@ -106,24 +106,24 @@ describe.skipIf(isMissing)("the lobby", () => {
     expect(seqs).toEqual(Array.from({ length: 40 }, (_, at) => seqs[0] + at));
   });
 
-  it("greets a newcomer", async () => {
-    const heard = collect(sockets.alice, "message");
+  it("greets a new user", async () => {
+    const received = collect(sockets.alice, "message");
     const { username } = await register(app, "carol");
     await expect
-      .poll(() => heard)
+      .poll(() => received)
       .toContainEqual(
         expect.objectContaining({ roomId: "lobby", userId: null, text: `Welcome, ${username}!` }),
       );
   });
 
-  it("is among one's rooms", async () => {
+  it("is in every user's list of rooms", async () => {
     const { body } = await request(app, "GET /api/chat/rooms", { token: alice.token });
     expect(body.items).toEqual([
       { id: "lobby", name: "Lobby", private: false, seq: expect.any(Number) },
     ]);
   });
 
-  it("gives its history in steps", async () => {
+  it("returns its messages in pages", async () => {
     const first = await request(app, "GET /api/chat/rooms/lobby/messages?limit=2", {
       token: alice.token,
     });
@@ -131,36 +131,36 @@ describe.skipIf(isMissing)("the lobby", () => {
     expect(first.body.nextCursor).toBe("2");
   });
 
-  it("hears announcements of those who may make them, and of nobody else", async () => {
-    const heard = collect(sockets.bob, "serverMessage");
+  it("receives an announcement of an administrator and refuses one of a user", async () => {
+    const received = collect(sockets.bob, "serverMessage");
     const announce = (token: string, text: string) =>
       request(app, "POST /api/chat/announcements", { token, body: { text } });
     expect((await announce(alice.token, "Forged")).body.type).toBe("UserNotAuthorized");
     const { token } = await administrator(app);
     expect((await announce(token, "Tea is ready")).status).toBe(204);
     await expect
-      .poll(() => heard)
+      .poll(() => received)
       .toEqual([{ text: "Tea is ready", timestamp: expect.any(String) }]);
   });
 
   it.each([
     ["no text", {}],
     ["an empty text", { text: "" }],
-    ["a text that is none", { text: { toString: "x" } }],
-    ["nothing at all", null],
+    ["an object as text", { text: { toString: "x" } }],
+    ["null as data", null],
     ["text of 5,000 characters", { text: "x".repeat(5_000) }],
   ])("refuses a message with %s", async (_what, message) => {
     const ack = await sockets.alice.emitWithAck("message", message);
     expect(ack).toMatchObject({ ok: false, error: { type: "VALIDATION_ERROR", code: 422 } });
   });
 
-  it("takes who speaks from the handshake, whatever the message says", async () => {
+  it("takes the author from the handshake and ignores the one in the message", async () => {
     const forged = { text: "Hi", userId: bob.id, username: bob.username };
     const { data } = await sockets.alice.emitWithAck("message", forged);
     expect(data).toMatchObject({ userId: alice.id, username: alice.username });
   });
 
-  it("answers for a room that is none", async () => {
+  it("refuses a message to a room that does not exist", async () => {
     const ack = await sockets.alice.emitWithAck("message", { text: "Hi", roomId: "nowhere" });
     expect(ack).toMatchObject({ ok: false, error: { type: "NotFound" } });
   });

@@ -7,13 +7,11 @@ import { contract } from "../api.contract.ts";
 import type { Gateways } from "../gateways.ts";
 import { OpenCounts } from "../limits/open-counts.ts";
 
-/**
- * Engine.IO's connections, which carry sockets: each is bounded, whatever is sent over it, also before
- * anybody has said who they are.
- */
+// Limits the connections of Engine.IO, which carry sockets. The limits hold before the handshake, too.
 
-/** As much of a transport as is looked at: the WebSocket below it, if it is one. */
+/** An Engine.IO transport. */
 interface Transport {
+  /** The WebSocket of a WebSocket transport. */
   readonly socket?: Pick<EventEmitter, "on"> & { terminate(): void };
 }
 
@@ -25,10 +23,10 @@ interface Connection extends Pick<EventEmitter, "on" | "once"> {
 
 const { limits } = contract;
 
-/** When somebody with too many connections may try again, in seconds. */
+/** `Retry-After` for an address with too many connections, in seconds. */
 const RETRY_AFTER = 10;
 
-/** Counts the connections of each network that their addresses belong to. */
+/** Counts the open connections of each client network, and limits each connection. */
 export class Connections {
   readonly #open = new OpenCounts();
   readonly #config: Config;
@@ -37,8 +35,8 @@ export class Connections {
     this.#config = config;
   }
 
-  /** @throws CitadelError TooManyRequests where a request would open one too many */
-  mustHaveRoom(req: IncomingMessage): void {
+  /** @throws CitadelError TooManyRequests if the request would open a connection beyond MAX_SOCKETS_ADDRESS */
+  mustAllow(req: IncomingMessage): void {
     if (!isFirst(req)) return;
     const { address } = this.#config.maxSockets;
     for (const { key, factor } of this.#keysOf(req))
@@ -46,12 +44,12 @@ export class Connections {
         throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
   }
 
-  /** Bounds what is opened from now on. */
-  bound({ engine }: Gateways["io"]): void {
+  /** Counts and limits all connections that open from now on. */
+  limit({ engine }: Gateways["io"]): void {
     engine.on("connection", (connection: Connection) => {
       for (const { key } of this.#keysOf(connection.request)) this.#open.add(key, connection);
-      boundPackets(connection, this.#config.rateLimits.socket);
-      boundUnsent(connection);
+      limitPackets(connection, this.#config.rateLimits.socket);
+      limitUnsent(connection);
     });
   }
 
@@ -60,18 +58,18 @@ export class Connections {
   }
 }
 
-/** Is it the first request of a connection? Every later one names it. */
+/** Is it the first request of a connection? Each later one has the connection's id as `sid`. */
 const isFirst = ({ url = "" }: IncomingMessage) =>
   !new URL(url, "http://localhost").searchParams.getAll("sid").at(-1);
 
-/** Ends a connection without a goodbye, to which the client would have to answer. */
+/** Ends a connection at once. A close frame would wait for the client's reply. */
 function cutOff(connection: Connection): void {
   connection.close(true);
   connection.transport.socket?.terminate();
 }
 
-/** Closes a connection that floods. It counts at once: many packets come before anything that waits. */
-function boundPackets(connection: Connection, limit: Config["rateLimits"]["socket"]): void {
+/** Closes a connection that sends too many packets. It counts synchronously: one read may hold thousands of packets. */
+function limitPackets(connection: Connection, limit: Config["rateLimits"]["socket"]): void {
   if (!limit) return;
   let since = Date.now();
   let count = 0;
@@ -84,15 +82,15 @@ function boundPackets(connection: Connection, limit: Config["rateLimits"]["socke
     count += 1;
     if (count > limits.packetsPerEvent.max * limit.max) cutOff(connection);
   };
-  // a WebSocket answers its own pings, which are no packets
+  // WebSocket pings are answered by the WebSocket itself, and Engine.IO does not see them
   const addPings = ({ socket }: Transport) => void socket?.on("ping", add);
   connection.on("packet", add);
   connection.on("upgrading", addPings);
   addPings(connection.transport);
 }
 
-/** Closes a connection whose client lets wait what is sent to it. */
-function boundUnsent(connection: Connection): void {
+/** Closes a connection whose client does not read. */
+function limitUnsent(connection: Connection): void {
   let unsent = 0;
   connection.on("packetCreate", ({ data }: { data?: string | Buffer }) => {
     if (unsent > limits.unsentBytes.max) cutOff(connection);

@@ -13,13 +13,13 @@ export function limitEngine(io: Gateways["io"], config: Config, admit: Admission
     try {
       await admit(req, res);
       mustNotBeJsonp(req);
-      connections.mustHaveRoom(req);
+      connections.mustAllow(req);
     } catch (error) {
       return refuse(req, res, error);
     }
     proceed();
   });
-  connections.bound(io);
+  connections.limit(io);
 }
 
 /** JSONP responses are scripts, which pages of any origin may load. @throws CitadelError BadRequest */

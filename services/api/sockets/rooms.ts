@@ -3,13 +3,11 @@ import { contractsOf } from "../../../lib/context/attachment.ts";
 import type { ActionName } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { toPublicError } from "../../../lib/errors/public-error.ts";
+import { contract } from "../api.contract.ts";
 import type { Socket } from "../gateways.ts";
 import { callerFor } from "./identity.ts";
 import { readRoom, roomOf } from "./room-names.ts";
 import { isEnding } from "./session-end.ts";
-
-/** The most rooms of one socket: they take the gateway's memory. */
-const MAX_ROOMS = 1_000;
 
 /** The rooms that every socket is in. */
 export const roomsOfEveryone = ({ broker }: Service): string[] =>
@@ -57,7 +55,7 @@ export async function joining<T>(
 function join(socket: Socket, room: string): void {
   // a room of a closed socket would never be deleted
   if (!socket.connected || isEnding(socket) || socket.rooms.has(room)) return;
-  if (socket.rooms.size >= MAX_ROOMS)
+  if (socket.rooms.size >= contract.limits.roomsOfSocket.max)
     throw new CitadelError("TooManyRequests", { message: "Leave a room before you join another." });
   void socket.join(room);
 }

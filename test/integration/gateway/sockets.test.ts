@@ -6,7 +6,7 @@ import { connect, next, refusal } from "../../helpers/socket.ts";
 import type { Gateways } from "../../../services/api/gateways.ts";
 import { revocationsOf } from "../../../middlewares/auth/index.ts";
 
-describe.skipIf(isMissing)("a socket", () => {
+describe.skipIf(isMissing)("A socket", () => {
   let app: App;
   let alice: Person;
 
@@ -24,13 +24,13 @@ describe.skipIf(isMissing)("a socket", () => {
         connect(app, undefined, { extraHeaders: { authorization: `Bearer ${token}` } }),
     ],
     ["the query", (token: string) => connect(app, undefined, { query: { token } })],
-  ])("is let in with a token in %s", async (_where, open) => {
+  ])("connects with a token in %s", async (_where, open) => {
     const socket = await open(alice.token);
     expect(socket.connected).toBe(true);
     socket.close();
   });
 
-  it("is refused at the handshake without a token, with the error object", async () => {
+  it("without a token is refused with the error object", async () => {
     expect(await refusal(app)).toEqual({
       name: "AccessTokenRequiredError",
       message: expect.any(String),
@@ -39,13 +39,13 @@ describe.skipIf(isMissing)("a socket", () => {
     });
   });
 
-  it.each(["nonsense", "a.b.c", ""])("is refused with the token '%s'", async (token) => {
+  it.each(["nonsense", "a.b.c", ""])("with the token '%s' is refused", async (token) => {
     const { type } = await refusal(app, token);
     expect(type).toBe(token ? "AccessTokenVerificationFailed" : "AccessTokenRequired");
   });
 
-  it("is refused from a page of somebody else's", async () => {
-    // our own host, but over another protocol than we are reached by, is somebody else as well
+  it("from a page of another origin is refused", async () => {
+    // the same host with another scheme is another origin, too
     for (const origin of ["https://evil.example", app.url.replace("http:", "https:")]) {
       const options = { extraHeaders: { origin } };
       expect(await refusal(app, alice.token, options)).toMatchObject({
@@ -57,7 +57,7 @@ describe.skipIf(isMissing)("a socket", () => {
     own.close();
   });
 
-  it("calls the actions that have a route, as its user", async () => {
+  it("calls actions that have a route, on behalf of its user", async () => {
     const socket = await connect(app, alice.token);
     const call = (action: unknown, params?: unknown) =>
       new Promise<[any, any]>((resolve) =>
@@ -83,7 +83,7 @@ describe.skipIf(isMissing)("a socket", () => {
     socket.close();
   });
 
-  it("takes a new token of its user, and no other's", async () => {
+  it("accepts a new token of its user and refuses that of another user", async () => {
     const socket = await connect(app, alice.token);
     const again = await login(app, alice.username, PASSWORD);
     const { ok, data } = await socket.emitWithAck("auth:refresh", { token: again.token });
@@ -99,20 +99,20 @@ describe.skipIf(isMissing)("a socket", () => {
   });
 
   it.each([[], [{}], ["nonsense"], [{ token: 5 }], [{ token: {} }]])(
-    "is told that a token is missing when it refreshes with %j",
+    "that refreshes with %j is acknowledged with AccessTokenRequired",
     async (...sent) => {
       const socket = await connect(app, alice.token);
-      const answer = await socket.timeout(5_000).emitWithAck("auth:refresh", ...sent);
-      expect(answer).toMatchObject({ ok: false, error: { type: "AccessTokenRequired" } });
+      const ack = await socket.timeout(5_000).emitWithAck("auth:refresh", ...sent);
+      expect(ack).toMatchObject({ ok: false, error: { type: "AccessTokenRequired" } });
       socket.close();
     },
   );
 
-  it("is closed when its session ended between the handshake and the connection", async () => {
+  it("whose session ended between the handshake and the connection is closed", async () => {
     const bob = await register(app, "bob");
     const { sid } = JSON.parse(Buffer.from(bob.token.split(".")[1]!, "base64url").toString());
     const { io } = app.service("api") as unknown as Gateways;
-    // it stands behind the authorization, and sees only bob's socket
+    // runs after the authorization; only bob's socket connects from here on
     io.of("/").use((_socket, proceed) => {
       revocationsOf(app.brokerOf("api")).add(sid, Date.now() / 1000 + 600);
       proceed();
@@ -127,7 +127,7 @@ describe.skipIf(isMissing)("a socket", () => {
     socket.close();
   });
 
-  it("is closed when its session ends, and told why", async () => {
+  it("whose session ends receives session:end and is closed", async () => {
     const bob = await register(app, "bob");
     const socket = await connect(app, bob.token);
     const reason = next(socket, "session:end");
@@ -138,7 +138,7 @@ describe.skipIf(isMissing)("a socket", () => {
     expect(await refusal(app, bob.token)).toMatchObject({ type: "AccessTokenRevoked" });
   });
 
-  it("is answered when it signs out itself, then closed", async () => {
+  it("that calls auth.logout is acknowledged, then closed", async () => {
     const bob = await register(app);
     const socket = await connect(app, bob.token);
     const closed = next(socket, "disconnect");
@@ -150,7 +150,7 @@ describe.skipIf(isMissing)("a socket", () => {
   });
 });
 
-describe.skipIf(isMissing)("a socket whose token ends", () => {
+describe.skipIf(isMissing)("A socket whose token expires", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -158,17 +158,17 @@ describe.skipIf(isMissing)("a socket whose token ends", () => {
   });
   afterAll(() => app?.stop());
 
-  it("is closed, idle as it may be", async () => {
+  it("is closed although it is idle", async () => {
     const { token } = await register(app);
     const socket = await connect(app, token);
     const reason = next(socket, "session:end");
     expect(await reason).toMatchObject({ type: "AccessTokenExpired" });
   });
 
-  it("lives on with the last of two tokens that it sends at once", async () => {
+  it("stays open with the last of two tokens that it sends at the same time", async () => {
     const { username, token } = await register(app);
     const socket = await connect(app, token);
-    // expiry is counted in whole seconds
+    // `exp` is in whole seconds
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     const later = await login(app, username, PASSWORD);
     const [first, second] = await Promise.all(
