@@ -30,7 +30,10 @@ export interface ClientEventContract {
   readonly names?: Readonly<Record<string, string>>;
   /** Values of parameters that the event leaves out: `{ id: "lobby" }`. */
   readonly defaults?: Readonly<Record<string, unknown>>;
-  /** The parameter that holds a room's id: if `rooms.mayJoin` permits it, the socket joins the room, then the action runs. */
+  /**
+   * The parameter that holds a room's id: if `rooms.mayJoin` permits it, the socket joins the room, then the action runs.
+   * The action checks again that the user may be in the room: its refusal makes the socket leave.
+   */
   readonly join?: string;
   /** The parameter that holds the id of a room: the socket leaves the room, then the action runs. */
   readonly leave?: string;

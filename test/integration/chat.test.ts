@@ -116,6 +116,34 @@ describe.skipIf(isMissing)("The lobby", () => {
       );
   });
 
+  it("returns to a socket that joins it the messages after the last one that the socket has", async () => {
+    const first = await sockets.alice.emitWithAck("message", { text: "First" });
+    const second = await sockets.bob.emitWithAck("message", { text: "Second" });
+    const join = (data: object) => sockets.alice.emitWithAck("room:join", data);
+    const after = first.data.seq;
+    const { seq } = second.data;
+    expect(await join({ roomId: "lobby", after })).toEqual({
+      ok: true,
+      data: { messages: [second.data], seq },
+    });
+    expect(await join({ roomId: "lobby" })).toEqual({ ok: true, data: { messages: [], seq } });
+    expect(await join({ roomId: "attic" })).toMatchObject({ error: { type: "NotFound" } });
+  });
+
+  it("sends no messages to a socket that has left it, until the socket joins again", async () => {
+    const socket = await connect(app, alice.token);
+    const received = collect(socket, "message");
+    const send = async (text: string) =>
+      (await sockets.bob.emitWithAck("message", { text })).data as unknown;
+    expect(await socket.emitWithAck("room:leave", { roomId: "lobby" })).toMatchObject({ ok: true });
+    const missed = await send("Missed");
+    await socket.emitWithAck("room:join", { roomId: "lobby" });
+    const message = await send("Received");
+    await expect.poll(() => received).toContainEqual(message);
+    expect(received).not.toContainEqual(missed);
+    socket.close();
+  });
+
   it("is in every user's list of rooms", async () => {
     const { body } = await request(app, "GET /api/chat/rooms", { token: alice.token });
     expect(body.items).toEqual([

@@ -67,6 +67,9 @@ export async function calls(ctx: Caller): Promise<void> {
   await ctx.emit("user.creatd", { id: "…", username: "…" });
   // @ts-expect-error the event carries something else
   await ctx.broadcast("user.created", { id: "…" });
+  await ctx.broadcast("chat.announcement", { text: "…", timestamp: "…" });
+  // @ts-expect-error an event for sockets is broadcast
+  await ctx.emit("chat.announcement", { text: "…", timestamp: "…" });
   console.assert(wrong, withoutDefault.name);
 }
 
@@ -210,6 +213,23 @@ defineContract({ name: "x", actions: {}, emits: { e: { ...told, params: {}, dura
 defineContract({ name: "x", actions: {}, emits: { e: { ...told, params: { o: MISSPELT } } } });
 // @ts-expect-error of a handler's access
 defineContract({ name: "x", actions: {}, events: { e: { ...heard, permission: "x:write" } } });
+
+const toAll = { event: "told", to: "all" } as const;
+const byClient = { event: "asked", names: {} } as const;
+defineContract({
+  name: "x",
+  actions: { a: { ...open, params: {}, socket: byClient } },
+  emits: { e: { ...told, params: {}, socket: toAll } },
+  rooms: { everyone: ["lobby"] },
+});
+const oddToAll = { ...toAll, room: "id" } as const;
+const oddByClient = { ...byClient, room: "id" } as const;
+// @ts-expect-error of a server's event
+defineContract({ name: "x", actions: {}, emits: { e: { ...told, params: {}, socket: oddToAll } } });
+// @ts-expect-error of a client's event
+defineContract({ name: "x", actions: { a: { ...open, params: {}, socket: oddByClient } } });
+// @ts-expect-error of rooms
+defineContract({ name: "x", actions: {}, rooms: { everybody: ["lobby"] } });
 
 // and what contracts know is none
 defineContract({

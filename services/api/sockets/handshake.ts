@@ -10,7 +10,7 @@ import type { Socket } from "../gateways.ts";
 import { type RateLimiter, mustBeWithinLimit } from "../limits/rate-limiter.ts";
 import { isAllowed } from "../origins.ts";
 import { identify, mustBeToken, stopExpiry, userOf } from "./identity.ts";
-import { roomOfUser } from "./room-names.ts";
+import { ROOM_OF_ALL, roomOfUser } from "./room-names.ts";
 import { roomsOfEveryone } from "./rooms.ts";
 
 /** @throws CitadelError TooManyRequests if the user has MAX_SOCKETS_USER sockets on this node */
@@ -30,7 +30,7 @@ export async function authorize(api: Service, socket: Socket, limiter: RateLimit
     // one connection may repeat the handshake without limit, so each attempt counts
     mustBeWithinLimit(await limiter.countAddress("address", client.address));
     await identify(api, socket, mustBeToken(tokenOfHandshake(socket, config)));
-    await socket.join(roomsOfEveryone(api));
+    await socket.join([ROOM_OF_ALL, ...roomsOfEveryone(api)]);
     await joinRoomOfUser(api, socket);
     socket.once("disconnect", () => {
       stopExpiry(socket);

@@ -6,6 +6,9 @@ const PREFIX = "room:";
 /** The Socket.IO room of a service's room. */
 export const roomOf = (service: string, id: string) => `${PREFIX}${service}:${id}`;
 
+/** The Socket.IO room of all sockets. A socket that is being closed leaves it, as it leaves all others. */
+export const ROOM_OF_ALL = "all";
+
 /** The Socket.IO room of all sockets of a user. */
 export const roomOfUser = (userId: string) => `user:${userId}`;
 

@@ -24,7 +24,7 @@ async function mustBePermitted(api: Service, socket: Socket, owner: string, id: 
 }
 
 /**
- * Runs work in a room: the socket joins first, so that it receives every event after the work. It does not stay if the
+ * Runs work in a room. The socket joins before the work starts, so that no event is lost between them, and leaves if the
  * work fails.
  *
  * @throws CitadelError if the socket's user may not be in the room, and what the work throws
@@ -74,7 +74,8 @@ export async function confirmRooms(api: Service, socket: Socket): Promise<void> 
     try {
       await mustBePermitted(api, socket, joined.owner, joined.id);
     } catch (error) {
-      if (toPublicError(error).code >= 500) throw error;
+      const { code } = toPublicError(error);
+      if (code >= 500 || code === 429) throw error;
       void socket.leave(room);
     }
   }

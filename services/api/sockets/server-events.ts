@@ -4,13 +4,14 @@ import { type Finding, toFindings } from "../../../lib/contract/findings.ts";
 import type { Schema } from "../../../lib/contract/infer.ts";
 import {
   accessOfServerEvent,
+  type Recipients,
   removingUndeclared,
   type ServerEvent,
   serverEvents,
 } from "../../../lib/contract/socket.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Gateways } from "../gateways.ts";
-import { roomOf, roomOfUser } from "./room-names.ts";
+import { ROOM_OF_ALL, roomOf, roomOfUser } from "./room-names.ts";
 
 type Payload = Readonly<Record<string, unknown>>;
 
@@ -22,7 +23,8 @@ export function serverEventHandlers(api: Service): NonNullable<ServiceSchema["ev
   return Object.fromEntries(
     serverEvents(contractsOf(api.broker)).map((event) => {
       const read = payloadReader(api, event.params);
-      const handler = (ctx: Context) => send(api as unknown as Gateways, event, read(ctx.params));
+      const handler = async (ctx: Context) =>
+        send(api as unknown as Gateways, event, read(ctx.params));
       return [event.name, { ...accessOfServerEvent(event.service), handler }];
     }),
   );
@@ -30,17 +32,18 @@ export function serverEventHandlers(api: Service): NonNullable<ServiceSchema["ev
 
 function send({ io }: Gateways, { service, socket }: ServerEvent, payload: Payload): void {
   const { event, to, join, leave } = socket;
-  const recipients = to === "all" ? io.local : io.local.to(roomOfRecipients(service, to, payload));
+  const recipients = io.local.to(roomOfRecipients(service, to, payload));
   if (join !== undefined) recipients.socketsJoin(roomOf(service, idOf(payload, join)));
   recipients.emit(event, payload);
   if (leave !== undefined) recipients.socketsLeave(roomOf(service, idOf(payload, leave)));
 }
 
-const roomOfRecipients = (
-  service: string,
-  to: Exclude<ServerEvent["socket"]["to"], "all">,
-  payload: Payload,
-) => ("user" in to ? roomOfUser(idOf(payload, to.user)) : roomOf(service, idOf(payload, to.room)));
+function roomOfRecipients(service: string, to: Recipients, payload: Payload): string {
+  if (to === "all") return ROOM_OF_ALL;
+  return "user" in to
+    ? roomOfUser(idOf(payload, to.user))
+    : roomOf(service, idOf(payload, to.room));
+}
 
 /** The start checks that these fields are texts (lib/access/socket-problems.ts). */
 const idOf = (payload: Payload, field: string) => payload[field] as string;
