@@ -6,7 +6,7 @@ import { register } from "../helpers/http.ts";
 
 const received: string[] = [];
 
-const handler = (restricted: string[] | null, auth = "none") => ({
+const handlerFor = (restricted: string[] | null, auth = "none") => ({
   restricted,
   auth,
   handler(ctx: Context) {
@@ -20,11 +20,11 @@ const handler = (restricted: string[] | null, auth = "none") => ({
 const listener: ServiceSchema = {
   name: "listener",
   events: {
-    "vault.opened": handler(["posts"]),
-    "vault.*": handler(["chat"]),
-    "vault.emptied": handler(["posts"], "required"),
-    rumour: handler(null),
-    "$node.connected": handler(null),
+    "vault.opened": handlerFor(["posts"]),
+    "vault.*": handlerFor(["chat"]),
+    "vault.emptied": handlerFor(["posts"], "required"),
+    rumour: handlerFor(null),
+    "$node.connected": handlerFor(null),
   },
 } as ServiceSchema;
 

@@ -4,7 +4,12 @@ import { loadExamples } from "../../../lib/contract/load.ts";
 import { asset } from "./assets.ts";
 import { versionOf } from "./openapi.ts";
 
-/** The AsyncAPI document of the sockets. @param issuer the address of the API */
+/**
+ * The AsyncAPI document of the sockets.
+ *
+ * @internal exported for tests
+ * @param issuer the address of the API
+ */
 export const describeSockets = (
   contracts: ReadonlyMap<string, ServiceContract>,
   issuer: string,
