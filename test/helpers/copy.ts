@@ -19,10 +19,10 @@ const PARTS = [
   "services",
 ];
 
-/** What no copy needs: it is installed, built or written while the application runs. */
+/** What is installed, built or written while the application runs. */
 const LEFT_OUT = new Set(["node_modules", ".git", ".data", "coverage"]);
 
-/** A copy of the application whose files a test may change. @param parts "all": also the tests and documents */
+/** Copies the application, for a test that changes its files. @param parts "all": also the tests and documents */
 export function copyApplication(parts: readonly string[] | "all" = PARTS): {
   folder: string;
   remove: () => void;

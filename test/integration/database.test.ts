@@ -91,7 +91,7 @@ describe.skipIf(isMissing)("The database", () => {
   onPostgres(
     "stops the start with an error that says what to do if it does not exist",
     async () => {
-      const databaseUrl = app.env.DATABASE_URL!.replace(/[^/]+$/, "nonesuch");
+      const databaseUrl = app.env.DATABASE_URL!.replace(/[^/]+$/, "missing");
       const { db, close } = await openDatabase({ databaseUrl, dataDir: "", onError: () => {} });
       await expect(migrate(db, "posts", "")).rejects.toThrow(/does not exist.*createdb/);
       await close();
