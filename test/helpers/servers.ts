@@ -67,7 +67,12 @@ function missing(what: string): void {
 }
 
 /** Starts the servers that the suites share before all tests; a missing one is reported in one line. */
-export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+export default async function setup({ name, provide }: TestProject): Promise<() => Promise<void>> {
+  if (name === "unit") {
+    const { embedded, remove } = await templates(process.env.DATABASE_URL);
+    provide("embeddedTemplate", embedded);
+    return remove;
+  }
   let nats: ChildProcess | undefined;
   let natsUrl = process.env.NATS_URL;
   if (!natsUrl) {
