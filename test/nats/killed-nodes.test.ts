@@ -72,9 +72,7 @@ describe.skipIf(isMissing)("A node that is killed", () => {
         },
       },
     );
-    await vi.waitFor(() =>
-      expect(twins().map(({ nodeID }) => isAvailable(nodeID))).toEqual([true, true]),
-    );
+    await expect.poll(() => twins().map(({ nodeID }) => isAvailable(nodeID))).toEqual([true, true]);
   });
   afterAll(async () => {
     proxy?.restore();
