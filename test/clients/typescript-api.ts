@@ -1,3 +1,3 @@
-// openapi-typescript needs TypeScript's JS API, which TypeScript 7 does not have. ts-morph bundles the last one that
-// does, without a `tsc` that would take the project's place; an override in package.json lets both be installed.
+// openapi-typescript needs TypeScript's JS API, which TypeScript 7 does not have. ts-morph bundles the last version
+// with this API, without a `tsc` that would replace the project's; an override in package.json allows both.
 export { ts as default } from "@ts-morph/common";

@@ -1,10 +1,10 @@
 import createClient from "openapi-fetch";
-// openapi-typescript writes it, from the OpenAPI document of a running application
+// written by openapi-typescript from the OpenAPI document of a running application
 import type { components, paths } from "#api";
 
 type ApiError = components["schemas"]["Error"];
 
-/** A program that knows the API by its OpenAPI document only: types and paths come from there. */
+/** Uses the API with the types that openapi-typescript has made from its OpenAPI document. */
 export async function flow(baseUrl: string, username: string) {
   const api = createClient<paths>({ baseUrl });
   const password = "correct horse battery";
@@ -32,12 +32,12 @@ export async function flow(baseUrl: string, username: string) {
 
   const read = await api.GET("/api/posts/{id}", { params: { path: { id } } });
 
-  // each is a mistake that the types must find
-  // @ts-expect-error a path that there is not
+  // the types must reject each of these
+  // @ts-expect-error a path that does not exist
   void (() => api.GET("/api/nonsense"));
-  // @ts-expect-error a field that is missing
+  // @ts-expect-error a request body without a required field
   void (() => api.POST("/api/posts", { body: { title: "" } }));
-  // @ts-expect-error a field that there is not
+  // @ts-expect-error a field that does not exist
   void (() => read.data?.nonsense);
 
   return { user: user.id, authorId, version, ids, id, title: read.data?.title, refusal: type };
