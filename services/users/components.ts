@@ -20,10 +20,8 @@ import { renewStoredFactors } from "./second-factor/key-rotation.ts";
 import { SecondFactorRepository } from "./second-factor/second-factor.repository.ts";
 import { SecondFactor } from "./second-factor/second-factor.ts";
 import type { contract } from "./users.contract.ts";
+import { LIMITS } from "./users.limits.ts";
 import { UsersRepository } from "./users.repository.ts";
-
-/** Registrations from one network (IPv6: a /48) that run at the same time, and that wait. */
-const REGISTRATIONS = { concurrent: 2, waiting: 48 };
 
 /** What the service's actions work with. */
 export interface UsersComponents {
@@ -89,7 +87,7 @@ export async function createComponents(
     mails,
     warn: (message, error) => logger.warn({ err: error }, message),
   });
-  const registrations = new Turns(REGISTRATIONS.concurrent, REGISTRATIONS.waiting);
+  const registrations = new Turns(LIMITS.runningRegistrations.max, LIMITS.waitingRegistrations.max);
   return {
     accounts,
     links,

@@ -5,6 +5,7 @@ import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
 import { POST_SUMMARY } from "../posts/posts.contract.ts";
 import { ROLE_NAMES } from "./roles.ts";
+import { LIMITS } from "./users.limits.ts";
 
 const USERNAME = {
   type: "string",
@@ -87,6 +88,7 @@ export const contract = defineContract({
       optional: true,
     },
   },
+  limits: LIMITS,
   errors: {
     LinkInvalid: {
       code: 400,

@@ -18,6 +18,7 @@ import {
   type LoginLimitName,
   loginLimitMessage,
 } from "../second-factor/guess-limits.ts";
+import { LIMITS } from "../users.limits.ts";
 import type { KnownAddressesRepository } from "./known-addresses.repository.ts";
 
 /** An attempt to sign in. Without a client only the account is limited. */
@@ -35,9 +36,6 @@ export interface AttemptOptions {
   /** Called when a limit is reached: on each node, once for each key and window. */
   readonly onLimit: (limit: LoginLimitName) => void;
 }
-
-/** How many attempts with the same key may wait for the ones before them. */
-const MAX_WAITING = 200;
 
 /** Stands for the id of an unknown account. */
 const NO_ACCOUNT = "00000000-0000-0000-0000-000000000000";
@@ -75,7 +73,7 @@ export class LoginLimits {
   readonly #reported: Readonly<Record<LoginLimitName, RateLimiterMemory>>;
   readonly #known: KnownAddressesRepository;
   /** Limits concurrent attempts to the number that may fail: a further one waits, since those may succeed. */
-  readonly #turns = new Turns(LOGIN_LIMITS.pair.max, MAX_WAITING);
+  readonly #turns = new Turns(LOGIN_LIMITS.pair.max, LIMITS.waitingLogins.max);
 
   constructor(store: LimitStore, known: KnownAddressesRepository) {
     this.#pair = new AddressLimit(store, "pair", LOGIN_LIMITS.pair);

@@ -1,5 +1,6 @@
 import { type Generated, type Kysely, sql } from "kysely";
 import { hashOfToken, makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
+import { LIMITS } from "../users.limits.ts";
 
 export type LinkPurpose = "reset-password" | "verify-email" | "restore-email";
 
@@ -30,9 +31,6 @@ const LIFETIMES: Readonly<Record<LinkPurpose, number>> = {
   "verify-email": 24 * 3_600,
   "restore-email": 3 * 86_400,
 };
-
-/** How many links with one purpose an account gets in an hour. */
-const MAX_PER_HOUR = 3;
 
 /** An address that an account had before it got another one. */
 export interface FormerAddress {
@@ -69,9 +67,13 @@ export class LinksRepository {
       .select(({ fn }) => fn.countAll<string>().as("recent"))
       .where("account_id", "=", accountId)
       .where("purpose", "=", purpose)
-      .where("created_at", ">", sql<Date>`now() - interval '1 hour'`)
+      .where(
+        "created_at",
+        ">",
+        sql<Date>`now() - make_interval(secs => ${LIMITS.linksOfAccount.seconds})`,
+      )
       .executeTakeFirstOrThrow();
-    if (Number(recent) >= MAX_PER_HOUR) return undefined;
+    if (Number(recent) >= LIMITS.linksOfAccount.max) return undefined;
 
     await this.revoke(accountId, [purpose]);
     await this.#db

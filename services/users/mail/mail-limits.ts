@@ -9,30 +9,17 @@ import {
   type Reservation,
 } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-
-/** Limits of the requests that send mails. A client address counts by its networks. `seconds` is the window. */
-const REQUEST_LIMITS = {
-  /** Registrations from one client address. */
-  registrations: { max: 200, seconds: 3_600 },
-  /** Password reset links that one client address requests. */
-  links: { max: 100, seconds: 3_600 },
-  /** Changes of one account's e-mail address. */
-  moves: { max: 10, seconds: 3_600 },
-} as const;
+import { LIMITS } from "../users.limits.ts";
 
 /**
- * Limits of the mails to one recipient, whatever accounts and clients cause them. Each kind has its own limit, so that
- * mails that anyone can cause do not use up the limit of security notices.
+ * The limits of the mails to one recipient, whatever accounts and clients cause them. Each kind has its own limit, so
+ * that mails that anyone can cause do not use up the limit of security notices.
  */
 const RECIPIENT_LIMITS = {
-  /** Links that verify an address. Anyone can cause them. */
-  "verify-email": { max: 6, seconds: 6 * 3_600 },
-  /** All other mails to an unverified address. Anyone can cause them by registering with it. */
-  unverified: { max: 10, seconds: 6 * 3_600 },
-  /** Password reset links to a verified address. Anyone can cause them. */
-  "reset-password": { max: 10, seconds: 6 * 3_600 },
-  /** Notices of changes to a verified address. Causing them takes an access token or a password. */
-  notice: { max: 30, seconds: 6 * 3_600 },
+  "verify-email": LIMITS.verificationMails,
+  unverified: LIMITS.mailsToUnverified,
+  "reset-password": LIMITS.resetMails,
+  notice: LIMITS.notices,
 } as const;
 
 export type MailKind = keyof typeof RECIPIENT_LIMITS;
@@ -58,9 +45,9 @@ export class MailLimits {
   constructor(store: LimitStore) {
     const toRecipient = (kind: MailKind) =>
       makeLimiter(store, `mail-to-${kind}`, RECIPIENT_LIMITS[kind]);
-    this.#registrations = new AddressLimit(store, "registrations", REQUEST_LIMITS.registrations);
-    this.#links = new AddressLimit(store, "mail-links", REQUEST_LIMITS.links);
-    this.#moves = makeLimiter(store, "mail-moves", REQUEST_LIMITS.moves);
+    this.#registrations = new AddressLimit(store, "registrations", LIMITS.registrations);
+    this.#links = new AddressLimit(store, "mail-links", LIMITS.links);
+    this.#moves = makeLimiter(store, "mail-moves", LIMITS.addressChanges);
     this.#recipients = {
       "verify-email": toRecipient("verify-email"),
       unverified: toRecipient("unverified"),

@@ -7,6 +7,7 @@ import { Background } from "../../../lib/background.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import { rewrite } from "../../../lib/deployment/secrets.ts";
 import { makePrivate } from "../../../lib/files/private-folder.ts";
+import { LIMITS } from "../users.limits.ts";
 
 export interface Mail {
   /** One address, not a list. */
@@ -34,8 +35,7 @@ export interface MailerOptions {
 }
 
 const DELAYS = [1_000, 10_000, 60_000];
-/** How many mails may wait for delivery. */
-const CAPACITY = 1_000;
+const CAPACITY = LIMITS.waitingMails.max;
 
 /** The folder of the mails that are written to files. */
 export const mailFolder = ({ dataDir }: Pick<Config, "dataDir">): string => join(dataDir, "mail");

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
 import { FairQueue, type Place } from "../../../lib/limits/fair-queue.ts";
+import { LIMITS } from "../users.limits.ts";
 import { checkPassword, MAX_BYTES, type PasswordOwner } from "./password-rules.ts";
 
 /** A hash of an unknown text: the passwords of unknown users are compared with it. */
@@ -19,7 +20,8 @@ const QUEUE_TIMEOUT = 12_000;
 const SHARED_PLACE: Place = { line: "", isKnown: false };
 
 /** The length of the queue of one thread: about as many as it hashes within `QUEUE_TIMEOUT`. */
-const queueLength = (cost: number) => Math.min(1_000, Math.max(8, 40 * 2 ** (12 - cost)));
+const queueLength = (cost: number) =>
+  Math.min(1_000, Math.max(8, LIMITS.waitingHashes.max * 2 ** (12 - cost)));
 
 /**
  * The hashes that a password is compared with: the account's own and, if its cost is lower, dummy hashes that add the

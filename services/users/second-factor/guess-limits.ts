@@ -1,16 +1,11 @@
-/**
- * How many wrong passwords and codes are allowed; `seconds` is the window. `pair` and `address` count each network of
- * an IPv6 address (`networkKeysOf`): a /56 has 1.5 times, a /48 has twice the limit of a /64.
- */
+import { LIMITS } from "../users.limits.ts";
+
+/** The limits on wrong passwords and codes, by what they count. */
 export const LOGIN_LIMITS = {
-  /** For one name of an account, from one client address. */
-  pair: { max: 10, seconds: 15 * 60 },
-  /** For one name of an account, from all addresses that the account has not signed in from. */
-  account: { max: 50, seconds: 60 * 60 },
-  /** For all accounts, from one client address. */
-  address: { max: 100, seconds: 15 * 60 },
-  /** For all accounts, each from all addresses that it has not signed in from. */
-  everywhere: { max: 1_000, seconds: 15 * 60 },
+  pair: LIMITS.loginsOfPair,
+  account: LIMITS.loginsOfAccount,
+  address: LIMITS.loginsOfAddress,
+  everywhere: LIMITS.loginsEverywhere,
 } as const;
 
 export type LoginLimitName = keyof typeof LOGIN_LIMITS;
@@ -20,19 +15,16 @@ export type LoginLimitName = keyof typeof LOGIN_LIMITS;
  * one is followed by a delay, which doubles.
  */
 export const CODE_LIMITS = {
-  free: 5,
+  free: LIMITS.codes.max,
   /** The first delay, in seconds. */
   firstDelay: 60,
   /** The longest delay, in seconds. */
   maxDelay: 24 * 3_600,
   /** After how long one wrong code is forgotten, in seconds. A right code does not clear the count. */
-  forgetAfter: 24 * 3_600,
+  forgetAfter: LIMITS.codes.seconds,
   /** The owner gets a mail each time when this many more were counted. */
   mailEvery: 5,
 } as const;
-
-/** Wrong recovery codes of one account: from all unknown addresses together, and from each known address. */
-export const RECOVERY_CODE_LIMIT = { max: 10, seconds: 24 * 3_600 } as const;
 
 /** A duration as text: 45 seconds, 12 minutes, 3 hours. */
 function inWords(seconds: number): string {

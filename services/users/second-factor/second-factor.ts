@@ -6,12 +6,7 @@ import { type LimitStore, makeLimiter, reserve } from "../../../lib/limits/count
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
-import {
-  CODE_LIMITS,
-  codesMessage,
-  RECOVERY_CODE_LIMIT,
-  recoveryCodesMessage,
-} from "./guess-limits.ts";
+import { CODE_LIMITS, codesMessage, recoveryCodesMessage } from "./guess-limits.ts";
 import {
   isRecoveryCode,
   makeRecoveryCodes,
@@ -21,6 +16,7 @@ import {
 import type { CodeGuessesRepository } from "./code-guesses.repository.ts";
 import type { SecondFactorRepository, StoredFactor } from "./second-factor.repository.ts";
 import { contract } from "../users.contract.ts";
+import { LIMITS } from "../users.limits.ts";
 
 /**
  * The length of a TOTP time step, in seconds (RFC 6238, 5.2). The code of the previous step is accepted as well, since
@@ -64,7 +60,7 @@ export class SecondFactor {
     this.#guesses = guesses;
     this.#encryption = encryption;
     this.#issuer = issuer;
-    this.#recoveryGuesses = makeLimiter(counters, "recovery-code", RECOVERY_CODE_LIMIT);
+    this.#recoveryGuesses = makeLimiter(counters, "recovery-code", LIMITS.recoveryCodes);
   }
 
   async isEnabled(accountId: string): Promise<boolean> {
