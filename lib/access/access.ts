@@ -4,7 +4,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
 import { GATEWAY } from "../contract/route.ts";
 
-/** Who asks: a service, or somebody of this kind with these permissions who comes through the gateway. */
+/** The caller: a service, or a user of this kind with these permissions who calls through the gateway. */
 export type Subject =
   | { kind: "service"; name: string }
   | { kind: "user"; name: string; permissions: readonly string[]; subjectType: SubjectType }
@@ -12,7 +12,7 @@ export type Subject =
 
 export interface Decision {
   allowed: boolean;
-  /** The rule that decides, for a person to read. */
+  /** The rule that decides, as a sentence. */
   rule: string;
 }
 
@@ -21,7 +21,7 @@ type Contracts = ReadonlyMap<string, ServiceContract>;
 /**
  * The action behind `"posts.create"` or `"POST /api/posts"`.
  *
- * @returns its full name and access; undefined: there is none
+ * @returns its full name and access; undefined if there is no such action
  */
 export function findAction(contracts: Contracts, target: string) {
   const [method, path] = target.split(" ");
@@ -43,7 +43,7 @@ export function findAction(contracts: Contracts, target: string) {
   return access && { name: target, access: access as Access };
 }
 
-/** May the subject call an action with this access? The same questions, in the same order, as the middlewares ask. */
+/** Whether the subject may call an action with this access. The checks and their order are those of the middlewares. */
 export function decide(subject: Subject, name: string, access: Access): Decision {
   const { restricted, auth, permissions, subjects } = access;
   const caller = subject.kind === "service" ? subject.name : GATEWAY;
@@ -76,7 +76,7 @@ export function decide(subject: Subject, name: string, access: Access): Decision
   };
 }
 
-/** What an action that needs a user asks of them: `a user with guard:audit (staff)`. */
+/** The user that an action needs: `a user with guard:audit (staff)`. */
 function needsOfUser({ permissions, subjects }: Access): string {
   const user = permissions === undefined ? "a user" : `a user with ${permissions}`;
   return subjects ? `${user} (${describeSubjects(subjects)})` : user;

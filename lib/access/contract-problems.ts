@@ -201,7 +201,7 @@ const checkEmit: Check = (what, value) => {
   ];
 };
 
-/** Every key of a contract that nothing reads, at any depth; whoever avoided the type check gets it here. */
+/** Every key of a contract that nothing reads, at any depth. A cast hides such keys from the type check. */
 function contractProblems(contract: ServiceContract): string[] {
   const { name, actions, emits, events, errors, limits, rooms } = contract;
   return [

@@ -5,7 +5,7 @@ import { GATEWAY } from "../contract/route.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
-/** What every node offers, whatever services it runs; the middlewares do it. */
+/** The actions of every node, whatever services it runs. The middlewares handle them. */
 const NODE_ACTIONS = {
   "$guard.refusals": { restricted: ["guard"], auth: "none" },
 } as const satisfies Record<string, Access>;
@@ -14,14 +14,14 @@ export const NODE_EVENTS = {
   "sessions.revoked": { restricted: ["auth"], auth: "none" },
 } as const satisfies Record<string, Access>;
 
-/** Stands in a service's place for what every node offers. @internal */
+/** Stands for the service of the actions and handlers that every node has. @internal */
 export const EVERY_NODE = "all nodes";
 
-/** An action or an event handler, and who may come in. */
+/** An action or an event handler, and its access. */
 interface Declared {
   /** `posts.create`, or for a handler `event user.created -> chat`. */
   name: string;
-  /** The service that answers, or EVERY_NODE. */
+  /** The service that has it, or EVERY_NODE. */
   service: string;
   access: Access;
 }
@@ -31,7 +31,7 @@ export interface DeclaredAction extends Declared {
   route?: string;
   /** The event by which sockets call it, `message`. */
   socket?: string;
-  /** No route leads here on purpose. */
+  /** It has no route on purpose. */
   isClosed?: true;
   /** The operator may call it as well. */
   isForOperator?: true;
@@ -90,8 +90,8 @@ export function emittersOf(contracts: Contracts): ReadonlyMap<string, readonly s
 }
 
 /**
- * May a service be told of an event? Its contract says so; of a service that has no contract here, its
- * credential does.
+ * Whether a service may receive an event: its contract must handle it. A service without a contract here may receive
+ * all events, since it has a credential.
  */
 export function mayReceive(contracts: Contracts, event: string, service: string): boolean {
   if (service.startsWith("$")) return Object.hasOwn(NODE_EVENTS, event);

@@ -7,19 +7,19 @@ import { type DeclaredAction, declaredActions, declaredHandlers } from "./endpoi
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /**
- * `user`: the service may call, on behalf of a user. `inside`: people may ask, but no route leads there,
- * so somebody inside has to do it for them, as in the REPL.
+ * `user`: the service may call on behalf of a user. `inside`: the user may call, but the action has no route, so the
+ * call must come from inside, such as from the REPL.
  */
 export type Cell = "yes" | "no" | "user" | "inside";
 
 export interface Row {
   /** `posts.create`, `event user.created -> chat`. */
   name: string;
-  /** The service that answers, or "event". */
+  /** The service that has it, or "event". */
   group: string;
   /** One for each column. */
   cells: Cell[];
-  /** What it asks of the user: a permission or "a user", and of which kind; or nothing. */
+  /** The user that it needs: a permission or "a user", and the kind; empty if it needs none. */
   needs: string;
 }
 
@@ -29,9 +29,9 @@ export interface Matrix {
 }
 
 /**
- * Who may do what: each action and event handler, for nobody, each role and each service.
+ * Who may do what: each action and event handler, for a caller without a user, each role and each service.
  *
- * @param kindOf what kind of subject somebody with this role is
+ * @param kindOf the kind of subject that has this role
  */
 export function accessMatrix(
   contracts: Contracts,

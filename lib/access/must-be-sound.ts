@@ -6,12 +6,12 @@ import { mustBeDeliverable } from "./socket-problems.ts";
 import { mustMatch } from "./warnings.ts";
 
 /**
- * Refuses what no node may start with, and what `npm run access` therefore does not describe.
+ * Checks all contracts: a node does not start, and `npm run access` fails, if a check fails.
  *
- * @throws Error that names each declaration that is unknown, cannot be, or matches nothing
+ * @throws Error that lists the declarations that are unknown, invalid, or match nothing
  */
 export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, roles: Roles): void {
-  // the others read what is known
+  // first, since the other checks rely on known keys
   mustBeKnown(contracts.values());
   mustBeRoutable(contracts);
   mustBeDeliverable(contracts);

@@ -6,7 +6,7 @@ type Contracts = ReadonlyMap<string, ServiceContract>;
 /** The permissions that each role holds. */
 export type Roles = ReadonlyMap<string, readonly string[]>;
 
-/** Who may come in, as a reviewer reads it. */
+/** The access of an action or handler, as a reviewer reads it. */
 interface AccessFacts {
   restricted: readonly string[] | null;
   auth: Access["auth"];
@@ -22,7 +22,7 @@ interface EventFacts {
   handledBy: Record<string, AccessFacts>;
 }
 
-/** Everything that is declared about who may do what; the content of `access.json`. */
+/** All declarations about who may do what: the content of `access.json`. */
 export interface AccessReport {
   roles: Record<string, readonly string[]>;
   /** What each permission allows. */
@@ -31,7 +31,7 @@ export interface AccessReport {
   events: Record<string, EventFacts>;
 }
 
-/** Gathers what the contracts and the roles declare, sorted, so that the same code gives the same text. */
+/** Collects the declarations of the contracts and the roles, sorted, so that the same code gives the same text. */
 export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
   const emitters = emittersOf(contracts);
   const handlers = Map.groupBy(declaredHandlers(contracts), ({ event }) => event);
@@ -73,7 +73,7 @@ function factsOf({ access, route, socket, isForOperator }: DeclaredAction): Acce
 const sorted = <T>(entries: [string, T][]): Record<string, T> =>
   Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 
-/** The report as JSON, one fact a line: each line that a diff shows can be read by itself. */
+/** The report as JSON with one fact per line, so that each line of a diff is readable by itself. */
 export function toJson(report: AccessReport): string {
   const parts = Object.entries(report).map(([part, facts]: [string, object]) => {
     const lines = Object.entries(facts).map(
@@ -84,7 +84,7 @@ export function toJson(report: AccessReport): string {
   return `{\n${parts.join(",\n")}\n}\n`;
 }
 
-/** JSON with spaces, for a person. */
+/** JSON on one line, with spaces. */
 function onOneLine(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(onOneLine).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -94,9 +94,9 @@ function onOneLine(value: unknown): string {
   return items.length > 0 ? `{ ${items.join(", ")} }` : "{}";
 }
 
-/** The facts that only one of two reports has: those of the first marked "-", of the second "+". */
+/** The facts that only one of two reports has: "-" marks those of the first, "+" those of the second. */
 export function differingLines(before: string, after: string): string[] {
-  // what follows a line is no part of its fact: neither a comma nor a checkout's line end
+  // without the comma and the line end, which are no part of the fact
   const facts = (text: string) => text.split("\n").map((line) => line.trim().replace(/,$/, ""));
   const [old, current] = [facts(before), facts(after)];
   return [

@@ -7,8 +7,8 @@ import { declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /**
- * Declarations that match nothing and are worth a look: each is unused, or its author expects of it what it does not do.
- * None of them lets in more than it says.
+ * Declarations that match nothing: each is unused, or does not do what its author expects. None of them allows more than
+ * it declares.
  */
 export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
   return [
@@ -18,7 +18,7 @@ export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
   ].toSorted();
 }
 
-/** Declarations that say something else than their author can mean: the start refuses them. */
+/** Declarations that cannot be meant as they are. A node with one of them does not start. */
 function accessProblems(contracts: Contracts, roles: Roles): string[] {
   return [
     ...actionProblems(contracts),
@@ -28,7 +28,7 @@ function accessProblems(contracts: Contracts, roles: Roles): string[] {
   ].toSorted();
 }
 
-/** @throws Error that names each declaration whose access is not what its author can mean */
+/** @throws Error that lists the declarations of access that match nothing */
 export function mustMatch(contracts: Contracts, roles: Roles): void {
   const problems = accessProblems(contracts, roles);
   if (problems.length > 0)
@@ -44,7 +44,7 @@ function actionWarnings(contracts: Contracts): string[] {
       const isForRoutes = restricted?.length === 1 && restricted[0] === GATEWAY;
       const isUnreachable = way.route === undefined && way.socket === undefined;
       return isForRoutes && isUnreachable && !isClosed
-        ? [`${name} is for ${GATEWAY} alone and has no route: say so with 'closed: true'`]
+        ? [`${name} is for ${GATEWAY} alone and has no route: declare it with 'closed: true'`]
         : [];
     },
   );
@@ -88,13 +88,13 @@ function eventProblems(contracts: Contracts): string[] {
   const emitters = emittersOf(contracts);
   return declaredHandlers(contracts)
     .filter(({ event }) => !emitters.has(event))
-    .map(({ name }) => `${name}: nobody emits it`);
+    .map(({ name }) => `${name}: no service emits it`);
 }
 
 function permissionWarnings(contracts: Contracts, roles: Roles): string[] {
   const known = permissionsOf(contracts);
   const needed = new Set(neededPermissions(contracts).map(({ permissions }) => permissions));
-  // a role that holds everything says nothing about what is of use
+  // a role that holds all permissions does not show which ones are used
   const isChosen = (role: string) => known.some((one) => !roles.get(role)?.includes(one));
   const held = new Set(
     [...roles].flatMap(([role, permissions]) => (isChosen(role) ? permissions : [])),
@@ -109,16 +109,16 @@ function permissionProblems(contracts: Contracts, roles: Roles): string[] {
   return [
     ...neededPermissions(contracts)
       .filter(({ permissions }) => !known.includes(permissions))
-      .map(({ name, permissions }) => `${name} needs ${permissions}, which no contract knows`),
+      .map(({ name, permissions }) => `${name} needs ${permissions}, which no contract declares`),
     ...[...roles].flatMap(([role, held]) =>
       held
         .filter((permission) => !known.includes(permission))
-        .map((permission) => `role ${role} has ${permission}, which no contract knows`),
+        .map((permission) => `role ${role} has ${permission}, which no contract declares`),
     ),
   ];
 }
 
-/** What asks for a permission, and for which. */
+/** The actions and handlers that need a permission. */
 const neededPermissions = (contracts: Contracts) =>
   [...declaredActions(contracts), ...declaredHandlers(contracts)].flatMap(
     ({ name, access: { permissions } }) => (permissions ? [{ name, permissions }] : []),

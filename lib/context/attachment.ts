@@ -3,8 +3,8 @@ import type { Config } from "../config/config.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 
 /**
- * Something of the process's own that hangs on a broker: not among its options, which Moleculer shows
- * to the REPL and other nodes.
+ * Attaches a value to a broker. It is not one of the broker's options, which Moleculer shows to the REPL and to other
+ * nodes.
  */
 export function attachment<T>(name: string) {
   const key = Symbol(`citadel.${name}`);
@@ -33,5 +33,5 @@ const contracts = attachment<ReadonlyMap<string, ServiceContract>>("contracts");
 
 export const setContracts = contracts.set;
 
-/** The contracts by which a broker was made. */
+/** The contracts that a broker was made with. */
 export const contractsOf = contracts.of;

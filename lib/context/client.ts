@@ -1,20 +1,20 @@
 /**
- * The client on whose behalf a call is made, as the gateway saw it. It travels in `ctx.meta.client` to
- * every nested call; only who may be called by the gateway alone should act on it.
+ * The client of a request, as the gateway saw it. `ctx.meta.client` passes it to every nested call. Only an action that
+ * is restricted to the gateway should rely on it: other services could change it.
  */
 export interface Client {
-  /** Of a proxy that is trusted, the address that it names; otherwise the connection's own. */
+  /** The address that a trusted proxy forwards; otherwise the address of the connection. */
   readonly address: string;
-  /** What it calls itself, cut to a length that can be stored. */
+  /** The User-Agent, cut to a length that can be stored. */
   readonly userAgent?: string;
-  /** The client's own name for its request: 1 to 64 letters, digits, `-` and `_`. It may be anybody else's, too. */
+  /** The client's own name for its request: 1 to 64 letters, digits, `-` and `_`. Several clients may use the same. */
   readonly correlationId?: string;
 }
 
 const MAX_USER_AGENT = 200;
 const CORRELATION_ID = /^[\w-]{1,64}$/;
 
-/** The client with this address and these headers; a correlation id of another form is left out. */
+/** A client with this address and these headers. A correlation id with other characters is dropped. */
 export const makeClient = (
   address: string,
   userAgent: string | undefined,

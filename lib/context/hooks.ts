@@ -1,9 +1,9 @@
 import type { Context, Middleware, Service, ServiceBroker, ServiceSchema } from "moleculer";
 
-/** Options of a call or an emit, as Moleculer's hooks see them. */
+/** The options of a call or an emit in Moleculer's hooks. */
 export interface Options {
   parentCtx?: Context;
-  /** A context that is used again, on a retry. */
+  /** The context of the first attempt, on a retry. */
   ctx?: Context;
   headers?: Record<string, unknown>;
   meta?: Record<string, unknown>;
@@ -11,7 +11,7 @@ export interface Options {
   throwError?: boolean;
 }
 
-/** What a call returns: Moleculer reads the callee's context off the promise to merge its meta. */
+/** The promise of a call. Moleculer reads the callee's context from it to merge its meta. */
 export type CallPromise = Promise<unknown> & { ctx?: Context | undefined };
 
 /** An action's name, or the endpoint itself: moleculer-web passes endpoints. */
@@ -25,7 +25,7 @@ export type Emit = (
 ) => Promise<unknown>;
 export type Handler = (ctx: Context) => Promise<unknown>;
 
-/** An action or event as middlewares see it: the schema with what declares the access. */
+/** An action or event in middlewares: its schema, with the keys that declare its access. */
 export interface Endpoint {
   name: string;
   service: { fullName: string; name: string };
@@ -36,7 +36,7 @@ export interface Endpoint {
   subjects?: unknown;
 }
 
-/** The middleware hooks that we use, with the types that they really have. */
+/** The middleware hooks that we use, with their real types. */
 export interface Hooks {
   name: string;
   created?(broker: ServiceBroker): void;
@@ -52,20 +52,20 @@ export interface Hooks {
   localEvent?(next: Handler, event: Endpoint): Handler;
 }
 
-/** Hands hooks to Moleculer, whose own types for them name the wrong return types. */
+/** Casts hooks to Moleculer's type, which has wrong return types. */
 export const toMiddleware = (hooks: Hooks): Middleware => hooks as unknown as Middleware;
 
-/** An emit's options as an object: Moleculer also takes groups in their place. */
+/** The options of an emit as an object. Moleculer also accepts groups in their place. */
 export const toOptions = (options: Options | string | string[] | undefined): Options =>
   typeof options === "string" || Array.isArray(options) ? { groups: options } : { ...options };
 
-/** An action that only its own service can reach, through `this.actions`: nobody has to prove anything. */
+/** Whether only the action's own service can call it, through `this.actions`: no caller is verified. */
 export const isPrivate = ({ visibility }: Partial<Endpoint>) => visibility === "private";
 
-/** Moleculer's own events, `$node.connected`: they never leave the node. */
+/** Whether it is an event of Moleculer, such as `$node.connected`, which never leaves the node. */
 export const isInternal = (event: string) => event.startsWith("$");
 
-/** The actions or events of a schema, without those that a service has switched off. */
+/** The actions or events of a schema, without the disabled ones. */
 export function definitionsOf(part: unknown): [name: string, definition: Partial<Endpoint>][] {
   return Object.entries((part ?? {}) as Record<string, false | Partial<Endpoint>>).flatMap(
     ([name, definition]) => (definition === false ? [] : [[name, definition]]),

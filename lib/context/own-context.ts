@@ -4,11 +4,11 @@ import type { Caller } from "../contract/calls.ts";
 import type { Client } from "./client.ts";
 
 /**
- * A context of a service's own, for calls that answer no call: from timers, sockets, `started`. The
- * guard takes them for what they are, calls of this service.
+ * A context for calls that a service makes outside a handler: from timers, sockets, `started`. The guard treats them
+ * as calls of this service.
  *
  * @param accessToken the user on whose behalf the service calls
- * @param client from where that user asks
+ * @param client the client of that user
  */
 export function ownContext(
   service: Service,

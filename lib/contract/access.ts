@@ -1,13 +1,13 @@
 import type { SubjectType } from "../tokens/access-token.ts";
 
-/** Who may come in. There is no default: a declaration without these keeps the node from starting. */
+/** Who may call an action or trigger an event handler. There is no default: a node does not start without them. */
 export interface Access {
-  /** The services that may call or emit; `null`: every service, and callers that are none. */
+  /** The services that may call or emit; `null`: every service, and callers that are no service. */
   readonly restricted: readonly string[] | null;
-  /** Does it need a user's access token? With `"none"` a token is not even looked at. */
+  /** Whether it needs a user's access token. With `"none"` a token is not verified. */
   readonly auth: "required" | "optional" | "none";
   /** What the user must hold, `"posts:write"`. Only with `auth: "required"`. */
   readonly permissions?: string;
-  /** The kinds of subject that may; left out: every kind. Only with `auth: "required"`. */
+  /** The kinds of subject that may call; left out: every kind. Only with `auth: "required"`. */
   readonly subjects?: readonly SubjectType[];
 }

@@ -14,11 +14,11 @@ type ActionOf<N> = N extends `${infer S extends keyof Contracts & string}.${infe
     : never
   : never;
 
-/** What a caller of this action passes. */
+/** The parameters of a call of this action. */
 export type ParamsOf<N extends ActionName> =
   ActionOf<N> extends { params: infer P } ? Input<P> : never;
 
-/** What this action answers. */
+/** The result of this action. */
 export type ResultOf<N extends ActionName> =
   ActionOf<N> extends { result: infer R } ? Result<R> : never;
 
@@ -31,14 +31,14 @@ type Emits<S extends keyof Contracts> = Contracts[S] extends { emits: infer E }
 /** Every event that some service emits. */
 export type EventName = { [S in keyof Contracts]: keyof Emits<S> & string }[keyof Contracts];
 
-/** Events that go to sockets: every gateway needs them, and `emit` would reach only one. */
+/** Events that sockets receive: every gateway needs them, and `emit` would reach only one. */
 type SocketEventName = {
   [S in keyof Contracts]: {
     [E in keyof Emits<S>]: Emits<S>[E] extends { readonly socket: object } ? E : never;
   }[keyof Emits<S>];
 }[keyof Contracts];
 
-/** What this event carries. */
+/** The payload of this event. */
 export type PayloadOf<N> = {
   [S in keyof Contracts]: N extends keyof Emits<S>
     ? Emits<S>[N] extends { params: infer P }
@@ -53,7 +53,7 @@ interface CallOptions {
 }
 
 interface EmitOptions {
-  /** Fail if it cannot be sent; otherwise it is only logged. */
+  /** Throw if the event cannot be sent, instead of only logging it. */
   readonly throwError?: boolean;
 }
 
@@ -62,7 +62,7 @@ type CallArguments<P> =
     ? [params?: P, options?: CallOptions]
     : [params: P, options?: CallOptions];
 
-/** Moleculer's calls, typed by the contracts: a wrong name, parameter or use of a result is a type error. */
+/** Moleculer's call methods, typed by the contracts: a wrong name, parameter or use of a result is a type error. */
 export interface Caller {
   call<N extends ActionName>(action: N, ...rest: CallArguments<ParamsOf<N>>): Promise<ResultOf<N>>;
   emit<N extends Exclude<EventName, SocketEventName>>(

@@ -1,33 +1,33 @@
-/** What a validator found: where and what is wrong. */
+/** One problem that a validator found. */
 export interface Finding {
   field?: string;
   type: string;
   message?: string;
 }
 
-/** A finding as fastest-validator has it. */
+/** A finding of fastest-validator. */
 interface RawFinding extends Finding {
-  /** What the rule accepts, as the contract states it. */
+  /** The value in the contract's rule. */
   expected?: unknown;
-  /** What was sent. */
+  /** The submitted value. */
   actual?: unknown;
 }
 
-/** The most findings in one error: a list of 10,000 wrong values must not make as many. */
+/** The most findings in one error: a list may have 10,000 wrong values. */
 const MAX_FINDINGS = 20;
 
-/** Names that are echoed to the client that sent them. Anything else may be a value in the wrong place. */
+/** Field names that an error may repeat. Any other name may be a value in the wrong place. */
 const PLAIN_NAME = /^[A-Za-z][\w-]{0,31}$/;
 
-/** Messages that would repeat what was sent, and what is said instead. */
+/** Replacements of messages that would contain the submitted values. */
 const REPLACED: Readonly<Record<string, string>> = {
   arrayEnum: "Some of these values are not accepted.",
-  arrayUnique: "A value must not be there twice.",
+  arrayUnique: "A value must not occur twice.",
 };
 
 /**
- * The findings of a validator without the submitted values, and without the action and the node that Moleculer
- * adds. Each unknown field gets a finding of its own, with its name if that is a short plain identifier.
+ * The findings of a validator without the submitted values, the action and the node, which Moleculer adds. Each
+ * unknown field gets a finding of its own, with its name if that is a short plain identifier.
  */
 export const toFindings = (raw: readonly RawFinding[]): Finding[] =>
   raw
@@ -47,7 +47,7 @@ function bare({ field, type, message, expected }: RawFinding): Finding {
   };
 }
 
-/** @param field the object that the unknown fields are in; left out: the parameters themselves */
+/** @param field the object that contains the unknown fields; left out: the parameters */
 function unknownFields({ field, type, expected, actual }: RawFinding): Finding[] {
   const names = new Set(String(actual).split(", ", MAX_FINDINGS));
   const accepted = String(expected) || "none";

@@ -24,22 +24,22 @@ type TypedContext<P, A> = Omit<
     readonly locals: {
       readonly user: User<A>;
       readonly accessToken?: string;
-      /** The service that has proved to call; nobody has where every caller may. */
+      /** The verified service that calls; undefined if every caller may call. */
       readonly caller?: string;
     };
   };
 
-/** What an action's handler gets. */
+/** The context of an action's handler. */
 export type ActionContext<A extends ActionContract> = TypedContext<Output<A["params"]>, A["auth"]>;
 
-/** What an event's handler gets. */
+/** The context of an event's handler. */
 export type EventContext<N, A extends Access> = TypedContext<PayloadOf<N>, A["auth"]>;
 
-/** Runs the work on the first request. @returns what comes of it; undefined: the request is a repeat */
+/** Runs a function on the first request. @returns its result; undefined if the request is a repeat */
 export type Once = <T>(run: () => Promise<T>) => Promise<T | undefined>;
 
-/** What a handler gets besides: the transaction of a request that has a key, or what runs its work once. */
-type Means<A, DB> = A extends { idempotent: "atomic" }
+/** The second argument of an idempotent handler: the transaction of the request, or `once`. */
+type IdempotencyArguments<A, DB> = A extends { idempotent: "atomic" }
   ? [db: Kysely<DB>]
   : A extends { idempotent: "once" }
     ? [once: Once]
@@ -47,7 +47,10 @@ type Means<A, DB> = A extends { idempotent: "atomic" }
 
 type ActionHandlers<A, DB> = {
   [K in keyof A]: A[K] extends ActionContract
-    ? (ctx: ActionContext<A[K]>, ...means: Means<A[K], DB>) => Promise<Result<A[K]["result"]>>
+    ? (
+        ctx: ActionContext<A[K]>,
+        ...idempotency: IdempotencyArguments<A[K], DB>
+      ) => Promise<Result<A[K]["result"]>>
     : never;
 };
 
@@ -56,8 +59,8 @@ type EventHandlers<E> = {
 };
 
 /**
- * One handler for each action and event of the contract: none may be missing, none be extra.
- * `DB`: the tables, if one of them is atomic.
+ * One handler for each action and event of the contract: a missing or extra one is a type error.
+ * `DB`: the tables of the service, for its atomic actions.
  */
 export type Handlers<C extends ServiceContract, DB = never> = {
   actions: ActionHandlers<C["actions"], DB>;

@@ -14,14 +14,14 @@ interface WithDatabase extends Service {
   db: AnyDatabase;
 }
 
-/** @param means the database where an atomic handler writes, or what runs its work once */
-export type ActionHandler = (ctx: Context, means: AnyDatabase | Once) => Promise<unknown>;
+/** @param idempotency the database of an atomic handler, or the `once` of another idempotent one */
+export type ActionHandler = (ctx: Context, idempotency: AnyDatabase | Once) => Promise<unknown>;
 
 type Kind = NonNullable<ActionContract["idempotent"]>;
 
 /**
  * A handler that runs once for each `ctx.meta.idempotencyKey`, which the gateway takes from the request.
- * Calls that it makes do not inherit the key: it names this request alone.
+ * Nested calls do not inherit the key, since it names this request only.
  */
 export function onceForEachKey(handler: ActionHandler, kind: Kind) {
   return function once(this: WithDatabase, ctx: Context): Promise<unknown> {
@@ -40,7 +40,7 @@ export function onceForEachKey(handler: ActionHandler, kind: Kind) {
   };
 }
 
-/** Runs the work on the first request, and keeps nothing of what comes of it. @returns undefined for a repeat */
+/** Runs a function on the first request and does not store its result. @returns undefined for a repeat */
 async function firstOf<T>(
   requests: IdempotentRequests,
   request: RepeatableRequest,

@@ -15,26 +15,26 @@ import { metricsMixin } from "../metrics/metrics.ts";
 import { type ActionHandler, onceForEachKey } from "./idempotent-handler.ts";
 import { withListedErrors } from "./listed-errors.ts";
 
-/** Everything of a schema that a contract does not state. */
+/** The parts of a Moleculer schema that a contract does not declare. */
 type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settings"> & {
   settings?: object;
 };
 
 /**
- * Joins a contract and its handlers to the schema that Moleculer takes: each action gets its
- * parameters, route and access from the contract, each event handler its access, and its parameters
- * from the contract of whoever emits the event.
+ * Joins a contract and its handlers to a Moleculer schema. Actions get their parameters, route and access from the
+ * contract; event handlers get their access from it, and their parameters from the contract of the service that emits
+ * the event.
  */
 export function implement<C extends ServiceContract, DB = never>(
   contract: C,
   handlers: Handlers<NoInfer<C>, DB>,
   rest: Rest = {},
 ): ServiceSchema {
-  // a service outside services/ has a contract that the check at the start has not seen
+  // the check at the start does not know the contracts of services outside services/
   mustBeKnown([contract]);
   const limits = new ActionLimits(limitsOfActions(contract));
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
-  // what only describes does not travel: nodes tell each other their actions
+  // nodes send each other their actions: without the keys that nothing on another node reads
   const actions = Object.entries(contract.actions).map(([name, action]) => {
     const {
       errors: _errors,
@@ -83,7 +83,7 @@ function handlerOf(
   return limit === undefined ? once : withLimit(once as LimitedHandler, limit, limits);
 }
 
-/** The contract of an event, stated by the service that emits it. */
+/** The contract of an event, from the service that emits it. */
 function emitted(event: string): EmitContract {
   for (const { emits = {} } of loadContracts().values()) if (emits[event]) return emits[event];
   throw new Error(`No contract emits the event '${event}'.`);

@@ -1,7 +1,6 @@
 /**
- * TypeScript types from fastest-validator schemas, read off the literals themselves, so that a
- * parameter is described once: in the contract. Only the rules that contracts use are known; any
- * other rule is a type error where it is written.
+ * TypeScript types inferred from the literals of fastest-validator schemas, so that a parameter is declared once, in
+ * the contract. Only the rules that contracts use are supported; any other rule is a type error.
  *
  * @see https://github.com/icebob/fastest-validator
  */
@@ -19,7 +18,7 @@ interface Scalars {
 
 type ScalarName = keyof Scalars;
 
-/** Modifiers that every rule takes. `default` makes a field optional for the caller only. */
+/** Modifiers of every rule. `default` makes a field optional for the caller only. */
 interface Modifiers {
   readonly optional?: boolean;
   readonly nullable?: boolean;
@@ -40,7 +39,7 @@ interface ScalarRule extends Modifiers {
   readonly lowercase?: boolean;
   readonly normalize?: boolean;
   readonly pattern?: RegExp;
-  /** Of e-mail addresses; the other mode takes minutes over a long one. */
+  /** Of e-mail addresses. The other mode takes minutes to check a long one. */
   readonly mode?: "precise";
 }
 
@@ -69,12 +68,12 @@ interface RecordRule extends Modifiers {
   readonly value: Rule;
 }
 
-/** A field with a default may be left out on the way in, and is there on the way out. */
+/** `input`: before validation, when a field with a default may be missing. `output`: after it. */
 export type Direction = "input" | "output";
 
 type ShorthandRule = ScalarName | `${ScalarName}|${string}` | `${ScalarName}[]`;
 
-/** What rules of a type may say, beside what all may: fastest-validator ignores anything else. */
+/** The keys of each type of rule besides the common ones. fastest-validator ignores unknown keys. */
 interface OwnKeys {
   string: "min" | "max" | "length" | "empty" | "trim" | "lowercase" | "pattern" | "convert";
   email: "min" | "max" | "empty" | "normalize" | "mode";
@@ -93,7 +92,7 @@ interface OwnKeys {
 /** The types of rules that contracts use. */
 export type RuleType = keyof OwnKeys;
 
-/** What a rule of this type may say. */
+/** The keys of a rule of this type. */
 export type RuleKeys<T> = T extends RuleType
   ? "type" | Exclude<keyof Modifiers, "convert"> | OwnKeys[T]
   : never;
@@ -157,11 +156,11 @@ type Fields<S, Side extends Direction> = Simplify<
   }
 >;
 
-/** What a caller passes: fields with a default may be left out. */
+/** The parameters that a caller passes: fields with a default may be missing. */
 export type Input<S> = Fields<S, "input">;
 
-/** What a handler gets after validation: defaults are filled in. */
+/** The parameters of a handler, after validation: defaults are filled in. */
 export type Output<S> = Fields<S, "output">;
 
-/** The value that a single rule describes, as for a result. */
+/** The value of a single rule, such as a result. */
 export type ValueOf<R> = Value<R, "output">;

@@ -5,7 +5,7 @@ import type { ActionContract, Method } from "./action.ts";
 import type { ServiceContract } from "./contract.ts";
 import type { ServiceExamples } from "./examples.ts";
 
-/** Where the services live, one folder each. */
+/** The folder of the services, one subfolder each. */
 export const SERVICES_DIR = join(import.meta.dirname, "..", "..", "services");
 
 const require = createRequire(import.meta.url);
@@ -18,7 +18,7 @@ export function serviceNames(): string[] {
     .toSorted();
 }
 
-/** Does this service keep data? Then it has migrations. */
+/** Whether a service has a database: it then has migrations. */
 export function hasDatabase(service: string): boolean {
   return existsSync(join(SERVICES_DIR, service, "migrations"));
 }
@@ -66,7 +66,7 @@ export function routesOf(contracts: ReadonlyMap<string, ServiceContract>): Route
   );
 }
 
-/** The actions that anybody may have something done by, without being somebody: registering, signing in. */
+/** The actions that change something and need no access token, such as registering and signing in. */
 export const publicWrites = (routes: readonly Route[]): ReadonlySet<string> =>
   new Set(
     routes
@@ -74,11 +74,11 @@ export const publicWrites = (routes: readonly Route[]): ReadonlySet<string> =>
       .map(({ action }) => action),
   );
 
-/** Is it asked by nobody in particular, and so the same for everybody? */
+/** Whether the response is the same for all clients: a GET route that needs no access token. */
 export const isForEverybody = ({ rest, auth }: ActionContract): boolean =>
   auth === "none" && rest?.startsWith("GET ") === true;
 
-/** Every permission that some contract knows, `"posts:write"`. */
+/** Every permission that some contract declares, `"posts:write"`. */
 export function permissionsOf(contracts: ReadonlyMap<string, ServiceContract>): string[] {
   return [...contracts.values()].flatMap(({ name, permissions = {} }) =>
     Object.keys(permissions).map((permission) => `${name}:${permission}`),

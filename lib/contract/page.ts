@@ -1,13 +1,13 @@
 import type { Rule } from "./infer.ts";
 import { CitadelError } from "../errors/errors.ts";
 
-/** What every list takes. */
+/** The parameters of every list. */
 export const PAGE_PARAMS = {
   limit: { type: "number", integer: true, min: 1, max: 100, default: 20, convert: true },
   cursor: "string|optional|max:200",
 } as const;
 
-/** What every list answers. */
+/** The result of every list. */
 export const pageOf = <const R extends Rule>(item: R) =>
   ({
     type: "object",
@@ -17,7 +17,7 @@ export const pageOf = <const R extends Rule>(item: R) =>
     },
   }) as const;
 
-/** Where a list goes on: behind the row with this time and id. */
+/** The start of a page: the row after the one with this time and id. */
 export interface Position {
   at: Date;
   id: string;
@@ -28,7 +28,7 @@ export interface PageRequest {
   cursor?: string | undefined;
 }
 
-/** Reads a cursor. @throws CitadelError VALIDATION_ERROR for one that no list gave */
+/** Reads a cursor. @throws CitadelError VALIDATION_ERROR for one that no list returned */
 export function readCursor(cursor: string | undefined): Position | undefined {
   if (cursor === undefined) return undefined;
   const [time = "", id = ""] = Buffer.from(cursor, "base64url").toString().split(" ");
@@ -39,8 +39,7 @@ export function readCursor(cursor: string | undefined): Position | undefined {
 }
 
 /**
- * Makes a page of rows that were read one more than asked for: whether that one is there says whether
- * the list goes on.
+ * Makes a page of rows. The query reads one row more than `limit`: if that row exists, there is a next page.
  */
 export function toPage<Row, Item>(
   rows: readonly Row[],

@@ -1,8 +1,8 @@
 import Validator, { type CompilationFunction } from "fastest-validator";
 import type { Rule } from "./infer.ts";
 
-// its types are those of an ES module, which it is not, say that rules are schemas, which are the
-// functions that write the checks' source, and leave the parser out
+// fastest-validator's types are wrong: they are those of an ES module, declare rules as schemas although these are
+// functions that write the source of the checks, and lack the parser
 const validator = new (Validator as unknown as new () => {
   rules: Readonly<Record<string, CompilationFunction>>;
   parseShortHand(rule: string): FullRule;
@@ -16,20 +16,20 @@ export type FullRule = Exclude<Rule, string>;
 export const inFull = (rule: Rule): FullRule =>
   typeof rule === "string" ? validator.parseShortHand(rule) : rule;
 
-/** A rule's `this`, which writes its checks' source. */
+/** The `this` of a rule's function, which writes the source of the checks. */
 interface Compiler {
   makeError(error: { type: string; expected?: number; actual: string; messages: object }): string;
 }
 
-/** What a rule refuses before its own checks run. */
+/** A check that runs before the rule's own. */
 interface Refusal {
-  /** The condition's source. */
+  /** The source of a condition that refuses the value. */
   condition: string;
   type: string;
   expected?: number;
 }
 
-/** The rule of this name, which first refuses what a condition holds for. */
+/** The rule of this name with an additional check that runs first. */
 function refusing(
   name: string,
   refusalOf: (schema: { max?: number }) => Refusal | undefined,
@@ -50,7 +50,7 @@ function refusing(
 }
 
 const isNoText = 'typeof value === "string" && (value.includes("\\0") || !value.isWellFormed())';
-// spaces around it are taken off afterwards, where a contract says so
+// a rule may trim spaces around it afterwards
 const isNoAddress = 'typeof value === "string" && /[\\p{C}\\p{Z}]/u.test(value.trim())';
 const isNoNumeral =
   'typeof value !== "number" && !(typeof value === "string" && /^-?\\d{1,15}(\\.\\d{1,15})?$/.test(value))';
@@ -65,15 +65,15 @@ const tooLong = ({ max }: { max?: number }): Refusal | undefined =>
       };
 
 /**
- * How fastest-validator checks here, whatever a contract says or forgets to say:
+ * The options of fastest-validator for all contracts:
  *
- * - `null` is a value, and only `nullable: true` lets it in: an optional field is one that is left out
- * - a text has no NUL and no half of a surrogate pair, which PostgreSQL cannot store
- * - what is converted to a number is a numeral: not `true`, `[5]`, `"0x10"` or an object
- * - an e-mail address is matched in linear time: the default pattern takes minutes over a long one; it has no
- *   invisible characters, with which two would look the same, or one be read from right to left
- * - of an array that is too long no item is checked: `unique` takes quadratic time
- * - a pattern is explained by the `messages.stringPattern` of its rule
+ * - `null` is a value that only `nullable: true` accepts; an optional field may be missing, not null
+ * - a string has no NUL and no half of a surrogate pair, which PostgreSQL cannot store
+ * - only a numeral is converted to a number: not `true`, `[5]`, `"0x10"` or an object
+ * - an e-mail address is matched in linear time: the default pattern takes minutes for a long one. It has no invisible
+ *   characters, since two addresses could look the same
+ * - the items of an array that is too long are not checked: `unique` takes quadratic time
+ * - the `messages.stringPattern` of a rule explains its pattern
  */
 export const validatorOptions = () => ({
   considerNullAsAValue: true,

@@ -11,7 +11,7 @@ export interface ErrorContract {
 const ERRORS = {
   BadRequest: {
     code: 400,
-    message: "The request could not be read. Where it has a body, send a JSON object.",
+    message: "The request could not be read. If it has a body, send a JSON object.",
   },
   AccessTokenRequired: {
     code: 401,
@@ -31,7 +31,7 @@ const ERRORS = {
   },
   SigningKeyNotFound: {
     code: 401,
-    message: "The access token was signed with a key that is not known here. Sign in again.",
+    message: "The key that signed the access token is unknown here. Sign in again.",
   },
   InvalidCredentials: { code: 401, message: "The username or the password is wrong." },
   RefreshTokenInvalid: { code: 401, message: "The refresh token is not valid. Sign in again." },
@@ -41,9 +41,12 @@ const ERRORS = {
   },
   ServiceTokenRequired: {
     code: 401,
-    message: "Only certain services may call this, and the caller has not proved to be one.",
+    message: "Only certain services may call this, and the caller is not a verified service.",
   },
-  ServiceTokenInvalid: { code: 401, message: "The caller's service token is not valid for this." },
+  ServiceTokenInvalid: {
+    code: 401,
+    message: "The caller's identity token is not valid for this call.",
+  },
   UserNotAuthorized: { code: 403, message: "You lack the permission for this." },
   ServiceNotAuthorized: { code: 403, message: "The calling service may not call this." },
   OriginNotAllowed: {
@@ -51,7 +54,11 @@ const ERRORS = {
     message: "This origin may not connect. The operator lists origins in CORS_ORIGINS.",
   },
   NotFound: { code: 404, message: "There is nothing here." },
-  MethodNotAllowed: { code: 405, message: "This cannot be done here; Allow says what can." },
+  MethodNotAllowed: {
+    code: 405,
+    message:
+      "This path does not support the method. The Allow header lists those that it supports.",
+  },
   RequestTooSlow: { code: 408, message: "The request did not arrive in time. Send it again." },
   Conflict: { code: 409, message: "This exists already." },
   PreconditionFailed: {
@@ -59,13 +66,13 @@ const ERRORS = {
     message: "It was changed since you read it. Read it again, then change it.",
   },
   PayloadTooLarge: { code: 413, message: "The request is too large." },
-  UriTooLong: { code: 414, message: "The address of the request is too long." },
+  UriTooLong: { code: 414, message: "The URL of the request is too long." },
   UnsupportedMediaType: {
     code: 415,
     message:
-      "The body is of a kind that is not read here. Send JSON in UTF-8, as 'Content-Type: application/json'.",
+      "This type of body is not supported. Send JSON in UTF-8, as 'Content-Type: application/json'.",
   },
-  VALIDATION_ERROR: { code: 422, message: "Some parameters are not valid; data says which." },
+  VALIDATION_ERROR: { code: 422, message: "Some parameters are not valid; data lists them." },
   TooManyRequests: { code: 429, message: "Too many requests. Wait, and try again." },
   HeadersTooLarge: { code: 431, message: "The headers of the request are too large, or too many." },
   InternalError: {
@@ -74,23 +81,23 @@ const ERRORS = {
   },
   JwksError: {
     code: 503,
-    message: "The issuer's key set cannot be had at the moment. Try again shortly.",
+    message: "The issuer's key set is unavailable. Try again shortly.",
   },
   IdentityServiceNotAccessible: {
     code: 503,
-    message: "Tokens cannot be checked at the moment. Try again shortly.",
+    message: "Tokens cannot be verified at the moment. Try again shortly.",
   },
   GuardNotAccessible: {
     code: 503,
-    message: "The guard cannot be reached, so this call was not made. Try again shortly.",
+    message: "The guard is unreachable, so this call was not made. Try again shortly.",
   },
   DatabaseNotAccessible: {
     code: 503,
-    message: "The database cannot be reached at the moment. Try again shortly.",
+    message: "The database is unreachable. Try again shortly.",
   },
   ServiceNotAvailable: {
     code: 503,
-    message: "This is not available at the moment. Try again shortly.",
+    message: "This is unavailable at the moment. Try again shortly.",
   },
   RequestTimeout: { code: 504, message: "This took too long. Try again shortly." },
 } as const satisfies Record<string, ErrorContract>;

@@ -1,8 +1,8 @@
 import type { ErrorType, PublicError } from "./errors.ts";
 
-/** Errors as OAuth clients read them: `error` and `error_description` beside our own fields (RFC 6749, 5.2). */
+/** Errors for OAuth clients: `error` and `error_description` beside our own fields (RFC 6749, 5.2). */
 
-/** Those of RFC 6749, 5.2, and two of 4.1.2.1 for what is not the client's fault. */
+/** The codes of RFC 6749, 5.2, and two of 4.1.2.1 for errors that the client did not cause. */
 export const OAUTH_ERRORS = [
   "invalid_request",
   "invalid_client",
@@ -23,7 +23,7 @@ export interface OAuthError extends PublicError {
 /** `"token"`: the token endpoint, where RFC 6749 sets the statuses too; `"errors"`: only the fields are added. */
 export type OAuthKind = "token" | "errors";
 
-/** RFC 6749, 5.2: the token endpoint answers 400 where other operations answer 401 and 422. */
+/** RFC 6749, 5.2: the token endpoint responds with 400 where other operations respond with 401 and 422. */
 const BAD_REQUESTS: ReadonlySet<string> = new Set<ErrorType>([
   "RefreshTokenInvalid",
   "RefreshTokenReused",
@@ -36,7 +36,7 @@ export function toOAuthError(shown: PublicError, kind: OAuthKind): OAuthError {
     ...shown,
     code: kind === "token" && BAD_REQUESTS.has(shown.type) ? 400 : shown.code,
     error: errorOf(shown),
-    // the characters that RFC 6749 allows there
+    // RFC 6749 allows only these characters
     error_description: shown.message.replace(/[^ !#-[\]-~]/g, "'"),
   };
 }
@@ -49,7 +49,7 @@ function errorOf({ type, code, data }: PublicError): OAuthErrorCode {
   return code === 429 || code > 500 ? "temporarily_unavailable" : "invalid_request";
 }
 
-/** What the validator found (middlewares/errors.ts). */
+/** The code for the validator's findings (middlewares/errors.ts). */
 function errorOfFindings(data: unknown): OAuthErrorCode {
   const findings = (Array.isArray(data) ? data : []) as { field?: string; type?: string }[];
   if (findings.some(({ field, type }) => field === "grant_type" && type === "enumValue"))

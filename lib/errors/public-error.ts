@@ -1,13 +1,13 @@
 import { CitadelError, type ErrorType, type PublicError } from "./errors.ts";
 
-/** What an error may look like before anybody has looked at it. */
+/** The fields of an error that decide what a client sees of it. */
 interface AnyError {
   name?: unknown;
   code?: unknown;
   status?: unknown;
 }
 
-/** Errors of Moleculer, by name. */
+/** The types of Moleculer's errors, by name. */
 const FOREIGN: Readonly<Record<string, ErrorType>> = {
   ServiceNotFoundError: "ServiceNotAvailable",
   ServiceNotAvailableError: "ServiceNotAvailable",
@@ -18,7 +18,7 @@ const FOREIGN: Readonly<Record<string, ErrorType>> = {
   QueueIsFullError: "TooManyRequests",
 };
 
-/** Errors of the gateway itself, by the status that they ask for. */
+/** The types of the gateway's own errors, by status. */
 const BY_STATUS: Readonly<Record<number, ErrorType>> = {
   400: "BadRequest",
   404: "NotFound",
@@ -30,25 +30,25 @@ const BY_STATUS: Readonly<Record<number, ErrorType>> = {
 };
 
 /**
- * What a client sees of an error: those of the application as they are, everything else as the nearest
- * type, without the inside.
+ * What a client sees of an error: an error of the application as it is, any other error as the nearest type, without
+ * internal details.
  */
 export function toPublicError(error: unknown): PublicError {
   if (error instanceof CitadelError) return error.toJSON();
   const { name, code, status } = (error ?? {}) as AnyError;
   const byName = typeof name === "string" && Object.hasOwn(FOREIGN, name) && FOREIGN[name];
-  // Node's own errors have a word for a code: zlib's is "Z_DATA_ERROR"
+  // the code of Node's own errors is a string, such as zlib's "Z_DATA_ERROR"
   const byStatus = BY_STATUS[(typeof code === "number" ? code : status) as number];
   return new CitadelError(byName || (byStatus ?? "InternalError")).toJSON();
 }
 
-/** What was logged where it happened, with its stack, and comes here without. */
+/** Types of errors that the node where they happened has logged, with their stack. */
 const LOGGED_BEFORE: ReadonlySet<string> = new Set<ErrorType>([
   "InternalError",
   "DatabaseNotAccessible",
 ]);
 
-/** Is this error for the gateway to log? It is nobody's fault outside, and nobody has logged it. */
+/** Whether the gateway has to log this error: the client did not cause it, and no other node has logged it. */
 export function isUnlogged(error: unknown): boolean {
   const wasLogged = error instanceof CitadelError && LOGGED_BEFORE.has(error.type);
   return !wasLogged && toPublicError(error).code >= 500;

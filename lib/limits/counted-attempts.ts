@@ -10,9 +10,9 @@ import { CitadelError } from "../errors/errors.ts";
 import type { RateLimit } from "./limit.ts";
 import { NETWORK_FACTORS, networkKeysOf } from "../network/address.ts";
 
-/** Where the counters are kept. */
+/** Where counters are stored. */
 export interface LimitStore {
-  /** A connection to the database; its limits are then shared by all who use it. */
+  /** The database, which all nodes share. */
   readonly db: Pick<AnyDatabase, "executeQuery">;
   readonly schema: string;
   /** A table with the columns `key`, `points` and `expire`, in this order. */
@@ -35,7 +35,7 @@ export function makeLimiter(
   const { db, schema, table } = store;
   return new RateLimiterPostgres({
     ...options,
-    // as much of a pool of pg as is asked for, so that the embedded database will do as well
+    // rate-limiter-flexible uses only `query` of a pg pool, so that the embedded database works, too
     storeType: "pool",
     storeClient: {
       async query({ text, values }: { text: string; values: unknown[] }) {
@@ -49,23 +49,23 @@ export function makeLimiter(
   });
 }
 
-/** What was counted before it was known how it ends. */
+/** An attempt that was counted before its outcome was known. */
 export interface Reservation {
-  /** It was none of what is limited: it does not count. */
+  /** Takes the attempt off the count. */
   release(): Promise<void>;
 }
 
 /**
- * Counts one up front, so that none of many at once is lost.
+ * Counts an attempt before it runs, so that concurrent attempts are all counted.
  *
- * @throws CitadelError TooManyRequests with `retryAfter`, in seconds; this one then does not count
+ * @throws CitadelError TooManyRequests with `retryAfter`, in seconds; the attempt is then not counted
  */
 export async function reserve(limiter: RateLimiterAbstract, key: string): Promise<Reservation> {
   try {
     const { msBeforeNext } = await limiter.consume(key);
     const endsAt = Date.now() + msBeforeNext;
     return {
-      // the next window has not counted it
+      // the next window does not contain it
       release: async () => void (Date.now() < endsAt && (await limiter.reward(key))),
     };
   } catch (error) {
@@ -77,9 +77,9 @@ export async function reserve(limiter: RateLimiterAbstract, key: string): Promis
 }
 
 /**
- * All of these, in their order, or none.
+ * Makes all of these reservations in their order, or none.
  *
- * @throws CitadelError TooManyRequests, where one of them does
+ * @throws CitadelError TooManyRequests if one of them does
  */
 export async function reserveAll(
   reservations: Iterable<() => Promise<Reservation>>,
@@ -95,7 +95,7 @@ export async function reserveAll(
   return { release };
 }
 
-/** A limit for each network that an address belongs to: the wider it is, the higher the limit. */
+/** A limit for each network that a client address belongs to. A wider network has a higher limit. */
 export class AddressLimit {
   readonly #limiters: ReadonlyMap<number, RateLimiterAbstract>;
 
@@ -109,10 +109,10 @@ export class AddressLimit {
   }
 
   /**
-   * Counts one up front.
+   * Counts an attempt before it runs.
    *
-   * @param toKey what a network counts as
-   * @throws CitadelError TooManyRequests with `retryAfter`, in seconds; this one then does not count
+   * @param toKey makes the counter's key from a network
+   * @throws CitadelError TooManyRequests with `retryAfter`, in seconds; the attempt is then not counted
    */
   async reserve(address: string, toKey = (network: string) => network): Promise<Reservation> {
     return reserveAll(
@@ -124,7 +124,7 @@ export class AddressLimit {
     );
   }
 
-  /** Forgets what was counted. */
+  /** Resets the counters of an address. */
   async forget(address: string, toKey = (network: string) => network): Promise<void> {
     for (const [limiter, network] of this.#each(address)) await limiter.delete(toKey(network));
   }

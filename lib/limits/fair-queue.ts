@@ -1,19 +1,19 @@
 import { CitadelError } from "../errors/errors.ts";
 
-/** Where work waits. */
+/** The place of a piece of work in the queue. */
 export interface Place {
-  /** Work of one line waits in order; the lines take turns. */
+  /** Work in one line runs in order; the lines take turns. */
   readonly line: string;
-  /** Does it wait in the lane of those who are known? */
+  /** Whether it waits in the lane of known clients. */
   readonly isKnown: boolean;
 }
 
 export interface FairQueueOptions {
-  /** How many pieces of work run at once. */
+  /** The most pieces of work that run at once. */
   readonly size: number;
-  /** How many wait in all. */
+  /** The most pieces of work that wait. */
   readonly room: number;
-  /** How long one waits, in milliseconds. */
+  /** The longest wait, in milliseconds. */
   readonly timeout: number;
 }
 
@@ -22,10 +22,10 @@ interface Waiting {
   refuse(): void;
 }
 
-/** Seconds after which refused work may be tried again. */
+/** After how long a refused client may retry, in seconds. */
 const RETRY_AFTER = 5;
 
-/** The lines of one lane; the first is the next. */
+/** The lines of one lane, in the order of their turns. */
 class Lane {
   readonly #lines = new Map<string, Waiting[]>();
 
@@ -35,7 +35,7 @@ class Lane {
     else this.#lines.set(line, [waiting]);
   }
 
-  /** Takes the first of the next line, which then is the last one. */
+  /** Takes the first piece of work of the next line, and moves that line to the end. */
   shift(): Waiting | undefined {
     const [next] = this.#lines;
     if (!next) return undefined;
@@ -46,7 +46,7 @@ class Lane {
     return first;
   }
 
-  /** The last of the longest line. */
+  /** The last piece of work in the longest line. */
   lastOfLongest(): Waiting | undefined {
     let longest: Waiting[] = [];
     for (const line of this.#lines.values()) if (line.length > longest.length) longest = line;
@@ -61,8 +61,8 @@ class Lane {
 }
 
 /**
- * Runs so many pieces of work at once, and shares what there is fairly: lines take turns, however much waits in each,
- * and those who are known wait for every second turn at most.
+ * Runs a limited number of pieces of work at once. Lines take turns, however much waits in each, and every second turn
+ * goes to the lane of known clients if work waits there.
  */
 export class FairQueue {
   readonly #options: FairQueueOptions;
@@ -70,7 +70,7 @@ export class FairQueue {
   readonly #others = new Lane();
   #busy = 0;
   #waiting = 0;
-  /** Did the last turn go to the known lane? The next one goes to the other, if somebody waits there. */
+  /** Whether the last turn went to the lane of known clients. The next turn goes to the other lane if work waits there. */
   #wasKnown = false;
 
   constructor(options: FairQueueOptions) {
@@ -78,9 +78,9 @@ export class FairQueue {
   }
 
   /**
-   * Runs `work` when it is its turn. Where too many wait, the last of the longest line is refused.
+   * Runs `work` when its turn comes. If the queue is full, the last piece of work in the longest line is refused.
    *
-   * @throws CitadelError TooManyRequests; `work` has then not run
+   * @throws CitadelError TooManyRequests, and `work` has not run
    */
   async run<T>(place: Place, work: () => Promise<T>): Promise<T> {
     if (this.#busy < this.#options.size) this.#busy += 1;
@@ -115,7 +115,7 @@ export class FairQueue {
     }
   }
 
-  /** Whoever is next takes the place over. */
+  /** Passes the slot to the next piece of work. */
   #end(): void {
     const lanes = this.#wasKnown ? [this.#others, this.#known] : [this.#known, this.#others];
     let next: Waiting | undefined;
@@ -135,6 +135,6 @@ export class FairQueue {
 
 const tooMany = () =>
   new CitadelError("TooManyRequests", {
-    message: `Too many people are signing in. Try again in ${RETRY_AFTER} seconds.`,
+    message: `Too many clients are signing in. Try again in ${RETRY_AFTER} seconds.`,
     data: { retryAfter: RETRY_AFTER },
   });

@@ -3,22 +3,22 @@ import type { LimitContract, RateLimit } from "./limit.ts";
 /** A declared rate limit that a setting changes. */
 export type RateLimitSetting = Required<Pick<LimitContract, "max" | "seconds" | "setting">>;
 
-/** How much is let through; undefined: everything. */
+/** The rate limits of the gateway; undefined: none. */
 export interface RateLimits {
-  /** Requests from one address. */
+  /** Requests from one client address. */
   readonly address: RateLimit | undefined;
-  /** Requests and socket events of one user, from wherever. */
+  /** Requests and socket events of one user, from all addresses. */
   readonly user: RateLimit | undefined;
-  /** What anybody may send without being somebody, from one address: registering, signing in. */
+  /** Writes that need no access token, from one client address: registering, signing in. */
   readonly public: RateLimit | undefined;
-  /** Events of one socket. */
+  /** Events from one socket. */
   readonly socket: RateLimit | undefined;
 }
 
 /**
  * Reads `"600/60"`: 600 in 60 seconds.
  *
- * @param production there must be a limit there; elsewhere `off` is none
+ * @param production whether a limit is required; otherwise `off` disables it
  */
 export function readRateLimit(
   name: string,

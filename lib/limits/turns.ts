@@ -6,8 +6,8 @@ interface Line {
 }
 
 /**
- * Limits how many pieces of work run at once for the same key; the others wait, in the order in which they came.
- * A turn ends when the work settles or throws, so that no caller can keep one.
+ * Limits the pieces of work that run at once for the same key. Further ones wait in order. A turn ends when the work
+ * settles, so that no caller can keep it.
  */
 export class Turns {
   readonly #size: number;
@@ -15,8 +15,8 @@ export class Turns {
   readonly #lines = new Map<string, Line>();
 
   /**
-   * @param size how many at once
-   * @param room how many may wait for one key
+   * @param size the most pieces of work that run at once
+   * @param room the most that wait for one key
    */
   constructor(size: number, room: number) {
     this.#size = size;
@@ -24,9 +24,9 @@ export class Turns {
   }
 
   /**
-   * Runs `work` when it is its turn.
+   * Runs `work` when its turn comes.
    *
-   * @throws CitadelError TooManyRequests where too many wait already; `work` has then not run
+   * @throws CitadelError TooManyRequests if too many wait, and `work` has not run
    */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const line = await this.#begin(key);
@@ -46,7 +46,7 @@ export class Turns {
     }
     if (line.waiting.length >= this.#room)
       throw new CitadelError("TooManyRequests", { data: { retryAfter: 5 } });
-    // whoever ends hands the turn over
+    // the work that ends passes its turn on
     await new Promise<void>((resolve) => line.waiting.push(resolve));
     return line;
   }

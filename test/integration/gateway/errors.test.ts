@@ -16,7 +16,7 @@ const log = new Writable({
   },
 });
 
-/** What PostgreSQL and kysely tell of a row that could not be written. */
+/** The error of PostgreSQL and kysely for a row that could not be written. */
 const ofDatabase = (code: string | undefined, message = `a column is null (${code})`) =>
   Object.assign(new Error(message), {
     code,
@@ -30,14 +30,14 @@ const open = { restricted: null, auth: "none" };
 const faulty = {
   name: "faulty",
   actions: {
-    handler: { ...open, handler: () => Promise.reject(new TypeError("unforeseen")) },
+    handler: { ...open, handler: () => Promise.reject(new TypeError("unexpected")) },
     validator: {
       ...open,
       params: {
         x: {
           type: "custom",
           check() {
-            throw new TypeError("unforeseen");
+            throw new TypeError("unexpected");
           },
         },
       },
@@ -71,7 +71,7 @@ describe.skipIf(isMissing)("an error", () => {
       .catch((error: Error) => error);
 
   it.each(["faulty.handler", "faulty.validator"])(
-    "that nobody expected in %s is logged once, with its stack, and told to nobody",
+    "that is unexpected in %s is logged once, with its stack, which no caller receives",
     async (action) => {
       const error = await call(action, { x: "hush-hush" });
       expect(JSON.parse(JSON.stringify(error))).toMatchObject({ type: "InternalError", code: 500 });
@@ -79,7 +79,7 @@ describe.skipIf(isMissing)("an error", () => {
         {
           action,
           requestID: expect.any(String),
-          err: { name: "TypeError", message: "unforeseen" },
+          err: { name: "TypeError", message: "unexpected" },
         },
       ]);
       expect(lines[0].err.stack).toMatch(/errors\.test\.ts/);
@@ -113,18 +113,18 @@ describe.skipIf(isMissing)("an error", () => {
     "Client has encountered a connection error and is not queryable",
     "Connection terminated unexpectedly",
     "Query read timeout",
-  ])("of a connection, '%s', says that the database cannot be reached", async (message) => {
-    // from another node, where there are several
+  ])("of a connection, '%s', means that the database is unreachable", async (message) => {
+    // from another node, if there are several
     const error = await app
       .brokerOf("api")
       .call("faulty.database", { message })
       .catch((thrown: Error) => thrown);
     expect(error).toMatchObject({ type: "DatabaseNotAccessible", code: 503 });
-    // who has waited long is not made to wait as long again
+    // a caller that has waited for a timeout is not made to wait for another
     expect(error).toMatchObject({ retryable: !message.includes("timeout") });
   });
 
-  it("of a database that is away is logged once, with the reason and no stack, and then counted", async () => {
+  it("of an unreachable database is logged once, with the reason and no stack, and then counted", async () => {
     const message = "connect ECONNREFUSED 127.0.0.1:5432";
     for (let at = 0; at < 20; at += 1)
       await call("faulty.database", { code: "ECONNREFUSED", message });
@@ -135,13 +135,13 @@ describe.skipIf(isMissing)("an error", () => {
     expect(JSON.stringify(ofThis)).not.toContain("stack");
   });
 
-  it("of a body that cannot be unpacked is the client's", async () => {
-    const packed = gzipSync(JSON.stringify({ title: "Hi" }));
-    packed.fill(0xff, 12);
+  it("of a body that cannot be decompressed is the client's", async () => {
+    const compressed = gzipSync(JSON.stringify({ title: "Hi" }));
+    compressed.fill(0xff, 12);
     const response = await fetch(`${app.url}/api/posts`, {
       method: "POST",
       headers: { "content-type": "application/json", "content-encoding": "gzip" },
-      body: packed,
+      body: compressed,
     });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ type: "BadRequest" });
@@ -149,16 +149,16 @@ describe.skipIf(isMissing)("an error", () => {
     expect(body.items).toEqual([]);
   });
 
-  it("of a service that is away is a warning, which names it and has no stack", async () => {
+  it("of an unavailable service is a warning that names its action and has no stack", async () => {
     await app.brokerOf("posts").destroyService("posts");
     await expect.poll(async () => (await request(app, "GET /api/posts")).status).toBe(503);
-    const told = lines.filter(({ msg }) => msg === "A request failed.");
-    expect(told.at(-1)).toMatchObject({
+    const logged = lines.filter(({ msg }) => msg === "A request failed.");
+    expect(logged.at(-1)).toMatchObject({
       level: 40,
       type: "ServiceNotAvailable",
       reason: expect.stringContaining("posts.list"),
       requestID: expect.any(String),
     });
-    expect(JSON.stringify(told)).not.toContain("stack");
+    expect(JSON.stringify(logged)).not.toContain("stack");
   });
 });

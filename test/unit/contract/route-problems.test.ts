@@ -16,7 +16,7 @@ const check = (actions: ServiceContract["actions"]) => () =>
   mustBeRoutable(new Map([["notes", { name: "notes", actions }]]));
 
 describe("routes", () => {
-  it("are all right as they are", () => {
+  it("of all contracts are valid", () => {
     expect(() => mustBeRoutable(loadContracts())).not.toThrow();
   });
 

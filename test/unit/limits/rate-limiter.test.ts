@@ -31,7 +31,7 @@ describe("the limiter", () => {
       const usage = await limiter.countAddress("public", address);
       return usage!.consumed > usage!.limit.max;
     };
-    /** How many are let through of 20. */
+    /** How many are accepted of 20. */
     const passing = async (addressOf: (at: number) => string) => {
       let count = 0;
       for (let at = 0; at < 20; at++) if (!(await isRefused(addressOf(at)))) count++;
