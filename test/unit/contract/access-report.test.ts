@@ -177,7 +177,7 @@ describe("declarations that match nothing", () => {
       ["some", ["a:held", "a:gone"]],
     ]);
     expect(accessWarnings(wrong, given)).toEqual([
-      "a.lost is for api alone and has no route: say so with 'closed: true'",
+      "a.lost is for api alone and has no route: declare it with 'closed: true'",
       "event a.told -> a: a emits it and is refused",
       "event a.told -> a: auth is listed and does not emit it",
       "permission a:unused: no action needs it and no role has it by name",
@@ -188,9 +188,9 @@ describe("declarations that match nothing", () => {
       "a.kept is restricted to api, which is no service",
       "a.lost is restricted to api, which is no service",
       "a.strange is restricted to nobody, which is no service",
-      "a.unknown needs a:unknown, which no contract knows",
-      "event silent -> a: nobody emits it",
-      "role some has a:gone, which no contract knows",
+      "a.unknown needs a:unknown, which no contract declares",
+      "event silent -> a: no service emits it",
+      "role some has a:gone, which no contract declares",
     ]);
   });
 });
