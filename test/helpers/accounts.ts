@@ -1,6 +1,6 @@
 import type UsersService from "../../services/users/users.service.ts";
 import type { App } from "./app.ts";
-import { type Answer, PASSWORD, type Person, register, request } from "./http.ts";
+import { PASSWORD, type Person, register, request } from "./http.ts";
 import { mailTo, SUBJECTS } from "./mail.ts";
 
 export const NEW_PASSWORD = "another correct horse";
@@ -42,7 +42,7 @@ export const tryLogin = (
   username: string,
   password: string,
   otp?: string,
-): Promise<Answer> => request(app, "POST /api/auth/login", { body: { username, password, otp } });
+) => request(app, "POST /api/auth/login", { body: { username, password, otp } });
 
 export const canLogin = async (app: App, username: string, password: string) =>
   (await tryLogin(app, username, password)).status === 200;

@@ -39,10 +39,10 @@ export const LINK_MAILS: Readonly<Record<LinkPurpose, (link: Link) => MailConten
   "verify-email": (link) => ({
     subject: "Please verify your e-mail address",
     text: paragraphs(
-      "An account was given this e-mail address.\n" +
-        "Use this link to confirm that the address is yours. It works once within the next 24 hours:",
+      "This e-mail address was entered for an account.\n" +
+        "If the address is yours, use this link to verify it. It works once within the next 24 hours:",
       ...linkParagraphs(link),
-      "If you registered the account yourself, it is removed after 7 days unless you verify an address.",
+      "An account that you registered yourself is removed after 7 days unless you verify an address.",
       "If you do not know of this account, please ignore this mail.",
     ),
   }),
