@@ -92,7 +92,8 @@ export async function startApp(
   ]);
   const services = [...serviceNames(), ...own];
   const names = services.map(nameOf);
-  makeSecrets(join(dataDir, "secrets"), names.map(credentialOf));
+  // of a restarted application, DATA_DIR is the folder of the first start
+  makeSecrets(join(env.DATA_DIR, "secrets"), names.map(credentialOf));
 
   const makeBroker = (run: (string | ServiceSchema)[]) => {
     const options = {
