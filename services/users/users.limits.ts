@@ -6,6 +6,7 @@ const DAY = 24 * HOUR;
 
 const DROPPED = "the mail is not sent";
 
+/** The limits of the service, which its contract declares; docs/limits.md lists them. */
 export const LIMITS = {
   loginsOfPair: {
     counts: "wrong passwords and codes for one name of an account, from one client address",

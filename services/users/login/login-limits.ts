@@ -13,13 +13,17 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
 import { limitKeyOf, widestKeyOf } from "../../../lib/network/address.ts";
 import { Turns } from "../../../lib/limits/turns.ts";
-import {
-  LOGIN_LIMITS,
-  type LoginLimitName,
-  loginLimitMessage,
-} from "../second-factor/guess-limits.ts";
+import type { LimitContract } from "../../../lib/limits/limit.ts";
 import { LIMITS } from "../users.limits.ts";
 import type { KnownAddressesRepository } from "./known-addresses.repository.ts";
+import { type LoginLimitName, loginLimitMessage } from "./limit-messages.ts";
+
+const LOGIN_LIMITS = {
+  pair: LIMITS.loginsOfPair,
+  account: LIMITS.loginsOfAccount,
+  address: LIMITS.loginsOfAddress,
+  everywhere: LIMITS.loginsEverywhere,
+} as const satisfies Record<LoginLimitName, LimitContract>;
 
 /** An attempt to sign in. Without a client only the account is limited. */
 export interface Attempt {

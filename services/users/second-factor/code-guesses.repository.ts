@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import { CODE_LIMITS } from "./guess-limits.ts";
+import { CODE_LIMITS } from "./code-limits.ts";
 import type { SecondFactorDatabase } from "./second-factor.repository.ts";
 
 const forgetting = sql`make_interval(secs => ${CODE_LIMITS.forgetAfter})`;

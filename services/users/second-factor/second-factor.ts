@@ -6,7 +6,8 @@ import { type LimitStore, makeLimiter, reserve } from "../../../lib/limits/count
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { Place } from "../../../lib/limits/fair-queue.ts";
-import { CODE_LIMITS, codesMessage, recoveryCodesMessage } from "./guess-limits.ts";
+import { codeLimitMessage, recoveryCodeLimitMessage } from "../login/limit-messages.ts";
+import { CODE_LIMITS } from "./code-limits.ts";
 import {
   isRecoveryCode,
   makeRecoveryCodes,
@@ -144,7 +145,7 @@ export class SecondFactor {
     if (guesses === undefined) {
       const retryAfter = await this.#guesses.retryAfter(id);
       throw new CitadelError("TooManyRequests", {
-        message: codesMessage(retryAfter),
+        message: codeLimitMessage(retryAfter),
         data: { retryAfter },
       });
     }
@@ -163,7 +164,7 @@ export class SecondFactor {
       (error: unknown) => {
         if (!(error instanceof CitadelError)) throw error;
         const { retryAfter } = error.data as { retryAfter: number };
-        const message = recoveryCodesMessage(retryAfter);
+        const message = recoveryCodeLimitMessage(retryAfter);
         throw new CitadelError("TooManyRequests", { message, data: { retryAfter } });
       },
     );

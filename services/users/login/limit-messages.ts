@@ -1,31 +1,3 @@
-import { LIMITS } from "../users.limits.ts";
-
-/** The limits on wrong passwords and codes, by what they count. */
-export const LOGIN_LIMITS = {
-  pair: LIMITS.loginsOfPair,
-  account: LIMITS.loginsOfAccount,
-  address: LIMITS.loginsOfAddress,
-  everywhere: LIMITS.loginsEverywhere,
-} as const;
-
-export type LoginLimitName = keyof typeof LOGIN_LIMITS;
-
-/**
- * Wrong codes of one account's second factor, sent with the right password from any address. From the `free`th on, each
- * one is followed by a delay, which doubles.
- */
-export const CODE_LIMITS = {
-  free: LIMITS.codes.max,
-  /** The first delay, in seconds. */
-  firstDelay: 60,
-  /** The longest delay, in seconds. */
-  maxDelay: 24 * 3_600,
-  /** After how long one wrong code is forgotten, in seconds. A right code does not clear the count. */
-  forgetAfter: LIMITS.codes.seconds,
-  /** The owner gets a mail each time when this many more were counted. */
-  mailEvery: 5,
-} as const;
-
 /** A duration as text: 45 seconds, 12 minutes, 3 hours. */
 function inWords(seconds: number): string {
   const [size, unit] =
@@ -38,7 +10,7 @@ const BY_MAIL = "set a new password now with a link by mail ('Forgot password')"
 const FROM_KNOWN = "sign in from a network that you have signed in from before";
 
 /** The reason of each refusal, and what the user can do besides waiting. A new password does not lift `address`. */
-const TEXTS: Readonly<Record<LoginLimitName, readonly [reason: string, waysOut: string]>> = {
+const TEXTS = {
   pair: [
     "Too many wrong passwords or codes for this account from your network.",
     `sign in from another network, or ${BY_MAIL}`,
@@ -52,7 +24,9 @@ const TEXTS: Readonly<Record<LoginLimitName, readonly [reason: string, waysOut: 
     "Too many wrong passwords or codes from all over the Internet.",
     `${FROM_KNOWN}, or ${BY_MAIL}`,
   ],
-};
+} as const;
+
+export type LoginLimitName = keyof typeof TEXTS;
 
 /** The message of a refused login. It does not depend on whether the account exists. */
 export function loginLimitMessage(limit: LoginLimitName, retryAfter: number): string {
@@ -60,9 +34,9 @@ export function loginLimitMessage(limit: LoginLimitName, retryAfter: number): st
   return `${reason} Try again in ${inWords(retryAfter)}, ${waysOut}.`;
 }
 
-export const codesMessage = (retryAfter: number): string =>
+export const codeLimitMessage = (retryAfter: number): string =>
   `Too many wrong codes for this account. Try again in ${inWords(retryAfter)}, or send a recovery code.`;
 
-export const recoveryCodesMessage = (retryAfter: number): string =>
+export const recoveryCodeLimitMessage = (retryAfter: number): string =>
   `Too many wrong recovery codes for this account. Try again in ${inWords(retryAfter)}, ` +
   "or ask an administrator to remove the second factor.";
