@@ -37,12 +37,8 @@ export async function resetTokenOf(app: App, person: Person): Promise<string> {
 }
 
 /** Signs in without the error that `login` throws. */
-export const tryLogin = (
-  app: App,
-  username: string,
-  password: string,
-  otp?: string,
-) => request(app, "POST /api/auth/login", { body: { username, password, otp } });
+export const tryLogin = (app: App, username: string, password: string, otp?: string) =>
+  request(app, "POST /api/auth/login", { body: { username, password, otp } });
 
 export const canLogin = async (app: App, username: string, password: string) =>
   (await tryLogin(app, username, password)).status === 200;
