@@ -78,10 +78,10 @@ const runs = watchRuns();
 
 const thief = readSigningKey(await generateSigningKey("RS256"));
 
-describe.skipIf(isMissing)("an access token", () => {
+describe.skipIf(isMissing)("An access token", () => {
   let app: App;
   let alice: Person;
-  /** Counts whoever follows an address in a token. */
+  /** Records requests to URLs in a token. */
   let trap: Issuers;
   let own: SigningKey;
   let claims: Record<string, any>;
@@ -98,19 +98,19 @@ describe.skipIf(isMissing)("an access token", () => {
     await trap?.stop();
   });
 
-  // first, while no node has asked for the key
-  it("cannot be checked while auth is away and its key is not known", async () => {
+  // this test comes first, before a node has cached the key
+  it("gets IdentityServiceNotAccessible while auth is unavailable and its key is not cached", async () => {
     await without(app, "auth", async () => {
       const { status, body } = await request(app, "GET /api/users/me", { token: alice.token });
       expect([status, body.type]).toEqual([503, "IdentityServiceNotAccessible"]);
       expect(runs.of("users.profile")).toBe(0);
     });
-    const again = async () =>
+    const statusNow = async () =>
       (await request(app, "GET /api/users/me", { token: alice.token })).status;
-    await expect.poll(again).toBe(200);
+    await expect.poll(statusNow).toBe(200);
   });
 
-  it("is asked for by services whose names begin with $, too", async () => {
+  it("is required by services whose names begin with $, too", async () => {
     const broker = app.brokerOf("$ops");
     await expect(broker.call("$ops.restart", {})).rejects.toMatchObject({
       type: "AccessTokenRequired",
@@ -120,7 +120,7 @@ describe.skipIf(isMissing)("an access token", () => {
     );
   });
 
-  it("goes with an event only where somebody looks at it", async () => {
+  it("travels with an event only if a handler requires a user", async () => {
     const { token } = alice;
     await app.brokerOf("mouth").call("mouth.speak", {}, { meta: { token } });
     await expect.poll(() => seen["said.to-users"]).toEqual([token, token]);
@@ -134,22 +134,22 @@ describe.skipIf(isMissing)("an access token", () => {
     ...changes,
   });
 
-  /** A token by auth's own key, which was stolen, with other claims; `undefined` takes one away. */
+  /** A token signed with auth's stolen key, with other claims; `undefined` removes one. */
   const mint = (changes: object = {}, changed: object = {}) =>
     forge(header(changed), { ...claims, ...changes }, own.key);
 
-  /** The claims as JSON, with more behind them. */
+  /** The claims as JSON, with further members. */
   const claimsAnd = (more: string) => `${JSON.stringify(claims).slice(0, -1)},${more}}`;
 
   const now = () => Math.floor(Date.now() / 1000);
   const gone = undefined;
   const publicPem = () => own.publicKey.export({ type: "spki", format: "pem" }).toString();
 
-  /** Made with a key of the thief's, which the header brings along or says where to find. */
+  /** A token signed with the thief's key, which the header contains or locates. */
   const brought = (changes: object) =>
     forge({ alg: "RS256", typ: "at+jwt", kid: thief.kid, ...changes }, claims, thief.key);
 
-  it("that is forged by nobody is accepted", async () => {
+  it("with valid claims is accepted", async () => {
     expect((await request(app, "GET /api/protected", { token: mint() })).status).toBe(200);
   });
 
@@ -158,7 +158,7 @@ describe.skipIf(isMissing)("an access token", () => {
 
   it.each<[what: string, type: string, make: () => string]>([
     ["no token", "AccessTokenRequired", () => ""],
-    ["nonsense", FAILED, () => "nonsense"],
+    ["a string that is no token", FAILED, () => "nonsense"],
     ...["none", "nOnE", "NONE", ""].flatMap((alg): [string, string, () => string][] => [
       [`alg "${alg}"`, FAILED, () => unsigned(header({ alg }), claims)],
       [`alg "${alg}" and a signature`, FAILED, () => mint({}, { alg })],
@@ -174,9 +174,9 @@ describe.skipIf(isMissing)("an access token", () => {
     ["PS256", FAILED, () => mint({}, { alg: "PS256" })],
     ["RS512", FAILED, () => mint({}, { alg: "RS512" })],
     ["another algorithm of ours", FAILED, () => mint({}, { alg: otherAlg() })],
-    ["a list for an alg", FAILED, () => mint({}, { alg: [own.alg] })],
-    ["another's key", UNKNOWN_KEY, () => brought({})],
-    ["another's key by the name of ours", FAILED, () => brought({ kid: own.kid, alg: own.alg })],
+    ["a list as alg", FAILED, () => mint({}, { alg: [own.alg] })],
+    ["an unknown key", UNKNOWN_KEY, () => brought({})],
+    ["an unknown key under our kid", FAILED, () => brought({ kid: own.kid, alg: own.alg })],
     ...["../../etc/passwd", "' or 1=1 --", "__proto__", "constructor", "/dev/null"].map(
       (kid): [string, string, () => string] => [
         `the kid ${kid}`,
@@ -184,86 +184,82 @@ describe.skipIf(isMissing)("an access token", () => {
         () => brought({ kid }),
       ],
     ),
-    ["a URL for a kid", UNKNOWN_KEY, () => brought({ kid: `${trap.url}/kid` })],
+    ["a URL as kid", UNKNOWN_KEY, () => brought({ kid: `${trap.url}/kid` })],
     ["an empty kid", FAILED, () => mint({}, { kid: "" })],
     ["no kid", FAILED, () => mint({}, { kid: gone })],
-    ["a number for a kid", FAILED, () => mint({}, { kid: 1 })],
+    ["a number as kid", FAILED, () => mint({}, { kid: 1 })],
     ["a kid of 10 kB", FAILED, () => mint({}, { kid: "k".repeat(10_000) })],
-    ["its own key", FAILED, () => brought({ jwk: thief.jwk })],
-    ["its own key by the name of ours", FAILED, () => brought({ jwk: thief.jwk, kid: own.kid })],
-    ["an address of keys", FAILED, () => brought({ jku: `${trap.url}/jku` })],
-    ["an address of keys, by our key", FAILED, () => mint({}, { jku: `${trap.url}/jku` })],
-    ["an address of a certificate", FAILED, () => brought({ x5u: `${trap.url}/x5u` })],
+    ["a key in its header", FAILED, () => brought({ jwk: thief.jwk })],
+    ["a key in its header under our kid", FAILED, () => brought({ jwk: thief.jwk, kid: own.kid })],
+    ["a URL of keys", FAILED, () => brought({ jku: `${trap.url}/jku` })],
+    ["a URL of keys, signed with our key", FAILED, () => mint({}, { jku: `${trap.url}/jku` })],
+    ["a URL of a certificate", FAILED, () => brought({ x5u: `${trap.url}/x5u` })],
     ["a certificate", FAILED, () => brought({ x5c: [randomBytes(99).toString("base64")] })],
     ["a crit", FAILED, () => mint({}, { crit: ["exp"] })],
     ["an unknown crit", FAILED, () => mint({}, { crit: ["x"], x: 1 })],
-    ["its payload not encoded", FAILED, () => mint({}, { b64: false, crit: ["b64"] })],
-    ["a packed payload", FAILED, () => mint({}, { zip: "DEF" })],
+    ["an unencoded payload", FAILED, () => mint({}, { b64: false, crit: ["b64"] })],
+    ["a compressed payload", FAILED, () => mint({}, { zip: "DEF" })],
     ["no typ", FAILED, () => mint({}, { typ: gone })],
     ["the typ JWT", FAILED, () => mint({}, { typ: "JWT" })],
     ["the typ of a service's identity", FAILED, () => mint({}, { typ: "service-identity+jwt" })],
     ["no issuer", FAILED, () => mint({ iss: gone })],
-    ["issuers", FAILED, () => mint({ iss: [claims.iss] })],
+    ["a list of issuers", FAILED, () => mint({ iss: [claims.iss] })],
     ["another issuer", FAILED, () => mint({ iss: trap.url })],
-    ["an issuer that looks alike", FAILED, () => mint({ iss: `${claims.iss}/` })],
+    ["our issuer and a slash", FAILED, () => mint({ iss: `${claims.iss}/` })],
     ["no audience", FAILED, () => mint({ aud: gone })],
-    ["audiences", FAILED, () => mint({ aud: [claims.aud] })],
+    ["a list of audiences", FAILED, () => mint({ aud: [claims.aud] })],
     ["another audience", FAILED, () => mint({ aud: "other" })],
     ["another tenant", FAILED, () => mint({ tenantId: "other" })],
     ["no tenant", FAILED, () => mint({ tenantId: gone })],
     ["another environment", FAILED, () => mint({ environmentId: "production" })],
     ["no exp", FAILED, () => mint({ exp: gone })],
-    ["an exp beyond all", FAILED, () => mint({ exp: 1e300 })],
-    ["an exp that is a text", FAILED, () => mint({ exp: String(claims.exp) })],
-    ["an exp that is null", FAILED, () => mint({ exp: null })],
-    ["a life over the cap", FAILED, () => mint({ exp: now() + 86_500 })],
-    ["a life over the cap that began long ago", FAILED, () => mint({ iat: 1 })],
-    ["an exp that is over", "AccessTokenExpired", () => mint({ iat: now() - 99, exp: now() - 9 })],
-    [
-      "an exp that is over just now",
-      "AccessTokenExpired",
-      () => mint({ iat: now() - 99, exp: now() }),
-    ],
+    ["an exp of 1e300", FAILED, () => mint({ exp: 1e300 })],
+    ["a string as exp", FAILED, () => mint({ exp: String(claims.exp) })],
+    ["null as exp", FAILED, () => mint({ exp: null })],
+    ["too long a lifetime", FAILED, () => mint({ exp: now() + 86_500 })],
+    ["too long a lifetime that began long ago", FAILED, () => mint({ iat: 1 })],
+    ["an exp in the past", "AccessTokenExpired", () => mint({ iat: now() - 99, exp: now() - 9 })],
+    ["an exp at this moment", "AccessTokenExpired", () => mint({ iat: now() - 99, exp: now() })],
     ["an nbf in the future", FAILED, () => mint({ nbf: now() + 60 })],
     ["no iat", FAILED, () => mint({ iat: gone })],
     ["an iat in the future", FAILED, () => mint({ iat: now() + 60 })],
     ["no subject", FAILED, () => mint({ sub: gone })],
     ["an empty subject", FAILED, () => mint({ sub: "" })],
-    ["a number for a subject", FAILED, () => mint({ sub: 1 })],
+    ["a number as subject", FAILED, () => mint({ sub: 1 })],
     ["no id", FAILED, () => mint({ jti: gone })],
     ["no client", FAILED, () => mint({ client_id: gone })],
     ["a list of clients", FAILED, () => mint({ client_id: ["first-party"] })],
     ["no session", FAILED, () => mint({ sid: gone })],
-    ["a text for roles", FAILED, () => mint({ roles: "admin" })],
+    ["a string as roles", FAILED, () => mint({ roles: "admin" })],
     ["no permissions", FAILED, () => mint({ permissions: null })],
-    ["a kind of subject that there is not", FAILED, () => mint({ subjectType: "God" })],
-    ["a claim twice", FAILED, () => forge(header(), claimsAnd('"sub":"admin"'), own.key)],
+    ["an unknown subject type", FAILED, () => mint({ subjectType: "God" })],
+    ["a repeated claim", FAILED, () => forge(header(), claimsAnd('"sub":"admin"'), own.key)],
     [
-      "a claim twice within one",
+      "a repeated key within a claim",
       FAILED,
       () => forge(header(), claimsAnd('"a":{"b":1,"b":2}'), own.key),
     ],
     [
-      "a header twice",
+      "a repeated header",
       FAILED,
       () => forge(JSON.stringify(header()).replace("{", '{"alg":"none",'), claims, own.key),
     ],
     [
-      "bytes that are no UTF-8",
+      "invalid UTF-8",
       FAILED,
       () => forge(header(), Buffer.from(claimsAnd('"x":"\xff"'), "latin1"), own.key),
     ],
     ["a list of claims", FAILED, () => forge(header(), [claims], own.key)],
     ["other claims under the same signature", FAILED, () => swapped({ roles: ["admin"] })],
-    ["spare bits of its signature flipped", FAILED, () => flipped(alice.token)],
+    ["flipped spare bits in its signature", FAILED, () => flipped(alice.token)],
     ["padding", FAILED, () => `${alice.token}=`],
     ["two parts", FAILED, () => alice.token.split(".").slice(0, 2).join(".")],
     ["four parts", FAILED, () => `${alice.token}.${alice.token.split(".")[2]}`],
     ["five parts, a JWE", FAILED, () => jwe()],
     ["10 kB", FAILED, () => mint({ more: "x".repeat(10_000) })],
-    ["a refresh token in its place", FAILED, () => alice.refreshToken],
-    ["a service's credential in its place", FAILED, () => steal(app, "posts", "auth_token")],
-    ["a service's identity in its place", FAILED, () => serviceIdentity()],
+    ["a refresh token instead", FAILED, () => alice.refreshToken],
+    ["a service's credential instead", FAILED, () => steal(app, "posts", "auth_token")],
+    ["a service's identity token instead", FAILED, () => serviceIdentity()],
   ])("with %s is refused: %s", async (_what, type, make) => {
     const token = make();
     const before = runs.of("auth.whoami");
@@ -283,14 +279,14 @@ describe.skipIf(isMissing)("an access token", () => {
 
   const otherAlg = () => (own.alg === "RS256" ? "ES256" : "RS256");
 
-  /** Other claims before the signature of a good token. */
+  /** Other claims with the signature of a valid token. */
   function swapped(changes: object): string {
     const [head, , signature] = alice.token.split(".");
     const body = unsigned({}, { ...claims, ...changes }).split(".")[1];
     return `${head}.${body}.${signature}`;
   }
 
-  /** As the guard signs it for a node. */
+  /** An identity token, as the guard signs it for a node. */
   function serviceIdentity(): string {
     const { key, kid } = stolenKey(app, "guard");
     const { iat, exp } = claims;
@@ -305,7 +301,7 @@ describe.skipIf(isMissing)("an access token", () => {
     );
   }
 
-  it("whose session was ended is refused everywhere", async () => {
+  it("of an ended session is refused over HTTP and in a socket's handshake", async () => {
     const bob = await register(app, "bob");
     await request(app, "POST /api/auth/logout", { token: bob.token, body: {} });
     const before = runs.of("auth.whoami");
@@ -315,14 +311,14 @@ describe.skipIf(isMissing)("an access token", () => {
     expect(runs.of("auth.whoami")).toBe(before);
   });
 
-  it("is refused from the moment it ends, though it was accepted before", async () => {
+  it("is refused from its exp on, though its verification is cached", async () => {
     const token = mint({ iat: now(), exp: now() + 2, jti: randomUUID() });
     const ask = async () => (await request(app, "GET /api/protected", { token })).body;
     expect((await ask()).message).toBe("Access granted");
     await expect.poll(async () => (await ask()).type).toBe("AccessTokenExpired");
   });
 
-  it("cannot be changed by a handler for those who come after", async () => {
+  it("gives claims that no handler can change for later calls", async () => {
     const broker = app.brokerOf("vandal");
     const call = () => broker.call("vandal.paint", {}, { meta: { token: alice.token } });
     expect(await call()).toEqual({ roles: ["user"], refused: true });
@@ -330,34 +326,49 @@ describe.skipIf(isMissing)("an access token", () => {
   });
 
   it.each([
-    ["a query", "?access_token=TOKEN", {}, "AccessTokenRequired"],
-    ["a query by another name", "?token=TOKEN", {}, "AccessTokenRequired"],
-    ["a scheme that is not Bearer", "", { authorization: "Basic TOKEN" }, "AccessTokenRequired"],
+    ["a query parameter", "?access_token=TOKEN", {}, "AccessTokenRequired"],
+    ["a query parameter 'token'", "?token=TOKEN", {}, "AccessTokenRequired"],
+    ["the scheme Basic", "", { authorization: "Basic TOKEN" }, "AccessTokenRequired"],
     ["no scheme", "", { authorization: "TOKEN" }, "AccessTokenRequired"],
     [
-      "a header of a proxy's that nobody trusts",
+      "the header of an issuer that is not trusted",
       "",
       { "cf-access-jwt-assertion": "TOKEN" },
       "AccessTokenRequired",
     ],
     ["a cookie", "", { cookie: "token=TOKEN; access_token=TOKEN" }, "AccessTokenRequired"],
     ["header and query together", "?access_token=TOKEN", { authorization: "Bearer TOKEN" }, FAILED],
-    ["header and query by another name", "?a=b&token=x", { authorization: "Bearer TOKEN" }, FAILED],
     [
-      "header and query, written otherwise",
+      "header and the query parameter 'token' together",
+      "?a=b&token=x",
+      { authorization: "Bearer TOKEN" },
+      FAILED,
+    ],
+    [
+      "header and an escaped query parameter together",
       "?%61ccess_token=x",
       { authorization: "Bearer TOKEN" },
       FAILED,
     ],
-    ["a bad header and a query", "?access_token=TOKEN", { authorization: "Basic x" }, FAILED],
-    ["two headers", "", { authorization: ["Bearer TOKEN", "Bearer TOKEN"] }, FAILED],
+    [
+      "an invalid header and a query together",
+      "?access_token=TOKEN",
+      { authorization: "Basic x" },
+      FAILED,
+    ],
+    [
+      "two headers of the same request",
+      "",
+      { authorization: ["Bearer TOKEN", "Bearer TOKEN"] },
+      FAILED,
+    ],
     ["two tokens in a header", "", { authorization: "Bearer TOKEN, Bearer TOKEN" }, FAILED],
-  ])("in %s over HTTP is refused", async (_where, query, headers, type) => {
+  ])("in %s is refused over HTTP", async (_where, query, headers, type) => {
     const before = runs.of("auth.whoami");
     const filled = JSON.parse(JSON.stringify(headers).replaceAll("TOKEN", alice.token));
     const url = `${app.url}/api/protected${query.replace("TOKEN", alice.token)}`;
-    const [answer] = await once(rawRequest(url, { headers: filled }).end(), "response");
-    const body = Buffer.concat(await answer.toArray()).toString();
+    const [response] = await once(rawRequest(url, { headers: filled }).end(), "response");
+    const body = Buffer.concat(await response.toArray()).toString();
     expect(JSON.parse(body)).toMatchObject({ code: 401, type });
     expect(runs.of("auth.whoami")).toBe(before);
   });
@@ -373,14 +384,14 @@ describe.skipIf(isMissing)("an access token", () => {
       (token) => ({ query: { token }, extraHeaders: { authorization: `Bearer ${token}` } }),
     ],
     ["the query twice", (token) => ({ query: { token: [token, token] } })],
-  ])("in %s of a socket's handshake together is refused", async (_where, options) => {
+  ])("in %s at the same time is refused in a socket's handshake", async (_where, options) => {
     const { code } = await refusal(app, undefined, options(alice.token));
     expect(code).toBe(401);
     (await connect(app, alice.token)).close();
   });
 });
 
-/** Of the last character of a signature some bits say nothing. */
+/** Changes the spare bits in the last character of the signature, which decoders ignore. */
 function flipped(token: string): string {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   return token.slice(0, -1) + alphabet[alphabet.indexOf(token.at(-1)!) ^ 1];

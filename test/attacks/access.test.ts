@@ -19,7 +19,7 @@ import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import { type Attacker, startAttacker, stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
 
-/** Each pair of a caller and what it calls, made from the contracts: no list to keep by hand. */
+/** Tests each pair of a caller and an action or event; the pairs are made from the contracts. */
 const contracts = loadContracts();
 const actions = Map.groupBy(declaredActions(contracts), ({ service }) => service);
 const events = Map.groupBy(declaredHandlers(contracts), ({ event }) => event);
@@ -30,7 +30,7 @@ const callers = [NOBODY, ...contracts.keys()];
 const pairsWith = (targets: readonly string[]) =>
   callers.flatMap((caller) => targets.map((target): [string, string] => [caller, target]));
 
-/** Each role, each kind of subject with every permission, and somebody with none. */
+/** Each role, each subject type with every permission, and a client without a token. */
 const everything = permissionsOf(contracts);
 const people: [string, Subject][] = [
   ["anonymous", { kind: "anonymous" }],
@@ -49,7 +49,7 @@ const people: [string, Subject][] = [
   ]),
 ];
 
-/** What must come of it where the gateway calls for somebody. */
+/** The outcome if the gateway calls on behalf of this subject. */
 function expectedFor(subject: Subject, access: Access): string {
   if (decide(subject, "", access).allowed) return "ran";
   return subject.kind === "anonymous" ? "AccessTokenRequired" : "UserNotAuthorized";
@@ -58,7 +58,7 @@ function expectedFor(subject: Subject, access: Access): string {
 /** Code without a service is the operator where it runs in the process of the action (test/helpers/attacker.ts). */
 const isOperator = topology !== "nats";
 
-/** What must come of it: the handler runs, or the guard's error. */
+/** The outcome: the handler runs, or the guard's error type. */
 function expected(caller: string, access: Access, isForOperator = false): string {
   if (caller === NOBODY)
     return access.restricted === null || (isForOperator && isOperator)
@@ -69,15 +69,15 @@ function expected(caller: string, access: Access, isForOperator = false): string
     : "ServiceNotAuthorized";
 }
 
-/** What the guard let through and what it refused, in the order in which it did. */
+/** The outcome of each probe at the callee, in order. */
 const outcomes: { id: string; name: string; outcome: string }[] = [];
 
 const idOf = (ctx: Context) => (ctx.meta as { probe?: string }).probe;
 
-/** Is this probe about a user, so that what checks the guard must let it through to what checks users? */
+/** Whether this probe tests the AuthMiddleware, and so must pass the guard's stub. */
 const isOfUser = (id: string) => id.startsWith("user: ");
 
-/** Stands where the handlers are, right behind what checks, and answers probes in their place. */
+/** A middleware inside the tested one, which responds to probes in place of the handlers. */
 const behind = (name: string, isFor: (id: string) => boolean) => {
   const stub =
     (next: Handler): Handler =>
@@ -91,9 +91,9 @@ const behind = (name: string, isFor: (id: string) => boolean) => {
 const behindTheGuard = behind("BehindTheGuard", (id) => !isOfUser(id));
 const behindAuth = behind("BehindAuth", isOfUser);
 
-/** Stands before the guard, and writes down what came of each probe. */
+/** A middleware outside the guard, which records the outcome of each probe. */
 const beforeTheGuard = toMiddleware({
-  // the guard lets nothing but what observes stand before it
+  // the guard allows only middlewares for observability outside of itself
   name: "Tracing",
   localAction: (next: Handler, { name }: Endpoint) => watch(next, name),
   localEvent: (next: Handler, { name, service }: Endpoint) => {
@@ -118,7 +118,7 @@ const watch =
     }
   };
 
-/** The application's middlewares from the innermost to the outermost, with ours around the guard. */
+/** The application's middlewares from the innermost to the outermost, with those of this test. */
 function probed({ middlewares = [] }: BrokerOptions): BrokerOptions {
   const guard = middlewares.indexOf("ErrorHandler") - 1;
   const auth = middlewares.indexOf("Throttle") + 1;
@@ -135,7 +135,7 @@ function probed({ middlewares = [] }: BrokerOptions): BrokerOptions {
   };
 }
 
-describe.skipIf(isMissing)("who may do what, as declared", () => {
+describe.skipIf(isMissing)("The declared access", () => {
   let app: App;
   let attacker: Attacker;
 
@@ -148,12 +148,12 @@ describe.skipIf(isMissing)("who may do what, as declared", () => {
     await app?.stop();
   });
 
-  /** What the gateway may call at all; the rest is the guard's to refuse. */
+  /** The actions that the gateway may call; the guard refuses it all others. */
   const called = [...actions.values()]
     .flat()
     .filter(({ access: { restricted } }) => restricted === null || restricted.includes("api"));
 
-  /** A good token of somebody who is like this. */
+  /** A valid token of a user with these permissions and of this type. */
   function tokenOf({ permissions, subjectType }: Extract<Subject, { kind: "user" }>): string {
     const key = stolenKey(app, "auth");
     const now = Math.floor(Date.now() / 1000);
@@ -165,10 +165,10 @@ describe.skipIf(isMissing)("who may do what, as declared", () => {
       iat: now,
       exp: now + 600,
       jti: randomUUID(),
-      client_id: "somebody's",
+      client_id: "first-party",
       sid: randomUUID(),
       generation: 1,
-      username: "somebody",
+      username: "mallory",
       roles: [],
       tenantId,
       environmentId,
@@ -181,44 +181,58 @@ describe.skipIf(isMissing)("who may do what, as declared", () => {
   const outcomesOf = (id: string) => outcomes.filter((one) => one.id === id);
   const contextOf = (caller: string) => ownContext(app.service(caller)) as any;
 
-  it.each(pairsWith([...actions.keys()]))("%s calls the actions of %s", async (caller, service) => {
-    const targets = actions.get(service)!;
-    const id = `${caller} calls ${service}`;
-    // the attacker's node has such an action of its own
-    const { nodeID } = app.brokers[0]!;
-    const meta = { probe: id };
-    const answers: Record<string, string> = {};
-    for (const { name } of targets)
-      answers[name] = await (
-        caller === NOBODY
-          ? attacker.call(name, {}, { meta, ...(service === EVERY_NODE && { nodeID }) })
-          : contextOf(caller).call(name, {}, { meta })
-      ).catch((error: any) => error.type);
+  it.each(pairsWith([...actions.keys()]))(
+    "decides when %s calls the actions of %s",
+    async (caller, service) => {
+      const targets = actions.get(service)!;
+      const id = `${caller} calls ${service}`;
+      // the attacker's node has an action of this name as well
+      const { nodeID } = app.brokers[0]!;
+      const meta = { probe: id };
+      const results: Record<string, string> = {};
+      for (const { name } of targets)
+        results[name] = await (
+          caller === NOBODY
+            ? attacker.call(name, {}, { meta, ...(service === EVERY_NODE && { nodeID }) })
+            : contextOf(caller).call(name, {}, { meta })
+        ).catch((error: any) => error.type);
 
-    const wanted = targets.map(({ name, access, isForOperator }) => [
-      name,
-      expected(caller, access, isForOperator),
-    ]);
-    expect(answers).toEqual(Object.fromEntries(wanted));
-    // and what the caller was told is what happened at the callee
-    expect(outcomesOf(id)).toEqual(
-      targets.map(({ name }) => ({ id, name, outcome: answers[name] })),
-    );
-  });
+      const wanted = targets.map(({ name, access, isForOperator }) => [
+        name,
+        expected(caller, access, isForOperator),
+      ]);
+      expect(results).toEqual(Object.fromEntries(wanted));
+      // the callee's outcome is the caller's result
+      expect(outcomesOf(id)).toEqual(
+        targets.map(({ name }) => ({ id, name, outcome: results[name] })),
+      );
+    },
+  );
 
-  it.each(people)("%s calls every action through the gateway", async (who, subject) => {
-    const probe = `user: ${who}`;
-    const token = subject.kind === "user" ? tokenOf(subject) : undefined;
-    const answers: [string, string][] = [];
-    for (const { name } of called) {
-      const calling = callFrom(app, "api", name, {}, { ...(token && { token }), meta: { probe } });
-      answers.push([name, await calling.catch((error: any) => error.type)]);
-    }
-    expect(answers).toEqual(called.map(({ name, access }) => [name, expectedFor(subject, access)]));
-    expect(outcomesOf(probe).map(({ name, outcome }) => [name, outcome])).toEqual(answers);
-  });
+  it.each(people)(
+    "decides when %s calls every action through the gateway",
+    async (who, subject) => {
+      const probe = `user: ${who}`;
+      const token = subject.kind === "user" ? tokenOf(subject) : undefined;
+      const results: [string, string][] = [];
+      for (const { name } of called) {
+        const calling = callFrom(
+          app,
+          "api",
+          name,
+          {},
+          { ...(token && { token }), meta: { probe } },
+        );
+        results.push([name, await calling.catch((error: any) => error.type)]);
+      }
+      expect(results).toEqual(
+        called.map(({ name, access }) => [name, expectedFor(subject, access)]),
+      );
+      expect(outcomesOf(probe).map(({ name, outcome }) => [name, outcome])).toEqual(results);
+    },
+  );
 
-  it.each(pairsWith([...events.keys()]))("%s emits %s", async (caller, event) => {
+  it.each(pairsWith([...events.keys()]))("decides when %s emits %s", async (caller, event) => {
     const id = `${caller} emits ${event}`;
     const meta = { probe: id };
     if (caller === NOBODY) await attacker.broadcast(event, {}, {}, meta);
@@ -233,11 +247,11 @@ describe.skipIf(isMissing)("who may do what, as declared", () => {
     expect(sorted(outcomesOf(id))).toEqual(sorted(wanted));
   });
 
-  it("leaves out nothing that runs: no action and no event handler is there but the declared", () => {
+  it("covers every action and event handler that runs", () => {
     const all = { onlyLocal: true };
     const running = (list: (registry: any) => { name: string }[]) =>
       new Set(app.brokers.flatMap(({ registry }) => list(registry).map(({ name }) => name)));
-    // what is protected never leaves its process
+    // protected actions cannot be called from other processes
     const reachable = (registry: any) =>
       registry.getActionList(all).filter(({ action }: any) => action.visibility !== "protected");
     expect(running(reachable)).toEqual(new Set(declaredActions(contracts).map(({ name }) => name)));

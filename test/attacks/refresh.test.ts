@@ -8,7 +8,7 @@ import { claimsOf, faultOf, refresh } from "../helpers/tokens.ts";
 
 const REALM = { tenantId: "default", environmentId: "development" };
 
-/** How many refresh tokens a session ever had. */
+/** The number of refresh tokens that were issued in a session. */
 async function tokensOf(app: App, accessToken: string): Promise<number> {
   const rows = await (app.service("auth") as any).db
     .selectFrom("refresh_tokens")
@@ -18,7 +18,7 @@ async function tokensOf(app: App, accessToken: string): Promise<number> {
   return rows.length;
 }
 
-describe.skipIf(isMissing)("a refresh token", () => {
+describe.skipIf(isMissing)("A refresh token", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -27,14 +27,14 @@ describe.skipIf(isMissing)("a refresh token", () => {
   afterAll(() => app?.stop());
 
   it.each([
-    ["without a key", () => undefined],
-    ["each with a key of its own", () => randomUUID()],
-  ])("used 20 times at once, %s, has one winner, and its session ends", async (_, key) => {
+    ["without an idempotency key", () => undefined],
+    ["each with another idempotency key", () => randomUUID()],
+  ])("used by 20 concurrent requests, %s, succeeds once, and its session ends", async (_, key) => {
     const { token, refreshToken } = await register(app);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, () => refresh(app, refreshToken, key())),
     );
-    const [winner, ...others] = answers.toSorted((a, b) => a.status - b.status);
+    const [winner, ...others] = responses.toSorted((a, b) => a.status - b.status);
     expect(winner?.status).toBe(200);
     for (const { status, body } of others)
       expect([status, body.type]).toEqual([401, "RefreshTokenReused"]);
@@ -43,20 +43,20 @@ describe.skipIf(isMissing)("a refresh token", () => {
     expect((await refresh(app, winner?.body.refresh_token)).body.type).toBe("RefreshTokenInvalid");
   });
 
-  it("used 20 times at once by one who asks again gives them one and the same", async () => {
+  it("used by 20 concurrent requests with the same idempotency key gives all of them one refresh token", async () => {
     const { token, refreshToken } = await register(app);
     const key = randomUUID();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, () => refresh(app, refreshToken, key)),
     );
-    expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
+    expect(new Set(responses.map(({ body }) => body.refresh_token)).size).toBe(1);
     expect(await tokensOf(app, token)).toBe(2);
   });
 
   it.each([
-    ["without the key", undefined],
-    ["with another key", randomUUID()],
-  ])("used again at once %s ends the session", async (_, key) => {
+    ["without the idempotency key", undefined],
+    ["with another idempotency key", randomUUID()],
+  ])("used again %s ends the session", async (_, key) => {
     const { id, refreshToken } = await register(app);
     const { body } = await refresh(app, refreshToken, randomUUID());
     expect((await refresh(app, refreshToken, key)).body.type).toBe("RefreshTokenReused");
@@ -68,9 +68,9 @@ describe.skipIf(isMissing)("a refresh token", () => {
   });
 
   it.each([
-    ["its successor was used", (_: App, next: string) => refresh(app, next)],
+    ["after its successor was used", (_: App, next: string) => refresh(app, next)],
     [
-      "the time for that is over",
+      "after REFRESH_GRACE",
       (_: App, __: string, sid: string) =>
         (app.service("auth") as any).db
           .updateTable("refresh_tokens")
@@ -79,7 +79,7 @@ describe.skipIf(isMissing)("a refresh token", () => {
           .where("used_at", "is not", null)
           .execute(),
     ],
-  ])("used again with its key when %s ends the session", async (_, meanwhile) => {
+  ])("used again with its idempotency key %s ends the session", async (_, meanwhile) => {
     const { token, refreshToken } = await register(app);
     const key = randomUUID();
     const { body } = await refresh(app, refreshToken, key);
@@ -88,25 +88,25 @@ describe.skipIf(isMissing)("a refresh token", () => {
     expect(await faultOf(app, body.access_token)).toBe("AccessTokenRevoked");
   });
 
-  it("used again with its key is a second use where REFRESH_GRACE is 0", async () => {
+  it("used again with its idempotency key is reused if REFRESH_GRACE is 0", async () => {
     const { refreshToken } = await register(app);
     const { body } = await refresh(app, refreshToken, randomUUID());
-    const worth = async (refreshGrace: number) => {
+    const outcomeOf = async (refreshGrace: number) => {
       const options = { ...REALM, accessTokenTtl: 600, refreshGrace };
       const tokens = new RefreshTokensRepository((app.service("auth") as any).db, options);
       return (await tokens.check(refreshToken, body.refresh_token)).outcome;
     };
-    expect(await worth(10)).toBe("repeated");
-    expect(await worth(0)).toBe("reused");
+    expect(await outcomeOf(10)).toBe("repeated");
+    expect(await outcomeOf(0)).toBe("reused");
   });
 
-  it("is not helped by a key that somebody could guess", async () => {
+  it("is not used up by a request whose idempotency key is too short", async () => {
     const { refreshToken } = await register(app);
     expect((await refresh(app, refreshToken, "1")).status).toBe(422);
     expect((await refresh(app, refreshToken)).status).toBe(200);
   });
 
-  it("of a session that was ended is worth nothing, and is not used up", async () => {
+  it("of an ended session is invalid, and is not used up", async () => {
     const { token, refreshToken } = await register(app);
     await request(app, "POST /api/auth/logout", { token });
     for (const _ of [1, 2])
@@ -114,19 +114,19 @@ describe.skipIf(isMissing)("a refresh token", () => {
     expect(await tokensOf(app, token)).toBe(1);
   });
 
-  it("is worth nothing for another tenant or in another environment on the same database", async () => {
+  it("is invalid for another tenant or environment on the same database", async () => {
     const { refreshToken } = await register(app);
-    const worth = async (changed: object) => {
+    const outcomeOf = async (changed: object) => {
       const options = { ...REALM, accessTokenTtl: 600, refreshGrace: 10, ...changed };
       const tokens = new RefreshTokensRepository((app.service("auth") as any).db, options);
       return (await tokens.check(refreshToken, "next")).outcome;
     };
-    expect(await worth({ tenantId: "another" })).toBe("invalid");
-    expect(await worth({ environmentId: "production" })).toBe("invalid");
-    expect(await worth({})).toBe("valid");
+    expect(await outcomeOf({ tenantId: "another" })).toBe("invalid");
+    expect(await outcomeOf({ environmentId: "production" })).toBe("invalid");
+    expect(await outcomeOf({})).toBe("valid");
   });
 
-  it("and the sessions behind it can be ended by nobody else", async () => {
+  it("belongs to a session that no other user can end", async () => {
     const alice = await register(app, "alice");
     const mallory = await register(app, "mallory");
     const end = (id: string, token: string) =>
@@ -141,7 +141,7 @@ describe.skipIf(isMissing)("a refresh token", () => {
     expect((await refresh(app, alice.refreshToken)).status).toBe(200);
   });
 
-  it("used before everything was started again is refused, and its session ends; others go on", async () => {
+  it("used before a restart is refused after it, and its session ends; other sessions continue", async () => {
     const [alice, bob] = [await register(app), await register(app)];
     const rotated = await refresh(app, alice.refreshToken, randomUUID());
     const other = await login(app, alice.username, PASSWORD);

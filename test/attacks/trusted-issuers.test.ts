@@ -7,13 +7,13 @@ import { stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 import {
-  type Answer,
   AUDIENCE,
   type Issuer,
   type Issuers,
   type IssuerKey,
   json,
   makeKey,
+  type Respond,
   startIssuers,
 } from "../helpers/issuer.ts";
 import { watchRuns } from "../helpers/runs.ts";
@@ -22,27 +22,27 @@ import { connect, refusal } from "../helpers/socket.ts";
 const ASSERTION = "cf-access-jwt-assertion";
 
 const text =
-  (type: string, body: string, status = 200): Answer =>
+  (type: string, body: string, status = 200): Respond =>
   (_req, res) => {
     res.writeHead(status, { "content-type": type }).end(body);
   };
 
-/** Key sets that cannot be had, and what is no key set. */
-const OUTAGES: Record<string, (key: IssuerKey) => Answer> = {
-  "a failure": ({ jwk }) => text("application/json", JSON.stringify({ keys: [jwk] }), 500),
+/** Responses to a request for keys that are no usable key set. */
+const OUTAGES: Record<string, (key: IssuerKey) => Respond> = {
+  "an error status": ({ jwk }) => text("application/json", JSON.stringify({ keys: [jwk] }), 500),
   HTML: ({ jwk }) => text("text/html", JSON.stringify({ keys: [jwk] })),
   "10 MB": ({ jwk }) => json({ keys: [jwk], more: "x".repeat(10_000_000) }),
   garbage: () => text("application/json", '{"keys":[{'),
-  "no keys": () => json({ nothing: [] }),
-  "keys that are none": () => json({ keys: [null, 1] }),
-  "a key set that is a text": () => json("keys"),
+  "no list of keys": () => json({ nothing: [] }),
+  "keys that are no objects": () => json({ keys: [null, 1] }),
+  "a string instead of a key set": () => json("keys"),
   "a broken connection": () => (_req, res) => void res.destroy(),
-  "a redirect inwards": () => (_req, res) => {
+  "a redirect to an internal path": () => (_req, res) => {
     res.writeHead(302, { location: "/inside/keys" }).end();
   },
 };
 
-/** Keys that no signature is checked with. */
+/** Published keys that must not verify signatures. */
 const WEAK: Record<string, () => IssuerKey> = {
   "1024 bits": () => makeKey(1024),
   "use: enc": () => makeKey(2048, { use: "enc" }),
@@ -63,7 +63,7 @@ const services = [
   },
 ] as unknown as ServiceSchema[];
 
-describe.skipIf(isMissing)("another issuer's token", () => {
+describe.skipIf(isMissing)("A trusted issuer's token", () => {
   let app: App;
   let issuers: Issuers;
   let good: Issuer;
@@ -82,14 +82,14 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     good = issuers.add("good");
     mapped = issuers.add("mapped");
     nested = issuers.add("nested", undefined, mapped.key);
-    // what Cloudflare answers has more beside the keys
+    // Cloudflare's response has more members than the keys
     access = issuers.add("access", ({ jwk }) =>
       json({ keys: [jwk], public_cert: { kid: jwk.kid, cert: "" }, public_certs: [] }),
     );
     inside = issuers.add("inside");
     const silent = issuers.add("silent", () => () => {}, inside.key);
-    for (const [name, answer] of Object.entries(OUTAGES))
-      broken[name] = issuers.add(slug(name), answer, inside.key);
+    for (const [name, respond] of Object.entries(OUTAGES))
+      broken[name] = issuers.add(slug(name), respond, inside.key);
     for (const [name, make] of Object.entries(WEAK))
       weak[name] = issuers.add(slug(name), undefined, make());
 
@@ -109,7 +109,7 @@ describe.skipIf(isMissing)("another issuer's token", () => {
       entry(access, { header: "Cf-Access-Jwt-Assertion" }),
     ]);
     app = await startApp({ TRUSTED_ISSUERS }, { services, broker: runs.broker });
-    // it takes its time, while the others are tried
+    // runs until its timeout, during the other tests
     slow = whoami(silent.sign());
     alice = await register(app, "alice");
   });
@@ -121,13 +121,13 @@ describe.skipIf(isMissing)("another issuer's token", () => {
   const whoami = (token?: string, headers: Record<string, string> = {}) =>
     request(app, "GET /api/protected", { token, headers });
 
-  /** Who the token's user is to a handler. */
+  /** The user that a handler sees. */
   const look = (token: string): Promise<any> =>
     app.brokerOf("mirror").call("mirror.look", {}, { meta: { token } });
 
-  const expectRefused = async (asking: () => Promise<{ body: any }>, type: string) => {
+  const expectRefused = async (send: () => Promise<{ body: any }>, type: string) => {
     const before = runs.of("auth.whoami");
-    const { body } = await asking();
+    const { body } = await send();
     expect(body).toMatchObject({ type });
     expect(JSON.stringify(body)).not.toContain(issuers.url);
     expect(runs.of("auth.whoami")).toBe(before);
@@ -146,7 +146,7 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     });
   });
 
-  it("gives nothing of what it claims beyond who it is", async () => {
+  it("decides who the user is, and nothing else", async () => {
     const claims = {
       sub: alice.id,
       preferred_username: "alice",
@@ -180,15 +180,15 @@ describe.skipIf(isMissing)("another issuer's token", () => {
       ["posts.create", "POST /api/posts", { title: "Hi", body: "There" }],
       ["users.updateProfile", "PATCH /api/users/me", { username: "mallory" }],
     ] as const) {
-      const { status, body: answer } = await request(app, route, { token, body });
-      expect([action, status, answer.type]).toEqual([action, 403, "UserNotAuthorized"]);
+      const { status, body: error } = await request(app, route, { token, body });
+      expect([action, status, error.type]).toEqual([action, 403, "UserNotAuthorized"]);
       expect(runs.of(action)).toBe(0);
     }
-    // somebody else's account is not found by a subject that is called like it
+    // alice's id as subject does not give access to alice's account
     expect((await request(app, "GET /api/users/me", { token })).status).toBe(404);
   });
 
-  it("stands for the same user each time, and for another with each issuer and subject", async () => {
+  it("gives the same user each time, and another user for each issuer and subject", async () => {
     const idOf = async (token: string) => (await look(token)).sub;
     const id = await idOf(good.sign());
     expect(await idOf(good.sign({ jti: randomUUID() }))).toBe(id);
@@ -197,14 +197,14 @@ describe.skipIf(isMissing)("another issuer's token", () => {
   });
 
   it.each([
-    ["a name that is too long", { preferred_username: "x".repeat(65) }],
+    ["too long a name", { preferred_username: "x".repeat(65) }],
     ["a name with control characters", { preferred_username: "\u001b[2Jroot" }],
-    ["a name that is none", { preferred_username: { a: 1 } }],
-  ])("is called by its subject where it has %s", async (_what, claims) => {
+    ["a name that is no string", { preferred_username: { a: 1 } }],
+  ])("gives a username made from its subject if it has %s", async (_what, claims) => {
     expect((await look(good.sign(claims))).username).toMatch(/^someone@127\.0\.0\.1:\d+\/good$/);
   });
 
-  it("has the roles that the operator has mapped, and what they hold", async () => {
+  it("gives the roles that TRUSTED_ISSUERS maps, and their permissions", async () => {
     const user = await look(mapped.sign({ roles: ["editors", "admin", "__proto__", 1] }));
     expect(user).toMatchObject({
       roles: ["user"],
@@ -232,23 +232,23 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     ["our own audience", () => good.sign({ aud: "http://localhost:3000" })],
     ["no subject", () => good.sign({ sub: gone })],
     ["an empty subject", () => good.sign({ sub: "" })],
-    ["a number for a subject", () => good.sign({ sub: 1 })],
+    ["a number as subject", () => good.sign({ sub: 1 })],
     ["a subject of 1 kB", () => good.sign({ sub: "s".repeat(1_000) })],
     ["no exp", () => good.sign({ exp: gone })],
-    ["an exp beyond all", () => good.sign({ exp: 1e300 })],
+    ["an exp of 1e300", () => good.sign({ exp: 1e300 })],
     ["no iat", () => good.sign({ iat: gone })],
     ["an iat with a fraction", () => good.sign({ iat: now() - 0.5 })],
-    ["more than a day of life", () => good.sign({ exp: now() + 86_401 + 60 })],
+    ["a lifetime of more than a day", () => good.sign({ exp: now() + 86_401 + 60 })],
     ["an nbf in the future", () => good.sign({ nbf: now() + 60 })],
     ["another typ", () => good.sign({}, { typ: "logout+jwt" })],
     ["no typ", () => good.sign({}, { typ: gone })],
     ["no kid", () => good.sign({}, { kid: gone })],
-    ["an issuer that is not trusted", () => good.sign({ iss: `${issuers.url}/other` })],
-    ["issuers", () => good.sign({ iss: [good.name] })],
+    ["an untrusted issuer", () => good.sign({ iss: `${issuers.url}/other` })],
+    ["a list of issuers", () => good.sign({ iss: [good.name] })],
     ["another trusted issuer's key", () => good.sign({}, {}, mapped.key.key)],
     ["no signature", () => good.sign().replace(/[^.]+$/, "")],
     [
-      "the public key for a secret",
+      "the public key as HMAC secret",
       () =>
         jwt.sign({ iss: good.name, aud: AUDIENCE, sub: "x" }, JSON.stringify(good.key.jwk), {
           algorithm: "HS256",
@@ -260,12 +260,12 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     await expectRefused(() => whoami(make()), "AccessTokenVerificationFailed");
   });
 
-  it("that has expired says so", async () => {
+  it("that has expired is refused with AccessTokenExpired", async () => {
     const token = good.sign({ iat: now() - 120, exp: now() - 60 });
     await expectRefused(() => whoami(token), "AccessTokenExpired");
   });
 
-  it("that claims to be ours needs a key of ours, and ours is nobody's elsewhere", async () => {
+  it("is refused if it names our issuer, or is signed with our key or another trusted issuer's", async () => {
     const own = jwt.decode(alice.token) as object;
     await expectRefused(() => whoami(good.sign(own)), "SigningKeyNotFound");
     const { key, kid } = stolenKey(app, "auth");
@@ -276,36 +276,39 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     );
   });
 
-  it.each(Object.keys(WEAK))("signed with a key of %s is refused", async (name) => {
+  it.each(Object.keys(WEAK))("signed with a key with %s is refused", async (name) => {
     await expectRefused(() => whoami(weak[name]!.sign()), "SigningKeyNotFound");
   });
 
-  it.each(Object.keys(OUTAGES))("whose keys are %s has to wait", async (name) => {
-    const token = broken[name]!.sign();
-    await expectRefused(() => whoami(token), "JwksError");
-    expect((await whoami(token)).status).toBe(503);
-    expect(inside.asked).toBe(0);
-  });
+  it.each(Object.keys(OUTAGES))(
+    "gets JwksError if the response for the keys is %s",
+    async (name) => {
+      const token = broken[name]!.sign();
+      await expectRefused(() => whoami(token), "JwksError");
+      expect((await whoami(token)).status).toBe(503);
+      expect(inside.requests).toBe(0);
+    },
+  );
 
-  it("does not become a request for each that comes", async () => {
+  it("does not cause a request to its issuer for each unknown kid", async () => {
     const flood = async (issuer: Issuer) => {
       const node = app.brokerOf("mirror");
       const call = (token: string) => node.call("mirror.look", {}, { meta: { token } });
       await call(issuer.sign()).catch(() => {});
-      const before = issuer.asked;
+      const before = issuer.requests;
       const kids = Array.from({ length: 50 }, () => randomUUID());
       const types = await Promise.all(
         kids.map((kid) => call(issuer.sign({}, { kid })).catch(({ type }) => type)),
       );
-      // none, or one where the cool-down ends meanwhile
-      expect(issuer.asked - before).toBeLessThanOrEqual(1);
+      // one if the cool-down ends in between
+      expect(issuer.requests - before).toBeLessThanOrEqual(1);
       return [...new Set(types)];
     };
     expect(await flood(good)).toEqual(["SigningKeyNotFound"]);
-    expect(await flood(broken["a failure"]!)).toEqual(["JwksError"]);
+    expect(await flood(broken["an error status"]!)).toEqual(["JwksError"]);
   });
 
-  it("shuts no action for others while its issuer is away", async () => {
+  it("does not open the circuit breaker for other users while its issuer is unavailable", async () => {
     const token = broken["HTML"]!.sign();
     const call = () => callFrom(app, "api", "auth.whoami", {}, { token });
     const types = await Promise.all(
@@ -315,16 +318,15 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     expect((await whoami(alice.token)).status).toBe(200);
   });
 
-  it("goes on while its issuer is away, whose keys are cached", async () => {
-    const asked = good.asked;
-    const { answer } = good;
-    good.answer = text("text/html", "", 500);
+  it("is accepted with a cached key while its issuer is unavailable", async () => {
+    const { requests, respond } = good;
+    good.respond = text("text/html", "", 500);
     expect((await whoami(good.sign({ sub: "another" }))).status).toBe(200);
-    good.answer = answer;
-    expect(good.asked).toBe(asked);
+    good.respond = respond;
+    expect(good.requests).toBe(requests);
   });
 
-  it("ends no session of ours, and none of its own", async () => {
+  it("cannot end a session", async () => {
     const token = good.sign({ sub: alice.id });
     for (const route of ["POST /api/auth/logout", "POST /api/auth/logout-all"])
       expect((await request(app, route, { token, body: {} })).status).toBe(403);
@@ -332,17 +334,17 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     expect((await whoami(token)).status).toBe(200);
   });
 
-  it("opens a socket, which may what the token may", async () => {
+  it("opens a socket with the permissions of the token", async () => {
     const socket = await connect(app, good.sign());
-    const answer = await socket.emitWithAck("message", { text: "Hello" });
-    expect(answer).toMatchObject({ ok: false, error: { type: "UserNotAuthorized" } });
+    const acknowledgement = await socket.emitWithAck("message", { text: "Hello" });
+    expect(acknowledgement).toMatchObject({ ok: false, error: { type: "UserNotAuthorized" } });
     expect(runs.of("chat.send")).toBe(0);
     socket.close();
     expect(await refusal(app, broken["HTML"]!.sign())).toMatchObject({ type: "JwksError" });
   });
 
-  describe("in a header of its own", () => {
-    it("is accepted, over HTTP and at a socket's handshake", async () => {
+  describe("in its issuer's own header", () => {
+    it("is accepted over HTTP and in a socket's handshake", async () => {
       const headers = { [ASSERTION]: access.sign({ email: "bob@example.com" }, { typ: "JWT" }) };
       expect((await whoami(undefined, headers)).body.user).toMatchObject({ iss: access.name });
       const socket = await connect(app, undefined, { extraHeaders: headers });
@@ -350,11 +352,11 @@ describe.skipIf(isMissing)("another issuer's token", () => {
     });
 
     it.each<[string, () => string]>([
-      ["another trusted issuer's", () => good.sign()],
-      ["ours", () => alice.token],
-      ["no token", () => "nonsense"],
+      ["another trusted issuer's token", () => good.sign()],
+      ["our own token", () => alice.token],
+      ["a string that is no token", () => "nonsense"],
       ["two tokens", () => `${access.sign()}, ${access.sign()}`],
-    ])("is not accepted where it is %s", async (_what, make) => {
+    ])("is refused if it is %s", async (_what, make) => {
       const headers = { [ASSERTION]: make() };
       await expectRefused(() => whoami(undefined, headers), "AccessTokenVerificationFailed");
       expect(await refusal(app, undefined, { extraHeaders: headers })).toMatchObject({
@@ -362,7 +364,7 @@ describe.skipIf(isMissing)("another issuer's token", () => {
       });
     });
 
-    it("gives way to the token in Authorization", async () => {
+    it("is ignored if Authorization has a token", async () => {
       const headers = { [ASSERTION]: access.sign() };
       expect((await whoami(alice.token, headers)).body.user.sub).toBe(alice.id);
       await expectRefused(() => whoami("nonsense", headers), "AccessTokenVerificationFailed");
@@ -370,7 +372,7 @@ describe.skipIf(isMissing)("another issuer's token", () => {
       socket.close();
     });
 
-    it("is worth nothing to a page of somebody else's", async () => {
+    it("is refused from the origin of another site", async () => {
       for (const origin of ["https://evil.example", app.url.replace("http:", "https:"), "null"]) {
         const headers = { [ASSERTION]: access.sign(), origin };
         await expectRefused(() => whoami(undefined, headers), "OriginNotAllowed");
@@ -379,12 +381,12 @@ describe.skipIf(isMissing)("another issuer's token", () => {
       expect((await whoami(undefined, own)).status).toBe(200);
     });
 
-    it("is accepted in Authorization as well: what counts is its signature", async () => {
+    it("is accepted in Authorization as well", async () => {
       expect((await whoami(access.sign())).status).toBe(200);
     });
   });
 
-  it("whose issuer does not answer at all has to wait, but not for ever", async () => {
+  it("gets JwksError after a timeout if its issuer does not respond", async () => {
     const { status, body } = await slow;
     expect([status, body.type]).toEqual([503, "JwksError"]);
   });

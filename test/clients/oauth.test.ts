@@ -8,15 +8,15 @@ import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { administrator, type Person, register, request } from "../helpers/http.ts";
 import { freePort } from "../helpers/servers.ts";
 
-/** Programs of others that know the issuer's address, and OAuth. */
-describe.skipIf(isMissing)("an OAuth client", () => {
+/** Standard client libraries, which know only the issuer's URL. */
+describe.skipIf(isMissing)("An OAuth client", () => {
   let app: App;
   let admin: Person;
   let client: { client_id: string; client_secret: string };
   let issuer: URL;
 
   beforeAll(async () => {
-    // clients compare the issuer with the address that they ask
+    // clients compare the issuer with the URL of their request
     const PORT = String(await freePort());
     app = await startApp({ PORT, ISSUER: `http://127.0.0.1:${PORT}` });
     issuer = new URL(app.url);
@@ -40,7 +40,7 @@ describe.skipIf(isMissing)("an OAuth client", () => {
         ...options,
       });
 
-    it("verifies the access tokens of people and of service accounts", async () => {
+    it("verifies access tokens of users and of service accounts", async () => {
       const { payload, protectedHeader } = await verify(admin.token);
       expect(protectedHeader).toMatchObject({ typ: "at+jwt", alg: "RS256" });
       expect(payload).toMatchObject({ sub: admin.id, client_id: FIRST_PARTY_CLIENT });
@@ -52,7 +52,7 @@ describe.skipIf(isMissing)("an OAuth client", () => {
       expect(own).toMatchObject({ sub: client_id, client_id });
     });
 
-    it("refuses them for another audience, as another type, and changed", async () => {
+    it("refuses them with another audience or type, and altered", async () => {
       const [header, payload, signature] = admin.token.split(".");
       const changed = `${header}.${payload}x.${signature}`;
       const codeOf = (token: string, options?: object) =>
@@ -102,7 +102,7 @@ describe.skipIf(isMissing)("an OAuth client", () => {
         insecure,
       );
 
-    it("discovers what the token endpoint takes", () => {
+    it("discovers what the token endpoint supports", () => {
       expect(server).toMatchObject({
         issuer: app.url,
         token_endpoint: `${app.url}/api/auth/token`,
@@ -119,29 +119,29 @@ describe.skipIf(isMissing)("an OAuth client", () => {
     it.each([
       ["client_secret_basic", oauth.ClientSecretBasic],
       ["client_secret_post", oauth.ClientSecretPost],
-    ])("gets a token by %s, learns what was granted, and uses it", async (_, authentication) => {
+    ])("gets a token by %s, with the granted scope, and uses it", async (_, authentication) => {
       const auth = authentication(client.client_secret);
       const { access_token, scope, expires_in } = await grant(auth, "posts:write openid");
       expect({ scope, expires_in }).toEqual({ scope: "posts:write", expires_in: 600 });
       expect((await writePost(access_token)).status).toBe(201);
     });
 
-    it("validates a token as RFC 9068 has it", async () => {
+    it("validates an access token by RFC 9068", async () => {
       const { access_token } = await grant(oauth.ClientSecretBasic(client.client_secret));
       const headers = { authorization: `Bearer ${access_token}` };
-      const asked = new Request(`${app.url}/api/posts`, { headers });
-      const claims = await oauth.validateJwtAccessToken(server, asked, app.url, insecure);
+      const incoming = new Request(`${app.url}/api/posts`, { headers });
+      const claims = await oauth.validateJwtAccessToken(server, incoming, app.url, insecure);
       expect(claims).toMatchObject({ client_id: client.client_id });
     });
 
-    it("is told of a wrong secret by a challenge", async () => {
+    it("gets a challenge for a wrong secret", async () => {
       await expect(grant(oauth.ClientSecretBasic("wrong"))).rejects.toMatchObject({
         status: 401,
         cause: [{ scheme: "basic", parameters: { realm: "citadel" } }],
       });
     });
 
-    it("is told of a scope that it may not have", async () => {
+    it("gets invalid_scope for a scope that it does not hold", async () => {
       const auth = oauth.ClientSecretBasic(client.client_secret);
       await expect(grant(auth, "openid")).rejects.toMatchObject({
         status: 400,
@@ -149,7 +149,7 @@ describe.skipIf(isMissing)("an OAuth client", () => {
       });
     });
 
-    it("refreshes, and is told of a refresh token that was used before", async () => {
+    it("refreshes, and gets invalid_grant for a used refresh token", async () => {
       const { refreshToken } = await register(app);
       const { refresh_token = "", scope } = await refresh(refreshToken);
       expect(scope).toBe("chat:write posts:write");
@@ -161,7 +161,7 @@ describe.skipIf(isMissing)("an OAuth client", () => {
       await expect(refresh(refresh_token)).rejects.toMatchObject({ error: "invalid_grant" });
     });
 
-    it("learns from a challenge which scope it lacks", async () => {
+    it("finds the missing scope in the challenge", async () => {
       const auth = oauth.ClientSecretPost(client.client_secret);
       const { access_token } = await grant(auth, "users:read");
       await expect(writePost(access_token)).rejects.toMatchObject({

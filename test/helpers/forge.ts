@@ -7,7 +7,7 @@ const encode = (part: Part) =>
     typeof part === "string" || Buffer.isBuffer(part) ? part : JSON.stringify(part),
   ).toString("base64url");
 
-/** A token with this header and payload, to the byte where they are no objects, well signed. */
+/** A correctly signed token with this header and payload. Strings and buffers are used byte for byte. */
 export function forge(header: Part, payload: Part, key: KeyObject): string {
   const input = `${encode(header)}.${encode(payload)}`;
   const signature = sign("sha256", Buffer.from(input), { key, dsaEncoding: "ieee-p1363" });

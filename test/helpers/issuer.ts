@@ -3,14 +3,14 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import jwt from "jsonwebtoken";
 
-/** A key as an issuer holds it. */
+/** A private key of an issuer, and its published form. */
 export interface IssuerKey {
   kid: string;
   key: KeyObject;
   jwk: Record<string, unknown>;
 }
 
-/** Makes a key; `members` go over what is published of it. */
+/** Generates a key; `members` replace members of its published form. */
 export function makeKey(bits = 2048, members: object = {}): IssuerKey {
   const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: bits });
   const kid = randomUUID();
@@ -18,41 +18,41 @@ export function makeKey(bits = 2048, members: object = {}): IssuerKey {
   return { kid, key: privateKey, jwk };
 }
 
-export type Answer = (req: IncomingMessage, res: ServerResponse) => void;
+export type Respond = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** Answers with JSON. */
+/** Responds with JSON. */
 export const json =
-  (body: unknown): Answer =>
+  (body: unknown): Respond =>
   (_req, res) => {
     res.setHeader("content-type", "application/json");
     res.end(JSON.stringify(body));
   };
 
-/** One issuer on the server of all. */
+/** One of the issuers on the test's server. */
 export interface Issuer {
   /** `http://127.0.0.1:…/name` */
   name: string;
   jwksUri: string;
   key: IssuerKey;
-  /** How often its keys were asked for. */
-  asked: number;
-  /** What it answers then; it may change. */
-  answer: Answer;
-  /** An access token of it; `undefined` takes a claim away. */
+  /** The number of requests for its keys. */
+  requests: number;
+  /** Responds to requests for its keys; a test may replace it. */
+  respond: Respond;
+  /** Signs an access token; `undefined` removes a claim. */
   sign(claims?: object, header?: object, key?: KeyObject): string;
 }
 
 export interface Issuers {
   url: string;
-  /** Every path that was asked for. */
+  /** The path of each request. */
   paths: string[];
-  add(name: string, answer?: (key: IssuerKey) => Answer, key?: IssuerKey): Issuer;
+  add(name: string, respond?: (key: IssuerKey) => Respond, key?: IssuerKey): Issuer;
   stop(): Promise<void>;
 }
 
 export const AUDIENCE = "citadel";
 
-/** A real server on this machine, with as many issuers on it as a test needs. */
+/** Starts an HTTP server on loopback, with as many issuers as a test adds. */
 export async function startIssuers(): Promise<Issuers> {
   const issuers = new Map<string, Issuer>();
   const paths: string[] = [];
@@ -61,8 +61,8 @@ export async function startIssuers(): Promise<Issuers> {
     paths.push(path);
     const issuer = issuers.get(path);
     if (issuer) {
-      issuer.asked += 1;
-      issuer.answer(req, res);
+      issuer.requests += 1;
+      issuer.respond(req, res);
     } else res.writeHead(404).end();
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -70,14 +70,14 @@ export async function startIssuers(): Promise<Issuers> {
   return {
     url,
     paths,
-    add(name, answer = ({ jwk }) => json({ keys: [jwk] }), key = makeKey()) {
+    add(name, respond = ({ jwk }) => json({ keys: [jwk] }), key = makeKey()) {
       const iss = `${url}/${name}`;
       const issuer: Issuer = {
         name: iss,
         jwksUri: `${iss}/keys`,
         key,
-        asked: 0,
-        answer: answer(key),
+        requests: 0,
+        respond: respond(key),
         sign(claims = {}, header = {}, signingKey = key.key) {
           const now = Math.floor(Date.now() / 1000);
           const payload = {

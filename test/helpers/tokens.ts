@@ -5,25 +5,25 @@ import type { App } from "./app.ts";
 import { stolenKey } from "./attacker.ts";
 import { request } from "./http.ts";
 
-/** What a token says, unverified. */
+/** The claims of a token, unverified. */
 export const claimsOf = (token: string): any =>
   JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
 
-/** A token's header, unverified. */
+/** The header of a token, unverified. */
 export const headerOf = (token: string): any =>
   JSON.parse(Buffer.from(token.split(".")[0]!, "base64url").toString());
 
-/** One refresh; `retry` is its idempotency key. */
+/** Sends one refresh request; `retry` is its idempotency key. */
 export const refresh = (app: App, refreshToken: string, retry?: string) =>
   request(app, "POST /api/auth/refresh", {
     body: { refresh_token: refreshToken, ...(retry !== undefined && { idempotency_key: retry }) },
   });
 
-/** What is wrong with a token; undefined: nothing. */
+/** The error type that a token gets; undefined if it is accepted. */
 export const faultOf = async (app: App, token: string): Promise<string | undefined> =>
   (await request(app, "GET /api/protected", { token })).body.type;
 
-/** An access token of somebody whom the users service does not know, signed with auth's own key or another. */
+/** An access token of a user who has no account, signed with auth's own key or another. */
 export function tokenFor(
   app: App,
   claims: Partial<AccessTokenClaims>,

@@ -6,7 +6,7 @@ import { auditOf } from "../../helpers/audit.ts";
 import { administrator, login, type Person, register, request } from "../../helpers/http.ts";
 import { claimsOf, faultOf, tokenFor } from "../../helpers/tokens.ts";
 
-describe.skipIf(isMissing)("impersonation", () => {
+describe.skipIf(isMissing)("An impersonation", () => {
   let app: App;
   let admin: Person;
   let alice: Person;
@@ -24,7 +24,7 @@ describe.skipIf(isMissing)("impersonation", () => {
   const setRoles = (id: string, roles: string[]) =>
     request(app, `PUT /api/users/${id}/roles`, { token: admin.token, body: { roles } });
 
-  /** Another who may impersonate. */
+  /** Another administrator. */
   const makeDeputy = async (): Promise<Person> => {
     const { id, username, password } = await register(app);
     expect((await setRoles(id, ["admin"])).status).toBe(200);
@@ -43,7 +43,7 @@ describe.skipIf(isMissing)("impersonation", () => {
         .execute()
     ).length;
 
-  it("is a short token that says who acts for whom", async () => {
+  it("gives an access token that names the user and the impersonator", async () => {
     const { status, body } = await impersonate(admin.token, alice.id);
     expect(status).toBe(200);
     expect(body).toEqual({
@@ -71,7 +71,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect(written.authorId).toBe(alice.id);
   });
 
-  it("leaves both names in the audit trail", async () => {
+  it("has both names in the audit trail", async () => {
     const { body } = await impersonate(admin.token, alice.id);
     expect(
       (await auditOf(app, { event: "impersonation.started", userId: alice.id }))[0],
@@ -90,7 +90,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect(await faultOf(app, alice.token)).toBeUndefined();
   });
 
-  it("is shown to whom it happens, who can end it", async () => {
+  it("is listed for the user, who can end it", async () => {
     const bob = await register(app, "bob");
     const { body } = await impersonate(admin.token, bob.id);
     const { sid } = claimsOf(body.access_token);
@@ -105,7 +105,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect(await sessionsOf(bob)).toHaveLength(1);
   });
 
-  it("ends with the session that it was begun in", async () => {
+  it("ends with the impersonator's session", async () => {
     const other = await administrator(app);
     const { body } = await impersonate(other.token, alice.id);
     const kept = await impersonate(admin.token, alice.id);
@@ -115,7 +115,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect(await faultOf(app, alice.token)).toBeUndefined();
   });
 
-  it("does not begin in a session that ends meanwhile, nor in one that is none of ours", async () => {
+  it("does not begin in a session that ends at the same time, nor without a session of auth", async () => {
     const other = await administrator(app);
     const before = await count();
     const auth = app.service("auth") as unknown as AuthService;
@@ -135,7 +135,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect(await count()).toBe(before);
   });
 
-  it("does not begin with a token that is called back meanwhile", async () => {
+  it("does not begin with a token that is revoked at the same time", async () => {
     const deputy = await makeDeputy();
     const before = await count();
     const auth = app.service("auth") as unknown as AuthService;
@@ -152,7 +152,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect(await count()).toBe(before);
   });
 
-  it("is refused for a while to who asks without pause, and to nobody else", async () => {
+  it("is limited to 30 a minute for each impersonator", async () => {
     const deputy = await makeDeputy();
     for (let at = 0; at < 30; at += 1)
       expect((await impersonate(deputy.token, deputy.id)).status).toBe(403);
@@ -164,7 +164,7 @@ describe.skipIf(isMissing)("impersonation", () => {
     expect((await impersonate((await makeDeputy()).token, alice.id)).status).toBe(200);
   });
 
-  it("ends with the session that it was begun in, though both happen at once", async () => {
+  it("ends with the impersonator's session that ends at the same time", async () => {
     const other = await administrator(app);
     const [, ...begun] = await Promise.all([
       request(app, "POST /api/auth/logout", { token: other.token }),
@@ -174,7 +174,7 @@ describe.skipIf(isMissing)("impersonation", () => {
       if (status === 200) expect(await faultOf(app, body.access_token)).toBe("AccessTokenRevoked");
   });
 
-  it("does not reach the user's sessions, nor anybody else", async () => {
+  it("can neither list nor end the user's sessions, nor begin another impersonation", async () => {
     const { body } = await impersonate(admin.token, alice.id);
     const token = body.access_token;
     const { sid } = claimsOf(alice.token);
@@ -195,20 +195,20 @@ describe.skipIf(isMissing)("impersonation", () => {
   });
 
   it.each([
-    ["somebody without the permission", () => alice.token, () => admin.id],
-    ["oneself", () => admin.token, () => admin.id],
+    ["a user without the permission", () => alice.token, () => admin.id],
+    ["the impersonator as the user", () => admin.token, () => admin.id],
     [
-      "an administrator of the whole",
+      "a SuperUserAccount",
       () => tokenFor(app, { permissions: claimsOf(admin.token).permissions }),
       () => admin.id,
     ],
     [
-      "somebody who may do more",
+      "a user with a permission that the impersonator lacks",
       () => tokenFor(app, { permissions: { users: ["impersonate"], posts: ["write"] } }),
       () => alice.id,
     ],
     [
-      "a client that has the permission",
+      "an EndUserAccount with the permission",
       () =>
         tokenFor(app, {
           permissions: claimsOf(admin.token).permissions,
@@ -217,7 +217,7 @@ describe.skipIf(isMissing)("impersonation", () => {
       () => alice.id,
     ],
     [
-      "a program that has the permission",
+      "a service account with the permission",
       () =>
         tokenFor(app, {
           permissions: claimsOf(admin.token).permissions,
@@ -225,14 +225,14 @@ describe.skipIf(isMissing)("impersonation", () => {
         }),
       () => alice.id,
     ],
-  ])("is refused: %s", async (_, token, userId) => {
+  ])("is refused for %s", async (_, token, userId) => {
     const before = await count();
     const { status, body } = await impersonate(token(), userId());
     expect([status, body.type]).toEqual([403, "UserNotAuthorized"]);
     expect(await count()).toBe(before);
   });
 
-  it("of a service account, or of nobody, there is none", async () => {
+  it("answers NotFound for a service account and an unknown id", async () => {
     const { body: robot } = await request(app, "POST /api/auth/service-accounts", {
       token: admin.token,
       body: { name: "a robot", permissions: [] },

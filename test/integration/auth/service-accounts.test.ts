@@ -9,7 +9,7 @@ import { claimsOf, faultOf, tokenFor } from "../../helpers/tokens.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
-describe.skipIf(isMissing)("service accounts", () => {
+describe.skipIf(isMissing)("Service accounts", () => {
   let app: App;
   let admin: Person;
 
@@ -43,7 +43,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     (await (app.service("auth") as any).db.selectFrom("service_accounts").selectAll().execute())
       .length;
 
-  it("get a short token for their id and secret, and no refresh token", async () => {
+  it("get an access token for id and secret, and no refresh token", async () => {
     const name = `robot ${randomUUID()}`;
     const made = await post("", admin.token, { name, permissions: ["posts:write"] });
     expect(made.status).toBe(201);
@@ -82,7 +82,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect(JSON.stringify(issued)).not.toContain(client_secret);
   });
 
-  it("are listed without their secrets, which lie hashed in the database", async () => {
+  it("are listed without their secrets, which the database has only as hashes", async () => {
     const { client_id, client_secret } = await make();
     const { token } = admin;
     const { body } = await request(app, "GET /api/auth/service-accounts", { token });
@@ -100,45 +100,45 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect(JSON.stringify([rows, body])).not.toContain(client_secret);
   });
 
-  it("have names that are theirs alone", async () => {
+  it("have unique names, whatever the case", async () => {
     const name = `robot ${randomUUID()}`;
-    const answers = [name, name.toUpperCase()].map((one) =>
+    const creations = [name, name.toUpperCase()].map((one) =>
       post("", admin.token, { name: one, permissions: [] }),
     );
-    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    const statuses = (await Promise.all(creations)).map(({ status }) => status);
     expect(statuses.toSorted((a, b) => a - b)).toEqual([201, 409]);
   });
 
-  it("are refused alike, whether the id or the secret is wrong", async () => {
+  it("get the same error for an unknown id and a wrong secret", async () => {
     const { client_id, client_secret } = await make();
     const grant_type = "client_credentials";
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       form({ grant_type, client_id, client_secret: "wrong" }),
       form({ grant_type, client_id: randomUUID(), client_secret }),
       form({ grant_type, client_id: "nobody", client_secret }),
       form({ grant_type, client_id: "' or 1=1 --", client_secret }),
     ]);
-    for (const { status, body } of answers) {
+    for (const { status, body } of responses) {
       expect(status).toBe(401);
-      expect(body).toEqual(answers[0].body);
+      expect(body).toEqual(responses[0].body);
       expect(body.type).toBe("InvalidCredentials");
     }
     const failed = await auditOf(app, { event: "login.failed", userId: client_id });
     expect(failed).toHaveLength(1);
   });
 
-  it("leave one entry in the audit trail, however often a secret is guessed in vain", async () => {
+  it("have one audit entry for five wrong secrets in a minute", async () => {
     const client = await make();
     for (let at = 0; at < 5; at += 1)
       expect((await tokenOf({ ...client, client_secret: "wrong" })).status).toBe(401);
-    // entries are stored in their order
+    // entries are stored in order, so after this one all failures are stored
     await tokenOf(client);
     await auditOf(app, { event: "token.issued", userId: client.client_id });
     const failed = await auditOf(app, { event: "login.failed", userId: client.client_id });
     expect(failed).toHaveLength(1);
   });
 
-  it("are the only ones whose requests may be forms", async () => {
+  it("can send forms to the token endpoint only", async () => {
     const body = new URLSearchParams({ username: admin.username, password: admin.password });
     const { status } = await request(app, "POST /api/auth/login", {
       body: body.toString(),
@@ -147,7 +147,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect(status).toBe(415);
   });
 
-  it("lose their tokens at once with their secret, and go on with the next", async () => {
+  it("lose their tokens with the old secret, and get new ones with the new secret", async () => {
     const old = await make();
     const { access_token } = (await tokenOf(old)).body;
     expect(await faultOf(app, access_token)).toBeUndefined();
@@ -160,7 +160,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect(await faultOf(app, next.body.access_token)).toBeUndefined();
   });
 
-  it("keep the session of their secret, though it has ended and the next was never made", async () => {
+  it("can get a new secret after a change that failed half-way", async () => {
     const auth = app.service("auth") as unknown as AuthService;
     const [client, other] = [await make(), await make()];
     const broken = vi.spyOn(auth.accounts, "changeSecret").mockRejectedValueOnce(new Error("away"));
@@ -176,7 +176,7 @@ describe.skipIf(isMissing)("service accounts", () => {
       .set({ ended_at: past, tokens_until: past })
       .where("id", "in", ids)
       .execute();
-    // what fails beside it is tried again the next time
+    // a failed purge does not prevent the others
     const failing = vi.spyOn(auth.refreshTokens, "purge").mockRejectedValueOnce(new Error("away"));
     await auth.purge();
     failing.mockRestore();
@@ -186,7 +186,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect((await tokenOf(body)).status).toBe(200);
   });
 
-  it("lose their tokens at once when they are removed", async () => {
+  it("lose their tokens when they are removed", async () => {
     const client = await make();
     const { access_token } = (await tokenOf(client)).body;
     const route = `DELETE /api/auth/service-accounts/${client.client_id}`;
@@ -199,7 +199,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     ).toHaveLength(1);
   });
 
-  it("are managed by staff that may, and by nobody else", async () => {
+  it("are managed by staff with the permission only", async () => {
     const { token } = await register(app);
     const managing = await make(["auth:manage"]);
     const program = (await tokenOf(managing)).body.access_token;
@@ -208,19 +208,19 @@ describe.skipIf(isMissing)("service accounts", () => {
     const before = await count();
     for (const one of [token, program, client]) {
       const path = `/${managing.client_id}`;
-      const answers = [
+      const responses = [
         await post("", one, { name: "a robot", permissions: [] }),
         await post(`${path}/secret`, one),
         await request(app, `DELETE /api/auth/service-accounts${path}`, { token: one }),
         await request(app, "GET /api/auth/service-accounts", { token: one }),
       ];
-      for (const { body } of answers) expect(body.type).toBe("UserNotAuthorized");
+      for (const { body } of responses) expect(body.type).toBe("UserNotAuthorized");
     }
     expect(await count()).toBe(before);
     expect((await tokenOf(managing)).status).toBe(200);
   });
 
-  it("give nobody what they do not hold themselves", async () => {
+  it("cannot get a permission that their creator lacks", async () => {
     const manager = tokenFor(app, { permissions: { auth: ["manage"], posts: ["write"] } });
     const before = await count();
     for (const permission of [
@@ -235,7 +235,7 @@ describe.skipIf(isMissing)("service accounts", () => {
       expect((await post("", manager, body)).body.type).toBe("UserNotAuthorized");
     }
     expect(await count()).toBe(before);
-    // nor through the secret of one that may more
+    // nor can the creator get it by a new secret for a more powerful account
     const powerful = await make(["users:grant"]);
     const { body } = await post(`/${powerful.client_id}/secret`, manager);
     expect(body.type).toBe("UserNotAuthorized");
@@ -244,7 +244,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect((await post(`/${weak.client_id}/secret`, manager)).status).toBe(200);
   });
 
-  it("have no sessions to look at or end, not even their own", async () => {
+  it("can neither list nor end sessions, not even their own", async () => {
     const { access_token: token } = (await tokenOf(await make())).body;
     for (const route of [
       "GET /api/auth/sessions",
@@ -256,7 +256,7 @@ describe.skipIf(isMissing)("service accounts", () => {
     expect(await faultOf(app, token)).toBeUndefined();
   });
 
-  it("find out where to ask", async () => {
+  it("find the token endpoint in the metadata", async () => {
     const { status, body } = await request(app, "GET /.well-known/oauth-authorization-server");
     expect(status).toBe(200);
     expect(body).toEqual({

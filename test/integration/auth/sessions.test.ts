@@ -8,7 +8,7 @@ import { claimsOf, faultOf, refresh } from "../../helpers/tokens.ts";
 
 const KEY = "3f1c5c2e-7a0b-4b52-9d0e-5b1f6f1f7a11";
 
-describe.skipIf(isMissing)("sessions", () => {
+describe.skipIf(isMissing)("Sessions", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -16,7 +16,7 @@ describe.skipIf(isMissing)("sessions", () => {
   });
   afterAll(() => app?.stop());
 
-  it("end everywhere, or the client is told that not all could be told", async () => {
+  it("end, but the client gets an error if the broadcast failed", async () => {
     const { token, refreshToken } = await register(app);
     const refreshed = await refresh(app, refreshToken);
     const other = await register(app);
@@ -36,7 +36,7 @@ describe.skipIf(isMissing)("sessions", () => {
     expect((await request(app, "POST /api/auth/logout", { token: other.token })).status).toBe(204);
   });
 
-  it("outlive a refresh that failed because users was away", async () => {
+  it("survive a refresh that failed because users was unavailable", async () => {
     const { refreshToken } = await register(app);
     const failed = await without(app, "users", () => refresh(app, refreshToken));
     expect(failed.status).toBe(503);
@@ -60,11 +60,11 @@ describe.skipIf(isMissing)("sessions", () => {
     expect(await faultOf(app, again.token)).toBeUndefined();
   });
 
-  it("are told of again when they are ended again", async () => {
+  it("are broadcast again when they are ended again", async () => {
     const { username, token } = await register(app);
     const phone = await login(app, username, PASSWORD);
     await request(app, "POST /api/auth/logout", { token: phone.token });
-    const told: string[] = [];
+    const broadcast: string[] = [];
     const listener = app.brokerOf("chat").createService({
       name: "$listener",
       events: {
@@ -72,13 +72,13 @@ describe.skipIf(isMissing)("sessions", () => {
           restricted: ["auth"],
           auth: "none",
           handler: (ctx: { params: { sessions: { sid: string }[] } }) =>
-            void told.push(...ctx.params.sessions.map((one) => one.sid)),
+            void broadcast.push(...ctx.params.sessions.map((one) => one.sid)),
         },
       },
     } as never);
     const { sid } = claimsOf(phone.token);
     await request(app, "POST /api/auth/logout-all", { token });
-    await expect.poll(() => told).toContain(sid);
+    await expect.poll(() => broadcast).toContain(sid);
     await app.brokerOf("chat").destroyService(listener);
   });
 
@@ -113,7 +113,7 @@ describe.skipIf(isMissing)("sessions", () => {
     expect(page.body.nextCursor).toEqual(expect.any(String));
   });
 
-  it("end one by one, and whoever asks finds that in the audit trail", async () => {
+  it("can be ended one by one, and each end is in the audit trail", async () => {
     const alice = await register(app);
     const phone = await login(app, alice.username, PASSWORD);
     const { sid } = claimsOf(phone.token);
@@ -134,7 +134,7 @@ describe.skipIf(isMissing)("sessions", () => {
     ]);
   });
 
-  it("go on when a refresh is asked for again because its answer was lost", async () => {
+  it("continue when a refresh is repeated because its response was lost", async () => {
     const { refreshToken } = await register(app);
     const lost = await refresh(app, refreshToken, KEY);
     const { db }: any = app.service("auth");
@@ -154,7 +154,7 @@ describe.skipIf(isMissing)("sessions", () => {
     expect((await refresh(app, again.body.refresh_token)).status).toBe(200);
   });
 
-  it("forget what no token can come from any more, and nothing else", async () => {
+  it("are deleted when all their tokens have expired, and not before", async () => {
     const auth: any = app.service("auth");
     const [gone, kept] = [await register(app), await register(app)];
     await refresh(app, kept.refreshToken);
@@ -172,21 +172,21 @@ describe.skipIf(isMissing)("sessions", () => {
       (await db.selectFrom(table).selectAll().where(column, "=", id).execute()).length;
     await change({ expires_at: past });
     await auth.purge();
-    // its access token still lives, and may have to be refused
+    // its access token has not expired yet, and must be refused
     expect(await left("sessions", "id", sid)).toBe(1);
     await change({ tokens_until: past });
-    // as two nodes would, at once
+    // two nodes may purge at the same time
     await Promise.all([auth.purge(), auth.purge()]);
     expect(await left("sessions", "id", sid)).toBe(0);
     expect(await left("refresh_tokens", "session_id", sid)).toBe(0);
-    // the used one too: its reuse must be seen
+    // the used one is kept, so that its reuse is detected
     expect(await left("refresh_tokens", "session_id", claimsOf(kept.token).sid)).toBe(2);
     expect((await refresh(app, kept.refreshToken)).body.type).toBe("RefreshTokenReused");
   });
 });
 
-describe.skipIf(isMissing)("sessions that were ended", () => {
-  it("stay so when everything is started again", async () => {
+describe.skipIf(isMissing)("Ended sessions", () => {
+  it("stay ended after a restart", async () => {
     const first = await startApp();
     const { token } = await register(first);
     const other = await register(first);
@@ -200,11 +200,11 @@ describe.skipIf(isMissing)("sessions that were ended", () => {
     }
   });
 
-  // what is remembered is auth's alone, in whatever form
+  // this depends on auth alone, so one topology is enough
   const inProcess = topology === "process" ? it : () => {};
 
   inProcess(
-    "stay so though ACCESS_TOKEN_TTL is lower now: their tokens live as long as before",
+    "stay ended after ACCESS_TOKEN_TTL was reduced, as long as their tokens would be valid",
     async () => {
       const first = await startApp();
       const [ended, renewed, purged, used] = [
@@ -220,7 +220,7 @@ describe.skipIf(isMissing)("sessions that were ended", () => {
         token,
         body: { roles: ["moderator"] },
       });
-      // some time goes by
+      // five minutes pass
       const { db }: any = first.service("auth");
       const ago = new Date(Date.now() - 300_000);
       for (const [column, whose] of [
@@ -241,12 +241,12 @@ describe.skipIf(isMissing)("sessions that were ended", () => {
         expect(await faultOf(second, ended.token)).toBe("AccessTokenRevoked");
         expect(await faultOf(second, renewed.token)).toBe("AccessTokenExpired");
         expect(await faultOf(second, purged.token)).toBe("AccessTokenRevoked");
-        // a shorter token does not make the longer one be forgotten
+        // a new, shorter token must not shorten the time for which the older one is refused
         expect((await refresh(second, used.refreshToken)).status).toBe(200);
         await request(second, "POST /api/auth/logout", { token: used.token });
         const { sid, exp } = claimsOf(used.token);
-        const recalled = await auth.sessionEnds.recalled();
-        expect(recalled.find(({ id }: any) => id === sid).until).toBeGreaterThan(exp);
+        const revoked = await auth.revocations.list();
+        expect(revoked.find(({ id }: any) => id === sid).until).toBeGreaterThan(exp);
       } finally {
         await second.stop();
       }

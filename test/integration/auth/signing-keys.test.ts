@@ -20,8 +20,8 @@ const ISSUER = "http://localhost:3000";
 const jwksOf = async (app: App) => (await request(app, "GET /.well-known/jwks.json")).body.keys;
 const kidsOf = async (app: App) => (await jwksOf(app)).map(({ kid }: any) => kid);
 
-/** Is this token good for somebody who asks for the keys now? */
-async function isGood(app: App, token: string): Promise<boolean> {
+/** Whether a client that fetches the published keys now can verify the token. */
+async function isVerifiable(app: App, token: string): Promise<boolean> {
   const keys = new KeySet({ fetch: async () => ({ keys: await jwksOf(app) }) });
   const key = await keys.get(headerOf(token).kid);
   if (!key) return false;
@@ -31,7 +31,7 @@ async function isGood(app: App, token: string): Promise<boolean> {
 
 const authOf = (app: App): any => app.service("auth");
 
-/** Lets the time of keys pass: all of them were made this many seconds earlier. */
+/** Makes all keys older by this many seconds. */
 async function age(app: App, seconds: number): Promise<void> {
   const { db, keys } = authOf(app);
   for (const { kid, signs_from, created_at } of await db
@@ -50,11 +50,11 @@ async function age(app: App, seconds: number): Promise<void> {
   await keys.load();
 }
 
-describe.skipIf(isMissing)("the keys that access tokens are signed with", () => {
+describe.skipIf(isMissing)("Signing keys", () => {
   let app: App;
   let admin: Person;
 
-  /** Another node of auth, on the same database. */
+  /** The keys of another node of auth, on the same database. */
   const anotherNode = (options: { maxAge?: number; encryption?: Encryption } = {}) =>
     new SigningKeys({
       repository: new SigningKeysRepository(authOf(app).db),
@@ -72,13 +72,13 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
   });
   afterAll(() => app?.stop());
 
-  /** Every test begins with one key, which signs. */
+  /** Each test begins with one key, which signs. */
   beforeEach(async () => {
     await age(app, 3600);
     await authOf(app).purge();
   });
 
-  it("are RSA keys with 2048 bits at first, and lie encrypted in the database", async () => {
+  it("are RSA keys of 2048 bits by default, and are stored encrypted", async () => {
     const keys = await jwksOf(app);
     expect(keys).toEqual([
       expect.objectContaining({ kty: "RSA", alg: "RS256", use: "sig", kid: expect.any(String) }),
@@ -89,7 +89,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     expect(JSON.stringify(rows)).not.toContain("PRIVATE");
   });
 
-  it("are replaced by nobody else", async () => {
+  it("cannot be rotated without the permission or by others than staff", async () => {
     const { token } = await register(app);
     const operate = { permissions: { auth: ["operate"] } };
     const program = tokenFor(app, { ...operate, subjectType: "ServiceAccount" });
@@ -100,10 +100,10 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     expect(await kidsOf(app)).toHaveLength(1);
   });
 
-  it("are replaced by an operator: the next is published before it signs, the last while its tokens live", async () => {
+  it("are published before they sign, and until their tokens have expired", async () => {
     const before = await register(app);
     const [old] = await kidsOf(app);
-    // asked for several times until it signs, it is one
+    // two requests before the new key signs create one key
     const [{ status, body }, ...others] = await Promise.all([
       rotate(admin.token),
       rotate(admin.token),
@@ -123,7 +123,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     const after = await register(app);
     expect(headerOf(after.token).kid).toBe(body.kid);
     expect(stolenKey(app, "auth").kid).toBe(body.kid);
-    for (const { token } of [before, after]) expect(await isGood(app, token)).toBe(true);
+    for (const { token } of [before, after]) expect(await isVerifiable(app, token)).toBe(true);
     expect(await faultOf(app, before.token)).toBeUndefined();
 
     await authOf(app).purge();
@@ -135,7 +135,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
 
   const overNats = topology === "nats" ? it : () => {};
 
-  overNats("are published by every node as soon as one makes them", async () => {
+  overNats("are published by every node of auth as soon as one creates them", async () => {
     const broker = new ServiceBroker({
       ...brokerOptions(configure(app.env)),
       skipProcessEventRegistration: true,
@@ -163,11 +163,11 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     }
   });
 
-  it("are replaced when they are too old, by one of several nodes that see it at once", async () => {
+  it("are replaced when they are too old, by one of several nodes", async () => {
     const nodes = [anotherNode({ maxAge: 1800 }), anotherNode({ maxAge: 1800 })];
-    const made = await Promise.all(nodes.map((node) => node.check()));
-    expect(made.filter(Boolean)).toHaveLength(1);
-    // what the others do each few seconds
+    const created = await Promise.all(nodes.map((node) => node.check()));
+    expect(created.filter(Boolean)).toHaveLength(1);
+    // every node does so each few seconds
     await authOf(app).keys.check();
     const kids = await kidsOf(app);
     expect(kids).toHaveLength(2);
@@ -175,7 +175,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     expect(await Promise.all(nodes.map((node) => node.check()))).toEqual([undefined, undefined]);
   });
 
-  it("are made once when two nodes start at once for the first time, and sign at once", async () => {
+  it("are created once when two nodes start for the first time together, and sign at once", async () => {
     await authOf(app).db.deleteFrom("signing_keys").execute();
     const nodes = [anotherNode(), anotherNode()];
     await Promise.all(nodes.map((node) => node.open(false)));
@@ -186,7 +186,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     expect(headerOf((await register(app)).token).kid).toBe(kids[0]);
   });
 
-  it("cannot be read with another encryption key: auth does not start, and says what to do", async () => {
+  it("stop the start of auth if AUTH_ENCRYPTION_KEY cannot decrypt them", async () => {
     const encryption = new Encryption(makeEncryptionKey());
     await expect(anotherNode({ encryption }).open(false)).rejects.toThrow(
       /cannot be decrypted with AUTH_ENCRYPTION_KEY.* add the previous key/,
@@ -194,7 +194,7 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     expect(await kidsOf(app)).toHaveLength(1);
   });
 
-  it("cannot be slipped in by somebody who can write to the database, but lacks that key", async () => {
+  it("cannot be inserted into the database without the encryption key", async () => {
     const { db, keys } = authOf(app);
     const pem = await generateSigningKey("ES256");
     const { kid } = readSigningKey(pem);
@@ -210,15 +210,15 @@ describe.skipIf(isMissing)("the keys that access tokens are signed with", () => 
     }
   });
 
-  it("are P-256 keys from the next start on with ACCESS_TOKEN_ALG=ES256; old tokens stay good", async () => {
+  it("are P-256 keys after a restart with ACCESS_TOKEN_ALG=ES256; old tokens stay valid", async () => {
     const alice = await register(app);
     app = await restart(app, { ACCESS_TOKEN_ALG: "ES256" });
     expect((await jwksOf(app)).map(({ alg }: any) => alg)).toEqual(["RS256", "ES256"]);
     expect(await faultOf(app, alice.token)).toBeUndefined();
-    // over NATS other nodes have to learn of it first
+    // over NATS a new key signs later
     if (topology === "nats") await age(app, 20);
     const { token } = await login(app, alice.username, alice.password);
     expect(headerOf(token).alg).toBe("ES256");
-    expect(await isGood(app, token)).toBe(true);
+    expect(await isVerifiable(app, token)).toBe(true);
   });
 });

@@ -12,7 +12,7 @@ import {
 } from "../../helpers/http.ts";
 import { without } from "../../helpers/without.ts";
 
-describe.skipIf(isMissing)("kinds of accounts", () => {
+describe.skipIf(isMissing)("Subject types", () => {
   let app: App;
   let superuser: Person;
 
@@ -33,14 +33,14 @@ describe.skipIf(isMissing)("kinds of accounts", () => {
   const nameOf = async (id: string) =>
     (await request(app, `GET /api/users/${id}`, { token: superuser.token })).body.username;
 
-  /** Somebody new with these roles, signed in with them. */
+  /** A new user with these roles, signed in. */
   const withRoles = async (...roles: string[]) => {
     const { id, username } = await register(app);
     await setRoles(superuser, id, roles);
     return login(app, username, PASSWORD);
   };
 
-  it("follow from the roles: staff while somebody has a role of staff", async () => {
+  it("follow from the roles", async () => {
     const { id, username } = await register(app);
     const kindWith = async (...roles: string[]) => {
       const { body } = await setRoles(superuser, id, roles);
@@ -56,7 +56,7 @@ describe.skipIf(isMissing)("kinds of accounts", () => {
     expect(last.data).toEqual({ before: ["admin"], after: [] });
   });
 
-  it("keep the first administrator's, whatever the roles, and only that one changes them", async () => {
+  it("protect the first administrator, whose account no other administrator can change", async () => {
     const admin = await withRoles("admin");
     for (const refused of [
       await setRoles(admin, superuser.id, ["user"]),
@@ -66,7 +66,7 @@ describe.skipIf(isMissing)("kinds of accounts", () => {
     ]) {
       expect([refused.status, refused.body.type]).toEqual([403, "UserNotAuthorized"]);
     }
-    // no session of theirs was ended, either
+    // none of the sessions was ended either
     expect(await kindOf(superuser)).toBe("SuperUserAccount");
     expect(await nameOf(superuser.id)).toBe("admin");
 
@@ -77,7 +77,7 @@ describe.skipIf(isMissing)("kinds of accounts", () => {
     await remove(superuser, admin.id);
   });
 
-  it("never leave nobody who may do everything, also when two go at once", async () => {
+  it("keep the last administrator, also if two step down at the same time", async () => {
     for (const { status, body } of [
       await setRoles(superuser, superuser.id, ["user"]),
       await remove(superuser, superuser.id),
@@ -101,7 +101,7 @@ describe.skipIf(isMissing)("kinds of accounts", () => {
     await remove(superuser, admin.id);
   });
 
-  it("let nobody give or take what they lack, or manage who may do more", async () => {
+  it("let no user grant a role with permissions that the user lacks, or manage a more powerful user", async () => {
     const moderator = await withRoles("moderator");
     const admin = await withRoles("admin");
     const victim = await register(app);
@@ -119,7 +119,7 @@ describe.skipIf(isMissing)("kinds of accounts", () => {
     await remove(superuser, admin.id);
   });
 
-  it("end with their sessions when they are removed, or not at all while auth is away", async () => {
+  it("are removed with their sessions, or not at all while auth is unavailable", async () => {
     const alice = await register(app);
     const failed = await without(app, "auth", () => remove(superuser, alice.id));
     expect(failed.status).toBe(503);

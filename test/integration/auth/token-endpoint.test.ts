@@ -4,7 +4,7 @@ import { FIRST_PARTY_CLIENT } from "../../../lib/tokens/access-token.ts";
 import type AuthService from "../../../services/auth/auth.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
-import { administrator, type Answer, login, type Person, request } from "../../helpers/http.ts";
+import { administrator, login, type Person, request } from "../../helpers/http.ts";
 import { claimsOf, faultOf, refresh } from "../../helpers/tokens.ts";
 
 interface Client {
@@ -12,7 +12,6 @@ interface Client {
   client_secret: string;
 }
 
-/** OAuth's token endpoint, as RFC 6749 describes it. */
 describe.skipIf(isMissing)("POST /api/auth/token", () => {
   let app: App;
   let admin: Person;
@@ -30,7 +29,7 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
   afterAll(() => app?.stop());
 
   /** @param body a form, or its fields */
-  const ask = (body: string | object, headers: Record<string, string> = {}) =>
+  const send = (body: string | object, headers: Record<string, string> = {}) =>
     request(app, "POST /api/auth/token", {
       body: String(new URLSearchParams(body as Record<string, string>)),
       headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
@@ -56,7 +55,11 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     return last_used_at.getTime();
   };
 
-  const expectRefused = ({ status, body, headers }: Answer, code: number, error: string) => {
+  const expectRefused = (
+    { status, body, headers }: Awaited<ReturnType<typeof send>>,
+    code: number,
+    error: string,
+  ) => {
     expect({ status, error: body.error }).toEqual({ status: code, error });
     expect(body).toEqual({
       name: expect.any(String),
@@ -74,8 +77,8 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     );
   };
 
-  it("answers an access token that no cache keeps, and states its scope", async () => {
-    const { status, body, headers } = await ask({ ...CLIENT_CREDENTIALS, ...client });
+  it("returns an access token that no cache stores, and its scope", async () => {
+    const { status, body, headers } = await send({ ...CLIENT_CREDENTIALS, ...client });
     expect(status).toBe(200);
     expect(headers.get("cache-control")).toBe("no-store");
     expect(headers.get("pragma")).toBe("no-cache");
@@ -91,14 +94,14 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
   });
 
   it.each([
-    ["as they are", (text: string) => text],
+    ["unencoded", (text: string) => text],
     ["form-encoded", escaped],
-  ])("takes the client's id and secret from Authorization: Basic, %s", async (_, encode) => {
+  ])("accepts the client's id and secret in Authorization: Basic, %s", async (_, encode) => {
     const { client_id, client_secret } = client;
     for (const body of [CLIENT_CREDENTIALS, { ...CLIENT_CREDENTIALS, client_id }]) {
-      const answer = await ask(body, basic(encode(client_id), encode(client_secret)));
-      expect(answer.status).toBe(200);
-      expect(claimsOf(answer.body.access_token).sub).toBe(client_id);
+      const response = await send(body, basic(encode(client_id), encode(client_secret)));
+      expect(response.status).toBe(200);
+      expect(claimsOf(response.body.access_token).sub).toBe(client_id);
     }
   });
 
@@ -109,16 +112,16 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     ["no id", () => basic("", client.client_secret)],
     ["no colon", () => ({ authorization: `Basic ${btoa(client.client_id)}` })],
     ["no base64", () => ({ authorization: "Basic ***" })],
-    ["nothing", () => ({ authorization: "Basic" })],
+    ["no value", () => ({ authorization: "Basic" })],
     ["a broken escape", () => basic(client.client_id, "%zz")],
     [
-      "no UTF-8",
+      "invalid UTF-8",
       () => ({ authorization: `Basic ${Buffer.from("a:\xff", "latin1").toString("base64")}` }),
     ],
     ["another scheme", () => ({ authorization: "Digest username=x" })],
   ])("refuses Authorization with %s as invalid_client", async (_, headers) => {
     const before = await uses();
-    expectRefused(await ask(CLIENT_CREDENTIALS, headers()), 401, "invalid_client");
+    expectRefused(await send(CLIENT_CREDENTIALS, headers()), 401, "invalid_client");
     expect(await uses()).toBe(before);
   });
 
@@ -127,22 +130,25 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     const good = basic(client_id, client_secret);
     const before = await uses();
     for (const more of [{ client_secret }, { client_id: randomUUID() }])
-      expectRefused(await ask({ ...CLIENT_CREDENTIALS, ...more }, good), 400, "invalid_request");
+      expectRefused(await send({ ...CLIENT_CREDENTIALS, ...more }, good), 400, "invalid_request");
     expect(await uses()).toBe(before);
   });
 
   it("ignores an access token: it authenticates no client", async () => {
     const authorization = `Bearer ${admin.token}`;
-    expectRefused(await ask(CLIENT_CREDENTIALS, { authorization }), 401, "invalid_client");
-    const { status } = await ask({ ...CLIENT_CREDENTIALS, ...client }, { authorization });
+    expectRefused(await send(CLIENT_CREDENTIALS, { authorization }), 401, "invalid_client");
+    const { status } = await send({ ...CLIENT_CREDENTIALS, ...client }, { authorization });
     expect(status).toBe(200);
   });
 
-  it("takes a parameter without a value for one that is left out (RFC 6749, 3.2)", async () => {
+  it("ignores a parameter without a value (RFC 6749, 3.2)", async () => {
     const { client_id, client_secret } = client;
     const empty = { client_secret: "", scope: "", refresh_token: "" };
-    const answer = await ask({ ...CLIENT_CREDENTIALS, ...empty }, basic(client_id, client_secret));
-    expect(answer.status).toBe(200);
+    const response = await send(
+      { ...CLIENT_CREDENTIALS, ...empty },
+      basic(client_id, client_secret),
+    );
+    expect(response.status).toBe(200);
   });
 
   it.each<[what: string, status: number, error: string, body: () => string | object]>([
@@ -160,7 +166,7 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
       () => ({ ...CLIENT_CREDENTIALS, client_id: FIRST_PARTY_CLIENT }),
     ],
     [
-      "a secret of the public client",
+      "a secret for the public client",
       401,
       "invalid_client",
       () => ({ ...CLIENT_CREDENTIALS, client_secret: "x" }),
@@ -174,7 +180,7 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
       () => ({ ...client, grant_type: "password" }),
     ],
     [
-      "a grant type twice",
+      "a repeated grant type",
       400,
       "invalid_request",
       () =>
@@ -187,7 +193,7 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
       () => ({ ...CLIENT_CREDENTIALS, ...client, client_secret: "\0" }),
     ],
     [
-      "a scope that is none",
+      "an invalid scope",
       400,
       "invalid_scope",
       () => ({ ...CLIENT_CREDENTIALS, ...client, scope: 'posts:write "' }),
@@ -204,30 +210,25 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
       "invalid_scope",
       () => ({ ...CLIENT_CREDENTIALS, ...client, scope: "users:write __proto__" }),
     ],
+    ["a refresh without a token", 400, "invalid_request", () => ({ grant_type: "refresh_token" })],
     [
-      "a refresh without its token",
-      400,
-      "invalid_request",
-      () => ({ grant_type: "refresh_token" }),
-    ],
-    [
-      "a refresh token that is none",
+      "an unknown refresh token",
       400,
       "invalid_grant",
       () => ({ grant_type: "refresh_token", refresh_token: "none" }),
     ],
   ])("refuses %s with %i %s", async (_, status, error, body) => {
-    expectRefused(await ask(body()), status, error);
+    expectRefused(await send(body()), status, error);
   });
 
-  it("speaks OAuth also where no action is called", async () => {
+  it("responds with OAuth's errors also if no action is called", async () => {
     const notAllowed = await request(app, "GET /api/auth/token");
     expectRefused(notAllowed, 405, "invalid_request");
     expect(notAllowed.headers.get("allow")).toContain("POST");
     const text = { "content-type": "text/plain" };
-    expectRefused(await ask(CLIENT_CREDENTIALS, text), 415, "invalid_request");
+    expectRefused(await send(CLIENT_CREDENTIALS, text), 415, "invalid_request");
     const large = { ...CLIENT_CREDENTIALS, scope: "x".repeat(200_000) };
-    expectRefused(await ask(large), 413, "invalid_request");
+    expectRefused(await send(large), 413, "invalid_request");
     expectRefused(
       await request(app, "POST /api/auth/token?x=1", { body: "{" }),
       400,
@@ -235,9 +236,9 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     );
   });
 
-  it("grants a part of the permissions, states it, and ignores what is not held", async () => {
+  it("grants the requested permissions that are held, and states them", async () => {
     const scope = "openid users:read users:write";
-    const { body } = await ask({ ...CLIENT_CREDENTIALS, ...client, scope });
+    const { body } = await send({ ...CLIENT_CREDENTIALS, ...client, scope });
     expect(body.scope).toBe("users:read");
     const { scope: claim, permissions } = claimsOf(body.access_token);
     expect({ claim, permissions }).toEqual({
@@ -254,33 +255,33 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     );
   });
 
-  it("leaves the audit trail an entry for a guess, and none of its secret", async () => {
+  it("records a wrong secret in the audit trail, without the secret", async () => {
     const other = (
       await request(app, "POST /api/auth/service-accounts", {
         token: admin.token,
         body: { name: `robot ${randomUUID()}`, permissions: [] },
       })
     ).body;
-    await ask(CLIENT_CREDENTIALS, basic(other.client_id, "a wrong secret"));
+    await send(CLIENT_CREDENTIALS, basic(other.client_id, "a wrong secret"));
     const failed = await auditOf(app, { event: "login.failed", userId: other.client_id });
     expect(failed).toHaveLength(1);
     expect(JSON.stringify(failed)).not.toContain("a wrong secret");
     // without permissions there is no scope to state (RFC 6749, 3.3)
     const { client_id, client_secret } = other;
-    const { body } = await ask(CLIENT_CREDENTIALS, basic(client_id, client_secret));
+    const { body } = await send(CLIENT_CREDENTIALS, basic(client_id, client_secret));
     expect(body.access_token).toEqual(expect.any(String));
     expect(body).not.toHaveProperty("scope");
   });
 
   describe("with a refresh token", () => {
     const signIn = () => login(app, admin.username, admin.password);
-    const trade = (refresh_token: string, more: object = {}, headers = {}) =>
-      ask({ grant_type: "refresh_token", refresh_token, ...more }, headers);
+    const exchange = (refresh_token: string, more: object = {}, headers = {}) =>
+      send({ grant_type: "refresh_token", refresh_token, ...more }, headers);
 
-    it("answers new tokens of the same session, whoever the public client says it is", async () => {
+    it("returns new tokens of the same session, with and without the public client's id", async () => {
       const { token, refreshToken } = await signIn();
       const { sid } = claimsOf(token);
-      const first = await trade(refreshToken);
+      const first = await exchange(refreshToken);
       expect(first.status).toBe(200);
       expect(first.headers.get("cache-control")).toBe("no-store");
       expect(first.body).toEqual({
@@ -295,58 +296,58 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
         sid,
         client_id: FIRST_PARTY_CLIENT,
       });
-      // the two routes trade the same tokens
-      const second = await trade(first.body.refresh_token, { client_id: FIRST_PARTY_CLIENT });
+      // both routes accept the same refresh tokens
+      const second = await exchange(first.body.refresh_token, { client_id: FIRST_PARTY_CLIENT });
       const third = await refresh(app, second.body.refresh_token);
       expect(third.status).toBe(200);
       expect(third.body).not.toHaveProperty("scope");
-      const fourth = await trade(third.body.refresh_token, {}, basic(FIRST_PARTY_CLIENT, ""));
+      const fourth = await exchange(third.body.refresh_token, {}, basic(FIRST_PARTY_CLIENT, ""));
       expect(fourth.status).toBe(200);
       expect(await faultOf(app, fourth.body.access_token)).toBeUndefined();
     });
 
-    it("narrows the access token to a scope, and the refresh token stays what it was", async () => {
+    it("limits the access token to a scope, and not the refresh token", async () => {
       const { refreshToken } = await signIn();
-      const narrow = await trade(refreshToken, { scope: "chat:write" });
+      const narrow = await exchange(refreshToken, { scope: "chat:write" });
       expect(narrow.body.scope).toBe("chat:write");
       expect(claimsOf(narrow.body.access_token).permissions).toEqual({ chat: ["write"] });
-      const wide = await trade(narrow.body.refresh_token);
+      const wide = await exchange(narrow.body.refresh_token);
       expect(wide.body.scope.split(" ")).toContain("posts:write");
     });
 
-    it("uses nothing up when it refuses the scope or the client", async () => {
+    it("does not use up a refresh token when it refuses the scope or the client", async () => {
       const { refreshToken } = await signIn();
-      expectRefused(await trade(refreshToken, { scope: "openid" }), 400, "invalid_scope");
+      expectRefused(await exchange(refreshToken, { scope: "openid" }), 400, "invalid_scope");
       // it was issued to another client
-      expectRefused(await trade(refreshToken, client), 400, "invalid_grant");
+      expectRefused(await exchange(refreshToken, client), 400, "invalid_grant");
       const unknown = { client_id: randomUUID() };
-      expectRefused(await trade(refreshToken, unknown), 401, "invalid_client");
+      expectRefused(await exchange(refreshToken, unknown), 401, "invalid_client");
       const secret = { client_id: FIRST_PARTY_CLIENT, client_secret: "x" };
-      expectRefused(await trade(refreshToken, secret), 401, "invalid_client");
-      expect((await trade(refreshToken)).status).toBe(200);
+      expectRefused(await exchange(refreshToken, secret), 401, "invalid_client");
+      expect((await exchange(refreshToken)).status).toBe(200);
     });
 
     it("ends the session of a token that is used twice", async () => {
       const { refreshToken } = await signIn();
-      const { body } = await trade(refreshToken);
-      const reused = await trade(refreshToken);
+      const { body } = await exchange(refreshToken);
+      const reused = await exchange(refreshToken);
       expectRefused(reused, 400, "invalid_grant");
       expect(reused.body.type).toBe("RefreshTokenReused");
       expect(await faultOf(app, body.access_token)).toBe("AccessTokenRevoked");
-      expectRefused(await trade(body.refresh_token), 400, "invalid_grant");
+      expectRefused(await exchange(body.refresh_token), 400, "invalid_grant");
     });
 
-    it("answers a repeat with the same idempotency_key once more, on either route", async () => {
+    it("returns the same refresh token for a repeated request, on both routes", async () => {
       const { refreshToken } = await signIn();
       const idempotency_key = randomUUID();
-      const first = await trade(refreshToken, { idempotency_key });
-      const again = await trade(refreshToken, { idempotency_key });
+      const first = await exchange(refreshToken, { idempotency_key });
+      const again = await exchange(refreshToken, { idempotency_key });
       const there = await refresh(app, refreshToken, idempotency_key);
       expect(again.body.refresh_token).toBe(first.body.refresh_token);
       expect(there.body.refresh_token).toBe(first.body.refresh_token);
     });
 
-    it("has the errors' names on POST /api/auth/refresh as well, whose statuses stay", async () => {
+    it("shares OAuth's error fields with POST /api/auth/refresh, which keeps its statuses", async () => {
       const { status, body, headers } = await refresh(app, "none");
       expect({ status, type: body.type }).toEqual({ status: 401, type: "RefreshTokenInvalid" });
       expect(body).toMatchObject({ error: "invalid_grant", error_description: body.message });

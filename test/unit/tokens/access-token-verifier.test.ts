@@ -10,7 +10,7 @@ import { AccessTokenVerifier } from "../../../lib/tokens/access-token-verifier.t
 const ISSUER = "https://citadel.example.com";
 const key = readSigningKey(await generateSigningKey("ES256"));
 
-/** A token that lives for so many seconds. */
+/** A token with this lifetime in seconds. */
 function sign(lifetime: number): string {
   const iat = Math.floor(Date.now() / 1000);
   const claims = {
@@ -33,9 +33,9 @@ function sign(lifetime: number): string {
   return signJwt(claims, { ...key, typ: ACCESS_TOKEN_TYPE });
 }
 
-describe("a verdict on an access token", () => {
+describe("A verified access token", () => {
   let keys: Jwk[];
-  let isAway: boolean;
+  let isUnavailable: boolean;
   const make = () => {
     const revocations = new Revocations({ fetch: async () => ({ sessions: [] }) });
     revocations.stop();
@@ -48,7 +48,7 @@ describe("a verdict on an access token", () => {
       revocations,
       onOutage: () => {},
       fetchKeys: async () => {
-        if (isAway) throw new Error("away");
+        if (isUnavailable) throw new Error("unreachable");
         return { keys };
       },
     });
@@ -57,7 +57,7 @@ describe("a verdict on an access token", () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["Date"] });
     keys = [key.jwk];
-    isAway = false;
+    isUnavailable = false;
   });
   afterEach(() => vi.useRealTimers());
 
@@ -65,38 +65,38 @@ describe("a verdict on an access token", () => {
   const typeOf = async (verifier: AccessTokenVerifier, token: string) => {
     try {
       await verifier.verify(token);
-      return "good";
+      return "valid";
     } catch (error) {
       return (error as { type: string }).type;
     }
   };
 
-  it("ends with the token to the second, for those who know it and those who do not", async () => {
+  it("expires to the second, cached or not", async () => {
     const token = sign(60);
     const verifier = make();
-    expect(await typeOf(verifier, token)).toBe("good");
+    expect(await typeOf(verifier, token)).toBe("valid");
     pass(61);
     expect(await typeOf(verifier, token)).toBe("AccessTokenExpired");
     expect(await typeOf(make(), token)).toBe("AccessTokenExpired");
   });
 
-  it("ends when the key is withdrawn, once that is noticed", async () => {
+  it("is refused after its key was withdrawn, when the keys are fetched again", async () => {
     const verifier = make();
     const token = sign(3_600);
-    expect(await typeOf(verifier, token)).toBe("good");
+    expect(await typeOf(verifier, token)).toBe("valid");
     keys = [];
-    expect(await typeOf(verifier, token)).toBe("good");
+    expect(await typeOf(verifier, token)).toBe("valid");
     pass(600);
     await expect.poll(() => typeOf(verifier, token)).toBe("SigningKeyNotFound");
   });
 
-  it("goes on while the issuer is away", async () => {
+  it("stays valid while the issuer is unavailable", async () => {
     const verifier = make();
     const [token, another] = [sign(3_600), sign(3_600)];
-    expect(await typeOf(verifier, token)).toBe("good");
-    isAway = true;
+    expect(await typeOf(verifier, token)).toBe("valid");
+    isUnavailable = true;
     pass(1_800);
-    for (const one of [token, another]) expect(await typeOf(verifier, one)).toBe("good");
+    for (const one of [token, another]) expect(await typeOf(verifier, one)).toBe("valid");
     expect(await typeOf(make(), token)).toBe("IdentityServiceNotAccessible");
   });
 });

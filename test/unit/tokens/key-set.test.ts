@@ -4,66 +4,66 @@ import { generateSigningKey, readSigningKey } from "../../../lib/tokens/signing-
 
 const { jwk, kid } = readSigningKey(await generateSigningKey("ES256"));
 
-describe("a key set", () => {
-  it("asks once for the same key, however many want it", async () => {
-    let asked = 0;
-    const set = new KeySet({ fetch: async () => ({ keys: (asked++, [jwk]) }) });
+describe("A key set", () => {
+  it("fetches once for 20 concurrent requests for a key", async () => {
+    let fetches = 0;
+    const set = new KeySet({ fetch: async () => ({ keys: (fetches++, [jwk]) }) });
     expect(set.cached(kid)).toBeUndefined();
     await Promise.all(Array.from({ length: 20 }, () => set.get(kid)));
-    expect(asked).toBe(1);
+    expect(fetches).toBe(1);
     expect(set.cached(kid)?.alg).toBe("ES256");
   });
 
-  it("asks once a cool-down for unknown keys, whatever they are called", async () => {
-    let asked = 0;
+  it("fetches once per cool-down for unknown kids", async () => {
+    let fetches = 0;
     let now = 0;
     const set = new KeySet({
-      fetch: async () => ({ keys: (asked++, [jwk]) }),
+      fetch: async () => ({ keys: (fetches++, [jwk]) }),
       coolDown: 1_000,
       now: () => now,
     });
     for (let at = 0; at < 50; at++) expect(await set.get(`unknown-${at}`)).toBeUndefined();
-    expect(asked).toBe(1);
+    expect(fetches).toBe(1);
     now = 1_000;
     await set.get("unknown");
-    expect(asked).toBe(2);
+    expect(fetches).toBe(2);
   });
 
-  it("keeps what it knows while the issuer is away", async () => {
-    let isAway = false;
+  it("keeps its keys while the issuer is unavailable", async () => {
+    let isUnavailable = false;
     let now = 0;
     const set = new KeySet({
       fetch: async () => {
-        if (isAway) throw new Error("away");
+        if (isUnavailable) throw new Error("unreachable");
         return { keys: [jwk] };
       },
       now: () => now,
     });
     await set.get(kid);
-    isAway = true;
+    isUnavailable = true;
     now = 1e9;
-    await expect(set.get("unknown")).rejects.toThrow("away");
+    await expect(set.get("unknown")).rejects.toThrow("unreachable");
     expect(await set.get(kid)).toBeDefined();
   });
 
-  it("leaves an issuer alone that has just failed, and says why again", async () => {
-    let asked = 0;
+  it("repeats the error of a failed fetch until the retry interval is over", async () => {
+    let fetches = 0;
     let now = 0;
     const set = new KeySet({
       fetch: async () => {
-        asked += 1;
-        throw new Error(`failure ${asked}`);
+        fetches += 1;
+        throw new Error(`failure ${fetches}`);
       },
       retryInterval: 1_000,
       now: () => now,
     });
     for (let at = 0; at < 50; at++) await expect(set.get(`${at}`)).rejects.toThrow("failure 1");
-    expect(asked).toBe(1);
+    expect(fetches).toBe(1);
     now = 1_000;
     await expect(set.get(kid)).rejects.toThrow("failure 2");
   });
 
-  it("asks again for keys that are old, and forgets those that were withdrawn", async () => {
+  it("fetches stale keys again, and removes withdrawn ones", async () => {
     let keys = [jwk];
     let now = 0;
     const set = new KeySet({ fetch: async () => ({ keys }), maxAge: 1_000, now: () => now });
@@ -72,18 +72,18 @@ describe("a key set", () => {
     now = 999;
     expect(set.cached(kid)).toBeDefined();
     now = 1_000;
-    // what is old goes on until the answer is there
+    // stale keys stay valid until the fetch has succeeded
     expect(set.cached(kid)).toBeDefined();
     await expect.poll(() => set.cached(kid)).toBeUndefined();
   });
 
-  it("keeps old keys while they cannot be had anew, and asks once a cool-down", async () => {
-    let asked = 0;
+  it("keeps stale keys while the issuer is unavailable, and fetches once per cool-down", async () => {
+    let fetches = 0;
     let now = 0;
     const set = new KeySet({
       fetch: async () => {
-        asked += 1;
-        if (asked > 1) throw new Error("away");
+        fetches += 1;
+        if (fetches > 1) throw new Error("unreachable");
         return { keys: [jwk] };
       },
       coolDown: 100,
@@ -93,14 +93,14 @@ describe("a key set", () => {
     await set.get(kid);
     now = 5_000;
     for (let at = 0; at < 50; at++) expect(set.cached(kid)).toBeDefined();
-    await expect(set.get("unknown")).rejects.toThrow("away");
-    expect(asked).toBe(2);
+    await expect(set.get("unknown")).rejects.toThrow("unreachable");
+    expect(fetches).toBe(2);
     now = 5_100;
     expect(set.cached(kid)).toBeDefined();
-    expect(asked).toBe(3);
+    expect(fetches).toBe(3);
   });
 
-  it("takes no keys that are not for signatures, or not of our algorithms", async () => {
+  it("ignores keys that are not for signatures or have another algorithm", async () => {
     const set = new KeySet({
       fetch: async () => ({
         keys: [

@@ -3,29 +3,29 @@ import { hashOfSession, Revocations } from "../../../lib/tokens/revocations.ts";
 
 const LATER = Date.now() / 1000 + 600;
 
-/** auth, as it can be had or not. */
+/** A stand-in for auth, which can be unavailable. */
 function makeAuth() {
   const auth = {
-    isAway: false,
-    asked: 0,
+    isUnavailable: false,
+    fetches: 0,
     sessions: [] as { hash: string; until: number }[],
     fetch: async () => {
-      auth.asked += 1;
-      if (auth.isAway) throw new Error("away");
+      auth.fetches += 1;
+      if (auth.isUnavailable) throw new Error("unreachable");
       return { sessions: auth.sessions };
     },
   };
   return auth;
 }
 
-describe("the revocations that a node knows of", () => {
-  it("call back the tokens of older generations, until the session ends", () => {
+describe("The revocations of a node", () => {
+  it("refuse tokens of older generations, and all tokens of an ended session", () => {
     const revocations = new Revocations(makeAuth());
     const hash = hashOfSession("one");
     revocations.add("one", LATER, 3);
     expect(revocations.find(hash, 2)).toBe("superseded");
     expect(revocations.find(hash, 3)).toBeUndefined();
-    // heard too late: it says less than what is known
+    // arrives late: the known generation is newer
     revocations.add("one", LATER, 2);
     expect(revocations.find(hash, 2)).toBe("superseded");
     revocations.add("one", LATER);
@@ -33,7 +33,7 @@ describe("the revocations that a node knows of", () => {
     expect(revocations.find(hash, 4)).toBe("ended");
   });
 
-  it("are asked for once, before the first token, and again after the bus was away", async () => {
+  it("are fetched once before the first token, and again after markOutdated", async () => {
     const auth = makeAuth();
     auth.sessions = [{ hash: hashOfSession("one"), until: LATER }];
     const revocations = new Revocations(auth);
@@ -41,7 +41,7 @@ describe("the revocations that a node knows of", () => {
     await Promise.all([revocations.refresh(), revocations.refresh()]);
     expect(revocations.isCurrent).toBe(true);
     expect(revocations.find(hashOfSession("one"), 1)).toBe("ended");
-    expect(auth.asked).toBe(1);
+    expect(auth.fetches).toBe(1);
 
     auth.sessions = [{ hash: hashOfSession("two"), until: LATER }];
     revocations.markOutdated();
@@ -52,7 +52,7 @@ describe("the revocations that a node knows of", () => {
     revocations.stop();
   });
 
-  it("are asked for in the background, so that a lost broadcast is made up for", async () => {
+  it("are fetched at an interval, in case a broadcast was lost", async () => {
     const auth = makeAuth();
     const revocations = new Revocations({ ...auth, fetch: auth.fetch, interval: 5 });
     await revocations.refresh();
@@ -61,61 +61,61 @@ describe("the revocations that a node knows of", () => {
     revocations.stop();
   });
 
-  it("cannot be done without: while auth was never asked, asking fails", async () => {
+  it("are not current before the first successful fetch", async () => {
     const auth = makeAuth();
-    auth.isAway = true;
+    auth.isUnavailable = true;
     const revocations = new Revocations(auth);
-    await expect(revocations.refresh()).rejects.toThrow("away");
+    await expect(revocations.refresh()).rejects.toThrow("unreachable");
     expect(revocations.isCurrent).toBe(false);
   });
 
-  it("go on while auth is away, and are asked for until it is back", async () => {
+  it("stay in use while auth is unavailable, and are fetched until it is back", async () => {
     const auth = makeAuth();
     const revocations = new Revocations({ fetch: auth.fetch, retryInterval: 5, strictPeriod: 0 });
-    revocations.add("told", LATER);
+    revocations.add("broadcast", LATER);
     await revocations.refresh();
-    auth.isAway = true;
+    auth.isUnavailable = true;
     revocations.markOutdated();
     await revocations.refresh();
     expect(revocations.isCurrent).toBe(true);
-    expect(revocations.find(hashOfSession("told"), 1)).toBe("ended");
+    expect(revocations.find(hashOfSession("broadcast"), 1)).toBe("ended");
     auth.sessions = [{ hash: hashOfSession("meanwhile"), until: LATER }];
-    auth.isAway = false;
+    auth.isUnavailable = false;
     await expect.poll(() => revocations.find(hashOfSession("meanwhile"), 1)).toBe("ended");
     revocations.stop();
   });
 
-  it("are asked for before anything is good again where they may have been missed", async () => {
+  it("are not current after markOutdated until a fetch succeeds", async () => {
     const auth = makeAuth();
     const revocations = new Revocations({ fetch: auth.fetch, retryInterval: 5 });
     await revocations.refresh();
-    auth.isAway = true;
+    auth.isUnavailable = true;
     revocations.markOutdated();
-    await expect(revocations.refresh()).rejects.toThrow("away");
+    await expect(revocations.refresh()).rejects.toThrow("unreachable");
     expect(revocations.isCurrent).toBe(false);
-    auth.isAway = false;
+    auth.isUnavailable = false;
     await expect.poll(() => revocations.isCurrent).toBe(true);
     revocations.stop();
   });
 
-  it("are asked for anew where the answer was asked for before they may have been missed", async () => {
-    const answers: ((value: { sessions: { hash: string; until: number }[] }) => void)[] = [];
-    const fetch = () => new Promise<any>((resolve) => answers.push(resolve));
+  it("are not current after a fetch that began before markOutdated", async () => {
+    const responses: ((value: { sessions: { hash: string; until: number }[] }) => void)[] = [];
+    const fetch = () => new Promise<any>((resolve) => responses.push(resolve));
     const revocations = new Revocations({ fetch });
     const before = revocations.refresh();
     revocations.markOutdated();
     const after = revocations.refresh();
-    answers[0]!({ sessions: [] });
+    responses[0]!({ sessions: [] });
     await before;
     expect(revocations.isCurrent).toBe(false);
-    answers[1]!({ sessions: [{ hash: hashOfSession("missed"), until: LATER }] });
+    responses[1]!({ sessions: [{ hash: hashOfSession("missed"), until: LATER }] });
     await after;
     expect(revocations.isCurrent).toBe(true);
     expect(revocations.find(hashOfSession("missed"), 1)).toBe("ended");
     revocations.stop();
   });
 
-  it("are forgotten when no access token of theirs can live", async () => {
+  it("are removed when their access tokens have expired", async () => {
     const revocations = new Revocations(makeAuth());
     revocations.add("old", Date.now() / 1000 - 1);
     await revocations.refresh();
