@@ -130,8 +130,8 @@ overEachBus("A call over the bus", (variant) => {
       b2.call("v2.b.run", {
         run: (ctx: any) => ctx.call("b.forOperator", {}, { nodeID: b2.nodeID }),
       });
-    for (const unlisted of [inProcess(), as(b, (ctx) => ctx.call("b.forOperator"))])
-      expect(await errorOf(unlisted)).toMatchObject({ type: "ServiceNotAuthorized", code: 403 });
+    for (const refused of [inProcess(), as(b, (ctx) => ctx.call("b.forOperator"))].map(errorOf))
+      expect(await refused).toMatchObject({ type: "ServiceNotAuthorized", code: 403 });
     expect(operated).toBe(0);
   });
 
