@@ -4,7 +4,7 @@ import { type IncomingMessage, request as httpRequest } from "node:http";
 import { json } from "node:stream/consumers";
 import type { App } from "./app.ts";
 
-export interface Answer {
+export interface HttpResponse {
   status: number;
   headers: Headers;
   body: any;
@@ -21,7 +21,7 @@ export async function request(
   app: Pick<App, "url">,
   route: string,
   { token, body, headers = {} }: RequestOptions = {},
-): Promise<Answer> {
+): Promise<HttpResponse> {
   const [method = "GET", path = "/"] = route.split(" ");
   const response = await fetch(app.url + path, {
     method,
@@ -48,7 +48,7 @@ export async function requestFrom(
   localAddress: string,
   route: string,
   body: unknown,
-): Promise<Answer> {
+): Promise<HttpResponse> {
   const [method = "POST", path = "/"] = route.split(" ");
   const headers = { "content-type": "application/json" };
   const outgoing = httpRequest(app.url + path, { method, localAddress, headers });

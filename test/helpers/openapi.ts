@@ -5,7 +5,7 @@ import { loadContracts, loadExamples } from "../../lib/contract/load.ts";
 import { toOpenApi } from "../../lib/openapi/openapi.ts";
 import type { App } from "./app.ts";
 import { callFrom } from "./call.ts";
-import { administrator, type Answer, request } from "./http.ts";
+import { administrator, type HttpResponse, request } from "./http.ts";
 
 export interface Operation {
   id: string;
@@ -104,7 +104,7 @@ export async function describedApi(app: App) {
   };
 
   /** What of an answer is not as it is described. */
-  const faultOf = (operation: Operation, { status, body, headers }: Answer): string | undefined => {
+  const faultOf = (operation: Operation, { status, body, headers }: HttpResponse): string | undefined => {
     const response = operation.described.responses[status];
     if (!response) return "this status is not described";
     for (const [name, header] of Object.entries<any>(response.headers ?? {})) {

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, startApp } from "../helpers/app.ts";
 import { type FuzzRequest, requestsFor } from "../helpers/fuzz.ts";
-import { type Answer, type Person, register, request } from "../helpers/http.ts";
+import { type HttpResponse, type Person, register, request } from "../helpers/http.ts";
 import { type DescribedApi, actions, describedApi, type Operation } from "../helpers/openapi.ts";
 
 /** `npm run test:fuzz`: FUZZ_SEED repeats a run, FUZZ_COUNT is how many requests. */
@@ -60,7 +60,7 @@ describe("generated requests", () => {
   const send = async (
     operation: Operation,
     { who, url, headers, body }: FuzzRequest,
-  ): Promise<Answer> => {
+  ): Promise<HttpResponse> => {
     const token = await tokenOf(who);
     const response = await fetch(app.url + url, {
       method: operation.method,
@@ -75,7 +75,7 @@ describe("generated requests", () => {
   };
 
   /** What of a response is wrong, if something is. */
-  const faultOf = (operation: Operation, answer: Answer): string | undefined => {
+  const faultOf = (operation: Operation, answer: HttpResponse): string | undefined => {
     const { status, body } = answer;
     if (status >= 500) return "the server failed";
     if (operation.described.responses[status]) return api.faultOf(operation, answer);

@@ -4,7 +4,7 @@ import { FIRST_PARTY_CLIENT } from "../../../lib/tokens/access-token.ts";
 import type AuthService from "../../../services/auth/auth.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
-import { administrator, login, type Person, request } from "../../helpers/http.ts";
+import { administrator, type HttpResponse, login, type Person, request } from "../../helpers/http.ts";
 import { claimsOf, faultOf, refresh } from "../../helpers/tokens.ts";
 
 interface Client {
@@ -55,11 +55,7 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     return last_used_at.getTime();
   };
 
-  const expectRefused = (
-    { status, body, headers }: Awaited<ReturnType<typeof send>>,
-    code: number,
-    error: string,
-  ) => {
+  const expectRefused = ({ status, body, headers }: HttpResponse, code: number, error: string) => {
     expect({ status, error: body.error }).toEqual({ status: code, error });
     expect(body).toEqual({
       name: expect.any(String),

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
-import { administrator, type Answer, request } from "../../helpers/http.ts";
+import { administrator, type HttpResponse, request } from "../../helpers/http.ts";
 import {
   actions,
   type DescribedApi,
@@ -23,7 +23,7 @@ describe.skipIf(isMissing)("GET /openapi.json", () => {
   });
   afterAll(() => app?.stop());
 
-  const expectDocumented = (operation: Operation, response: Answer) => {
+  const expectDocumented = (operation: Operation, response: HttpResponse) => {
     const { status, body } = response;
     const fault = api.faultOf(operation, response);
     expect(fault && { fault, status, body }).toBeUndefined();
