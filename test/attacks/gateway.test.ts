@@ -7,12 +7,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 
-const OURS = "https://app.example";
+const LISTED = "https://app.example";
 
-/** What reached a handler of the application. */
-const reached: string[] = [];
+/** The actions that ran. */
+const ran: string[] = [];
 
-/** Notes every action that runs, of whichever service. */
+/** Records every action that runs, except those that the application calls by itself. */
 const spy = {
   name: "Spy",
   localAction: (next: any, action: any) => (ctx: any) => {
@@ -20,42 +20,42 @@ const spy = {
       !action.name.startsWith("$") &&
       !/^(guard|api\.rest|auth\.(jwks|revocations))/.test(action.name)
     )
-      reached.push(action.name);
+      ran.push(action.name);
     return next(ctx);
   },
 };
 
-/** Sends bytes as they are, and returns everything that is answered until the connection ends. */
+/** Sends raw bytes and returns everything that the server sends until the connection closes. */
 async function send(app: App, ...parts: (string | Buffer)[]): Promise<string> {
   const { port } = new URL(app.url);
   const socket = connectTcp(Number(port), "127.0.0.1");
   socket.on("error", () => {});
-  let answer = "";
-  socket.on("data", (chunk: Buffer) => (answer += chunk.toString("latin1")));
+  let response = "";
+  socket.on("data", (chunk: Buffer) => (response += chunk.toString("latin1")));
   for (const part of parts) socket.write(part);
   await once(socket, "close");
-  return answer;
+  return response;
 }
 
-const bodyOf = (answer: string) => JSON.parse(/\{.*\}/s.exec(answer)?.[0] ?? "");
+const bodyOf = (response: string) => JSON.parse(/\{.*\}/s.exec(response)?.[0] ?? "");
 
 const closing = "Host: localhost\r\nConnection: close\r\n";
 
-describe.skipIf(isMissing)("the gateway", () => {
+describe.skipIf(isMissing)("The gateway", () => {
   let app: App;
   let alice: Person;
 
   beforeAll(async () => {
     app = await startApp(
-      { CORS_ORIGINS: OURS },
-      // innermost, so that it sees what has passed everything else
+      { CORS_ORIGINS: LISTED },
+      // the innermost middleware sees only calls that all others have passed
       { broker: (own) => ({ ...own, middlewares: [spy, ...(own.middlewares ?? [])] }) },
     );
     alice = await register(app, "alice");
   });
   afterAll(() => app?.stop());
   beforeEach(() => {
-    reached.length = 0;
+    ran.length = 0;
   });
 
   const post = (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
@@ -69,9 +69,9 @@ describe.skipIf(isMissing)("the gateway", () => {
       body,
     });
 
-  it("would let the spy see a handler that runs", async () => {
+  it("runs an action for a valid request, which the spy records", async () => {
     await post(JSON.stringify({ title: "Hi", body: "There" }));
-    expect(reached).toContain("posts.create");
+    expect(ran).toContain("posts.create");
   });
 
   it.each([
@@ -124,20 +124,20 @@ describe.skipIf(isMissing)("the gateway", () => {
     "/socket.io/..%2f..%2fpackage.json",
     "/.env",
     "/.git/config",
-  ])("has nothing at %s", async (path) => {
+  ])("has no route at %s", async (path) => {
     for (const method of ["GET", "POST"]) {
-      const answer = await send(
+      const response = await send(
         app,
         `${method} ${path} HTTP/1.1\r\n${closing}Authorization: Bearer ${alice.token}\r\nContent-Length: 0\r\n\r\n`,
       );
-      expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
-      expect(answer).not.toMatch(/moleculer|"items"/);
+      expect(response).toMatch(/^HTTP\/1\.1 4\d\d /);
+      expect(response).not.toMatch(/moleculer|"items"/);
     }
-    expect(reached).toEqual([]);
+    expect(ran).toEqual([]);
   });
 
   it.each(["listAliases", "addRoute", "removeRoute", "broadcast", "getClients", "call"])(
-    "offers no other service its action %s",
+    "offers the action %s to no other service",
     async (name) => {
       await expect(app.brokerOf("users").call(`api.${name}`, {})).rejects.toThrow(/not found/i);
     },
@@ -146,47 +146,55 @@ describe.skipIf(isMissing)("the gateway", () => {
   const nested = (depth: number) => `{"title":${"[".repeat(depth)}${"]".repeat(depth)},"body":"x"}`;
 
   it.each([
-    ["too deep", nested(21), 413, "PayloadTooLarge"],
-    ["so deep that a parser may fall over", nested(45_000), 413, "PayloadTooLarge"],
+    ["that is nested too deeply", nested(21), 413, "PayloadTooLarge"],
+    ["that is nested deeply enough to crash a parser", nested(45_000), 413, "PayloadTooLarge"],
     [
-      "of too many values",
+      "with too many values",
       `{"title":[${"0,".repeat(20_000)}0],"body":"x"}`,
       413,
       "PayloadTooLarge",
     ],
-    ["too large", JSON.stringify({ title: "x".repeat(100_001) }), 413, "PayloadTooLarge"],
-    ["that ends too early", '{"title":"Hi"', 400, "BadRequest"],
+    ["that is too large", JSON.stringify({ title: "x".repeat(100_001) }), 413, "PayloadTooLarge"],
+    ["that is truncated", '{"title":"Hi"', 400, "BadRequest"],
     ["that is a number", "5", 400, "BadRequest"],
-    ["with a prototype", '{"title":"Hi","body":"x","__proto__":{}}', 400, "BadRequest"],
-    ["with a prototype, escaped", '{"title":"Hi","\\u005f_proto__":{}}', 400, "BadRequest"],
-    ["with a constructor", '{"title":"Hi","body":"x","constructor":{}}', 422, "VALIDATION_ERROR"],
-  ])("does not take a body %s", async (_what, body, status, type) => {
-    const answer = await post(body);
-    expect([answer.status, await answer.json()]).toMatchObject([status, { type, code: status }]);
-    expect(reached).toEqual([]);
+    ["with __proto__", '{"title":"Hi","body":"x","__proto__":{}}', 400, "BadRequest"],
+    ["with an escaped __proto__", '{"title":"Hi","\\u005f_proto__":{}}', 400, "BadRequest"],
+    [
+      "with an unknown constructor",
+      '{"title":"Hi","body":"x","constructor":{}}',
+      422,
+      "VALIDATION_ERROR",
+    ],
+  ])("refuses a body %s", async (_case, body, status, type) => {
+    const response = await post(body);
+    expect([response.status, await response.json()]).toMatchObject([
+      status,
+      { type, code: status },
+    ]);
+    expect(ran).toEqual([]);
   });
 
-  it("does not unpack more than it would take", async () => {
+  it("limits the size of a decompressed body", async () => {
     const bomb = gzipSync(JSON.stringify({ title: "x".repeat(20_000_000), body: "x" }));
     expect(bomb.length).toBeLessThan(100_000);
-    const answer = await post(bomb, { "content-encoding": "gzip" });
-    expect(await answer.json()).toMatchObject({ type: "PayloadTooLarge" });
+    const response = await post(bomb, { "content-encoding": "gzip" });
+    expect(await response.json()).toMatchObject({ type: "PayloadTooLarge" });
     const twice = await post(gzipSync(bomb), { "content-encoding": "gzip, gzip" });
     expect(twice.status).toBe(415);
-    expect(reached).toEqual([]);
+    expect(ran).toEqual([]);
   });
 
-  it.each([["utf-16"], ["utf-7"], ["iso-8859-1"]])("reads no body in %s", async (charset) => {
+  it.each([["utf-16"], ["utf-7"], ["iso-8859-1"]])("refuses a body in %s", async (charset) => {
     const body = Buffer.from(JSON.stringify({ title: "Hi", body: "There" }), "utf16le");
-    const answer = await post(body, { "content-type": `application/json; charset=${charset}` });
-    expect(answer.status).toBe(415);
-    expect(reached).toEqual([]);
+    const response = await post(body, { "content-type": `application/json; charset=${charset}` });
+    expect(response.status).toBe(415);
+    expect(ran).toEqual([]);
   });
 
   const authorized = (): string => `${closing}Authorization: Bearer ${alice.token}\r\n`;
 
   it.each<[string, () => string | Buffer, number, string]>([
-    ["no HTTP", () => "hello\r\n\r\n", 400, "BadRequest"],
+    ["bytes that are not HTTP", () => "hello\r\n\r\n", 400, "BadRequest"],
     ["a TLS handshake", () => Buffer.from("160301020001000100", "hex"), 400, "BadRequest"],
     ["an unknown method", () => `FETCH /api/posts HTTP/1.1\r\n${closing}\r\n`, 400, "BadRequest"],
     ["no host", () => "GET /api/posts HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "BadRequest"],
@@ -217,7 +225,7 @@ describe.skipIf(isMissing)("the gateway", () => {
       "BadRequest",
     ],
     [
-      "chunks that are none",
+      "malformed chunks",
       () =>
         `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n`,
       400,
@@ -236,37 +244,37 @@ describe.skipIf(isMissing)("the gateway", () => {
       "HeadersTooLarge",
     ],
     [
-      "a body that will be too large, before it comes",
+      "a Content-Length above the limit",
       () => `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Length: 99999999999\r\n\r\n`,
       413,
       "PayloadTooLarge",
     ],
     [
-      "an address that is too long",
+      "a URL that is too long",
       () => `GET /api/posts?x=${"x".repeat(9_000)} HTTP/1.1\r\n${closing}\r\n`,
       414,
       "UriTooLong",
     ],
-  ])("answers %s in the shape of all errors", async (_what, raw, status, type) => {
-    const answer = await send(app, raw());
-    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
-    expect(bodyOf(answer)).toMatchObject({ type, code: status });
-    expect(reached).toEqual([]);
+  ])("answers %s with an error in the common shape", async (_case, raw, status, type) => {
+    const response = await send(app, raw());
+    expect(response).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(bodyOf(response)).toMatchObject({ type, code: status });
+    expect(ran).toEqual([]);
     expect((await request(app, "GET /health/live")).status).toBe(200);
   });
 
   it.each([
-    ["a connection of another protocol", "Upgrade: h2c\r\nConnection: Upgrade, close"],
-    ["a socket where none is", "Upgrade: websocket\r\nConnection: Upgrade, close"],
-    ["something to be expected", "Expect: miracles\r\nConnection: close"],
-  ])("answers who asks for %s as everybody else", async (_what, asked) => {
-    const answer = await send(app, `GET /nothing HTTP/1.1\r\nHost: x\r\n${asked}\r\n\r\n`);
-    expect(bodyOf(answer)).toMatchObject({ type: "NotFound" });
-    expect(answer).toMatch(/^RateLimit-Remaining: \d+\r$/m);
-    expect(answer).toMatch(/^X-Content-Type-Options: nosniff\r$/m);
+    ["HTTP/2", "Upgrade: h2c\r\nConnection: Upgrade, close"],
+    ["a WebSocket at another path", "Upgrade: websocket\r\nConnection: Upgrade, close"],
+    ["an unknown expectation", "Expect: miracles\r\nConnection: close"],
+  ])("ignores a request for %s and answers as usual", async (_case, requested) => {
+    const response = await send(app, `GET /nothing HTTP/1.1\r\nHost: x\r\n${requested}\r\n\r\n`);
+    expect(bodyOf(response)).toMatchObject({ type: "NotFound" });
+    expect(response).toMatch(/^RateLimit-Remaining: \d+\r$/m);
+    expect(response).toMatch(/^X-Content-Type-Options: nosniff\r$/m);
   });
 
-  it("asks nobody for a body that it will not take", async () => {
+  it("sends 100 Continue only for a body within the limit", async () => {
     const head = "POST /api/posts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
     const large = `${head}Expect: 100-continue\r\nContent-Length: 999999999\r\n\r\n`;
     expect(await send(app, large)).toMatch(/^HTTP\/1\.1 413 /);
@@ -275,15 +283,15 @@ describe.skipIf(isMissing)("the gateway", () => {
   });
 
   it.each(["constructor", "toString", "hasOwnProperty"])(
-    "knows no parameter '%s', as it knows no other",
+    "refuses the unknown parameter %s",
     async (name) => {
       const { status, body } = await request(app, `GET /api/posts?${name}=1`);
       expect([status, body.type]).toEqual([422, "VALIDATION_ERROR"]);
-      expect(reached).toEqual([]);
+      expect(ran).toEqual([]);
     },
   );
 
-  it("counts what looks like a look at its health, and brings a body", async () => {
+  it("counts a health check with a request body for the rate limits", async () => {
     const { headers } = await request(app, "GET /health/live");
     expect(headers.get("ratelimit-remaining")).toBeNull();
     for (const route of ["POST /health/x", "POST /health/live"]) {
@@ -292,26 +300,26 @@ describe.skipIf(isMissing)("the gateway", () => {
     }
   });
 
-  it("does not wait for those who send slowly", async () => {
+  it("answers 408 to clients that send too slowly", async () => {
     const { server } = app.service("api") as unknown as { server: Server };
     const { headersTimeout, requestTimeout } = server;
     expect([headersTimeout, requestTimeout]).toEqual([10_000, 30_000]);
     try {
       Object.assign(server, { headersTimeout: 300, requestTimeout: 300 });
       const head = `POST /api/posts HTTP/1.1\r\n${authorized()}Content-Type: application/json\r\n`;
-      const answers = await Promise.all([
+      const responses = await Promise.all([
         send(app, "GET /api/posts HTTP/1.1\r\nX-A: "),
         send(app, `${head}Content-Length: 40\r\n\r\n{"title":`),
       ]);
-      for (const answer of answers)
-        expect(bodyOf(answer)).toMatchObject({ type: "RequestTooSlow" });
-      expect(reached).toEqual([]);
+      for (const response of responses)
+        expect(bodyOf(response)).toMatchObject({ type: "RequestTooSlow" });
+      expect(ran).toEqual([]);
     } finally {
       Object.assign(server, { headersTimeout, requestTimeout });
     }
   });
 
-  it("says to browsers what its answers are not for, whatever it answers", async () => {
+  it("sends security headers with every response", async () => {
     for (const route of [
       "GET /api/posts",
       "GET /health/live",
@@ -330,25 +338,25 @@ describe.skipIf(isMissing)("the gateway", () => {
       expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
       expect(headers.get("x-frame-options")).toBe("SAMEORIGIN");
       expect(headers.get("x-powered-by")).toBeNull();
-      // over plain HTTP, whatever it claims to have come by
+      // not over plain HTTP, even if the client claims https
       expect(headers.get("strict-transport-security")).toBeNull();
     }
-    const claims = await request(app, "GET /api/posts", {
+    const claimed = await request(app, "GET /api/posts", {
       headers: { "x-forwarded-proto": "https" },
     });
-    expect(claims.headers.get("strict-transport-security")).toBeNull();
+    expect(claimed.headers.get("strict-transport-security")).toBeNull();
   });
 
-  it("packs what is long, but nothing that has a token in it", async () => {
+  it("compresses long responses, except those that carry tokens", async () => {
     const long = await post(JSON.stringify({ title: "Long", body: "x".repeat(3_000) }));
     const { id } = (await long.json()) as { id: string };
-    const ask = { headers: { "accept-encoding": "gzip" } };
-    const { headers, body } = await request(app, `GET /api/posts/${id}`, ask);
+    const options = { headers: { "accept-encoding": "gzip" } };
+    const { headers, body } = await request(app, `GET /api/posts/${id}`, options);
     expect(headers.get("content-encoding")).toBe("gzip");
     expect(headers.get("vary")).toMatch(/Accept-Encoding/);
     expect(body.title).toBe("Long");
     const login = await request(app, "POST /api/auth/login", {
-      ...ask,
+      ...options,
       body: { username: alice.username, password: alice.password },
     });
     expect(JSON.stringify(login.body).length).toBeGreaterThan(1_024);
@@ -356,7 +364,7 @@ describe.skipIf(isMissing)("the gateway", () => {
     expect(login.headers.get("cache-control")).toBe("no-store");
   });
 
-  it("lets only what is everybody's be kept, and says when it is the same still", async () => {
+  it("lets clients cache public responses only, and answers 304 if they have not changed", async () => {
     for (const path of ["/api/posts", "/.well-known/jwks.json"]) {
       const { headers } = await request(app, `GET ${path}`);
       expect(headers.get("cache-control")).toBe("no-cache");
@@ -371,15 +379,15 @@ describe.skipIf(isMissing)("the gateway", () => {
       '"1"',
       "no-store",
     ]);
-    // a write is answered for what it did
-    const made = await post(JSON.stringify({ title: "Hi", body: "There" }), {
+    // a write is never answered with 304
+    const created = await post(JSON.stringify({ title: "Hi", body: "There" }), {
       "if-none-match": "*",
     });
-    expect(made.status).toBe(201);
+    expect(created.status).toBe(201);
   });
 });
 
-/** A service whose answers try to speak past the gateway. */
+/** A service that tries to set the status and headers of HTTP responses. */
 const forger = {
   name: "posts",
   actions: Object.fromEntries(
@@ -401,7 +409,7 @@ const forger = {
               Refresh: "0; url=https://evil.example/",
             },
             $join: "room:other",
-            user: { sub: "somebody else" },
+            user: { sub: "another user" },
           });
           return { items: [], nextCursor: null };
         },
@@ -410,7 +418,7 @@ const forger = {
   ),
 } as unknown as ServiceSchema;
 
-describe.skipIf(isMissing)("a callee", () => {
+describe.skipIf(isMissing)("A service", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -422,7 +430,7 @@ describe.skipIf(isMissing)("a callee", () => {
   });
   afterAll(() => app?.stop());
 
-  it("sets neither status nor headers of an answer", async () => {
+  it("cannot set the status and headers of an HTTP response by its meta", async () => {
     await expect
       .poll(async () => (await request(app, "GET /api/posts")).status, { timeout: 10_000 })
       .not.toBe(503);

@@ -14,11 +14,11 @@ const FORWARDED = [
   "true-client-ip",
 ];
 
-/** A new address in every header that might name one. */
+/** Headers that might name a client address, each with a new one. */
 const disguise = (at: number) =>
   Object.fromEntries(FORWARDED.map((name) => [name, `203.0.113.${at % 250}`]));
 
-describe.skipIf(isMissing)("who asks too much", () => {
+describe.skipIf(isMissing)("A client that sends too many requests", () => {
   let app: App;
   let alice: Person;
 
@@ -34,7 +34,7 @@ describe.skipIf(isMissing)("who asks too much", () => {
   });
   afterAll(() => app?.stop());
 
-  it("is told how much is left, with every answer", async () => {
+  it("sees the remaining requests in every response", async () => {
     const { headers } = await request(app, "GET /nothing");
     expect(headers.get("ratelimit-limit")).toBe("400");
     expect(headers.get("ratelimit-policy")).toBe("400;w=30");
@@ -46,7 +46,7 @@ describe.skipIf(isMissing)("who asks too much", () => {
     );
   });
 
-  it("is counted by gateways, whatever another service says", async () => {
+  it("is counted by gateways only: other services cannot report counts", async () => {
     const key = createHash("sha256").update("address 127.0.0.1").digest("base64url").slice(0, 16);
     const counts = {
       gateway: randomUUID(),
@@ -57,10 +57,10 @@ describe.skipIf(isMissing)("who asks too much", () => {
     ctx.service = posts;
     await ctx.broadcast("gateway.consumed", counts);
     await posts.broker.broadcast("gateway.consumed", counts);
-    // what posts answers comes after what it said before
+    // the response of posts arrives after the events that it sent before
     expect((await request(app, "GET /api/posts")).status).toBe(200);
     expect((await request(app, "GET /api/posts")).status).toBe(200);
-    // and of a gateway it would have counted
+    // the same event from a gateway counts
     const before = await request(app, "GET /nothing");
     const api = app.service("api");
     const own = new api.broker.ContextFactory(api.broker);
@@ -70,20 +70,20 @@ describe.skipIf(isMissing)("who asks too much", () => {
       consumed: [{ limit: "address", key, points: 50 }],
     });
     const { headers } = await request(app, "GET /nothing");
-    const left = (answer: { headers: Headers }) =>
-      Number(answer.headers.get("ratelimit-remaining"));
+    const left = (response: { headers: Headers }) =>
+      Number(response.headers.get("ratelimit-remaining"));
     expect(left({ headers })).toBe(left(before) - 51);
   });
 
-  it("does not register or sign in without end, and by no other way", async () => {
+  it("is limited in registering and signing in, over HTTP and sockets", async () => {
     const login = (at: number) =>
       request(app, "POST /api/auth/login", {
-        body: { username: `nobody-${at}`, password: PASSWORD },
+        body: { username: `unknown-${at}`, password: PASSWORD },
         headers: disguise(at),
       });
-    const answers = [];
-    for (let at = 0; at < 25; at++) answers.push(await login(at));
-    const { status, body, headers } = answers.at(-1)!;
+    const responses = [];
+    for (let at = 0; at < 25; at++) responses.push(await login(at));
+    const { status, body, headers } = responses.at(-1)!;
     expect(status).toBe(429);
     expect(body).toMatchObject({
       type: "TooManyRequests",
@@ -91,7 +91,7 @@ describe.skipIf(isMissing)("who asks too much", () => {
     });
     expect(headers.get("retry-after")).toBe(String(body.data.retryAfter));
     expect(headers.get("ratelimit-remaining")).toBe("0");
-    // a good password does not help, nor does the socket
+    // a correct password does not help, nor does a socket
     const name = { username: alice.username, password: PASSWORD };
     expect((await request(app, "POST /api/auth/login", { body: name })).status).toBe(429);
     const socket = await connect(app, alice.token);
@@ -100,29 +100,29 @@ describe.skipIf(isMissing)("who asks too much", () => {
     );
     expect(error).toMatchObject({ type: "TooManyRequests" });
     socket.close();
-    // what is not public goes on
+    // other requests are not limited
     expect((await request(app, "GET /api/users/me", { token: alice.token })).status).toBe(200);
   });
 
-  it("is one user, from however many addresses, and leaves others alone", async () => {
+  it("is limited as one user from all addresses, and other users are not", async () => {
     const posts = () => request(app, "GET /api/users/me", { token: alice.token });
-    const answers = [];
-    for (let at = 0; at < 40; at++) answers.push(await posts());
-    expect(answers.at(-1)?.body).toMatchObject({ type: "TooManyRequests", code: 429 });
-    // a token that is none does not count as the user's whose name is in it
+    const responses = [];
+    for (let at = 0; at < 40; at++) responses.push(await posts());
+    expect(responses.at(-1)?.body).toMatchObject({ type: "TooManyRequests", code: 429 });
+    // a forged token does not count for the user that it names
     const forged = `${alice.token.slice(0, -8)}AAAAAAAA`;
     expect((await request(app, "GET /api/users/me", { token: forged })).status).toBe(401);
     expect((await request(app, "GET /api/posts")).status).toBe(200);
   });
 
-  it("is one address, whatever the headers say", async () => {
-    const answers = [];
+  it("is limited as one address, regardless of its headers", async () => {
+    const responses = [];
     for (let at = 0; at < 450; at++)
-      answers.push(await request(app, "GET /nothing", { headers: disguise(at) }));
-    expect(answers.at(-1)?.status).toBe(429);
-    expect(answers.at(-1)?.headers.get("content-security-policy")).toContain("'none'");
+      responses.push(await request(app, "GET /nothing", { headers: disguise(at) }));
+    expect(responses.at(-1)?.status).toBe(429);
+    expect(responses.at(-1)?.headers.get("content-security-policy")).toContain("'none'");
     expect((await request(app, "OPTIONS /api/posts")).status).toBe(429);
-    // whoever watches over the node is at the same address, perhaps
+    // an orchestrator may use the same address
     expect((await request(app, "GET /health/ready")).status).toBe(200);
     expect((await request(app, "GET /socket.io/?EIO=4&transport=polling")).body).toMatchObject({
       type: "TooManyRequests",
@@ -131,7 +131,7 @@ describe.skipIf(isMissing)("who asks too much", () => {
   });
 });
 
-describe.skipIf(isMissing)("behind a trusted proxy", () => {
+describe.skipIf(isMissing)("Behind a trusted proxy", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -160,11 +160,11 @@ describe.skipIf(isMissing)("behind a trusted proxy", () => {
     expect(await ask((at) => `2001:db8:${at + 2}::1`)).toBe(404);
     expect(await ask((at) => `64:ff9b::203.0.113.${at + 20}`)).toBe(404);
     expect(await ask(() => "64:ff9b::203.0.113.40")).toBe(429);
-    // what the client writes on the left is nothing
+    // the left part, which the client writes, is ignored
     expect(await ask((at) => `203.0.113.${at}, 198.51.100.1`)).toBe(429);
   });
 
-  it("an IPv6 /48 opens twice as many connections for sockets as a /64, and no more", async () => {
+  it("an IPv6 /48 may open twice as many sockets as a /64", async () => {
     const open = async (at: number) => {
       const headers = { "x-forwarded-for": `2001:db8:9:${at}00::1` };
       const route = "GET /socket.io/?EIO=4&transport=polling";
@@ -175,21 +175,21 @@ describe.skipIf(isMissing)("behind a trusted proxy", () => {
     expect(statuses).toEqual([200, 200, 200, 200, 429, 429]);
   });
 
-  it("nobody else is one", async () => {
+  it("an address that is not listed is no proxy", async () => {
     const seen = [];
     for (let at = 0; at < 8; at++) {
       const asking = httpRequest(`${app.url.replace("127.0.0.1", "[::1]")}/nothing`, {
         headers: { "x-forwarded-for": `203.0.113.${100 + at}` },
       });
       asking.end();
-      const [answer] = await once(asking, "response");
-      answer.resume();
-      seen.push(answer.statusCode);
+      const [response] = await once(asking, "response");
+      response.resume();
+      seen.push(response.statusCode);
     }
     expect(seen.at(-1)).toBe(429);
   });
 
-  it("https is believed of it, and said to browsers", async () => {
+  it("its X-Forwarded-Proto is trusted, and browsers get HSTS", async () => {
     const { headers } = await request(app, "GET /nothing", {
       headers: { "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https" },
     });

@@ -7,8 +7,8 @@ import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { PASSWORD, register, request } from "../helpers/http.ts";
 import { mailTo } from "../helpers/mail.ts";
 
-/** Guessing from many addresses: a provider gives one customer an IPv6 /48, which has 65,536 times a /64. */
-describe.skipIf(isMissing)("guessing passwords from many networks", () => {
+/** Password guessing from many addresses: one customer may have an IPv6 /48, which has 65,536 networks of /64. */
+describe.skipIf(isMissing)("Password guessing", () => {
   let app: App;
   let users: UsersService;
 
@@ -25,7 +25,7 @@ describe.skipIf(isMissing)("guessing passwords from many networks", () => {
       headers: { "x-forwarded-for": address },
     });
 
-  /** One after the other in ten rows: the rows are under way at once. */
+  /** Runs ten sequences at once, each one attempt after the other. */
   const guesses = async (count: number, of: (at: number) => ReturnType<typeof guess>) => {
     const types: string[] = [];
     const row = async (first: number) => {
@@ -35,7 +35,7 @@ describe.skipIf(isMissing)("guessing passwords from many networks", () => {
     return { evaluated: types.filter((type) => type === "InvalidCredentials").length };
   };
 
-  /** As if so much had been counted. */
+  /** Sets a counter to this number. */
   const setCounter = (key: string, points: number) =>
     sql`insert into users.login_limits (key, points, expire)
       values (${key}, ${points}, ${Date.now() + 600_000})
@@ -43,7 +43,7 @@ describe.skipIf(isMissing)("guessing passwords from many networks", () => {
       users.db,
     );
 
-  it("over one IPv6 /48 is stopped after twice as many as from one /64", async () => {
+  it("from one IPv6 /48 is refused after twice as many attempts as from one /64", async () => {
     const matches = vi.spyOn(users.passwords, "matches");
     await setCounter("address:2001:db8:1::/48", 190);
     const { evaluated } = await guesses(20, (at) => guess(`2001:db8:1:${at}00::1`, randomUUID()));
@@ -51,25 +51,25 @@ describe.skipIf(isMissing)("guessing passwords from many networks", () => {
     expect(matches).toHaveBeenCalledTimes(10);
   });
 
-  it("over one IPv6 /56 is stopped after 1.5 times as many as from one /64", async () => {
+  it("from one IPv6 /56 is refused after 1.5 times as many attempts as from one /64", async () => {
     await setCounter("address:2001:db8:1:ff00::/56", 145);
     const { evaluated } = await guesses(10, (at) => guess(`2001:db8:1:ff0${at}::1`, randomUUID()));
-    // of which the /48 above had none left
+    // the /48 above has no attempts left
     expect(evaluated).toBe(0);
     await setCounter("address:2001:db8:1::/48", 0);
     const again = await guesses(10, (at) => guess(`2001:db8:1:ff0${at}::1`, randomUUID()));
     expect(again.evaluated).toBe(5);
   });
 
-  it("over one IPv6 /48, at one account, is stopped after 20", async () => {
+  it("from one IPv6 /48 for one account is refused after 20 attempts", async () => {
     const { username } = await register(app);
     const { evaluated } = await guesses(25, (at) => guess(`2001:db8:2:${at}00::1`, username));
     expect(evaluated).toBe(20);
-    // which holds for nobody elsewhere
+    // other networks are not refused
     expect((await guess("2001:db8:3::1", username, PASSWORD)).status).toBe(200);
   });
 
-  it("from an IPv4 address that comes in many forms is stopped as from the address", async () => {
+  it("from one IPv4 address in several IPv6 forms is counted for the IPv4 address", async () => {
     const { username } = await register(app);
     const forms = [
       "203.0.113.9",
@@ -81,7 +81,7 @@ describe.skipIf(isMissing)("guessing passwords from many networks", () => {
     expect(evaluated).toBe(10);
   });
 
-  it("at all accounts from everywhere is stopped, except from where an account signed in before", async () => {
+  it("for all accounts from everywhere is refused, except from known networks of an account", async () => {
     const { username } = await register(app);
     const home = "198.51.100.1";
     expect((await guess(home, username, PASSWORD)).status).toBe(200);
@@ -100,7 +100,7 @@ describe.skipIf(isMissing)("guessing passwords from many networks", () => {
     }
   });
 
-  it("does not keep waiting who signs in from where they did before", async () => {
+  it("does not delay a user who signs in from a known network", async () => {
     const { username } = await register(app);
     const home = "198.51.100.4";
     expect((await guess(home, username, PASSWORD)).status).toBe(200);
@@ -128,12 +128,12 @@ describe.skipIf(isMissing)("guessing passwords from many networks", () => {
     open();
     expect((await owner).status).toBe(200);
     await Promise.all([stranger, ...crowd]);
-    // the first that began after them; the stranger's network takes turns with the crowd's
+    // it is served first of those that began later; unknown networks share the other half
     expect(begun.indexOf(PASSWORD)).toBe(underWay);
     expect(begun.indexOf("of a stranger")).toBeLessThan(underWay + 5);
   });
 
-  it("says how long to wait and what else to do; a new password by mail lets the owner in", async () => {
+  it("is refused with the time to wait; the owner can still reset the password by mail", async () => {
     const { username } = await register(app);
     const address = "198.51.100.6";
     const { evaluated } = await guesses(10, () => guess(address, username));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { PASSWORD, type Person, register, request } from "../helpers/http.ts";
 
-describe.skipIf(isMissing)("parameters", () => {
+describe.skipIf(isMissing)("Parameters", () => {
   let app: App;
   let alice: Person;
 
@@ -69,7 +69,7 @@ describe.skipIf(isMissing)("parameters", () => {
     expect(fieldsOf(body)).toEqual(["limit"]);
   });
 
-  it("that are unknown are named, and values are not echoed", async () => {
+  it("that are unknown are reported by name, without their values", async () => {
     const { status, body } = await request(app, "POST /api/posts", {
       token: alice.token,
       body: { titel: "hush-hush", body: "There", "s3cret pass": 1, __x: 1, ["x".repeat(33)]: 1 },
@@ -86,7 +86,7 @@ describe.skipIf(isMissing)("parameters", () => {
     expect(JSON.stringify(body)).not.toMatch(/hush|s3cret|__x|xxx/);
   });
 
-  it("that are unknown and have no plain name are refused without the name", async () => {
+  it("that are unknown and have unusual names are reported without their names", async () => {
     const { body } = await request(app, "POST /api/posts", {
       token: alice.token,
       body: { title: "Hi", body: "There", "<b>": 1 },
@@ -95,7 +95,7 @@ describe.skipIf(isMissing)("parameters", () => {
     expect(body.data).toEqual([{ type: "objectStrict", message }]);
   });
 
-  it("that do not match a pattern get its explanation", async () => {
+  it("that do not match a pattern are reported with its explanation", async () => {
     const { body } = await request(app, "PATCH /api/users/me", {
       token: alice.token,
       body: { username: "_alice" },
@@ -105,7 +105,7 @@ describe.skipIf(isMissing)("parameters", () => {
     expect(body.data).toEqual([{ field: "username", type: "stringPattern", message }]);
   });
 
-  it("that are unknown by the thousand are answered with at most 20 findings", async () => {
+  it("that are unknown are reported with at most 20 findings", async () => {
     const { status, body } = await request(app, "POST /api/posts", {
       token: alice.token,
       body: Object.fromEntries(Array.from({ length: 5_000 }, (_, at) => [`field${at}`, at])),
@@ -114,10 +114,13 @@ describe.skipIf(isMissing)("parameters", () => {
     expect(body.data).toHaveLength(20);
   });
 
-  it.each(["2147483648", "-1", "1e3"])("of a room's messages have no 'after' %s", async (after) => {
-    const route = `GET /api/chat/rooms/lobby/messages?after=${after}`;
-    const { status, body } = await request(app, route, { token: alice.token });
-    expect(status).toBe(422);
-    expect(fieldsOf(body)).toEqual(["after"]);
-  });
+  it.each(["2147483648", "-1", "1e3"])(
+    "of a room's messages are refused with 'after' %s",
+    async (after) => {
+      const route = `GET /api/chat/rooms/lobby/messages?after=${after}`;
+      const { status, body } = await request(app, route, { token: alice.token });
+      expect(status).toBe(422);
+      expect(fieldsOf(body)).toEqual(["after"]);
+    },
+  );
 });

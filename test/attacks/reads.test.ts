@@ -5,12 +5,12 @@ import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { callFrom } from "../helpers/call.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 
-/** The longest body that a post may have, of characters of three bytes. */
+/** The longest body of a post, in characters of three bytes. */
 const BODY = "漢".repeat(20_000);
-/** Six bytes for each character in JSON: the largest title and excerpt. */
+/** The largest title and excerpt: each character takes six bytes in JSON. */
 const WIDE = "\u0001".repeat(EXCERPT_LENGTH);
 
-describe.skipIf(isMissing)("anonymous reads", () => {
+describe.skipIf(isMissing)("Requests without a token", () => {
   let app: App;
   let alice: Person;
   let newest: string;
@@ -27,12 +27,12 @@ describe.skipIf(isMissing)("anonymous reads", () => {
 
   const lists = () => ["GET /api/posts?limit=100", `GET /api/users/${alice.id}/posts?limit=100`];
 
-  it("GET lists of posts return excerpts, and GET /api/posts/:id the whole body", async () => {
+  it("for lists of posts get excerpts, and for one post the whole body", async () => {
     for (const route of lists()) {
       const { body } = await request(app, route);
       expect(body.items).toHaveLength(100);
       expect(JSON.stringify(body).length).toBeLessThan(300_000);
-      // of two posts of one millisecond the ids decide which comes first
+      // posts of the same millisecond are sorted by id
       const long = body.items.find(({ id }: { id: string }) => id === newest);
       expect(long).toMatchObject({ authorId: alice.id, title: WIDE });
       expect(long.excerpt).toBe(BODY.slice(0, EXCERPT_LENGTH));
@@ -46,7 +46,7 @@ describe.skipIf(isMissing)("anonymous reads", () => {
     expect(inside.items[0]).not.toHaveProperty("body");
   });
 
-  it("an excerpt never cuts a character in half", async () => {
+  it("get excerpts that never split a character", async () => {
     const { body } = await request(app, "POST /api/posts", {
       token: alice.token,
       body: { title: "Faces", body: "😀".repeat(EXCERPT_LENGTH + 1) },
@@ -55,7 +55,7 @@ describe.skipIf(isMissing)("anonymous reads", () => {
     expect(items).toMatchObject([{ id: body.id, excerpt: "😀".repeat(EXCERPT_LENGTH) }]);
   });
 
-  it("a large response costs its address more points than a small one", async () => {
+  it("cost their address more points for a large response", async () => {
     const left = async () =>
       Number((await request(app, "GET /nothing")).headers.get("ratelimit-remaining"));
     const costOf = async (route: string) => {
@@ -64,7 +64,7 @@ describe.skipIf(isMissing)("anonymous reads", () => {
         headers: { "accept-encoding": "identity" },
       });
       const bytes = Buffer.byteLength(await response.text());
-      // the second look costs one as well
+      // the second request costs a point as well
       return { cost: before - (await left()) - 1, bytes };
     };
     const small = await costOf(`GET /api/posts/${newest}`);

@@ -7,7 +7,7 @@ import { type Person, register, request } from "../helpers/http.ts";
 
 const OURS = "https://app.example";
 
-describe.skipIf(isMissing)("requests", () => {
+describe.skipIf(isMissing)("Requests", () => {
   let app: App;
   let alice: Person;
   let path: string;
@@ -21,7 +21,7 @@ describe.skipIf(isMissing)("requests", () => {
   });
   afterAll(() => app?.stop());
 
-  it("with OPTIONS run nothing, whatever they claim to ask for", async () => {
+  it("with OPTIONS run no action, whatever method they announce", async () => {
     for (const headers of [{}, { origin: OURS }, { origin: "https://evil.example" }]) {
       const { status } = await request(app, `OPTIONS ${path}`, {
         token: alice.token,
@@ -33,7 +33,7 @@ describe.skipIf(isMissing)("requests", () => {
     expect(body.title).toBe("Mine");
   });
 
-  it("cannot put into the query what the body does not say", async () => {
+  it("cannot send parameters of the body in the query", async () => {
     const title = randomUUID();
     const changed = await request(app, `PUT ${path}?title=Other&body=Other`, {
       token: alice.token,
@@ -46,25 +46,25 @@ describe.skipIf(isMissing)("requests", () => {
     expect(login.status).toBe(422);
   });
 
-  it("cannot put another id into the query or the body than into the path", async () => {
+  it("cannot override the id in the path by the query or the body", async () => {
     for (const [route, body] of [
       [`GET ${path}?id=${randomUUID()}`, undefined],
       [`PUT ${path}?id=${randomUUID()}`, { title: "Mine", id: randomUUID() }],
     ] as const) {
-      const answer = await request(app, route, { token: alice.token, body });
-      expect(path).toContain(answer.body.id);
+      const response = await request(app, route, { token: alice.token, body });
+      expect(path).toContain(response.body.id);
     }
   });
 
-  it("with GET have no parameters in a body", async () => {
-    // fetch sends no such request
+  it("with GET cannot send parameters in a body", async () => {
+    // fetch cannot send such a request
     const body = '{"limit":{"toString":1,"valueOf":1}}';
     const headers = { "content-type": "application/json", "content-length": body.length };
     const asking = httpRequest(`${app.url}/api/posts`, { method: "GET", headers });
     asking.end(body);
-    const [answer] = await once(asking, "response");
-    answer.resume();
-    expect(answer.statusCode).toBe(200);
+    const [response] = await once(asking, "response");
+    response.resume();
+    expect(response.statusCode).toBe(200);
   });
 
   it.each([
@@ -86,7 +86,7 @@ describe.skipIf(isMissing)("requests", () => {
     }
   });
 
-  it("of pages elsewhere get an answer that only listed pages may read", async () => {
+  it("of other origins get responses that only listed origins may read", async () => {
     const preflight = (origin: string) =>
       request(app, "OPTIONS /api/posts", {
         headers: { origin, "access-control-request-method": "POST" },

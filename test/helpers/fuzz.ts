@@ -1,14 +1,14 @@
 import * as fc from "fast-check";
 import type { Operation } from "./openapi.ts";
 
-/** Requests made from the schemas of an OpenAPI document: valid, almost valid and hostile ones. */
+/** Generates valid, almost valid and hostile requests from the schemas of an OpenAPI document. */
 
 export interface FuzzRequest {
   who: "nobody" | "user" | "admin";
-  /** The path and the query, as they are sent. */
+  /** The path and the query, encoded. */
   url: string;
   headers: Record<string, string>;
-  /** As it is sent; undefined: none. */
+  /** The encoded body; undefined for none. */
   body: string | Uint8Array<ArrayBuffer> | undefined;
 }
 
@@ -76,11 +76,11 @@ const hostile: fc.Arbitrary<JsonText> = fc.oneof(
   fc.json({ maxDepth: 3 }),
 );
 
-/** Mostly good ones, so that requests get behind the first check. */
+/** Mostly valid values, so that requests pass the first checks. */
 const mostly = <T>(good: fc.Arbitrary<T>, bad: fc.Arbitrary<T>, weight = 8): fc.Arbitrary<T> =>
   fc.oneof({ weight, arbitrary: good }, { weight: 1, arbitrary: bad });
 
-/** What fits a schema, and at its edges what just does not. */
+/** Values that match a schema, and values just beyond its bounds. */
 function valid(schema: any, ids: readonly string[]): fc.Arbitrary<JsonText> {
   if (schema.enum)
     return fc.constantFrom(...(schema.enum as unknown[]).map((one) => JSON.stringify(one)));
@@ -131,13 +131,13 @@ function text(schema: any, ids: readonly string[]): fc.Arbitrary<string> {
   );
 }
 
-/** What matches a pattern, if fast-check knows what is in it. */
+/** Values that match a pattern, if fast-check supports it. */
 function matching(pattern: string | undefined): fc.Arbitrary<string> | undefined {
   if (pattern === undefined || pattern.includes("(?")) return undefined;
   return fc.stringMatching(new RegExp(pattern));
 }
 
-/** @param present how often a field is there for each time that it is left out */
+/** @param present how often a field is present for each time that it is missing */
 function objectOf(schema: any, ids: readonly string[], present: number): fc.Arbitrary<JsonText> {
   const fields = Object.entries<any>(schema.properties ?? {}).map(([name, field]) => {
     const value = mostly(valid(field, ids), hostile);
@@ -175,7 +175,7 @@ const BROKEN_BODIES = [
   "a=1&a=2&__proto__[x]=1&%ff=%00",
 ];
 
-/** A JSON body, or what is none. */
+/** A JSON body, or a malformed one. */
 const bodyOf = (schema: any, ids: readonly string[]): fc.Arbitrary<FuzzRequest["body"]> =>
   mostly<FuzzRequest["body"]>(
     objectOf(schema, ids, 20),
@@ -198,7 +198,7 @@ function toForm(json: JsonText): string {
   }
 }
 
-/** Raw parts of URLs that mean something to a parser. */
+/** Raw parts of URLs that are special to a parser. */
 const HOSTILE_PARTS = [
   "%00",
   "%ff",
@@ -298,7 +298,7 @@ const extraHeaders: fc.Arbitrary<Record<string, string>> = mostly(
   3,
 );
 
-/** Requests for an operation. @param ids of things that exist */
+/** Generates requests for an operation. @param ids ids of existing resources */
 export function requestsFor(
   { method, path, described }: Operation,
   ids: readonly string[],
@@ -307,7 +307,7 @@ export function requestsFor(
   const ofPlace = (place: string) => parameters.filter((one) => one.in === place);
   const inPath = ofPlace("path").map(({ name, schema }) =>
     part(schema, ids)
-      // clients resolve these: the request would be one for another operation
+      // clients resolve these, so that the request would be for another operation
       .filter((one) => !["", ".", ".."].includes(one))
       .map((one) => [name, one] as const),
   );

@@ -6,7 +6,7 @@ import { brokerOptions, configure } from "../../moleculer.config.ts";
 import type { App } from "./app.ts";
 import { request } from "./http.ts";
 
-/** Another gateway of an application, on a node of its own. */
+/** Starts a second gateway of an application, on its own node. */
 export async function startGateway(
   app: App,
   settings: Record<string, string> = {},

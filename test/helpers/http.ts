@@ -16,7 +16,7 @@ export interface RequestOptions {
   headers?: Record<string, string>;
 }
 
-/** One request to the application: `request(app, "POST /api/posts", { token, body })`. */
+/** Sends a request to the application: `request(app, "POST /api/posts", { token, body })`. */
 export async function request(
   app: Pick<App, "url">,
   route: string,
@@ -42,7 +42,7 @@ export async function request(
   };
 }
 
-/** One request with a JSON body from another address of this machine: 127.0.0.2. */
+/** Sends a request with a JSON body from another loopback address, such as 127.0.0.2. */
 export async function requestFrom(
   app: Pick<App, "url">,
   localAddress: string,
@@ -71,7 +71,7 @@ export interface Person {
 
 export const PASSWORD = "correct horse battery";
 
-/** Somebody new, signed in. */
+/** Registers a user. */
 export async function register(app: App, prefix = "user"): Promise<Person> {
   const username = `${prefix}-${randomBytes(5).toString("hex")}`;
   const { status, body } = await request(app, "POST /api/auth/register", {
@@ -94,7 +94,7 @@ export async function login(
   return toPerson(body, password);
 }
 
-/** The first administrator. */
+/** Signs the first administrator in. */
 export const administrator = (app: App) => login(app, "admin", "the first administrator");
 
 const toPerson = (body: any, password: string): Person => ({

@@ -8,10 +8,10 @@ import { freePort } from "./servers.ts";
 
 const TEMPLATE = join(import.meta.dirname, "..", "..", "deploy", "nginx", "gateway.conf.template");
 
-/** Debian keeps it where only root's PATH leads. */
+/** Debian installs nginx in a folder that is on root's PATH only. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 
-/** Is there an nginx to test with? With CI set there must be. */
+/** Is nginx installed? If CI is set, it must be. */
 export function hasNginx(): boolean {
   if (!spawnSync("nginx", ["-v"], { env }).error) return true;
   const what = "Skipping the tests behind nginx: there is none on the PATH.";
@@ -25,7 +25,7 @@ export interface Certificate {
   key: Buffer;
 }
 
-/** A folder of certificates that one authority has signed. */
+/** A folder of certificates that one authority signed. */
 class Authority {
   readonly #folder: string;
 
@@ -100,21 +100,21 @@ class Authority {
 export interface Nginx {
   /** `https://localhost:…` */
   url: string;
-  /** Who signed what nginx shows. */
+  /** The authority of nginx's certificate. */
   ca: Buffer;
-  /** What Cloudflare would show. */
+  /** The client certificate of Cloudflare. */
   client: Certificate;
-  /** What somebody else would show: signed, but by another authority. */
+  /** A client certificate that another authority signed. */
   stranger: Certificate;
-  /** Everything that it logged until now. */
+  /** All logs until now. */
   log(): string;
   stop(): Promise<void>;
 }
 
-/** An nginx of our own with the deployment's configuration, in front of an application. */
+/** Starts nginx with the deployment's configuration in front of an application. */
 export async function startNginx(gateway: string): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), "citadel-nginx-"));
-  // its workers are somebody else
+  // its workers run as another user
   chmodSync(folder, 0o755);
   const folders = ["origin", "cloudflare", "other", "certificates"].map((name) =>
     join(folder, name),

@@ -33,7 +33,7 @@ export const actions = operationsOf(
   }).paths,
 );
 
-/** What fits a schema, where no example does. */
+/** A value that matches a schema without an example. */
 function generate(schema: any): unknown {
   if (schema.default !== undefined) return schema.default;
   if (schema.const !== undefined) return schema.const;
@@ -52,7 +52,7 @@ function generate(schema: any): unknown {
   return "x".repeat(schema.minLength ?? 1);
 }
 
-/** What an operation is called with: each example, or what fits its schema. */
+/** The parameters of a valid request: the examples, or values that match the schema. */
 export const paramsOf = ({ described }: Operation) => {
   const [[type, content] = ["", undefined]] = Object.entries<any>(
     described.requestBody?.content ?? {},
@@ -64,7 +64,7 @@ export const paramsOf = ({ described }: Operation) => {
       .map(({ name, schema, example }: any) => [name, example ?? generate(schema)]),
   ) as [[string, string][], [string, string][]];
   const body = content && { ...(generate(content.schema) as object), ...content.example };
-  // two cannot have the same, and other tests have used the example
+  // names are unique, and other tests use the example
   for (const name of ["username", "name"])
     if (typeof body?.[name] === "string") body[name] = `x${randomBytes(5).toString("hex")}`;
   if (body?.email) body.email = `${randomBytes(5).toString("hex")}@example.com`;
@@ -73,7 +73,7 @@ export const paramsOf = ({ described }: Operation) => {
 
 type Changes = Partial<ReturnType<typeof paramsOf>> & { headers?: Record<string, string> };
 
-/** An application and its OpenAPI document, to call operations and hold responses against it. */
+/** Calls the operations of an application and compares responses with its OpenAPI document. */
 export async function describedApi(app: App) {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   (addFormats as any)(ajv);
@@ -81,11 +81,11 @@ export async function describedApi(app: App) {
   ajv.addSchema(document, "openapi");
   const adminId = (await administrator(app)).id;
 
-  /** An access token of a new session: some operations end theirs. */
+  /** An access token of a new session, since some operations end their session. */
   const signIn = async (userId = adminId): Promise<string> =>
     (await callFrom(app, "users", "auth.generateToken", { userId })).access_token;
 
-  /** The schema of an answer. Its references lead into the document. */
+  /** The schema of a response, with the components that it refers to. */
   const validatorOf = ({ path, method }: Operation, status: number, type: string) => {
     const escape = (part: string) => part.replaceAll("~", "~0").replaceAll("/", "~1");
     const steps = ["paths", path, method.toLowerCase(), "responses", status, "content", type];
@@ -103,8 +103,11 @@ export async function describedApi(app: App) {
     return validate(read) ? undefined : ajv.errorsText(validate.errors);
   };
 
-  /** What of an answer is not as it is described. */
-  const faultOf = (operation: Operation, { status, body, headers }: HttpResponse): string | undefined => {
+  /** How a response differs from the document; undefined if it does not. */
+  const faultOf = (
+    operation: Operation,
+    { status, body, headers }: HttpResponse,
+  ): string | undefined => {
     const response = operation.described.responses[status];
     if (!response) return "this status is not described";
     for (const [name, header] of Object.entries<any>(response.headers ?? {})) {

@@ -3,7 +3,7 @@ import { type IncomingMessage, request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 
-/** A connection that sends these bytes and reads nothing. @param address of this machine: 127.0.0.2 */
+/** Opens a connection that sends these bytes and reads nothing. @param address a loopback address, such as 127.0.0.2 */
 export async function openUnread(
   url: string,
   sent: string,
@@ -18,7 +18,7 @@ export async function openUnread(
   return socket;
 }
 
-/** Many of them, each on a connection of its own. */
+/** Opens many of them. */
 export const openMany = (url: string, count: number, sent: string): Promise<Socket[]> =>
   Promise.all(Array.from({ length: count }, () => openUnread(url, sent)));
 

@@ -6,15 +6,15 @@ import { type FuzzRequest, requestsFor } from "../helpers/fuzz.ts";
 import { type HttpResponse, type Person, register, request } from "../helpers/http.ts";
 import { type DescribedApi, actions, describedApi, type Operation } from "../helpers/openapi.ts";
 
-/** `npm run test:fuzz`: FUZZ_SEED repeats a run, FUZZ_COUNT is how many requests. */
+/** `npm run test:fuzz`: FUZZ_SEED repeats a run, FUZZ_COUNT is the number of requests. */
 const SEED = Number(process.env.FUZZ_SEED ?? randomInt(2 ** 31));
 const COUNT = Number(process.env.FUZZ_COUNT ?? 900);
 const EACH = Math.ceil(COUNT / actions.length);
 
-/** What a request that gets to no operation is refused with (the introduction of the OpenAPI document). */
+/** The errors of malformed requests (the introduction of the OpenAPI document). */
 const BEFORE_ROUTES = new Set([400, 404, 405, 408, 414, 431]);
 
-/** Operations that an account may do only so often, whatever the rate limits. */
+/** Operations with a quota for each account. */
 const QUOTAS = new Set([
   "auth.impersonate",
   "users.resendVerification",
@@ -22,8 +22,8 @@ const QUOTAS = new Set([
   "users.confirmSecondFactor",
 ]);
 
-/** One after the other: generated requests to every operation, and each operation before and after them. */
-describe("generated requests", () => {
+/** Sends generated requests to every operation, and checks each operation with a valid request afterwards. */
+describe("Generated requests", () => {
   let app: App;
   let api: DescribedApi;
   let user: Person;
@@ -74,30 +74,30 @@ describe("generated requests", () => {
     return { status: response.status, headers: response.headers, body: read };
   };
 
-  /** What of a response is wrong, if something is. */
-  const faultOf = (operation: Operation, answer: HttpResponse): string | undefined => {
-    const { status, body } = answer;
+  /** What is wrong with a response; undefined if it is as documented. */
+  const faultOf = (operation: Operation, response: HttpResponse): string | undefined => {
+    const { status, body } = response;
     if (status >= 500) return "the server failed";
-    if (operation.described.responses[status]) return api.faultOf(operation, answer);
+    if (operation.described.responses[status]) return api.faultOf(operation, response);
     if (BEFORE_ROUTES.has(status) && body.code === status) return undefined;
     return "this status is not described";
   };
 
-  it.each(actions)("for $id are answered as it is described", async (operation) => {
+  it.each(actions)("for $id get documented responses", async (operation) => {
     const property = fc.asyncProperty(requestsFor(operation, ids), async (generated) => {
-      const answer = await send(operation, generated);
-      // a session that such a request has ended
-      if (answer.status === 401 || answer.status === 204) tokens.clear();
-      const fault = faultOf(operation, answer);
-      expect(fault && { fault, status: answer.status, body: answer.body }).toBeUndefined();
+      const response = await send(operation, generated);
+      // the request has ended its session
+      if (response.status === 401 || response.status === 204) tokens.clear();
+      const fault = faultOf(operation, response);
+      expect(fault && { fault, status: response.status, body: response.body }).toBeUndefined();
     });
     await fc.assert(property, { seed: SEED, numRuns: EACH, timeout: 15_000 });
   });
 
-  it.each(actions)("leave $id as it was", async (operation) => {
+  it.each(actions)("do not break $id", async (operation) => {
     const { status } = await api.calledWell(operation);
     const earlier = before.get(operation.id);
-    // mails and guesses have quotas for each account, which the requests before have used up
+    // the generated requests have used up the quotas of their accounts
     const hasQuota = QUOTAS.has(operation.id) || earlier === 401;
     expect(hasQuota && status === 429 ? earlier : status).toBe(earlier);
   });

@@ -13,10 +13,10 @@ import { connect, refusal } from "../helpers/socket.ts";
 
 const CLIENT = "203.0.113.7";
 
-/** What Cloudflare says of this client, and what the client itself would have us believe. */
+/** The client's address from Cloudflare, and a forged one from the client. */
 const headers = { "cf-connecting-ip": CLIENT, "x-forwarded-for": "1.1.1.1" };
 
-describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
+describe.skipIf(!hasNginx())("Behind nginx and Cloudflare", () => {
   let app: App;
   let nginx: Nginx;
   let alice: Person;
@@ -32,7 +32,7 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
     await app?.stop();
   });
 
-  /** A request that Cloudflare, or who holds this certificate instead, makes. */
+  /** Sends a request as Cloudflare, or with another client certificate. */
   async function ask(
     path: string,
     certificate?: Certificate,
@@ -47,8 +47,8 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
       headers: { authorization: `Bearer ${alice.token}`, ...headers, ...options.headers },
     });
     asking.end(body);
-    const [answer] = (await once(asking, "response")) as [IncomingMessage];
-    return answer;
+    const [response] = (await once(asking, "response")) as [IncomingMessage];
+    return response;
   }
 
   const refusals = async () => {
@@ -56,35 +56,37 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
     return (await request(app, route, { token: admin.token })).body.items;
   };
 
-  it("nobody gets through without the client certificate", async () => {
+  it("a request without the client certificate is refused", async () => {
     const before = await refusals();
     for (const certificate of [undefined, nginx.stranger]) {
-      const answer = await ask("/api/users", certificate, { method: "POST" });
-      expect(answer.statusCode).toBe(400);
-      expect(await text(answer)).toMatch(/SSL certificate/);
+      const response = await ask("/api/users", certificate, { method: "POST" });
+      expect(response.statusCode).toBe(400);
+      expect(await text(response)).toMatch(/SSL certificate/);
       const options = { ca: nginx.ca, ...certificate } as object;
       expect(await refusal({ url: nginx.url }, alice.token, options)).toMatch(/websocket error/);
     }
     expect(await refusals()).toEqual(before);
   });
 
-  it("Cloudflare gets through, and is told to come by https only", async () => {
-    const answer = await ask("/api/users/me", nginx.client);
-    expect(answer.statusCode).toBe(200);
-    expect(await json(answer)).toMatchObject({ id: alice.id });
-    expect(answer.headers["strict-transport-security"]).toBe("max-age=63072000; includeSubDomains");
+  it("a request of Cloudflare reaches the gateway and gets HSTS", async () => {
+    const response = await ask("/api/users/me", nginx.client);
+    expect(response.statusCode).toBe(200);
+    expect(await json(response)).toMatchObject({ id: alice.id });
+    expect(response.headers["strict-transport-security"]).toBe(
+      "max-age=63072000; includeSubDomains",
+    );
   });
 
-  it("the client's address is the one that Cloudflare names", async () => {
-    const answer = await ask("/api/users", nginx.client, { method: "POST" });
-    expect(answer.statusCode).toBe(403);
-    answer.resume();
+  it("the client's address is the one that Cloudflare sends", async () => {
+    const response = await ask("/api/users", nginx.client, { method: "POST" });
+    expect(response.statusCode).toBe(403);
+    response.resume();
     await expect
       .poll(async () => (await refusals())[0])
       .toMatchObject({ actorId: alice.id, address: CLIENT });
   });
 
-  it("the same goes for sockets, which get through too", async () => {
+  it("a socket reaches the gateway with the client's address", async () => {
     const options = { ca: nginx.ca, ...nginx.client, extraHeaders: headers } as object;
     const socket = await connect({ url: nginx.url }, alice.token, options);
     const { ok } = await socket.emitWithAck("message", { text: "Through" });
@@ -102,7 +104,7 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
       .toMatchObject({ address: CLIENT, data: { target: "the sockets" } });
   });
 
-  it("no token of a handshake gets into its logs, nor any other query, nor when the gateway is gone", async () => {
+  it("no query, such as the token of a handshake, is logged, even if the gateway is unavailable", async () => {
     const query = `?EIO=4&transport=websocket&token=${alice.token}`;
     (await ask(`/socket.io/${query}`, nginx.client)).resume();
     (await ask(`/api/posts${query}`, nginx.client)).resume();
@@ -121,15 +123,15 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
     }
   });
 
-  it("a body that is too large is answered by the gateway, in its own shape", async () => {
+  it("a body that is too large gets the gateway's own error", async () => {
     const body = JSON.stringify({ title: "Hi", body: "x".repeat(110_000) });
     const options = { method: "POST", headers: { "content-type": "application/json" } };
-    const answer = await ask("/api/posts", nginx.client, options, body);
-    expect(answer.statusCode).toBe(413);
-    expect(await json(answer)).toMatchObject({ type: "PayloadTooLarge" });
+    const response = await ask("/api/posts", nginx.client, options, body);
+    expect(response.statusCode).toBe(413);
+    expect(await json(response)).toMatchObject({ type: "PayloadTooLarge" });
   });
 
-  describe("clients that do not read, or do not finish", () => {
+  describe("Slow clients", () => {
     const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     const requests = [
       get("/docs/swagger-ui-bundle.js"),
@@ -146,7 +148,7 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
         "Content-Length: 40\r\n\r\n{",
     );
 
-    /** A connection through nginx that sends this and reads nothing. */
+    /** Opens a connection through nginx that sends this and reads nothing. */
     const openUnread = async (sent: string) => {
       const { port } = new URL(nginx.url);
       const options = { host: "localhost", port: Number(port), ca: nginx.ca, ...nginx.client };
@@ -167,9 +169,9 @@ describe.skipIf(!hasNginx())("behind nginx, behind Cloudflare", () => {
         Array.from({ length: count }, (_, at) => openUnread(sent(at))),
       );
       for (const path of ["/health/live", "/api/posts"]) {
-        const answer = await ask(path, nginx.client);
-        expect(answer.statusCode).toBe(200);
-        answer.resume();
+        const response = await ask(path, nginx.client);
+        expect(response.statusCode).toBe(200);
+        response.resume();
         expect((await askFrom("127.0.0.2", app.url, `GET ${path}`)).status).toBe(200);
       }
       for (const socket of sockets) socket.destroy();

@@ -11,10 +11,10 @@ const OTHER = "127.0.0.2";
 const head = (route: string, ...headers: string[]) =>
   [`${route} HTTP/1.1`, "Host: localhost", ...headers, "", ""].join("\r\n");
 
-const LOGIN = JSON.stringify({ username: "nobody", password: "wrong password" });
+const LOGIN = JSON.stringify({ username: "unknown", password: "wrong password" });
 const POLL = "/socket.io/?EIO=4&transport=polling";
 
-/** Every kind of route, with a whole request for it. */
+/** Every kind of route, with a complete request. */
 const ROUTES: [kind: string, request: string][] = [
   ["an asset", head("GET /docs/swagger-ui-bundle.js")],
   ["a compressed asset", head("GET /docs/swagger-ui-bundle.js", "Accept-Encoding: gzip")],
@@ -29,28 +29,28 @@ const ROUTES: [kind: string, request: string][] = [
     ) + LOGIN,
   ],
   ["health", head("GET /health/ready")],
-  ["a path where nothing is", head("GET /nothing")],
+  ["an unknown path", head("GET /nothing")],
   ["OPTIONS", head("OPTIONS /api/posts")],
   ["Socket.IO polling", head(`GET ${POLL}`)],
 ];
 
-/** Requests whose body does not end. */
+/** Requests whose body is never completed. */
 const UNFINISHED: [kind: string, route: string][] = [
   ["an action", "POST /api/auth/login"],
   ["an asset", "GET /docs/swagger-ui-bundle.js"],
   ["health", "GET /health/live"],
-  ["a path where nothing is", "POST /nothing"],
+  ["an unknown path", "POST /nothing"],
   ["OPTIONS", "OPTIONS /api/posts"],
   ["Socket.IO polling", `POST ${POLL}`],
 ];
 
-/** What ran. */
+/** The actions that ran. */
 const ran: string[] = [];
 
-/** Holds the next call of `posts.list`, if somebody waits for it to begin. */
+/** Holds the next call of `posts.list` if a test waits for its start. */
 const holds = new EventEmitter();
 
-/** What `posts.list` returns instead of posts, if anything. */
+/** The result of `posts.list`, if it is replaced. */
 let result: object | undefined;
 
 const spy = {
@@ -64,7 +64,7 @@ const spy = {
     },
 };
 
-describe("a client that does not read, or does not finish", () => {
+describe("A client that does not read or finish", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -78,7 +78,7 @@ describe("a client that does not read, or does not finish", () => {
     ran.length = 0;
   });
 
-  /** How many requests moleculer-web has not finished with. */
+  /** The requests that moleculer-web has not finished. */
   const running = () => {
     const { _trackedContexts: contexts } = app.service("api") as unknown as {
       _trackedContexts: unknown[];
@@ -86,7 +86,7 @@ describe("a client that does not read, or does not finish", () => {
     return contexts.length;
   };
 
-  /** Everybody else is served, and quickly. */
+  /** Checks that other clients get quick responses. */
   const serves = async (from = OTHER) => {
     for (const route of ["GET /health/live", "GET /health/ready", "GET /api/posts"])
       expect((await askFrom(from, app.url, route)).status).toBe(200);
@@ -94,25 +94,25 @@ describe("a client that does not read, or does not finish", () => {
 
   const close = async (sockets: Socket[]) => {
     for (const socket of sockets) socket.destroy();
-    // nothing is kept of them
+    // no memory is held for them
     await expect.poll(running).toBe(0);
   };
 
-  it.each(ROUTES)("sends 420 requests for %s at once and goes", async (_kind, request) => {
+  it.each(ROUTES)("may send 420 requests for %s at once and disconnect", async (_kind, request) => {
     const socket = await openUnread(app.url, request.repeat(420));
     await serves();
     await close([socket]);
     await serves(ATTACKER);
   });
 
-  it.each(ROUTES)("keeps 210 connections with responses of %s unread", async (_kind, request) => {
+  it.each(ROUTES)("may leave 210 responses of %s unread", async (_kind, request) => {
     const sockets = await openMany(app.url, 210, request);
     await serves();
     await close(sockets);
     await serves(ATTACKER);
   });
 
-  it.each(UNFINISHED)("keeps 210 connections with a body for %s open", async (_kind, route) => {
+  it.each(UNFINISHED)("may keep 210 request bodies for %s open", async (_kind, route) => {
     const headers = ["Content-Type: application/json", "Content-Length: 40"];
     const sockets = await openMany(app.url, 210, `${head(route, ...headers)}{`);
     await serves();
@@ -120,7 +120,7 @@ describe("a client that does not read, or does not finish", () => {
     await serves(ATTACKER);
   });
 
-  it("goes while its call runs, and with more requests waiting", async () => {
+  it("may disconnect while its calls run and wait", async () => {
     const began = once(holds, "began");
     const socket = await openUnread(app.url, head("GET /api/posts") + ROUTES[0]![1].repeat(9));
     await began;
@@ -128,7 +128,7 @@ describe("a client that does not read, or does not finish", () => {
     holds.emit("end");
   });
 
-  /** 100 responses that nobody reads; some fit into what the system keeps for a connection. */
+  /** 100 unread responses, some of which fit into the socket buffers. */
   const leaveUnread = async (request: string) => {
     const sockets = await openMany(app.url, 5, request.repeat(20));
     await expect.poll(running).toBeGreaterThanOrEqual(50);
@@ -136,10 +136,10 @@ describe("a client that does not read, or does not finish", () => {
   };
 
   it.each(["identity", "gzip", "br"])(
-    "leaves 100 assets in %s unread, which costs no memory",
+    "costs no memory by leaving 100 assets in %s unread",
     async (encoding) => {
       const request = head("GET /docs/swagger-ui-bundle.js", `Accept-Encoding: ${encoding}`);
-      // what is compressed is compressed once
+      // an asset is compressed once
       await askFrom(OTHER, app.url, "GET /docs/swagger-ui-bundle.js");
       const before = process.memoryUsage();
       const sockets = await leaveUnread(request);
@@ -151,7 +151,7 @@ describe("a client that does not read, or does not finish", () => {
     },
   );
 
-  it("is refused where it leaves too much unread; its health checks and others are not", async () => {
+  it("is refused if too many responses are unread; its health checks and other clients are not", async () => {
     const sockets = await openMany(app.url, 10, ROUTES[0]![1].repeat(30));
     await expect.poll(running).toBeGreaterThanOrEqual(contract.limits.pendingResponses.max);
     const { status, headers, body } = await askFrom(ATTACKER, app.url, "GET /api/posts");
@@ -166,7 +166,7 @@ describe("a client that does not read, or does not finish", () => {
     await serves(ATTACKER);
   });
 
-  it("is refused where it leaves 32 MB of results unread, and others are not", async () => {
+  it("is refused if it leaves 32 MB of results unread; other clients are not", async () => {
     result = { items: [], nextCursor: "x".repeat(5_000_000) };
     const socket = await openUnread(app.url, head("GET /api/posts").repeat(12));
     await expect.poll(() => ran.length).toBeGreaterThanOrEqual(12);

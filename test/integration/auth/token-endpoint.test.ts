@@ -4,7 +4,13 @@ import { FIRST_PARTY_CLIENT } from "../../../lib/tokens/access-token.ts";
 import type AuthService from "../../../services/auth/auth.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
-import { administrator, type HttpResponse, login, type Person, request } from "../../helpers/http.ts";
+import {
+  administrator,
+  type HttpResponse,
+  login,
+  type Person,
+  request,
+} from "../../helpers/http.ts";
 import { claimsOf, faultOf, refresh } from "../../helpers/tokens.ts";
 
 interface Client {

@@ -4,7 +4,7 @@ import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { type Person, register, request } from "../../helpers/http.ts";
 import { without } from "../../helpers/without.ts";
 
-describe.skipIf(isMissing)("the gateway", () => {
+describe.skipIf(isMissing)("The gateway", () => {
   let app: App;
   let alice: Person;
 
@@ -14,12 +14,12 @@ describe.skipIf(isMissing)("the gateway", () => {
   });
   afterAll(() => app?.stop());
 
-  it("says that it is alive and ready", async () => {
+  it("reports that it is live and ready", async () => {
     expect((await request(app, "GET /health/live")).body).toEqual({ status: "live" });
     expect((await request(app, "GET /health/ready")).body).toEqual({ status: "ready" });
   });
 
-  it("GET / is a page without scripts that leads to the documentation", async () => {
+  it("serves a home page without scripts that links to the documentation", async () => {
     const { status, headers, body } = await request(app, "GET /");
     expect(status).toBe(200);
     expect(headers.get("content-type")).toBe("text/html; charset=utf-8");
@@ -33,7 +33,7 @@ describe.skipIf(isMissing)("the gateway", () => {
     expect((await request(app, "GET /nothing")).status).toBe(404);
   });
 
-  it("publishes the key that access tokens are signed with, and nothing private of it", async () => {
+  it("publishes the public part of the signing key only", async () => {
     const { body } = await request(app, "GET /.well-known/jwks.json");
     expect(body.keys).toEqual([
       {
@@ -50,7 +50,7 @@ describe.skipIf(isMissing)("the gateway", () => {
   const routes = routesOf(loadContracts());
 
   it.each(routes.filter(({ contract }) => contract.auth === "required"))(
-    "asks for a user at $method $path",
+    "answers 401 to $method $path without a token",
     async ({ method, path }) => {
       const route = `${method} ${path.replace(/:\w+/g, "5f6a37f5-8c3f-4f5f-9b2e-000000000000")}`;
       const { status, headers, body } = await request(app, route);
@@ -60,11 +60,11 @@ describe.skipIf(isMissing)("the gateway", () => {
     },
   );
 
-  it("blames a token only where the token is what was refused (RFC 6750, 3.1)", async () => {
+  it("reports invalid_token only if the access token was refused (RFC 6750, 3.1)", async () => {
     const { token, username } = await register(app);
     const challenges = [
       await request(app, "GET /api/protected", { token: "none" }),
-      // who guesses a password with a good token must not throw the token away
+      // a client whose password was wrong must not discard its valid token
       await request(app, "POST /api/auth/login", { token, body: { username, password: "wrong" } }),
       await request(app, "POST /api/users", { token, body: {} }),
       await request(app, "GET /api/posts/none", { token }),
@@ -104,45 +104,55 @@ describe.skipIf(isMissing)("the gateway", () => {
   });
 
   it.each([
-    ["no JSON", '{"title":', 400, "BadRequest"],
-    ["a prototype", '{"title":"Hi","body":"There","__proto__":{"x":1}}', 400, "BadRequest"],
-    ["a nested prototype", '{"title":{"__proto__":{"x":1}},"body":"There"}', 400, "BadRequest"],
-    ["a constructor", '{"title":"Hi","body":"There","constructor":{}}', 422, "VALIDATION_ERROR"],
-    ["no object", '"Hi"', 400, "BadRequest"],
+    ["truncated JSON", '{"title":', 400, "BadRequest"],
+    ["__proto__", '{"title":"Hi","body":"There","__proto__":{"x":1}}', 400, "BadRequest"],
+    ["a nested __proto__", '{"title":{"__proto__":{"x":1}},"body":"There"}', 400, "BadRequest"],
+    [
+      "an unknown constructor",
+      '{"title":"Hi","body":"There","constructor":{}}',
+      422,
+      "VALIDATION_ERROR",
+    ],
+    ["a string", '"Hi"', 400, "BadRequest"],
     ["an empty list", "[]", 400, "BadRequest"],
     ["a list", '[{"title":"Hi","body":"There"}]', 400, "BadRequest"],
-    ["nul bytes", '{"title":"a\\u0000b","body":"There"}', 422, "VALIDATION_ERROR"],
-    ["too much", JSON.stringify({ title: "x".repeat(200_000) }), 413, "PayloadTooLarge"],
+    ["NUL characters", '{"title":"a\\u0000b","body":"There"}', 422, "VALIDATION_ERROR"],
+    [
+      "a body that is too large",
+      JSON.stringify({ title: "x".repeat(200_000) }),
+      413,
+      "PayloadTooLarge",
+    ],
   ])("refuses a body with %s, and writes nothing", async (_what, body, status, type) => {
     const before = await request(app, "GET /api/posts");
-    const answer = await request(app, "POST /api/posts", { token: alice.token, body });
-    expect(answer.status).toBe(status);
-    expect(answer.body).toMatchObject({ type, code: status });
+    const response = await request(app, "POST /api/posts", { token: alice.token, body });
+    expect(response.status).toBe(status);
+    expect(response.body).toMatchObject({ type, code: status });
     expect((await request(app, "GET /api/posts")).body).toEqual(before.body);
   });
 
   it.each([
     ["a form", "application/x-www-form-urlencoded"],
-    ["a text", "text/plain"],
-    ["what only looks like JSON", "application/jsonp"],
-    ["many parts", "multipart/form-data; boundary=x"],
-    ["nothing in particular", ""],
+    ["plain text", "text/plain"],
+    ["JSONP", "application/jsonp"],
+    ["multipart", "multipart/form-data; boundary=x"],
+    ["no type", ""],
   ])("says that a body that is %s is not read, and writes nothing", async (_what, type) => {
     const before = await request(app, "GET /api/posts");
-    const answer = await request(app, "POST /api/posts", {
+    const response = await request(app, "POST /api/posts", {
       token: alice.token,
       headers: { "content-type": type },
       body: { title: "Hi", body: "There" },
     });
-    expect(answer.status).toBe(415);
-    expect(answer.body).toMatchObject({
+    expect(response.status).toBe(415);
+    expect(response.body).toMatchObject({
       type: "UnsupportedMediaType",
       message: expect.stringContaining("application/json"),
     });
     expect((await request(app, "GET /api/posts")).body).toEqual(before.body);
   });
 
-  it("takes a request without a body as what it is, whatever its type", async () => {
+  it("accepts a request without a body and with any content type", async () => {
     const headers = { "content-type": "text/plain" };
     const empty = await request(app, "POST /api/posts", { token: alice.token, headers, body: "" });
     expect(empty.body).toMatchObject({ type: "VALIDATION_ERROR" });
@@ -173,14 +183,14 @@ describe.skipIf(isMissing)("the gateway", () => {
     },
   );
 
-  it("refuses a path that is no path", async () => {
+  it("refuses a malformed path", async () => {
     const { body } = await request(app, "GET /api/users/%zz", { token: alice.token });
     expect(body.type).toBe("BadRequest");
   });
 
-  it("answers 503 while a service is away, names nothing of the inside, and mends itself", async () => {
+  it("answers 503 without internal names while a service is unavailable, and recovers", async () => {
     await without(app, "posts", async () => {
-      // the routes of all others go on
+      // the routes of other services still work
       expect((await request(app, "GET /health/ready")).status).toBe(200);
       const { status, body } = await request(app, "GET /api/posts");
       expect(status).toBe(503);

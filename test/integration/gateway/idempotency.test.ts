@@ -14,7 +14,7 @@ import {
 } from "../../helpers/http.ts";
 import { refresh } from "../../helpers/tokens.ts";
 
-describe.skipIf(isMissing)("a request that comes twice", () => {
+describe.skipIf(isMissing)("A repeated request", () => {
   let app: App;
   let alice: Person;
 
@@ -34,7 +34,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
   const countOf = async ({ id }: Person) =>
     (await request(app, `GET /api/posts?authorId=${id}`)).body.items.length;
 
-  it("gets the first answer, and makes nothing more", async () => {
+  it("gets the first response and creates nothing", async () => {
     const key = randomUUID();
     const before = await countOf(alice);
     const first = await write(key);
@@ -49,7 +49,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(await countOf(alice)).toBe(before + 1);
   });
 
-  it("is the same request, whatever the order of its fields", async () => {
+  it("may have its fields in another order", async () => {
     const headers = { "idempotency-key": randomUUID() };
     const send = (body: object) =>
       request(app, "POST /api/posts", { token: alice.token, headers, body });
@@ -57,24 +57,25 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect((await send({ body: "There", title: "Hi" })).body).toEqual(first.body);
   });
 
-  it("gets the first answer also when what it made has changed", async () => {
+  it("gets the first response even if the resource has changed", async () => {
     const key = randomUUID();
     const { body } = await write(key);
     await request(app, `DELETE /api/posts/${body.id}`, { token: alice.token });
     expect((await write(key)).body).toEqual(body);
   });
 
-  it("is made once, however often it comes at once", async () => {
+  it("takes effect once if it is sent ten times at once", async () => {
     const key = randomUUID();
     const before = await countOf(alice);
-    const answers = await Promise.all(Array.from({ length: 10 }, () => write(key)));
+    const responses = await Promise.all(Array.from({ length: 10 }, () => write(key)));
     expect(await countOf(alice)).toBe(before + 1);
-    const made = answers.filter(({ status }) => status === 201);
-    expect(new Set(made.map(({ body }) => body.id)).size).toBe(1);
-    for (const { status, body } of answers) if (status !== 201) expect(body.type).toBe("Conflict");
+    const created = responses.filter(({ status }) => status === 201);
+    expect(new Set(created.map(({ body }) => body.id)).size).toBe(1);
+    for (const { status, body } of responses)
+      if (status !== 201) expect(body.type).toBe("Conflict");
   });
 
-  it("is refused if it is another request", async () => {
+  it("is refused if its parameters differ", async () => {
     const key = randomUUID();
     await write(key);
     const { status, body } = await write(key, { title: "Something else" });
@@ -82,7 +83,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(body.data).toEqual([{ field: "Idempotency-Key", type: "reused" }]);
   });
 
-  it("is nobody else's", async () => {
+  it("does not collide with the same key of another user", async () => {
     const key = randomUUID();
     const bob = await register(app, "bob");
     const first = await write(key);
@@ -91,7 +92,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(other.body.id).not.toBe(first.body.id);
   });
 
-  it("may be tried again if it failed", async () => {
+  it("runs again if the first one failed", async () => {
     const key = randomUUID();
     const { db } = app.service("posts") as unknown as PostsService;
     await sql`alter table posts.posts rename to hidden`.execute(db);
@@ -103,7 +104,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect((await write(key)).status).toBe(201);
   });
 
-  it("may be tried again also if its handler threw before it returned a promise", async () => {
+  it("runs again if the handler of the first one threw synchronously", async () => {
     const { db, logger } = app.service("posts") as unknown as PostsService;
     const requests = new IdempotentRequests(db as never, "secret", logger);
     const asked = { key: randomUUID(), action: "probe", userId: alice.id, params: {} };
@@ -114,8 +115,8 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(await requests.once(asked, async () => "done")).toBe("done");
   });
 
-  /** While `run` runs, no answer can be kept: as if the process died before it. */
-  async function withoutAnswers(schema: "posts" | "auth", run: () => Promise<void>) {
+  /** Makes storing responses fail while `run` runs, as if the process had crashed before. */
+  async function withoutStoredResponses(schema: "posts" | "auth", run: () => Promise<void>) {
     const { db } = app.service(schema) as unknown as PostsService;
     const table = sql.table(`${schema}.idempotency_keys`);
     await sql`alter table ${table} add constraint lost check (answer is null) not valid`.execute(
@@ -128,10 +129,10 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     }
   }
 
-  it("makes nothing without keeping its answer, where both are in one database", async () => {
+  it("runs again if the first response could not be stored in its transaction", async () => {
     const key = randomUUID();
     const before = await countOf(alice);
-    await withoutAnswers("posts", async () => {
+    await withoutStoredResponses("posts", async () => {
       expect((await write(key)).status).not.toBe(201);
     });
     expect(await countOf(alice)).toBe(before);
@@ -141,17 +142,17 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(await countOf(alice)).toBe(before + 1);
   });
 
-  it("makes nothing more elsewhere, if only its answer could not be kept", async () => {
+  it("creates no second service account if only the response could not be stored", async () => {
     const { token } = await administrator(app);
     const headers = { "idempotency-key": randomUUID() };
     const body = { name: "once", permissions: ["posts:write"] };
     const make = () => request(app, "POST /api/auth/service-accounts", { token, body, headers });
-    await withoutAnswers("auth", async () => {
+    await withoutStoredResponses("auth", async () => {
       expect((await make()).status).toBe(201);
     });
     expect((await make()).body.type).toBe("Conflict");
     const { db } = app.service("auth") as unknown as PostsService;
-    // long ago, it counts as broken off: then its name is taken
+    // after a minute the action runs again and finds that the name exists
     await sql`update auth.idempotency_keys set created_at = now() - interval '2 minutes'`.execute(
       db,
     );
@@ -169,7 +170,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
   const join = (key: string, body: object) =>
     request(app, "POST /api/auth/register", { body, headers: { "idempotency-key": key } });
 
-  it("of nobody is the same only if all of it is: a key is shared with nobody else", async () => {
+  it("without a token must be equal as a whole, so other clients may use the same key", async () => {
     const [first, other] = [
       await join("1", accountOf("first")),
       await join("1", accountOf("other")),
@@ -179,14 +180,14 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect((await join("1", { ...accountOf("first"), password: "guess work" })).status).toBe(409);
   });
 
-  it("registers once and signs in anew: no token is kept, so no old one is handed out", async () => {
+  it("registers once and then signs in, since no token is stored", async () => {
     const key = randomUUID();
     const first = await join(key, accountOf("again"));
     const next = await refresh(app, first.body.refresh_token);
     const repeat = await join(key, accountOf("again"));
     expect(repeat.status).toBe(201);
     expect(repeat.body.user).toEqual(first.body.user);
-    // an old refresh token would end the session of the first
+    // using an old refresh token would end the first session
     for (const { body } of [repeat, next])
       expect((await refresh(app, body.refresh_token)).status).toBe(200);
     const { db } = app.service("users") as unknown as PostsService;
@@ -195,7 +196,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     for (const { answer } of rows) expect(answer.length).toBeLessThan(100);
   });
 
-  it("signs nobody in whose password has changed since", async () => {
+  it("of a registration answers 401 if the password has changed", async () => {
     const key = randomUUID();
     const { body } = await join(key, accountOf("changed"));
     const changed = await request(app, "POST /api/auth/password", {
@@ -210,7 +211,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(sessions.body.items.filter(({ current }: any) => !current)).toHaveLength(1);
   });
 
-  it("makes one account and one service account", async () => {
+  it("creates one account and one service account", async () => {
     const headers = { "idempotency-key": randomUUID() };
     const account = accountOf("twice");
     const { token } = await administrator(app);
@@ -225,7 +226,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     }
   });
 
-  it("is not asked for its key before it may ask", async () => {
+  it("is checked for permissions before its key", async () => {
     const key = randomUUID();
     await write(key);
     const refused = await request(app, "POST /api/posts", {
@@ -235,7 +236,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
     expect(refused.body.type).toBe("AccessTokenRequired");
   });
 
-  it("leaves nothing that can be read without its key", async () => {
+  it("leaves no stored text that can be read without its key", async () => {
     const key = randomUUID();
     await write(key, { title: "A secret title" });
     const { db } = app.service("posts") as unknown as PostsService;
@@ -245,7 +246,7 @@ describe.skipIf(isMissing)("a request that comes twice", () => {
   });
 
   it.each(["", "with spaces", "x".repeat(256)])(
-    "has a key that can be one, not %j",
+    "is refused with the malformed key %j",
     async (key) => {
       expect((await write(key)).status).toBe(400);
     },

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { administrator, type Person, register, request } from "../../helpers/http.ts";
 
-describe.skipIf(isMissing)("two who change the same", () => {
+describe.skipIf(isMissing)("Concurrent changes", () => {
   let app: App;
   let alice: Person;
 
@@ -38,16 +38,16 @@ describe.skipIf(isMissing)("two who change the same", () => {
     expect((await request(app, `GET ${path}`)).body).toMatchObject({ title: "First", version: 2 });
   });
 
-  it("have one winner, however many they are", async () => {
+  it("with the same If-Match succeed once", async () => {
     const path = await draft();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 10 }, (_, at) => change(path, `Number ${at}`, '"1"')),
     );
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    expect(answers.filter(({ status }) => status === 412)).toHaveLength(9);
+    expect(responses.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(responses.filter(({ status }) => status === 412)).toHaveLength(9);
   });
 
-  it("do not remove what was changed meanwhile", async () => {
+  it("are not lost by removing an older version", async () => {
     const path = await draft();
     await change(path, "Changed");
     const remove = (ifMatch: string) =>
@@ -58,10 +58,10 @@ describe.skipIf(isMissing)("two who change the same", () => {
   });
 
   it.each([
-    ["no tag of ours", '"abc"', 412],
-    ["a tag that was made weak on the way", 'W/"1"', 200],
-    ["an older one that was made weak", 'W/"9"', 412],
-    ["a version that is never had", '"0"', 412],
+    ["an unknown tag", '"abc"', 412],
+    ["a tag that a proxy made weak", 'W/"1"', 200],
+    ["a weak tag of another version", 'W/"9"', 412],
+    ["the version 0", '"0"', 412],
     ["several tags", '"1", "2"', 400],
     ["any version", "*", 200],
   ])("are answered to %s", async (_what, ifMatch, status) => {
@@ -69,13 +69,13 @@ describe.skipIf(isMissing)("two who change the same", () => {
     expect((await change(path, "Changed", ifMatch)).status).toBe(status);
   });
 
-  it("may do so without asking, too", async () => {
+  it("are possible without If-Match", async () => {
     const path = await draft();
     await change(path, "First");
     expect((await change(path, "Second")).body).toMatchObject({ title: "Second", version: 3 });
   });
 
-  it("do not overwrite each other's changes of an account", async () => {
+  it("do not overwrite each other in an account", async () => {
     const admin = await administrator(app);
     const bob = await register(app, "bob");
     const changeAs = (route: string, token: string, body: object, version: number) =>
@@ -103,16 +103,16 @@ describe.skipIf(isMissing)("two who change the same", () => {
     expect((await remove(3)).status).toBe(204);
   });
 
-  it("read again only what has changed", async () => {
+  it("are what a reader with If-None-Match downloads", async () => {
     const path = await draft();
-    // fetch itself would add "no-cache", which asks for a whole answer
+    // fetch itself would add "no-cache", which requests a full response
     const headers = { "if-none-match": '"1"', "cache-control": "max-age=0" };
     expect((await request(app, `GET ${path}`, { headers })).status).toBe(304);
     await change(path, "Changed");
     expect((await request(app, `GET ${path}`, { headers })).status).toBe(200);
   });
 
-  it("are not taken for what somebody else has seen of them", async () => {
+  it("have tags that are valid for one user only", async () => {
     const { id, token } = await register(app);
     const seen = await request(app, `GET /api/users/${id}`, { token: alice.token });
     const headers = { "if-none-match": seen.headers.get("etag")!, "cache-control": "max-age=0" };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { limitKeyOf, networkKeysOf, widestKeyOf } from "../../../lib/network/address.ts";
 
-describe("the key that limits count an address by", () => {
+describe("limitKeyOf", () => {
   it.each([
     ["203.0.113.7", "203.0.113.7"],
     ["::ffff:203.0.113.7", "203.0.113.7"],
@@ -21,8 +21,8 @@ describe("the key that limits count an address by", () => {
   });
 });
 
-describe("the networks that limits count an address by", () => {
-  it("of an IPv6 address are its /64, /56 and /48, with rising limits", () => {
+describe("networkKeysOf", () => {
+  it("returns the /64, /56 and /48 of an IPv6 address, with rising factors", () => {
     expect(networkKeysOf("2001:db8:1:abcd::1")).toEqual([
       { key: "2001:db8:1:abcd::/64", factor: 1 },
       { key: "2001:db8:1:ab00::/56", factor: 1.5 },
@@ -43,7 +43,7 @@ describe("the networks that limits count an address by", () => {
     expect(networkKeysOf(address)).toEqual([{ key: "203.0.113.7", factor: 1 }]);
   });
 
-  it("of an address that resembles an embedding are its own", () => {
+  it("reads no IPv4 address from an IPv6 address outside the known networks", () => {
     expect(widestKeyOf("64:ff9b:2::203.0.113.7")).toBe("64:ff9b:2::/48");
     expect(widestKeyOf("2001:db8::203.0.113.7")).toBe("2001:db8::/48");
   });

@@ -31,12 +31,12 @@ async function serve(listener: RequestListener, sockets: number, proxies: string
   return { server, url: `http://127.0.0.1:${port}`, count };
 }
 
-describe("the connections of a server", () => {
+describe("An HTTP connection", () => {
   afterEach(() => {
     for (const server of servers.splice(0)) server.close();
   });
 
-  it("end by the longest idle one where an address opens too many", async () => {
+  it("is closed if it has been idle for longest and its address opens too many", async () => {
     const held: ServerResponse[] = [];
     const { server, url, count } = await serve((_req, res) => {
       if (held.push(res) > 1) res.end("here");
@@ -49,7 +49,7 @@ describe("the connections of a server", () => {
     await upgraded;
     const idle = await openMany(url, MAX_CONNECTIONS + 50, "");
     await expect.poll(count).toBe(MAX_CONNECTIONS + 1);
-    // the newest has its turn, in place of the oldest
+    // the newest connection replaces the oldest
     expect((await askFrom("127.0.0.1", url, "GET /")).body).toBe("here");
     expect((await askFrom("127.0.0.2", url, "GET /")).body).toBe("here");
     const isOpen = new Promise<boolean>((resolve) => {
@@ -64,14 +64,14 @@ describe("the connections of a server", () => {
     await expect.poll(count).toBe(0);
   });
 
-  it("of a trusted proxy are not counted: they carry everybody's requests", async () => {
+  it("of a trusted proxy is not counted", async () => {
     const { url, count } = await serve((_req, res) => void res.end(), 1, ["127.0.0.1"]);
     const sockets = await openMany(url, MAX_CONNECTIONS + 50, "");
     await expect.poll(count).toBe(MAX_CONNECTIONS + 50);
     for (const socket of sockets) socket.destroy();
   });
 
-  it("close every response that waits, when they close", async () => {
+  it("closes all its pending responses when it closes", async () => {
     const closed: ServerResponse[] = [];
     const open: ServerResponse[] = [];
     const { url } = await serve((_req, res) => {
@@ -87,7 +87,7 @@ describe("the connections of a server", () => {
     expect(open.every(({ destroyed }) => destroyed)).toBe(true);
   });
 
-  it("end where one asks for too much at once", async () => {
+  it("is closed if it has too many pending responses", async () => {
     let closed = 0;
     let asked = 0;
     const { url, count } = await serve((_req, res) => {
@@ -101,7 +101,7 @@ describe("the connections of a server", () => {
     await expect.poll(count).toBe(0);
   });
 
-  it("end where a response makes no progress", async () => {
+  it("is closed if a response makes no progress", async () => {
     const large = Buffer.alloc(64_000_000);
     const { server, url, count } = await serve((_req, res) => void res.end(large), 1);
     expect(server.timeout).toBe(30_000);
@@ -113,7 +113,7 @@ describe("the connections of a server", () => {
     socket.destroy();
   });
 
-  it("end after a refusal, whether the client closes its side or not", async () => {
+  it("is closed after an error, even if the client keeps its side open", async () => {
     const { url, count } = await serve((_req, res) => void res.end(), 1);
     const socket = await openUnread(url, "hello\r\n\r\n");
     await expect.poll(count, { timeout: 5_000 }).toBe(0);

@@ -6,7 +6,7 @@ import { toOAuthError } from "../../../lib/errors/oauth-errors.ts";
 import { errorMethods } from "../../../services/api/http/responses/errors.ts";
 import type { GatewayRequest } from "../../../services/api/gateways.ts";
 
-describe("an error at the token endpoint", () => {
+describe("An error at the token endpoint", () => {
   const shown = (type: ErrorType, details?: ErrorDetails) =>
     toOAuthError(new CitadelError(type, details).toJSON(), "token");
 
@@ -25,7 +25,7 @@ describe("an error at the token endpoint", () => {
     expect(shown(type)).toMatchObject({ type, code, error });
   });
 
-  it("is described in the characters that RFC 6749 allows", () => {
+  it("has a description in the characters that RFC 6749 allows", () => {
     const message = 'A "name", a \\ and an é.';
     expect(shown("BadRequest", { message })).toMatchObject({
       message,
@@ -34,7 +34,7 @@ describe("an error at the token endpoint", () => {
   });
 });
 
-describe("the headers of an error", () => {
+describe("The headers of an error", () => {
   const headersOf = (type: ErrorType, data: object) => {
     const req = new IncomingMessage(new Socket());
     req.url = "/api/users";
@@ -44,14 +44,14 @@ describe("the headers of an error", () => {
     return res.getHeaders();
   };
 
-  it("name the permission that is lacking", () => {
+  it("contain the missing permission", () => {
     expect(headersOf("UserNotAuthorized", { permission: "users:write" })).toMatchObject({
       "www-authenticate": 'Bearer error="insufficient_scope", scope="users:write"',
     });
   });
 
   it.each([undefined, {}, 'a"b', "a\r\nX-Other: b", ""])(
-    "repeat nothing that is no header, such as %j, whichever service says it",
+    "do not contain the invalid value %j from a service",
     (value) => {
       const refused = headersOf("UserNotAuthorized", { permission: value });
       expect(refused).not.toHaveProperty("www-authenticate");

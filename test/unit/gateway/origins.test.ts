@@ -20,19 +20,22 @@ const request = (origin: string | undefined, host: string, from = CLIENT, proto 
 
 describe("isAllowed", () => {
   it.each<[string, IncomingMessage]>([
-    ["no origin, which no browser leaves out", request(undefined, "api.example")],
-    ["a listed one", request("https://listed.example", "api.example")],
-    ["our own over http", request("http://api.example:3000", "api.example:3000")],
-    ["our own in another case", request("http://api.example", "API.example")],
+    ["no origin", request(undefined, "api.example")],
+    ["a listed origin", request("https://listed.example", "api.example")],
+    ["the host of the request over http", request("http://api.example:3000", "api.example:3000")],
+    ["the host of the request in another case", request("http://api.example", "API.example")],
     [
-      "our own over https, as a trusted proxy says",
+      "the host of the request over https, by a trusted proxy",
       request("https://a.example", "a.example", PROXY),
     ],
     [
-      "our own over http, as a trusted proxy says",
+      "the host of the request over http, by a trusted proxy",
       request("http://a.example", "a.example", PROXY, "http"),
     ],
-    ["the issuer's, whatever proxy ends TLS", request("https://issuer.example", "issuer.example")],
+    [
+      "the issuer, behind an unlisted proxy that terminates TLS",
+      request("https://issuer.example", "issuer.example"),
+    ],
   ])("allows %s", (_what, req) => {
     expect(isAllowed(req, rules)).toBe(true);
   });
@@ -40,15 +43,15 @@ describe("isAllowed", () => {
   it.each<[string, IncomingMessage]>([
     ["another host", request("http://evil.example", "api.example")],
     ["another port", request("http://api.example:81", "api.example")],
-    ["https where we are reached over http", request("https://api.example", "api.example")],
-    ["http where a trusted proxy says https", request("http://a.example", "a.example", PROXY)],
+    ["https if the request came over http", request("https://api.example", "api.example")],
+    ["http if a trusted proxy reports https", request("http://a.example", "a.example", PROXY)],
     ["http at the host of an https issuer", request("http://issuer.example", "issuer.example")],
-    ["the issuer's at another host", request("https://issuer.example", "api.example")],
-    ["a listed one over http", request("http://listed.example", "api.example")],
+    ["the issuer at another host", request("https://issuer.example", "api.example")],
+    ["a listed https origin over http", request("http://listed.example", "api.example")],
     ["another scheme", request("ftp://api.example", "api.example")],
-    ["none that can be named", request("null", "null")],
-    ["one with a path", request("http://api.example/", "api.example")],
-    ["an empty one", request("", "")],
+    ["the opaque origin", request("null", "null")],
+    ["an origin with a path", request("http://api.example/", "api.example")],
+    ["an empty origin", request("", "")],
   ])("refuses %s", (_what, req) => {
     expect(isAllowed(req, rules)).toBe(false);
   });

@@ -20,19 +20,19 @@ function tagOf(data: unknown): string | undefined {
   return headers.ETag;
 }
 
-describe("the ETag of a public response", () => {
-  it("names its content", () => {
+describe("The ETag of a public response", () => {
+  it("depends on its content", () => {
     expect(tagOf(["a"])).toMatch(/^W\/"[\w-]{43}"$/);
     expect(tagOf(["a"])).toBe(tagOf(["a"]));
     expect(tagOf(["a"])).not.toBe(tagOf(["b"]));
   });
 
-  it("is left out of a response that would be costly to hash", () => {
+  it("is left out if the response is too large to hash", () => {
     expect(tagOf(["a".repeat(499_000)])).toBeDefined();
     expect(tagOf(["a".repeat(500_000)])).toBeUndefined();
   });
 
-  it("is made from the JSON text that is sent, which is made once", () => {
+  it("is made from the JSON text that is sent", () => {
     let times = 0;
     const data = { toJSON: () => `${++times}` };
     expect(tagOf(data)).toBeDefined();

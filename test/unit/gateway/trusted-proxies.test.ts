@@ -9,32 +9,32 @@ const EDGE = "173.245.48.5";
 const from = (remoteAddress: string, headers: Record<string, string> = {}) =>
   ({ socket: { remoteAddress }, headers }) as unknown as IncomingMessage;
 
-describe("the address of a client", () => {
+describe("The client address", () => {
   it.each([
-    ["nobody is trusted", [], from(CLIENT, { "x-forwarded-for": "1.1.1.1" }), CLIENT],
-    ["it comes mapped into IPv6", [], from(`::ffff:${CLIENT}`), CLIENT],
-    ["it comes mapped in hexadecimal", [], from("::ffff:cb00:7107"), CLIENT],
+    ["no proxy is trusted", [], from(CLIENT, { "x-forwarded-for": "1.1.1.1" }), CLIENT],
+    ["it is IPv4-mapped", [], from(`::ffff:${CLIENT}`), CLIENT],
+    ["it is IPv4-mapped in hexadecimal", [], from("::ffff:cb00:7107"), CLIENT],
     [
       "the proxy is not listed",
       ["10.0.0.0/8"],
       from("11.0.0.1", { "x-forwarded-for": "1.1.1.1" }),
       "11.0.0.1",
     ],
-    ["a proxy names it", ["10.0.0.0/8"], from("10.0.0.1", { "x-forwarded-for": CLIENT }), CLIENT],
+    ["a proxy sends it", ["10.0.0.0/8"], from("10.0.0.1", { "x-forwarded-for": CLIENT }), CLIENT],
     [
-      "a proxy that is listed comes mapped",
+      "a listed proxy is IPv4-mapped",
       ["10.0.0.0/8"],
       from("::ffff:10.0.0.1", { "x-forwarded-for": CLIENT }),
       CLIENT,
     ],
     [
-      "the client wrote the left part",
+      "the client forged the left part",
       ["10.0.0.0/8"],
       from("10.0.0.1", { "x-forwarded-for": `1.1.1.1, 10.0.0.9, ${CLIENT}, 10.0.0.2` }),
       CLIENT,
     ],
     [
-      "the nearest thing named is no address",
+      "the nearest entry is not an address",
       ["10.0.0.0/8"],
       from("10.0.0.1", { "x-forwarded-for": "1.1.1.1, <script>" }),
       "10.0.0.1",
@@ -45,39 +45,39 @@ describe("the address of a client", () => {
       from("10.0.0.1", { "x-forwarded-for": EDGE, "cf-connecting-ip": CLIENT }),
       EDGE,
     ],
-    ["Cloudflare names it", ["cloudflare"], from(EDGE, { "cf-connecting-ip": CLIENT }), CLIENT],
+    ["Cloudflare sends it", ["cloudflare"], from(EDGE, { "cf-connecting-ip": CLIENT }), CLIENT],
     [
-      "Cloudflare names it over IPv6",
+      "Cloudflare sends it over IPv6",
       ["cloudflare"],
       from("2606:4700::5", { "cf-connecting-ip": "2001:db8::7" }),
       "2001:db8::7",
     ],
     [
-      "somebody else says to be Cloudflare",
+      "a client forges Cloudflare's header",
       ["cloudflare"],
       from(CLIENT, { "cf-connecting-ip": "1.1.1.1" }),
       CLIENT,
     ],
     [
-      "Cloudflare names nothing that is one",
+      "Cloudflare sends an invalid address",
       ["cloudflare"],
       from(EDGE, { "cf-connecting-ip": "1.1.1.1, 2.2.2.2", "x-forwarded-for": CLIENT }),
       CLIENT,
     ],
     [
-      "a proxy of ours stands behind Cloudflare",
+      "an own proxy is behind Cloudflare",
       ["cloudflare", "10.0.0.0/8"],
       from("10.0.0.1", { "x-forwarded-for": `1.1.1.1, ${EDGE}`, "cf-connecting-ip": CLIENT }),
       CLIENT,
     ],
     [
-      "somebody comes to our proxy past Cloudflare",
+      "a client bypasses Cloudflare",
       ["cloudflare", "10.0.0.0/8"],
       from("10.0.0.1", { "x-forwarded-for": CLIENT, "cf-connecting-ip": "1.1.1.1" }),
       CLIENT,
     ],
     [
-      "a tunnel's daemon is the proxy of ours",
+      "the daemon of a tunnel is the own proxy",
       ["cloudflare", "127.0.0.1/32"],
       from("127.0.0.1", { "x-forwarded-for": `1.1.1.1, ${CLIENT}`, "cf-connecting-ip": CLIENT }),
       CLIENT,
@@ -86,16 +86,16 @@ describe("the address of a client", () => {
     expect(new TrustedProxies(listed).addressOf(req)).toBe(address);
   });
 
-  it("is nothing when the connection has gone", () => {
+  it("is empty after the connection has closed", () => {
     const gone = { socket: {}, headers: {} } as unknown as IncomingMessage;
     expect(new TrustedProxies(["cloudflare"]).addressOf(gone)).toBe("");
   });
 });
 
-describe("https", () => {
+describe("isSecure", () => {
   const https = { "x-forwarded-proto": "https" };
 
-  it("is believed of trusted proxies only", () => {
+  it("trusts X-Forwarded-Proto of trusted proxies only", () => {
     const proxies = new TrustedProxies(["10.0.0.0/8"]);
     expect(proxies.isSecure(from("10.0.0.1", https))).toBe(true);
     expect(proxies.isSecure(from(CLIENT, https))).toBe(false);
@@ -106,7 +106,7 @@ describe("https", () => {
 
 describe("TRUSTED_PROXIES", () => {
   it.each(["10.0.0.0/33", "cloudfare", "10.0.0.0/8, none", "0.0.0.0/0", "loopback", "1.2.3.4:80"])(
-    "does not take '%s'",
+    "refuses '%s'",
     (value) => {
       expect(() => loadConfig({ TRUSTED_PROXIES: value }, new Map())).toThrow(
         /TRUSTED_PROXIES must be/,
@@ -115,7 +115,7 @@ describe("TRUSTED_PROXIES", () => {
   );
 
   it.each(["", "none", "cloudflare", "cloudflare, 127.0.0.1/32, ::1", "10.0.0.0/8"])(
-    "takes '%s'",
+    "accepts '%s'",
     (value) => {
       expect(() => loadConfig({ TRUSTED_PROXIES: value }, new Map())).not.toThrow();
     },

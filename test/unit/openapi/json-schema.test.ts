@@ -11,7 +11,7 @@ const validator = new (Validator as any)(validatorOptions());
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
 (addFormats as any)(ajv);
 
-/** Does the application's own validator take this, and does the schema? */
+/** Do the application's validator and the JSON Schema accept this value? */
 const verdicts = (rule: Rule, value: unknown) => {
   const params = { $$strict: true, field: rule } as const;
   const given = () => structuredClone(value === undefined ? {} : { field: value });
@@ -22,11 +22,11 @@ const verdicts = (rule: Rule, value: unknown) => {
 };
 
 const UUID = "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11";
-/** NUL, half a character, a control character, right to left, of no width, a space that does not break. */
+/** NUL, a lone surrogate, a control character, a right-to-left override, zero width, a no-break space. */
 const INVISIBLE = ["\0", "\ud800", "\u0085", "\u202e", "\u200b", "\u00ad", "\u{e0041}", "\u00a0"];
 const both = (isGood: boolean) => ({ validator: isGood, schema: isGood });
 
-describe("a rule as JSON Schema", () => {
+describe("The JSON Schema of a rule", () => {
   it.each<[rule: Rule, good: unknown[], bad: unknown[]]>([
     ["string", ["", "x"], [undefined, null, 1, "a\0b"]],
     ["string|min:1|max:3", ["a", "abc"], ["", "abcd"]],
@@ -75,13 +75,13 @@ describe("a rule as JSON Schema", () => {
     for (const value of bad) expect([value, verdicts(rule, value)]).toEqual([value, both(false)]);
   });
 
-  it("refuses what is not listed only where the parameters are strict", () => {
+  it("refuses unlisted fields only if the parameters are strict", () => {
     const more = { a: "x", more: 1 };
     expect(ajv.validate(schemaOfParams({ $$strict: true, a: "string" }), more)).toBe(false);
     expect(ajv.validate(schemaOfParams({ a: "string" }), more)).toBe(true);
   });
 
-  it("of a result has what has a default, and nothing that is not listed", () => {
+  it("requires fields with a default in a result, and allows no unlisted ones", () => {
     const rule = { type: "object", props: { a: { type: "number", default: 1 } } } as const;
     const isResult = (value: unknown) => ajv.validate(schemaOfResult(rule), value);
     expect(isResult({ a: 2 })).toBe(true);
@@ -91,7 +91,7 @@ describe("a rule as JSON Schema", () => {
   });
 });
 
-describe("the examples of the contracts", () => {
+describe("The example", () => {
   const faults = (schema: object, value: unknown) => {
     ajv.validate(schema, value);
     return ajv.errorsText();
@@ -106,7 +106,7 @@ describe("the examples of the contracts", () => {
     })),
   );
 
-  it.each(examples)("fit the rules of $action", ({ contract, example }) => {
+  it.each(examples)("of $action matches its rules", ({ contract, example }) => {
     if (example.params) {
       const { params } = example;
       expect(validator.compile({ ...contract.params })(structuredClone(params))).toBe(true);
