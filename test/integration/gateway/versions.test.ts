@@ -103,7 +103,7 @@ describe.skipIf(isMissing)("Concurrent changes", () => {
     expect((await remove(3)).status).toBe(204);
   });
 
-  it("are what a reader with If-None-Match downloads", async () => {
+  it("are seen by a reader with If-None-Match", async () => {
     const path = await draft();
     // fetch itself would add "no-cache", which requests a full response
     const headers = { "if-none-match": '"1"', "cache-control": "max-age=0" };
@@ -112,7 +112,7 @@ describe.skipIf(isMissing)("Concurrent changes", () => {
     expect((await request(app, `GET ${path}`, { headers })).status).toBe(200);
   });
 
-  it("have tags that are valid for one user only", async () => {
+  it("are sent in full to a user with the ETag of another user", async () => {
     const { id, token } = await register(app);
     const seen = await request(app, `GET /api/users/${id}`, { token: alice.token });
     const headers = { "if-none-match": seen.headers.get("etag")!, "cache-control": "max-age=0" };

@@ -7,13 +7,13 @@ import { ConcurrencyLimiter } from "../../../services/api/limits/concurrency.ts"
 
 const response = () => new ServerResponse(new IncomingMessage(new Socket()));
 
-/** What Node and http-connections.ts do when the client goes. */
+/** What Node and http/connections.ts do when a client disconnects. */
 const close = (res: ServerResponse) => {
   res.destroy();
   res.emit("close");
 };
 
-/** Work that runs until it is told what comes of it. */
+/** Work that runs until the test settles it. */
 const task = () => {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let runs = 0;
@@ -23,7 +23,7 @@ const task = () => {
 const BOUNDS = { total: 3, address: 2, waiting: 1, unread: 10 };
 
 describe("ConcurrencyLimiter", () => {
-  it("runs so much for one address, lets so much wait, and refuses the rest", async () => {
+  it("runs and queues a limited number of calls for one address, and refuses more", async () => {
     const limits = new ConcurrencyLimiter(BOUNDS);
     const [running, waiting, refused] = [task(), task(), task()];
     const first = limits.run("a", response(), running.work);
@@ -38,7 +38,7 @@ describe("ConcurrencyLimiter", () => {
     expect(await Promise.all([first, second, third])).toEqual(["done", "done", "done later"]);
   });
 
-  it("refuses everybody where too much runs, and runs nothing for them", async () => {
+  it("refuses all addresses if the gateway runs too many calls", async () => {
     const limits = new ConcurrencyLimiter(BOUNDS);
     const [running, refused] = [task(), task()];
     const all = ["a", "b", "c"].map((key) => limits.run(key, response(), running.work));
@@ -53,7 +53,7 @@ describe("ConcurrencyLimiter", () => {
     expect(await limits.run("d", response(), refused.work)).toBe("now");
   });
 
-  it("has room again when the work fails, at once or later, and when the response closes", async () => {
+  it("releases a slot when the work fails or the response closes", async () => {
     const limits = new ConcurrencyLimiter({ ...BOUNDS, total: 1 });
     const failing = () => {
       throw new Error("at once");
@@ -68,12 +68,12 @@ describe("ConcurrencyLimiter", () => {
     close(res);
     expect(await run).toBeUndefined();
     expect(res.listenerCount("close")).toBe(0);
-    // nobody hears of it any more, not even the process
+    // the late error is dropped and causes no unhandled rejection
     endless.reject(new Error("much later"));
     expect(await limits.run("a", response(), async () => "next")).toBe("next");
   });
 
-  it("runs nothing for a client that went while it waited", async () => {
+  it("runs nothing for a client that disconnected while it waited", async () => {
     const limits = new ConcurrencyLimiter({ ...BOUNDS, address: 1 });
     const [running, waiting] = [task(), task()];
     const first = limits.run("a", response(), running.work);
@@ -86,7 +86,7 @@ describe("ConcurrencyLimiter", () => {
     expect(waiting.runs()).toBe(0);
   });
 
-  it("refuses an address that leaves too much unread, until it is read", async () => {
+  it("refuses an address that leaves too much unread until it has read it", async () => {
     const limits = new ConcurrencyLimiter(BOUNDS);
     const [large, refused] = [response(), task()];
     limits.addUnread("a", large, 11);
@@ -101,7 +101,7 @@ describe("ConcurrencyLimiter", () => {
 });
 
 describe("OpenCounts", () => {
-  it("counts what closes once, and nothing that is destroyed already", () => {
+  it("counts an item until it closes, and never a destroyed one", () => {
     const counts = new OpenCounts();
     const thing = new EventEmitter();
     counts.add("a", thing, 3);

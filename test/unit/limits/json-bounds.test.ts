@@ -3,7 +3,7 @@ import { isValueWithinBounds, isWithinBounds } from "../../../services/api/limit
 
 const BOUNDS = { depth: 3, values: 4 };
 
-describe("bounds of JSON", () => {
+describe("The bounds of JSON", () => {
   it.each([
     ["{}", true],
     ["[[[]]]", true],
@@ -21,7 +21,7 @@ describe("bounds of JSON", () => {
     expect(isWithinBounds(Buffer.from(text), BOUNDS)).toBe(isWithin);
   });
 
-  it("hold for values as well, of whatever depth", () => {
+  it("hold for parsed values of any depth", () => {
     expect(isValueWithinBounds([[[]]], BOUNDS)).toBe(true);
     expect(isValueWithinBounds([[[[]]]], BOUNDS)).toBe(false);
     expect(isValueWithinBounds([1, 2, 3, 4, 5], BOUNDS)).toBe(false);

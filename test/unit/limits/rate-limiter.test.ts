@@ -12,8 +12,8 @@ const LIMITS = {
 const consumed = async (limiter: RateLimiter, of: string) =>
   (await limiter.countAddress("address", of))?.consumed;
 
-describe("the limiter", () => {
-  it("counts each on its own, and refuses beyond the limit", async () => {
+describe("RateLimiter", () => {
+  it("counts each key separately and refuses it beyond the limit", async () => {
     const limiter = new RateLimiter(LIMITS, false);
     for (const count of [1, 2, 3]) expect(await consumed(limiter, "a")).toBe(count);
     expect(await consumed(limiter, "b")).toBe(1);
@@ -44,7 +44,7 @@ describe("the limiter", () => {
     expect(await passing((at) => `2001:db8:${at + 2}::1`)).toBe(20);
   });
 
-  it("tells the others once what it counted, hashed, and of sockets nothing", async () => {
+  it("shares its counts once, with hashed keys and without sockets", async () => {
     const [one, other] = [new RateLimiter(LIMITS, true), new RateLimiter(LIMITS, true)];
     for (const who of ["a", "a", "b"]) await one.countAddress("address", who);
     await one.count("socket", "a");
@@ -55,7 +55,7 @@ describe("the limiter", () => {
     for (const part of parts) await other.add(part);
     expect(await consumed(other, "a")).toBe(3);
     expect(await consumed(other, "b")).toBe(2);
-    // what it was told it does not tell again
+    // received counts are not shared again
     expect([...other.takeUnshared(10)].flat().map(({ points }) => points)).toEqual([1, 1]);
   });
 });
