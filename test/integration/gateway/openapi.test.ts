@@ -52,6 +52,7 @@ describe.skipIf(isMissing)("GET /openapi.json", () => {
       [
         ...actions.map(({ id }) => id),
         "api.openapi",
+        "api.asyncapi",
         "api.docs",
         "api.live",
         "api.ready",
@@ -59,7 +60,7 @@ describe.skipIf(isMissing)("GET /openapi.json", () => {
     );
   });
 
-  it.each(["api.openapi", "api.docs", "api.live", "api.ready"])(
+  it.each(["api.openapi", "api.asyncapi", "api.docs", "api.live", "api.ready"])(
     "documents the response of %s",
     async (id) => {
       const operation = operationsOf(document.paths).find((one) => one.id === id)!;
