@@ -3,7 +3,7 @@ import type { ServiceExamples } from "../contract/examples.ts";
 import { declaredErrors } from "../errors/declared-errors.ts";
 import { errorSchemas } from "../openapi/errors.ts";
 import type { JsonSchema } from "../openapi/json-schema.ts";
-import { toSummary } from "../openapi/openapi.ts";
+import { toSummary } from "../openapi/operation.ts";
 import {
   type DocumentedClientEvent,
   documentedClientEvents,

@@ -2,7 +2,7 @@ import { describeSubjects } from "../tokens/access-token.ts";
 import type { Section } from "../limits/document.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { type Route, routesOf } from "../contract/load.ts";
-import { toSummary } from "./openapi.ts";
+import { toSummary } from "./operation.ts";
 
 /** The section of the routes outside of `/api`. */
 const OTHER = "Other routes";
