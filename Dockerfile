@@ -1,19 +1,19 @@
-# One image for every service; SERVICES says which one a container runs.
+# One image for all services; SERVICES names those that a container runs.
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
 
-# a layer of its own: it changes with the dependencies only
+# a separate layer, which changes only with the dependencies
 COPY package.json package-lock.json .npmrc ./
 COPY packages/service-guard/package.json packages/service-guard/
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev
 
 COPY . .
 
-# where mail lies without a server for it; the volume takes its owner and mode from here
+# mails, if there is no mail server; the volume takes its owner and mode from here
 RUN install -d -o node -g node -m 700 /data/mail
 
 USER node
-EXPOSE 3000
-# node itself, not npm, so that SIGTERM reaches the broker, which then drains
+EXPOSE 3000 3030
+# not npm, which does not forward SIGTERM: on SIGTERM the broker finishes its calls and stops
 CMD ["node", "--require", "./scripts/node-version.cjs", "node_modules/moleculer/bin/moleculer-runner.js", "--config", "moleculer.config.ts", "--mask", "**/*.service.ts"]

@@ -8,7 +8,7 @@ import type { Finding } from "../lib/contract/findings.ts";
 import { permissionsOfRoles, ROLES, subjectTypeOfRole } from "../services/users/roles.ts";
 import { ownContext } from "../lib/context/own-context.ts";
 
-// The REPL runs inside the process, for whoever started it: it may sign in as anybody.
+// The REPL belongs to the operator who started the process, so it can sign in as any user.
 
 interface Arguments {
   options: Record<string, unknown>;
@@ -22,13 +22,16 @@ interface UsersService {
   subjectOf(login: string): Promise<Pick<User, "permissions" | "subjectType"> | undefined>;
 }
 
-/** The access tokens of those who are signed in here, by the name they were signed in with. */
+/** The access tokens of `login` and `as`, by username or e-mail address. */
 const tokens = new Map<string, string>();
 
-/** What a token's end is called. */
-const OVER: ReadonlySet<unknown> = new Set<ErrorType>(["AccessTokenExpired", "AccessTokenRevoked"]);
+/** The errors after which `as` signs in again. */
+const ENDED: ReadonlySet<unknown> = new Set<ErrorType>([
+  "AccessTokenExpired",
+  "AccessTokenRevoked",
+]);
 
-const say = (colour: "green" | "red" | "yellow", text: string) =>
+const print = (colour: "green" | "red" | "yellow", text: string) =>
   console.log(process.stdout.isTTY ? styleText(colour, text) : text);
 
 function serviceHere(broker: ServiceBroker, name: string) {
@@ -46,7 +49,7 @@ async function signIn(broker: ServiceBroker, login: string): Promise<string> {
   return access_token;
 }
 
-/** A service, a role, nobody, or a user by name. */
+/** A service, a role, an anonymous caller, or a user by name. */
 async function subjectNamed(broker: ServiceBroker, name: string): Promise<Subject | undefined> {
   const contracts = loadContracts();
   if (contracts.has(name)) return { kind: "service", name };
@@ -66,11 +69,11 @@ async function can(broker: ServiceBroker, args: Arguments): Promise<void> {
   const { who, target: first, path } = args as Partial<Record<string, string>>;
   const target = path === undefined ? String(first) : `${first} ${path}`;
   const action = findAction(loadContracts(), target);
-  if (!action) return say("red", `No action or route is called '${target}'.`);
+  if (!action) return print("red", `There is no action or route '${target}'.`);
   const subject = await subjectNamed(broker, String(who));
-  if (!subject) return say("red", `Nobody is called '${who}'.`);
+  if (!subject) return print("red", `There is no service, role or user '${who}'.`);
   const { allowed, rule } = decide(subject, action.name, action.access);
-  say(allowed ? "green" : "red", `${allowed ? "yes" : "no"}: ${rule}`);
+  print(allowed ? "green" : "red", `${allowed ? "yes" : "no"}: ${rule}`);
 }
 
 async function callAs(broker: ServiceBroker, args: Arguments): Promise<void> {
@@ -81,13 +84,13 @@ async function callAs(broker: ServiceBroker, args: Arguments): Promise<void> {
   try {
     console.log(await callWith(known ?? (await signIn(broker, user))));
   } catch (error) {
-    const isOver = OVER.has((error as { type?: unknown }).type);
-    if (!known || !isOver) throw error;
+    const hasEnded = ENDED.has((error as { type?: unknown }).type);
+    if (!known || !hasEnded) throw error;
     console.log(await callWith(await signIn(broker, user)));
   }
 }
 
-/** What an error says beyond its message: of invalid parameters each field and what is wrong with it. */
+/** The lines for an error's data. For invalid parameters: each field and its problem. */
 const linesOf = (data: unknown): string[] =>
   (Array.isArray(data) ? (data as unknown[]) : [data]).flatMap((one) => {
     if (one === undefined) return [];
@@ -96,7 +99,7 @@ const linesOf = (data: unknown): string[] =>
     return [`${field === undefined ? "" : `${field}: `}${message ?? type}`];
   });
 
-/** Runs a command; its error is shown as a person reads it. */
+/** Runs a command and prints its error in readable form. */
 const shown =
   (run: (broker: ServiceBroker, args: Arguments) => Promise<void>) =>
   async (broker: ServiceBroker, args: Arguments): Promise<void> => {
@@ -104,12 +107,12 @@ const shown =
       await run(broker, args);
     } catch (error) {
       const { type, message, data } = error as { type?: string; message: string; data?: unknown };
-      say("red", `>> ERROR: ${type ? `${type}: ` : ""}${message}`);
-      for (const line of linesOf(data)) say("red", `   ${line}`);
+      print("red", `>> ERROR: ${type ? `${type}: ` : ""}${message}`);
+      for (const line of linesOf(data)) print("red", `   ${line}`);
     }
   };
 
-/** What our REPL has beyond Moleculer's. */
+/** The commands that this REPL has besides Moleculer's. */
 export const commands = [
   {
     command: "can <who> <target> [path]",
@@ -122,7 +125,7 @@ export const commands = [
     action: shown(async (broker, args) => {
       const user = String(args.user);
       await signIn(broker, user);
-      say("green", `Signed in as ${user}. Now: as ${user} users.profile`);
+      print("green", `Signed in as ${user}. Now: as ${user} users.profile`);
     }),
   },
   {

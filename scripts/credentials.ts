@@ -9,17 +9,18 @@ import { readNamespace } from "../lib/config/namespace.ts";
 
 const USAGE = `Usage: npm run credentials -- <folder>
 
-Makes every secret of a deployment into <folder>, one subfolder for each service and server,
-and keeps the secrets that are there. To try it: npm run credentials -- .data/deployment
-NATS permissions hold for the services' NAMESPACE: set it here too (in the environment or .env).
+Makes the secrets of a deployment in <folder>, one subfolder for each service and server, and keeps the secrets that
+exist. To try it: npm run credentials -- .data/deployment
+NATS permissions hold for one NAMESPACE: set the services' NAMESPACE here too (in the environment or .env).
 `;
 
 const NEXT = `Next:
-  - Give each service the files of its own subfolder, and no other's. A setting X is read from the
-    file that X_FILE names: USERS_AUTH_TOKEN_FILE, NATS_URL_FILE, DATABASE_URL_FILE, ...
-  - Start NATS with nats/nats.conf (after a change: nats-server --signal reload), and run postgres/init.sql with psql as PostgreSQL's superuser.
-  - The first administrator signs in with the password in users/admin_password.
-'docker compose up' does all of this by itself, in a volume of its own.
+  - Give each service the files of its own subfolder only. A setting X is read from the file that X_FILE names:
+    USERS_AUTH_TOKEN_FILE, NATS_URL_FILE, DATABASE_URL_FILE, ...
+  - Start NATS with nats/nats.conf (after a change: nats-server --signal reload), and run postgres/init.sql with psql as
+    PostgreSQL's superuser.
+  - The first administrator logs in with the password in users/admin_password.
+'docker compose up' does all of this in a volume.
 `;
 
 function main([folder, ...others]: readonly string[]): void {
@@ -43,7 +44,7 @@ function main([folder, ...others]: readonly string[]): void {
     });
   } catch (error) {
     fail(
-      `${(error as Error).message}\nName a folder that you may write to, with nothing else in it.\n`,
+      `${(error as Error).message}\nName a folder that you can write to, with no other files in it.\n`,
     );
   }
   stdout.write(`The secrets in ${root}:\n`);

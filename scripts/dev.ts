@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { CodeWatcher } from "./development/watcher.ts";
 
-// `npm run dev`: runs the application in a child process, and replaces that process when the code changes. The next
-// one starts after the last one has ended: two must never have the embedded database open.
+// `npm run dev`: runs the application in a child process and restarts it when the code changes. The next process starts after
+// the last one has ended, since only one process can open the embedded database.
 
 const ROOT = join(import.meta.dirname, "..");
-/** A node that drains takes up to 10 s; one that takes longer is stuck. In milliseconds. */
+/** A node that stops waits up to 10 s for its calls. After this time it is killed, in milliseconds. */
 const MAX_STOP = 20_000;
 
 const watcher = new CodeWatcher({
@@ -20,7 +20,7 @@ let node: ChildProcess | undefined;
 const ending = new AbortController();
 const ended = once(ending.signal, "abort");
 
-/** The terminal is the node's: its REPL reads what is typed. */
+/** The node inherits the terminal, for its REPL. */
 const startNode = () =>
   spawn(
     process.execPath,
@@ -37,19 +37,19 @@ const startNode = () =>
     {
       cwd: ROOT,
       stdio: ["inherit", "inherit", "inherit", "ipc"],
-      // about a seventh of the start's CPU time
+      // saves about a seventh of the start's CPU time
       env: { NODE_COMPILE_CACHE: join(ROOT, "node_modules", ".cache", "node"), ...process.env },
     },
   );
 
-/** Asks a node to finish its work and to stop, and waits until its process has ended. */
+/** Stops a node and waits until its process has ended. */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGTERM");
   const timer = setTimeout(() => {
-    console.error("The node did not stop in time and is killed.");
+    console.error("The node did not stop in time. It is killed.");
     child.kill("SIGKILL");
-    // the REPL had no time to give the terminal back
+    // the REPL could not restore the terminal
     if (process.stdin.isTTY) spawnSync("stty", ["sane"], { stdio: "inherit" });
   }, MAX_STOP);
   await once(child, "exit");
@@ -76,7 +76,7 @@ async function run(): Promise<void> {
     // by `exit` or Ctrl-D in the REPL
     if (ending.signal.aborted || code === 0) return;
     console.error(
-      `The node ended with ${signal ?? code}. It starts again when a file is saved; Ctrl-C ends this.`,
+      `The node ended with ${signal ?? code}. It starts again when a file is saved. Ctrl-C ends 'npm run dev'.`,
     );
     await Promise.race([change, ended]);
   }

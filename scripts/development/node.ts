@@ -1,9 +1,9 @@
-// Loaded into the node that scripts/dev.ts starts, before Moleculer. The broker stops on SIGTERM; it does so too
-// when the terminal is closed, or when scripts/dev.ts is gone.
+// Loaded before Moleculer into the process that scripts/dev.ts starts. The broker stops on SIGTERM. This makes it stop also
+// when the terminal is closed, and when scripts/dev.ts has ended.
 
 const stop = () => process.kill(process.pid, "SIGTERM");
 
 process.on("SIGHUP", stop);
 process.on("disconnect", stop);
-// listening does not keep the process alive
+// the channel does not keep the process alive
 process.channel?.unref();

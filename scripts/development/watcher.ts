@@ -1,10 +1,10 @@
 import { type FSWatcher, readdirSync, watch } from "node:fs";
 import { join, relative } from "node:path";
 
-/** Editors and git write in several steps: a change is over when nothing has happened for so long, in milliseconds. */
-const SETTLED = 150;
+/** Editors and git write in several steps: a change is complete after this time without another one, in milliseconds. */
+const SETTLE_TIME = 150;
 
-/** What a node loads, or a name without an extension: a folder that came or went. Not the drafts of editors. */
+/** Files that a node loads, and names without an extension, which are folders. Not the drafts of editors. */
 const isCode = (name: string) => /^[^.][^~#]*\.(ts|js|json)$|^[^.]+$/.test(name);
 
 export interface Watched {
@@ -16,8 +16,8 @@ export interface Watched {
 }
 
 /**
- * Watches code. Each folder has a watcher of its own, not each file: a save by rename replaces the file, and a
- * watcher of the file would stay with the old one.
+ * Watches code, with a watcher for each folder. A watcher for each file would miss changes, since a save by rename replaces
+ * the file.
  */
 export class CodeWatcher {
   readonly #watched: Watched;
@@ -31,10 +31,9 @@ export class CodeWatcher {
   }
 
   /**
-   * Watches the folders that are there now. Call it before the code is read: what was saved earlier is read, and
-   * what is saved later is seen.
+   * Watches the folders that exist now. Call it before the code is read, so that no later change is missed.
    *
-   * @returns the names of the files that change next, once they have settled
+   * @returns the names of the files in the next change, once it is complete
    */
   next(): Promise<string[]> {
     this.close();
@@ -64,7 +63,7 @@ export class CodeWatcher {
       if (name !== null && !concerns(name)) return;
       this.#names.add(relative(this.#watched.root, join(folder, name ?? "")));
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#settled?.([...this.#names]), SETTLED);
+      this.#timer = setTimeout(() => this.#settled?.([...this.#names]), SETTLE_TIME);
     });
     this.#watchers.push(watcher);
   }

@@ -46,7 +46,7 @@ describe("npm run cloudflare-ranges", () => {
       );
     });
 
-  it("writes what Cloudflare publishes, and shows what is new", async () => {
+  it("writes the ranges that Cloudflare publishes, and shows the changes", async () => {
     lists["/ips-v4"] = `${of(".")}\n192.0.2.0/24`.replace("131.0.72.0/22\n", "");
     const { code, output } = await run("ranges.json");
     expect(output).toContain("+ 192.0.2.0/24");
@@ -62,16 +62,16 @@ describe("npm run cloudflare-ranges", () => {
     ["a page", "<html>Not here</html>"],
     ["everybody", `0.0.0.0/0\n${of(".")}`],
     ["too little", ""],
-  ])("leaves the list as it is where it is answered %s", async (what, list) => {
+  ])("keeps the list if the response is %s", async (what, list) => {
     if (list === undefined) delete lists["/ips-v4"];
     else lists["/ips-v4"] = list;
     const { code, output } = await run(`${what}.json`);
     expect(code).toBe(1);
-    expect(output).toMatch(/was not renewed/);
+    expect(output).toMatch(/was not updated/);
     expect(existsSync(join(folder, `${what}.json`))).toBe(false);
   });
 
-  it("has a list that the gateway takes", () => {
+  it("has a committed list that the gateway can read", () => {
     expect(ranges).toHaveLength(22);
     expect(() => new TrustedProxies(["cloudflare"])).not.toThrow();
   });

@@ -19,7 +19,7 @@ describe("npm run dev", () => {
   };
 
   beforeAll(async () => {
-    // as somebody else made it
+    // open to other users before the first start
     chmodSync(dataDir, 0o755);
     const port = await freePort();
     app = { url: `http://127.0.0.1:${port}` };
@@ -34,7 +34,7 @@ describe("npm run dev", () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
-  it("makes up the first administrator's password and shows it once", async () => {
+  it("generates the first administrator's password and shows it once", async () => {
     const [, password] = /The first administrator: admin \/ (\S+)/.exec(dev.output()) ?? [];
     const admin = await login(app as never, "admin", password!);
     const made = await request(app, "POST /api/users", {
@@ -44,14 +44,14 @@ describe("npm run dev", () => {
     expect(made.status).toBe(201);
   });
 
-  it("keeps its secrets to the owner", () => {
+  it("lets only the owner read its secrets", () => {
     const secrets = join(dataDir, "secrets");
     for (const service of readdirSync(secrets))
       for (const name of readdirSync(join(secrets, service)))
         expect(statSync(join(secrets, service, name)).mode & 0o777).toBe(0o600);
   });
 
-  it("backs the database up after a good start, and opens nothing in DATA_DIR to other users", async () => {
+  it("backs up the database after the start, and lets no other user read DATA_DIR", async () => {
     const backups = join(dataDir, "backups");
     await expect
       .poll(() => existsSync(backups) && readdirSync(backups))
@@ -77,8 +77,8 @@ describe("npm run dev", () => {
     ["can alice POST /api/users", /no: users\.create needs users:write, which alice lacks/],
     ["can moderator DELETE /api/users/1", /no: users\.remove needs users:write/],
     ["can anonymous GET /api/posts", /yes: posts\.list is restricted to api, users/],
-    ["can nobody users.list", /Nobody is called 'nobody'/],
-    ["can alice GET /nowhere", /No action or route is called 'GET \/nowhere'/],
+    ["can nobody users.list", /There is no service, role or user 'nobody'/],
+    ["can alice GET /nowhere", /There is no action or route 'GET \/nowhere'/],
     ["login alice", /Signed in as alice/],
     ["login nobody", /NotFound: There is no such user/],
     ["as alice posts.create --title Hi --body There", /title: 'Hi'/],
@@ -92,7 +92,7 @@ describe("npm run dev", () => {
     await ask(line, answer);
   });
 
-  it("keeps a second process off the embedded database, and says what to do", async () => {
+  it("refuses the embedded database to a second process, and says what to do", async () => {
     const second = run("start", { DATA_DIR: dataDir, PORT: "0", LOG_LEVEL: "fatal" });
     await second.shows(/The embedded database is in use by the process \d+/);
     expect(second.output()).toMatch(/DATABASE_URL/);
@@ -102,7 +102,7 @@ describe("npm run dev", () => {
 });
 
 describe("npm start in production", () => {
-  it("lists every secret that is missing, and starts nothing", async () => {
+  it("names all missing secrets in one message, and does not start", async () => {
     const production = run("start", { NODE_ENV: "production", PORT: "0", SERVICES: "guard,users" });
     expect(await production.exitCode()).toBe(1);
     for (const name of ["GUARD_AUTH_TOKEN", "GUARD_SIGNING_KEY", "USERS_AUTH_TOKEN"])
