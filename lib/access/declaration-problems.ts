@@ -127,6 +127,6 @@ export function sharedVariables(contracts: Iterable<ServiceContract>): string[] 
     .filter(([, secrets]) => secrets.length > 1)
     .map(
       ([variable, secrets]) =>
-        `${secrets.map(({ service, name }) => `${service}'s secret '${name}'`).join(" and ")} would both be ${variable}`,
+        `${secrets.map(({ service, name }) => `'${name}' of '${service}'`).join(" and ")} would both be the variable ${variable}`,
     );
 }
