@@ -32,7 +32,7 @@ describe("npm run access", () => {
     expect(await access("--check")).toMatchObject({ code: 0, stdout: "" });
   });
 
-  it("fails with --check when more is allowed than access.json says, and shows what", async () => {
+  it("fails with --check if the contracts allow more than access.json, and shows the difference", async () => {
     const file = join(copy, "services", "users", "users.contract.ts");
     const contract = readFileSync(file, "utf8");
     writeFileSync(file, contract.replace('restricted: ["auth"]', 'restricted: ["auth", "chat"]'));
@@ -52,7 +52,7 @@ describe("npm run access", () => {
     expect((await access("--check")).code).toBe(0);
   });
 
-  it("refuses what it does not know", async () => {
+  it("refuses unknown arguments", async () => {
     const before = read();
     const { code, stderr } = await access("--chekc");
     expect(code).toBe(1);

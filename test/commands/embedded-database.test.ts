@@ -28,7 +28,7 @@ const open = (dataDir: string) =>
   openDatabase({ databaseUrl: undefined, dataDir, onError: () => undefined });
 const modeOf = (file: string) => statSync(file).mode & 0o777;
 
-/** A folder with a database in it, as somebody else made it: open to everybody. */
+/** A folder with a database that all users can open. */
 const folderWithDatabase = () => {
   const dataDir = newFolder();
   cpSync(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true });
@@ -37,12 +37,12 @@ const folderWithDatabase = () => {
   return dataDir;
 };
 
-describe("the embedded database", { timeout: 60_000 }, () => {
+describe("The embedded database", { timeout: 60_000 }, () => {
   afterEach(() => {
     for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
   });
 
-  it("is opened again only when the last one who had it has closed it", async () => {
+  it("opens again only after the last user has closed it", async () => {
     const dataDir = folderWithDatabase();
     const first = await open(dataDir);
     await sql`create table kept (id int)`.execute(first.db);
@@ -61,7 +61,7 @@ describe("the embedded database", { timeout: 60_000 }, () => {
     await other.close();
   });
 
-  it("is refused to a second opener in the same process that names its folder otherwise", async () => {
+  it("cannot be opened a second time in the same process by another path", async () => {
     const dataDir = folderWithDatabase();
     const link = join(newFolder(), "link");
     symlinkSync(dataDir, link);
@@ -72,7 +72,7 @@ describe("the embedded database", { timeout: 60_000 }, () => {
     await (await open(link)).close();
   });
 
-  it("is for its owner alone, whoever made the folder", async () => {
+  it("can be read by its owner only, also in a folder that was open to others", async () => {
     const dataDir = folderWithDatabase();
     const { close } = await open(dataDir);
     await backUpEmbedded(dataDir);
@@ -84,7 +84,7 @@ describe("the embedded database", { timeout: 60_000 }, () => {
     expect(modeOf(join(dataDir, "backups", backup!))).toBe(0o600);
   });
 
-  it("is made anew where the first start was killed half-way, with files for their owner alone", async () => {
+  it("is created again if the first start was killed, with files for their owner only", async () => {
     const dataDir = newFolder();
     mkdirSync(join(dataDir, "database"));
     writeFileSync(join(dataDir, "database", "PG_VERSION"), "");
@@ -96,7 +96,7 @@ describe("the embedded database", { timeout: 60_000 }, () => {
     expect(modeOf(join(dataDir, "database", "PG_VERSION"))).toBe(0o600);
   });
 
-  it("keeps two backups; damaged, it names the newest one and the command that restores it", async () => {
+  it("keeps two backups, and after damage names the newest one and the command that restores it", async () => {
     const dataDir = folderWithDatabase();
     for (const name of ["before", "last", "later"]) {
       const { db, close } = await open(dataDir);
@@ -116,7 +116,7 @@ describe("the embedded database", { timeout: 60_000 }, () => {
     const { message } = (await open(dataDir).catch((error: unknown) => error as Error)) as Error;
     expect(message).toContain(`The embedded database in ${dataDir} cannot be opened`);
     expect(message).toContain(join(dataDir, "backups", backups[1]!));
-    // what could not be opened is not backed up
+    // a database that cannot be opened is not backed up
     expect(readdirSync(join(dataDir, "backups")).toSorted()).toEqual(backups);
     const [, command] = /^ {2}(mv .*)$/m.exec(message) ?? [];
     execFileSync("sh", ["-c", command!]);

@@ -15,7 +15,9 @@ describe("npm run new:service", () => {
 
   const execute = (program: string, ...args: string[]) =>
     new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-      execFile(program, args, { cwd: copy }, (error, stdout, stderr) =>
+      // without the variables of this test run
+      const env = { PATH: process.env.PATH, HOME: process.env.HOME };
+      execFile(program, args, { cwd: copy, env }, (error, stdout, stderr) =>
         resolve({ code: error ? (error.code as number) : 0, stdout, stderr }),
       );
     });
@@ -43,7 +45,7 @@ describe("npm run new:service", () => {
     expect(read("access.json")).toBe(before);
   });
 
-  describe("makes a service that", () => {
+  describe("creates a service that", () => {
     let app: { url: string };
     let dev: Command;
     let made: Awaited<ReturnType<typeof node>>;
@@ -69,7 +71,7 @@ describe("npm run new:service", () => {
         copy,
       );
       await dev.shows(/started successfully/);
-    });
+    }, 180_000);
     afterAll(() => dev?.stop());
 
     it("has a contract, handlers, SQL, a table, a test and a container", () => {
@@ -108,14 +110,14 @@ describe("npm run new:service", () => {
       const test = ["run", "--project", "process", "test/integration/notes.test.ts"];
       const { code, stdout } = await execute(bin("vitest"), ...test);
       expect({ code, stdout }).toMatchObject({ code: 0 });
-    }, 180_000);
+    }, 300_000);
 
     it("is in access.json", async () => {
       expect((await node("access.ts", "--check")).code).toBe(0);
       expect(read("access.json")).toContain('"route": "POST /api/notes"');
     });
 
-    it("is not made twice", async () => {
+    it("is not created twice", async () => {
       const { code, stderr } = await node("new-service.ts", "notes");
       expect(code).toBe(1);
       expect(stderr).toContain("There is a service 'notes' already");
@@ -146,7 +148,7 @@ describe("npm run new:service", () => {
       expect(status).toBe(201);
     });
 
-    it("starts with the warnings about the contracts in the log, each once", () => {
+    it("logs each warning about the contracts once", () => {
       expect(dev.output().match(/permission chat:spare: no action needs it/g)).toHaveLength(1);
     });
 

@@ -59,7 +59,7 @@ describe.skipIf(!natsUrl || !server)("a process for each service", () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
-  it("answers as the single process does", async () => {
+  it("answers like a single process", async () => {
     const alice = await register(app, "alice");
     const made = await request(app, "POST /api/posts", {
       token: alice.token,
@@ -75,12 +75,12 @@ describe.skipIf(!natsUrl || !server)("a process for each service", () => {
     socket.close();
   });
 
-  it("made one administrator, though two nodes of users started at once", async () => {
+  it("creates one administrator although two nodes of users start together", async () => {
     const shown = [...commands.values()].filter((one) => one.output().includes("The first adm"));
     expect(shown).toHaveLength(1);
   });
 
-  it("goes on when a process is killed of a service that has two", async () => {
+  it("answers all requests after one of two processes of a service was killed", async () => {
     const { token } = await register(app);
     const ask = async () => {
       const begin = performance.now();

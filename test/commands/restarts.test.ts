@@ -17,7 +17,7 @@ const isRunning = (pid: number) => {
 };
 
 // It changes code, so it works on a copy.
-describe("npm run dev, when the code changes,", { timeout: 60_000 }, () => {
+describe("npm run dev after a change of the code", { timeout: 60_000 }, () => {
   const { folder, remove } = copyApplication();
   const repository = join(folder, "services", "posts", "posts.repository.ts");
   const roles = join(folder, "services", "users", "roles.ts");
@@ -71,7 +71,7 @@ describe("npm run dev, when the code changes,", { timeout: 60_000 }, () => {
     remove();
   });
 
-  it("keeps what was acknowledged when roles, a service and a new migration are saved at once", async () => {
+  it("keeps stored data when roles, a service and a migration are saved together", async () => {
     await post();
     const shown = await restart(() => {
       writeFileSync(
@@ -92,7 +92,7 @@ describe("npm run dev, when the code changes,", { timeout: 60_000 }, () => {
     expect(await titles()).toEqual(written);
   });
 
-  it("sees a save by rename directly after a restart, and serves the new code", async () => {
+  it("serves the new code also after a save by rename directly after a restart", async () => {
     const contract = join(folder, "services", "posts", "posts.contract.ts");
     await restart(() =>
       saveByRename(contract, read(contract).replace("GET /api/posts/:id", "GET /api/articles/:id")),
@@ -102,7 +102,7 @@ describe("npm run dev, when the code changes,", { timeout: 60_000 }, () => {
     expect(await titles()).toEqual(written);
   });
 
-  it("has one REPL: a command is run once", async () => {
+  it("has one REPL, which runs each command once", async () => {
     const from = dev.output().length;
     dev.type("can posts users.create");
     await dev.shows(/is restricted to api/, from);
@@ -112,7 +112,7 @@ describe("npm run dev, when the code changes,", { timeout: 60_000 }, () => {
     expect(shown.match(/users\.create is restricted to api/g)).toHaveLength(1);
   });
 
-  it("shows a mistake, and starts again once it is corrected", async () => {
+  it("shows an error in the code, and starts again once it is corrected", async () => {
     const right = read(repository);
     const from = dev.output().length;
     saveByRename(repository, `${right}\nconst = ;\n`);
@@ -122,7 +122,7 @@ describe("npm run dev, when the code changes,", { timeout: 60_000 }, () => {
     expect(await titles()).toEqual(written);
   });
 
-  it("stops a node in the middle of its start, and starts one more", async () => {
+  it("stops a node during its start, and starts another one", async () => {
     const from = dev.output().length;
     writeFileSync(roles, read(roles));
     await dev.shows(/is starting/, from);
@@ -133,7 +133,7 @@ describe("npm run dev, when the code changes,", { timeout: 60_000 }, () => {
     expect(await titles()).toEqual(written);
   });
 
-  it("stops on SIGTERM with its node, and the database closed", async () => {
+  it("stops its node on SIGTERM and closes the database", async () => {
     const from = dev.output().length;
     expect(await dev.stop()).toBe(0);
     expect(dev.output().slice(from)).toContain("Good bye");
@@ -145,7 +145,7 @@ describe.skipIf(process.platform !== "linux")(
   "npm run dev on a terminal",
   { timeout: 60_000 },
   () => {
-    it("keeps REPL and history over a restart, and Ctrl-C ends it with the database closed", async () => {
+    it("keeps the REPL and its history over a restart, and closes the database on Ctrl-C", async () => {
       const { folder, remove } = copyApplication();
       const env = { DATA_DIR: join(folder, ".data"), PORT: "0", BCRYPT_COST: "4", TERM: "xterm" };
       const dev = runOnTerminal("dev", env, folder);

@@ -11,7 +11,7 @@ import { connect, refusal } from "../helpers/socket.ts";
 import { administrator, register, request } from "../helpers/http.ts";
 import { without } from "../helpers/without.ts";
 
-describe.skipIf(isMissing)("the audit trail", () => {
+describe.skipIf(isMissing)("The audit trail", () => {
   let app: App;
 
   beforeAll(async () => {
@@ -19,15 +19,15 @@ describe.skipIf(isMissing)("the audit trail", () => {
   });
   afterAll(() => app?.stop());
 
-  it("tells of a refusal: who, what, from where, when", async () => {
+  it("has an entry for a refusal, with the user, the action, the address and the time", async () => {
     const { id, username, token } = await register(app);
     const before = Date.now();
-    const answer = await request(app, "POST /api/chat/announcements", {
+    const response = await request(app, "POST /api/chat/announcements", {
       token,
       body: { text: "Hear me" },
       headers: { "user-agent": "a test", "x-request-id": "the-request" },
     });
-    expect(answer.body.type).toBe("UserNotAuthorized");
+    expect(response.body.type).toBe("UserNotAuthorized");
     const [entry] = await auditOf(app, { event: "user.refused", userId: id });
     expect(entry).toEqual({
       id: expect.any(String),
@@ -38,7 +38,7 @@ describe.skipIf(isMissing)("the audit trail", () => {
       actor: username,
       address: expect.stringMatching(/127\.0\.0\.1$/),
       userAgent: "a test",
-      requestId: answer.headers.get("x-request-id"),
+      requestId: response.headers.get("x-request-id"),
       correlationId: "the-request",
       data: { target: "chat.sendMessageToAll", type: "UserNotAuthorized" },
     });
@@ -59,7 +59,7 @@ describe.skipIf(isMissing)("the audit trail", () => {
     },
   );
 
-  it("counts a refusal that comes again and again", async () => {
+  it("counts equal refusals", async () => {
     const { id, token } = await register(app);
     const refuse = (at: number) =>
       request(app, "POST /api/chat/announcements", {
@@ -71,7 +71,7 @@ describe.skipIf(isMissing)("the audit trail", () => {
     expect(await auditOf(app, { userId: id, event: "user.refused" })).toHaveLength(1);
   });
 
-  it("tells of services that call what is not for them, and of sockets with a bad token", async () => {
+  it("has entries for services that were refused and for sockets with an invalid token", async () => {
     await callFrom(app, "posts", "users.create", {}).catch(() => {});
     const refused = await auditOf(app, { event: "service.refused" });
     expect(refused).toContainEqual(
@@ -86,7 +86,7 @@ describe.skipIf(isMissing)("the audit trail", () => {
       .toContainEqual({ target: "the sockets", type: "AccessTokenVerificationFailed" });
   });
 
-  it("says from where a socket asked, and names each of its requests itself", async () => {
+  it("has a socket's address and correlation id, and a request id for each call", async () => {
     const { id, token } = await register(app);
     const extraHeaders = { "x-request-id": "the-socket" };
     const socket = await connect(app, token, { extraHeaders });
@@ -101,7 +101,7 @@ describe.skipIf(isMissing)("the audit trail", () => {
     expect(entry.correlationId).toBe("the-socket");
   });
 
-  it("is read page by page, and by who, what and when", async () => {
+  it("is listed page by page, filtered by event, user and time", async () => {
     const { id, token } = await register(app);
     const routes = ["GET /api/audit", "POST /api/users", "POST /api/chat/announcements"];
     const body = {
@@ -131,13 +131,13 @@ describe.skipIf(isMissing)("the audit trail", () => {
     expect([unknown.status, unknown.body.data[0].field]).toEqual([422, "event"]);
   });
 
-  it("is for administrators alone", async () => {
+  it("can be read by administrators only", async () => {
     const { token } = await register(app);
     expect((await request(app, "GET /api/audit", { token })).body.type).toBe("UserNotAuthorized");
     expect((await request(app, "GET /api/audit")).body.type).toBe("AccessTokenRequired");
   });
 
-  it("takes entries from services only, in their own name", async () => {
+  it("accepts entries from services only, and records the calling service", async () => {
     const entry = {
       id: "00000000-0000-4000-8000-000000000001",
       at: new Date().toISOString(),
@@ -193,15 +193,15 @@ describe.skipIf(isMissing)("the audit trail", () => {
   });
 
   it.each([
-    sql`update guard.audit_log set actor = 'somebody else'`,
+    sql`update guard.audit_log set actor = 'mallory'`,
     sql`delete from guard.audit_log`,
     sql`truncate guard.audit_log`,
-  ])("cannot be changed afterwards, nor emptied", async (statement) => {
+  ])("cannot be changed or emptied", async (statement) => {
     const { db } = app.service("guard") as unknown as GuardService;
     await expect(statement.execute(db)).rejects.toThrow(/only appended to/);
   });
 
-  it("loses nothing while the guard is away", async () => {
+  it("loses no entry while the guard is unavailable", async () => {
     const users = app.service("users");
     const who = "00000000-0000-4000-8000-00000000000a";
     await without(app, "guard", async () => {
@@ -213,7 +213,7 @@ describe.skipIf(isMissing)("the audit trail", () => {
   });
 });
 
-/** A service that nobody has told the guard of. */
+/** A service without a credential. */
 const stranger = {
   name: "stranger",
   actions: {
@@ -221,8 +221,8 @@ const stranger = {
   },
 } as unknown as ServiceSchema;
 
-describe.skipIf(isMissing)("a node of no known service", () => {
-  it("is no reason for the others to lose theirs", async () => {
+describe.skipIf(isMissing)("A node without a known service", () => {
+  it("does not make other nodes lose their entries", async () => {
     const app = await startApp({}, { services: [stranger] });
     try {
       await callFrom(app, "posts", "stranger.knock").catch(() => {});

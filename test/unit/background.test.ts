@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Background } from "../../lib/background.ts";
 
-describe("work in the background", () => {
-  it("is waited for, and what follows from it, but no longer than patience lasts", async () => {
+describe("Background work", () => {
+  it("is awaited with the work that it starts, until the timeout", async () => {
     const background = new Background(() => undefined);
     const done: string[] = [];
     background.run(async () => {
@@ -19,7 +19,7 @@ describe("work in the background", () => {
     expect(background.size).toBe(1);
   });
 
-  it("tells of what failed, and nobody else hears of it", async () => {
+  it("reports each error to onError only", async () => {
     const errors: unknown[] = [];
     const background = new Background((error) => errors.push(error));
     background.run(() => Promise.reject(new Error("broken")));

@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { Encryption, makeEncryptionKey } from "../../lib/encryption.ts";
 
-describe("what is encrypted before it is stored", () => {
+describe("Encryption", () => {
   const [old, current] = [makeEncryptionKey(), makeEncryptionKey()];
 
-  it("can be read where it was written, with any of the keys", () => {
+  it("decrypts a ciphertext in its context with any of the keys", () => {
     const written = new Encryption(old).encrypt("a secret", "row 1");
     expect(written).not.toContain("secret");
     expect(new Encryption(`${current}\n${old}\n`).decrypt(written, "row 1")).toBe("a secret");
   });
 
-  it("cannot be read elsewhere, changed, or with another key", () => {
+  it("refuses a ciphertext that was moved, changed, or encrypted with another key", () => {
     const encryption = new Encryption(old);
     const written = encryption.encrypt("a secret", "row 1");
     expect(() => encryption.decrypt(written, "row 2")).toThrow(/authenticate/);
@@ -21,12 +21,12 @@ describe("what is encrypted before it is stored", () => {
     expect(() => new Encryption(current).decrypt(written, "row 1")).toThrow(/missing/);
   });
 
-  it("never looks the same twice", () => {
+  it("encrypts equal texts to different ciphertexts", () => {
     const encryption = new Encryption(current);
     expect(encryption.encrypt("same", "row")).not.toBe(encryption.encrypt("same", "row"));
   });
 
-  it("gives what follows from a text to those who have both the text and the key", () => {
+  it("derives a value that depends on the first key, the text and the context", () => {
     const derived = new Encryption(current).derive("a text", "one use");
     expect(Buffer.from(derived, "base64url")).toHaveLength(32);
     expect(new Encryption(`${current}\n${old}`).derive("a text", "one use")).toBe(derived);
@@ -38,7 +38,7 @@ describe("what is encrypted before it is stored", () => {
       expect(new Encryption(key).derive(text, use)).not.toBe(derived);
   });
 
-  it.each(["", "short", "x".repeat(43) + "\nshort"])("takes no bad key %j", (key) => {
+  it.each(["", "short", "x".repeat(43) + "\nshort"])("refuses the key %j", (key) => {
     expect(() => new Encryption(key)).toThrow(/32 bytes/);
   });
 });

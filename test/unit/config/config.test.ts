@@ -8,7 +8,7 @@ import { brokerOptions } from "../../../moleculer.config.ts";
 
 const CONTRACTS = loadContracts();
 
-describe("the configuration", () => {
+describe("The configuration", () => {
   it("needs nothing in development", () => {
     const config = loadConfig({}, CONTRACTS);
     expect(config).toMatchObject({
@@ -18,20 +18,20 @@ describe("the configuration", () => {
     });
   });
 
-  it("lets a refresh be asked for again by a client that has waited for its 504", () => {
+  it("allows a client that has waited for a 504 to repeat a refresh", () => {
     const config = loadConfig({}, CONTRACTS);
     const { requestTimeout } = brokerOptions(config);
     expect(config.refreshGrace * 1000).toBeGreaterThan(2 * requestTimeout!);
   });
 
-  it("listens on this machine only in development, everywhere in production, or where it is told", () => {
+  it("listens on the loopback address in development, on all addresses in production, or on HOST", () => {
     const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
     expect(loadConfig({}, CONTRACTS).host).toBe("127.0.0.1");
     expect(loadConfig(production, CONTRACTS).host).toBe("0.0.0.0");
     expect(loadConfig({ ...production, HOST: "::1" }, CONTRACTS).host).toBe("::1");
   });
 
-  it("lists every secret that production lacks, in one message", () => {
+  it("names all secrets that production lacks in one message", () => {
     const load = () => loadConfig({ NODE_ENV: "production", SERVICES: "guard,users" }, CONTRACTS);
     expect(load).toThrow(ConfigError);
     for (const name of ["GUARD_AUTH_TOKEN", "GUARD_SIGNING_KEY", "USERS_AUTH_TOKEN"])
@@ -39,7 +39,7 @@ describe("the configuration", () => {
     expect(load).not.toThrow(/API_AUTH_TOKEN|AUTH_SIGNING_KEY/);
   });
 
-  it.each(["changeme", "secret", "CHANGE-ME", "xxx"])("takes no placeholder '%s'", (value) => {
+  it.each(["changeme", "secret", "CHANGE-ME", "xxx"])("refuses the placeholder '%s'", (value) => {
     const env = { NODE_ENV: "production", SERVICES: "users", USERS_AUTH_TOKEN: value };
     expect(() => loadConfig(env, CONTRACTS)).toThrow(/USERS_AUTH_TOKEN is a placeholder/);
   });
@@ -57,7 +57,7 @@ describe("the configuration", () => {
     expect(config.secret("users", "auth_token")).toBe("from a file");
   });
 
-  it("asks for a database only where data is kept", () => {
+  it("needs no DATABASE_URL for services without a database", () => {
     const env = { NATS_URL: "nats://x", SERVICES: "api" };
     expect(loadConfig(env, CONTRACTS).services).toEqual(["api"]);
   });
@@ -82,15 +82,15 @@ describe("the configuration", () => {
     [{ CORS_ORIGINS: "https://a.example.com/" }, /write https:\/\/a\.example\.com$/m],
     [{ CORS_ORIGINS: "https://a.example.com,b.example.com" }, /'b\.example\.com' is no origin/],
     [{ CORS_ORIGINS: "*" }, /'\*' is no origin/],
-  ])("says what is wrong with %j", (env, message) => {
+  ])("names what is wrong with %j", (env, message) => {
     expect(() => loadConfig(env, CONTRACTS)).toThrow(message);
   });
 
-  it("takes a level of the log in whatever case", () => {
+  it("accepts LOG_LEVEL in upper and lower case", () => {
     expect(loadConfig({ LOG_LEVEL: "WARN" }, CONTRACTS).logLevel).toBe("warn");
   });
 
-  it("takes itself to be where it listens, in development only", () => {
+  it("derives ISSUER from PORT in development only", () => {
     const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
     const issuerOf = (env: object) => loadConfig({ ...env }, CONTRACTS).issuer;
     expect(issuerOf({ PORT: "4000" })).toBe("http://localhost:4000");

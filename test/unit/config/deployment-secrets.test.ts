@@ -12,7 +12,7 @@ const contracts = loadContracts();
 const services = [...contracts.keys()];
 const secrets = secretsOf(contracts.values());
 
-describe("the secrets of a deployment", () => {
+describe("The secrets of a deployment", () => {
   const folder = mkdtempSync(join(tmpdir(), "citadel-secrets-"));
   const read = (file: string) => readFileSync(join(folder, file), "utf8");
   const make = () =>
@@ -39,14 +39,14 @@ describe("the secrets of a deployment", () => {
     expect(load).not.toThrow();
   });
 
-  it("are for their owner's eyes only", () => {
+  it("can be read by their owner only", () => {
     const files = globSync("*/*", { cwd: folder });
     const open = files.filter((file) => statSync(join(folder, file)).mode & 0o077);
     expect(files.length).toBeGreaterThan(0);
     expect(open).toEqual([]);
   });
 
-  it("are kept when made again", () => {
+  it("are kept when the command runs again", () => {
     const made = globSync("*/*", { cwd: folder }).filter((file) => !file.startsWith("nats/"));
     const before = made.map(read);
     make();
@@ -54,14 +54,14 @@ describe("the secrets of a deployment", () => {
     expect(globSync("*/*", { cwd: folder })).toHaveLength(made.length + 1);
   });
 
-  it("let a service into NATS under its own name, whose server knows hashes only", () => {
+  it("give each service a NATS user, of whose password NATS gets only a hash", () => {
     const { username, password } = new URL(read("posts/nats_url"));
     const [, hash = ""] = /user: "posts", password: "(.+)"/.exec(read("nats/nats.conf")) ?? [];
     expect(username).toBe("posts");
     expect(compareSync(password, hash)).toBe(true);
   });
 
-  it("give a database role of its own to each service that keeps data, and to no other", () => {
+  it("give a database role to each service with a database, and to no other", () => {
     const { username, password } = new URL(read("posts/database_url"));
     expect(username).toBe("posts");
     expect(read("postgres/init.sql")).toContain(`ALTER ROLE "posts" LOGIN PASSWORD '${password}'`);

@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { natsPermissions } from "../../../lib/deployment/nats-permissions.ts";
 import { readNamespace } from "../../../lib/config/namespace.ts";
 
-describe("the NATS permissions of a service", () => {
-  it("let it send frames to all nodes, and publish nothing else", () => {
+describe("The NATS permissions of a service", () => {
+  it("allow frames to all nodes, and nothing else to publish", () => {
     const { publish } = natsPermissions("posts", "citadel");
     expect(publish).toEqual(["MOL-citadel.SEAL", "MOL-citadel.SEAL.>"]);
   });
 
-  it("let it receive what is for all and what is for its own nodes, and nothing else", () => {
+  it("allow frames for all nodes and for its own nodes, and nothing else to subscribe to", () => {
     const { subscribe } = natsPermissions("posts", "citadel");
     expect(subscribe).toEqual([
       "MOL-citadel.SEAL",
@@ -24,7 +24,7 @@ describe("NAMESPACE", () => {
     return { namespace: readNamespace({ NAMESPACE: namespace }, problems), problems };
   };
 
-  it.each([undefined, ""])("is citadel where it is %j", (namespace) => {
+  it.each([undefined, ""])("is citadel if it is %j", (namespace) => {
     expect(read(namespace)).toEqual({ namespace: "citadel", problems: [] });
   });
 

@@ -7,16 +7,16 @@ import { makePrivate } from "../../../lib/files/private-folder.ts";
 
 const modeOf = (file: string) => statSync(file).mode & 0o777;
 
-describe("a private folder", () => {
+describe("A private folder", () => {
   const newFolder = () => mkdtempSync(join(tmpdir(), "citadel-private-"));
 
-  it("is made for its owner alone, with the folders above it", () => {
+  it("is created for its owner only, with its parents", () => {
     const root = newFolder();
     makePrivate(join(root, "a", "b"));
     expect([modeOf(join(root, "a")), modeOf(join(root, "a", "b"))]).toEqual([0o700, 0o700]);
   });
 
-  it("is tightened where it is open to others", () => {
+  it("loses the permissions of other users", () => {
     const folder = newFolder();
     chmodSync(folder, 0o777);
     makePrivate(folder);
@@ -26,18 +26,18 @@ describe("a private folder", () => {
   it.each([
     ["a secret", (file: string) => writeOnce(file, () => "secret")],
     ["a mail", (file: string) => rewrite(file, "mail")],
-  ])("is what %s is written into, whoever made it", (_what, write) => {
-    const folder = join(newFolder(), "made by somebody else");
+  ])("is what %s is written into, also if the folder existed", (_what, write) => {
+    const folder = join(newFolder(), "made before");
     mkdirSync(folder, { mode: 0o755 });
     write(join(folder, "file"));
     expect([modeOf(folder), modeOf(join(folder, "file"))]).toEqual([0o700, 0o600]);
   });
 
-  it("is refused where it belongs to another user and is open, and nothing is written", () => {
+  it("is refused if another user owns it and it stays open, and nothing is written", () => {
     const folder = newFolder();
     chmodSync(folder, 0o777);
     const isRoot = process.getuid?.() === 0;
-    // the system's own folder for drafts is root's
+    // /tmp belongs to root
     const foreign = isRoot ? folder : "/tmp";
     if (isRoot) process.seteuid?.(65_534);
     try {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { CodeWatcher } from "../../../scripts/development/watcher.ts";
 
-describe("the watcher of npm run dev", () => {
+describe("The watcher of npm run dev", () => {
   const root = mkdtempSync(join(tmpdir(), "citadel-watch-"));
   const service = join(root, "services", "notes");
   mkdirSync(join(service, "migrations"), { recursive: true });
@@ -33,7 +33,7 @@ describe("the watcher of npm run dev", () => {
     ]);
   });
 
-  it("sees a folder that is made, and then the files in it", async () => {
+  it("sees a new folder, and then the files in it", async () => {
     let next = watcher.next();
     mkdirSync(join(root, "services", "tags"));
     expect(await next).toEqual(["services/tags"]);
@@ -45,7 +45,7 @@ describe("the watcher of npm run dev", () => {
     expect(await next).toContain("services/tags");
   });
 
-  it("leaves out what no node loads: drafts of editors, other files beside the code", async () => {
+  it("ignores drafts of editors and files that no node loads", async () => {
     const next = watcher.next();
     for (const name of [".notes.ts.swp", ".#notes.ts", "notes.ts~", "#notes.ts#", "README.md"])
       writeFileSync(join(service, name), "");

@@ -10,7 +10,7 @@ const entry = (): AuditEntry => ({
   event: "login.succeeded",
 });
 
-/** A trail in memory that can be away. */
+/** A trail in memory that can fail. */
 function makeTrail(options: { capacity?: number } = {}) {
   const stored: [service: string, entries: AuditEntry[]][] = [];
   const logged: string[] = [];
@@ -27,11 +27,11 @@ function makeTrail(options: { capacity?: number } = {}) {
   return { trail, stored, logged, fault, ids };
 }
 
-describe("a node's way into the audit trail", () => {
+describe("The queue of a node's audit entries", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it("gathers entries, and stores those of each service together", async () => {
+  it("collects entries and stores those of each service together", async () => {
     const { trail, stored, logged } = makeTrail();
     for (const service of ["users", "auth", "users"]) trail.add(service, entry());
     await vi.runAllTimersAsync();
@@ -42,7 +42,7 @@ describe("a node's way into the audit trail", () => {
     expect(logged).toEqual([]);
   });
 
-  it("keeps what cannot be stored, writes it to the log once, and stores it later", async () => {
+  it("keeps entries that cannot be stored, logs them once, and stores them later", async () => {
     const { trail, logged, fault, ids } = makeTrail();
     fault.error = new CitadelError("DatabaseNotAccessible");
     const [first, second] = [entry(), entry()];
@@ -57,7 +57,7 @@ describe("a node's way into the audit trail", () => {
     expect(logged).toHaveLength(2);
   });
 
-  it("asks less and less often, also where each try takes its time", async () => {
+  it("retries with a growing backoff, also if each attempt takes long", async () => {
     let asked = 0;
     const trail = new AuditTrail({
       store: async () => {
@@ -75,7 +75,7 @@ describe("a node's way into the audit trail", () => {
     expect(asked).toBeLessThanOrEqual(4);
   });
 
-  it("is not held up by an entry that is refused", async () => {
+  it("continues after an entry that the guard refuses", async () => {
     const { trail, logged, fault, ids } = makeTrail();
     fault.error = new CitadelError("ServiceNotAuthorized");
     const [refused, good] = [entry(), entry()];
@@ -88,7 +88,7 @@ describe("a node's way into the audit trail", () => {
     expect(logged).toEqual([refused.id]);
   });
 
-  it("writes to the log what it has no room for", async () => {
+  it("logs the oldest entries beyond its capacity", async () => {
     const { trail, logged, fault } = makeTrail({ capacity: 2 });
     fault.error = new CitadelError("GuardNotAccessible");
     const entries = [entry(), entry(), entry()];
@@ -96,7 +96,7 @@ describe("a node's way into the audit trail", () => {
     expect(logged).toEqual([entries[0]?.id]);
   });
 
-  it("stores what waits when the node stops; what cannot be stored is in the log", async () => {
+  it("stores the waiting entries when the node stops, and logs those that cannot be stored", async () => {
     const { trail, logged, fault, ids } = makeTrail();
     const [first, second, third] = [entry(), entry(), entry()];
     trail.add("users", first);
@@ -113,7 +113,7 @@ describe("a node's way into the audit trail", () => {
     expect(fault.error).toBeUndefined();
   });
 
-  it("does not wait for ever when the node stops", async () => {
+  it("waits at most for the timeout when the node stops", async () => {
     const logged: string[] = [];
     const trail = new AuditTrail({
       store: () => new Promise(() => {}),
@@ -128,11 +128,11 @@ describe("a node's way into the audit trail", () => {
   });
 });
 
-describe("an audit entry", () => {
+describe("An audit entry", () => {
   const user = { sub: "u1", username: "alice", act: { sub: "a1", username: "admin" } };
   const client = { address: "192.0.2.1", userAgent: "curl" };
 
-  it("says who asked, in whose name, from where and when", () => {
+  it("names the user, the impersonator, the client and the time", () => {
     const context = { requestID: "r1", meta: { client }, locals: { user } };
     const fact = { event: "roles.changed", subject: { id: "u2", name: "bob" } } as const;
     expect(toEntry(context, fact)).toEqual({
@@ -151,7 +151,7 @@ describe("an audit entry", () => {
     });
   });
 
-  it("names another actor than the user where it is told to", () => {
+  it("names the actor of the fact instead of the user", () => {
     const context = { meta: {}, locals: {} };
     const { actorId, actor } = toEntry(context, { event: "login.failed", actor: { id: "u3" } });
     expect([actorId, actor]).toEqual(["u3", undefined]);
