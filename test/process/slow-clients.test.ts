@@ -152,7 +152,7 @@ describe("A client that does not read or finish", () => {
   );
 
   it("is refused if too many responses are unread; its health checks and other clients are not", async () => {
-    const sockets = await openMany(app.url, 10, ROUTES[0]![1].repeat(30));
+    const sockets = await openMany(app.url, 12, ROUTES[0]![1].repeat(30));
     await expect.poll(running).toBeGreaterThanOrEqual(contract.limits.pendingResponses.max);
     const { status, headers, body } = await askFrom(ATTACKER, app.url, "GET /api/posts");
     expect(status).toBe(429);
