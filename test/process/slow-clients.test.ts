@@ -152,8 +152,9 @@ describe("A client that does not read or finish", () => {
   );
 
   it("is refused if too many responses are unread; its health checks and other clients are not", async () => {
-    const sockets = await openMany(app.url, 12, ROUTES[0]![1].repeat(30));
-    await expect.poll(running).toBeGreaterThanOrEqual(contract.limits.pendingResponses.max);
+    const sockets = await openMany(app.url, 10, ROUTES[0]![1].repeat(30));
+    // a few responses fit into the socket buffers and end
+    await expect.poll(running).toBeGreaterThan(contract.limits.pendingResponses.max - 10);
     const { status, headers, body } = await askFrom(ATTACKER, app.url, "GET /api/posts");
     expect(status).toBe(429);
     expect(headers["retry-after"]).toBe("1");
