@@ -39,7 +39,8 @@ export default defineConfig({
     isolate: false,
     // most tests wait longer than they compute
     maxWorkers: Math.max(4, availableParallelism() - 1),
-    testTimeout: 20_000,
+    // some tests start two applications of six nodes
+    testTimeout: 40_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000, interval: 20 } },
     coverage: {
