@@ -1,7 +1,7 @@
 const ERRORS = {
   ServiceTokenRequired: [
     401,
-    "Only certain services may call this, and the caller has not proved to be a service.",
+    "Only certain services may call this, and the caller is not a verified service.",
   ],
   ServiceTokenInvalid: [
     401,
