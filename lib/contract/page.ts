@@ -1,13 +1,13 @@
 import type { Rule } from "./infer.ts";
 import { CitadelError } from "../errors/errors.ts";
 
-/** The parameters of every list. */
+/** The parameters of a list that is read in pages. */
 export const PAGE_PARAMS = {
   limit: { type: "number", integer: true, min: 1, max: 100, default: 20, convert: true },
   cursor: "string|optional|max:200",
 } as const;
 
-/** The result of every list. */
+/** The result of such a list. */
 export const pageOf = <const R extends Rule>(item: R) =>
   ({
     type: "object",
@@ -17,7 +17,7 @@ export const pageOf = <const R extends Rule>(item: R) =>
     },
   }) as const;
 
-/** The start of a page: the row after the one with this time and id. */
+/** The last row of a page: the next page starts after it. */
 export interface Position {
   at: Date;
   id: string;
@@ -28,18 +28,24 @@ export interface PageRequest {
   cursor?: string | undefined;
 }
 
-/** Reads a cursor. @throws CitadelError VALIDATION_ERROR for one that no list returned */
+/** The decoded text of a cursor: what `toISOString` writes of a time that PostgreSQL can store, and a UUID. */
+const CURSOR =
+  /^([1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/;
+
+/** Reads a cursor. @throws CitadelError VALIDATION_ERROR if it is malformed */
 export function readCursor(cursor: string | undefined): Position | undefined {
   if (cursor === undefined) return undefined;
-  const [time = "", id = ""] = Buffer.from(cursor, "base64url").toString().split(" ");
+  const [, time = "", id = ""] = CURSOR.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
   const at = new Date(time);
-  if (Number.isNaN(at.getTime()) || !/^[\da-f-]{36}$/.test(id))
+  if (Number.isNaN(at.getTime()))
     throw new CitadelError("VALIDATION_ERROR", { data: [{ field: "cursor", type: "cursor" }] });
   return { at, id };
 }
 
 /**
- * Makes a page of rows. The query reads one row more than `limit`: if that row exists, there is a next page.
+ * Makes a page of rows.
+ *
+ * @param rows the result of a query for `limit + 1` rows; the last of them only tells that there is a next page
  */
 export function toPage<Row, Item>(
   rows: readonly Row[],

@@ -68,8 +68,15 @@ describe.skipIf(isMissing)("Posts", () => {
     expect(await found("' | & ! :* <-> \\")).toEqual([]);
   });
 
-  it("are not listed for a cursor that no list returned", async () => {
-    const { status, body } = await app.refusal("GET /api/posts", { query: { cursor: "nonsense" } });
+  it.each([
+    "nonsense",
+    "2026-01-01T00:00:00.000Z 965a8b1b",
+    `2026-01-01T00:00:00.000Z ${"-".repeat(36)}`,
+    "+275760-01-01T00:00:00.000Z 965a8b1b-0f3e-4c55-8a4e-6b3f4a3f9d20",
+    "0000-01-01T00:00:00.000Z 965a8b1b-0f3e-4c55-8a4e-6b3f4a3f9d20",
+  ])("are not listed for a cursor of '%s', which no list returned", async (text) => {
+    const cursor = Buffer.from(text).toString("base64url");
+    const { status, body } = await app.refusal("GET /api/posts", { query: { cursor } });
     expect(status).toBe(422);
     expect(body.data).toEqual([{ field: "cursor", type: "cursor" }]);
   });
