@@ -20,9 +20,10 @@ const dim = (text: string) => (stdout.isTTY ? styleText("dim", text) : text);
 
 /** Asks for a secret: the terminal does not show what the user types. */
 async function askHidden(what: string): Promise<string> {
-  stdout.write(`${what}: `);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const hidden = createInterface({ input: stdin, output: nowhere, terminal: true });
+  // only now: the terminal would show what is typed before the line above
+  stdout.write(`${what}: `);
   const typed = await hidden.question("");
   hidden.close();
   stdout.write("\n");
