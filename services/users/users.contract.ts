@@ -428,6 +428,7 @@ export const contract = defineContract({
       params: { id: "uuid" },
       result: { type: "object", props: { username: "string" } },
     },
+    // only auth signs access tokens: no other service needs a user's address, roles and permissions at once
     identity: {
       description: "The claims about a user for an access token.",
       restricted: ["auth"],
