@@ -72,7 +72,7 @@ function recipientProblems({ params, socket: { to } }: ServerEvent): string[] {
   const fields = Object.entries((to as unknown) ?? {});
   const [[kind, field] = []] = fields;
   if (fields.length !== 1 || (kind !== "user" && kind !== "room"))
-    return [`must say 'to' whom: "all", { user: "userId" } or { room: "roomId" }`];
+    return [`needs 'to': "all", { user: "userId" } or { room: "roomId" }`];
   return fieldProblems(params, field as string);
 }
 
@@ -91,7 +91,7 @@ function clientEventProblems(contracts: Contracts): string[] {
         ? [`refuses ${GATEWAY}, which calls it for sockets`]
         : []),
       ...unknown.map((param) => `has no parameter '${param}'`),
-      ...(hasSameNames(event) ? ["has two parameters of one name in the socket event"] : []),
+      ...(hasSameNames(event) ? ["gives two parameters the same name in the socket event"] : []),
       ...[join, leave].flatMap((field) => fieldProblems(params, field)),
       ...joinProblems(contracts, service, join),
     ]);
@@ -106,11 +106,11 @@ function roomProblems(contracts: Contracts): string[] {
     if (rooms?.mayJoin === undefined) return [];
     const action = Object.hasOwn(actions, rooms.mayJoin) ? actions[rooms.mayJoin] : undefined;
     const problem = problemsOf(`rooms of '${name}'`);
-    if (!action) return problem([`ask the unknown action '${rooms.mayJoin}'`]);
+    if (!action) return problem([`names the unknown action '${rooms.mayJoin}'`]);
     const { restricted, params } = action;
     return problem([
       ...(restricted && !restricted.includes(GATEWAY)
-        ? [`ask '${rooms.mayJoin}', which refuses ${GATEWAY}`]
+        ? [`names '${rooms.mayJoin}', which refuses ${GATEWAY}`]
         : []),
       ...fieldProblems(params, "id"),
     ]);
@@ -136,10 +136,10 @@ function fieldProblems(params: Schema, field: string | undefined): string[] {
   const isId = rule?.type === "uuid" || rule?.type === "string";
   return isId && rule.optional !== true && rule.nullable !== true
     ? []
-    : [`needs '${field}' as a text that is always there`];
+    : [`needs '${field}': a required string or uuid`];
 }
 
-/** A service that puts sockets into a room must be able to say later who is still allowed there. */
+/** After NATS was disconnected, the gateway calls `rooms.mayJoin` for each socket that is in a room. */
 const joinProblems = (contracts: Contracts, service: string, join: string | undefined) =>
   join !== undefined && contracts.get(service)?.rooms?.mayJoin === undefined
     ? ["lets sockets join a room, so its service must declare 'rooms.mayJoin'"]

@@ -8,8 +8,8 @@ import { makeEncryptionKey } from "../encryption.ts";
 import { makePrivate } from "../files/private-folder.ts";
 
 /**
- * Writes a secret unless the file exists, and returns its content. The file is complete or missing, and of several
- * processes the first one wins: a complete draft is linked to the file's name.
+ * Writes a secret unless the file exists, and returns the file's content. The secret is written to a draft, which is
+ * then linked to the file's name. So the file is never incomplete, and of several processes the first one writes it.
  */
 export function writeOnce(file: string, make: () => string): string {
   makePrivate(dirname(file));
@@ -40,8 +40,8 @@ const MAKE: Readonly<Record<SecretContract["type"], () => string>> = {
 };
 
 /**
- * Makes the secrets that the services declare, and keeps those that exist: `<folder>/<service>/<name>`, mode 0600.
- * The guard's signing key is among them: it signs the credentials.
+ * Makes the secrets that the services declare, and keeps those that exist. Each is a file `<folder>/<service>/<name>`
+ * of mode 0600. Credentials come last, since the guard's signing key, one of the other secrets, signs them.
  */
 export function makeSecrets(folder: string, secrets: readonly DeclaredSecret[]): void {
   const fileOf = ({ service, name }: DeclaredSecret) => join(folder, service, name);

@@ -2,9 +2,9 @@ import { CitadelError } from "../errors/errors.ts";
 
 /** The place of a piece of work in the queue. */
 export interface Place {
-  /** Work in one line runs in order; the lines take turns. */
+  /** The line that it waits in, such as one for each network. Work in one line runs in order; the lines take turns. */
   readonly line: string;
-  /** Whether it waits in the lane of known clients. */
+  /** Whether it waits in the lane of known clients, such as those that have signed in to the account before. */
   readonly isKnown: boolean;
 }
 
@@ -61,8 +61,8 @@ class Lane {
 }
 
 /**
- * Runs a limited number of pieces of work at once. Lines take turns, however much waits in each, and every second turn
- * goes to the lane of known clients if work waits there.
+ * Runs a limited number of pieces of work at once. The lines of a lane take turns, however much waits in each. Every
+ * second turn goes to the lane of known clients if work waits there, so that other clients cannot keep them out.
  */
 export class FairQueue {
   readonly #options: FairQueueOptions;

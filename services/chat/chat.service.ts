@@ -107,8 +107,8 @@ export default class ChatService extends Service {
 }
 
 /**
- * The current username: the one in the access token may belong to another account by now. Accounts of a trusted issuer
- * are not known to users; their name is the token's.
+ * The current username of the token's user. The username in the token may have changed and belong to another account
+ * since. An account of a trusted issuer is unknown to the service `users`: its name is the one in the token.
  */
 async function nameOf(
   ctx: Caller,

@@ -39,6 +39,7 @@ export class AccountLinks {
     try {
       const id = randomUUID();
       await trx.selectFrom("accounts").selectAll().where("id", "=", id).forUpdate().execute();
+      // lets the insert pass without an account: the foreign key would be checked at the commit
       await sql`set constraints all deferred`.execute(trx);
       await linksIn(trx).create(id, purpose);
     } finally {
@@ -79,7 +80,7 @@ export class AccountLinks {
 
   /**
    * Uses a link to restore the address that it was mailed to. The address is verified again if it was before, unless
-   * another account has verified it since.
+   * another account has verified it since. `writeAccount` revokes the link, since the address changes back.
    *
    * @throws CitadelError LinkInvalid
    */

@@ -9,7 +9,7 @@ interface SecondFactorsTable {
   confirmed_at: Date | null;
   /** The time step of the last code that was accepted. */
   last_step: number | null;
-  /** When the last wrong code is forgotten; each one adds `CODE_LIMITS.forgetAfter`. */
+  /** When no wrong code counts any more. Each wrong code moves it by `CODE_LIMITS.forgetAfter` seconds. */
   guesses_until: Generated<Date | null>;
   /** Codes are refused until then. */
   retry_at: Generated<Date | null>;
@@ -28,7 +28,7 @@ export interface Period {
 
 export type StoredFactor = Selectable<SecondFactorsTable>;
 
-/** Second factors, and the hashes of their recovery codes. One statement uses a code, so that it works once. */
+/** Second factors, and the hashes of their recovery codes. One statement uses up a code, so that each works once. */
 export class SecondFactorRepository {
   readonly #db: Kysely<SecondFactorDatabase>;
 
@@ -76,7 +76,7 @@ export class SecondFactorRepository {
     });
   }
 
-  /** Uses a time step and all earlier ones. @returns false if it was used before */
+  /** Uses up a time step of TOTP and all earlier ones. @returns false if it was used up before */
   async useStep(accountId: string, step: number): Promise<boolean> {
     const row = await this.#db
       .updateTable("second_factors")
@@ -88,7 +88,7 @@ export class SecondFactorRepository {
     return row !== undefined;
   }
 
-  /** Uses a recovery code. @returns false if there is none with this hash */
+  /** Uses up a recovery code. @returns false if there is none with this hash */
   async useCode(accountId: string, hash: string): Promise<boolean> {
     const { numDeletedRows } = await this.#db
       .deleteFrom("recovery_codes")
@@ -115,7 +115,7 @@ export class SecondFactorRepository {
     });
   }
 
-  /** Factors with plain hashes of recovery codes, ordered by account, after this account. */
+  /** The next factors after an account, ordered by account, whose recovery codes have hashes without a key (plain). */
   async listWithPlainHashes(after: string, limit: number): Promise<StoredFactor[]> {
     return this.#db
       .selectFrom("second_factors")
@@ -132,7 +132,7 @@ export class SecondFactorRepository {
       .execute();
   }
 
-  /** Replaces an account's plain hashes of recovery codes. */
+  /** Replaces an account's plain hashes of recovery codes by HMACs. */
   async replacePlainHashes(accountId: string, toHmac: (hash: string) => string): Promise<void> {
     const rows = await this.#db
       .selectFrom("recovery_codes")
@@ -155,7 +155,7 @@ export class SecondFactorRepository {
     return rows.map((row) => row.keyId);
   }
 
-  /** Factors that are encrypted with another key than this one, ordered by account, after this account. */
+  /** The next factors after an account, ordered by account, that are encrypted with another key than `key`. */
   async listOtherKeys(key: string, after: string, limit: number): Promise<StoredFactor[]> {
     return this.#db
       .selectFrom("second_factors")
@@ -167,7 +167,7 @@ export class SecondFactorRepository {
       .execute();
   }
 
-  /** Replaces the encrypted text of a secret. @returns false if it has changed meanwhile */
+  /** Replaces the encrypted text of a secret. @returns false if the stored text has changed since it was read */
   async replaceSecret({ account_id, secret }: StoredFactor, renewed: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable("second_factors")
@@ -188,7 +188,7 @@ export class SecondFactorRepository {
   }
 
   /**
-   * Removes a second factor; with a period only if it was confirmed in it.
+   * Removes a second factor. If a period is given, removes it only if it was confirmed in that period.
    *
    * @returns whether one was removed
    */

@@ -48,7 +48,7 @@ describe("The check of socket events at the start", () => {
   it.each([[undefined], ["nobody"], [{}], [{ team: "x" }], [{ user: "userId", room: "noteId" }]])(
     "refuses the recipients %j",
     (to) => {
-      expect(emitting({ event: "shared", to })).toThrow("must say 'to' whom");
+      expect(emitting({ event: "shared", to })).toThrow("needs 'to'");
     },
   );
 

@@ -1,4 +1,4 @@
-/** A token bucket: a number of units in a second, and as many at once. */
+/** A token bucket. It holds the units of one second, which may be taken at once. */
 export class Rate {
   readonly #perSecond: number;
   #available: number;
