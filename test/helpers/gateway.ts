@@ -21,5 +21,8 @@ export async function startGateway(
   const { port } = (broker.getLocalService("api") as any).server.address();
   const url = `http://127.0.0.1:${port}`;
   await expect.poll(async () => (await request({ url }, "GET /health/ready")).status).toBe(200);
+  // the other nodes broadcast to the gateways that they know
+  for (const { registry } of app.brokers)
+    await expect.poll(() => registry.nodes.get(broker.nodeID)?.available).toBe(true);
   return { url, stop: () => broker.stop() };
 }

@@ -72,7 +72,8 @@ describe.skipIf(isMissing)("A node that is killed", () => {
         },
       },
     );
-    await expect.poll(() => twins().map(({ nodeID }) => isAvailable(nodeID))).toEqual([true, true]);
+    const areAvailable = () => twins().map(({ nodeID }) => isAvailable(nodeID));
+    await vi.waitFor(() => expect(areAvailable()).toEqual([true, true]), 10_000);
   });
   afterAll(async () => {
     proxy?.restore();
