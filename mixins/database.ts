@@ -3,7 +3,8 @@ import path from "node:path";
 import { FileMigrationProvider, Migrator } from "kysely/migration";
 import type { Service, ServiceSchema } from "moleculer";
 import { configOf } from "../lib/context/attachment.ts";
-import { type AnyDatabase, openDatabase } from "../lib/database/database.ts";
+import type { AnyDatabase } from "../lib/database/any-database.ts";
+import { openDatabase } from "../lib/database/database.ts";
 
 export interface DatabaseMixinOptions {
   /** The service's own PostgreSQL schema, which no other service uses. */

@@ -2,7 +2,7 @@ import type { Context, Service } from "moleculer";
 import { configOf } from "../context/attachment.ts";
 import type { ActionContract } from "./action.ts";
 import type { Once } from "./handlers.ts";
-import type { AnyDatabase } from "../database/database.ts";
+import type { AnyDatabase } from "../database/any-database.ts";
 import {
   type IdempotencyDatabase,
   IdempotentRequests,

@@ -1,9 +1,6 @@
-import type { Kysely } from "kysely";
+import type { AnyDatabase } from "./any-database.ts";
 import { openEmbedded } from "./embedded.ts";
 import { openPostgres } from "./postgres.ts";
-
-/** A database with unknown tables; each service narrows it to its own. */
-export type AnyDatabase = Kysely<Record<string, never>>;
 
 export interface DatabaseOptions {
   /** The URL of PostgreSQL; without it the embedded database in `dataDir` is opened. */

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from "kysely";
 import type { PoolClient } from "pg";
-import type { AnyDatabase } from "./database.ts";
+import type { AnyDatabase } from "./any-database.ts";
 
 /** How long connecting, or waiting for a free connection, may take, in milliseconds. */
 const CONNECTION_TIMEOUT = 3_000;

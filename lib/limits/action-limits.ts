@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Context, Service, ServiceSchema } from "moleculer";
 import type { RateLimiterAbstract } from "rate-limiter-flexible";
 import type { Client } from "../context/client.ts";
-import type { AnyDatabase } from "../database/database.ts";
+import type { AnyDatabase } from "../database/any-database.ts";
 import { AddressLimit, type LimitStore, makeLimiter, reserve } from "./counted-attempts.ts";
 import { COUNTER_TABLE, mustHaveCounterTable } from "./counter-table.ts";
 import type { LimitContract, Limits, LimitScope, RateLimit } from "./limit.ts";

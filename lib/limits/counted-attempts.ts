@@ -5,7 +5,7 @@ import {
   RateLimiterRes,
   type RateLimiterAbstract,
 } from "rate-limiter-flexible";
-import type { AnyDatabase } from "../database/database.ts";
+import type { AnyDatabase } from "../database/any-database.ts";
 import { CitadelError } from "../errors/errors.ts";
 import type { RateLimit } from "./limit.ts";
 import { NETWORK_FACTORS, networkKeysOf } from "../network/address.ts";

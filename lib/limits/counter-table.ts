@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import type { AnyDatabase } from "../database/database.ts";
+import type { AnyDatabase } from "../database/any-database.ts";
 
 /** The table of the counters of a service's action limits, in its schema. */
 export const COUNTER_TABLE = "limit_counters";

@@ -6,7 +6,8 @@ import { type Context, type Service, ServiceBroker } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defineContract } from "../../../lib/contract/contract.ts";
 import { implement } from "../../../lib/contract/implement.ts";
-import { type AnyDatabase, openDatabase } from "../../../lib/database/database.ts";
+import type { AnyDatabase } from "../../../lib/database/any-database.ts";
+import { openDatabase } from "../../../lib/database/database.ts";
 import { ActionLimits } from "../../../lib/limits/action-limits.ts";
 import { createLimitCounters } from "../../../lib/limits/counter-table.ts";
 
