@@ -1,9 +1,9 @@
 import type { ExchangeRequest, Grant } from "../authority/grant.ts";
-import type { GuardNode } from "../node/guard-node.ts";
+import type { BusSender } from "./bus-sender.ts";
 import { type Exchange, makeExchange, openGrant } from "./exchange.ts";
 import type { NodeKey } from "./node-key.ts";
+import type { OwnNode } from "./own-node.ts";
 import type { Peer } from "./peers.ts";
-import type { SealedBus } from "./sealed-bus.ts";
 
 /** How long a guard node may take to respond, in milliseconds. */
 const TIMEOUT = 5_000;
@@ -20,13 +20,13 @@ interface Pending extends PromiseWithResolvers<Granted> {
 
 /** A node's side of EXCHANGE and GRANT. */
 export class GuardClient {
-  readonly #node: GuardNode;
-  readonly #bus: SealedBus;
+  readonly #node: OwnNode;
+  readonly #bus: BusSender;
   readonly #pending = new Set<Pending>();
   /** When a guard node last failed to respond, in milliseconds since the epoch: the next request goes to another. */
   readonly #failedAt = new WeakMap<Peer, number>();
 
-  constructor(node: GuardNode, bus: SealedBus) {
+  constructor(node: OwnNode, bus: BusSender) {
     this.#node = node;
     this.#bus = bus;
   }

@@ -1,9 +1,9 @@
-import type { GuardNode } from "../node/guard-node.ts";
+import type { BusSender } from "./bus-sender.ts";
 import { guardKidOf, makeGrant, openExchange } from "./exchange.ts";
 import { prefixOf } from "./node-id.ts";
+import type { OwnNode } from "./own-node.ts";
 import type { Peer } from "./peers.ts";
 import { Rate } from "./rate.ts";
-import type { SealedBus } from "./sealed-bus.ts";
 
 /** EXCHANGEs in a second from nodes that have no channel yet. */
 const EXCHANGES_PER_SECOND = 100;
@@ -14,13 +14,13 @@ const MAX_WAITING = 100;
 
 /** The guard's side of EXCHANGE and GRANT. */
 export class GuardServer {
-  readonly #node: GuardNode;
-  readonly #bus: SealedBus;
+  readonly #node: OwnNode;
+  readonly #bus: BusSender;
   readonly #rate = new Rate(EXCHANGES_PER_SECOND);
   readonly #rates = new WeakMap<Peer, Rate>();
   #waiting = 0;
 
-  constructor(node: GuardNode, bus: SealedBus) {
+  constructor(node: OwnNode, bus: BusSender) {
     this.#node = node;
     this.#bus = bus;
   }

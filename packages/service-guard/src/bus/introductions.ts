@@ -1,4 +1,3 @@
-import type { GuardNode } from "../node/guard-node.ts";
 import {
   type Identity,
   isUnexpired,
@@ -6,11 +5,12 @@ import {
   verifyIdentity,
 } from "../tokens/identity-token.ts";
 import { TokenError } from "../tokens/jwt.ts";
+import type { BusSender } from "./bus-sender.ts";
 import { decodeHello, encodeHello, type Hello, isTokens } from "./hello.ts";
 import { HelloQueue } from "./hello-queue.ts";
+import type { OwnNode } from "./own-node.ts";
 import type { Peer } from "./peers.ts";
 import { Rate } from "./rate.ts";
-import type { SealedBus } from "./sealed-bus.ts";
 
 /** The shortest interval between two responses to one node's HELLO, in milliseconds. */
 const RESPONSE_INTERVAL = 1_000;
@@ -23,8 +23,8 @@ const [FIRST_HELLO, LAST_HELLO] = [1_000, 60_000];
 
 /** How nodes make their keys known to each other: HELLO, and the renewed identity tokens on a channel. */
 export class Introductions {
-  readonly #node: GuardNode;
-  readonly #bus: SealedBus;
+  readonly #node: OwnNode;
+  readonly #bus: BusSender;
   /** Called with a node that has proved its identity. */
   readonly #onProved: (peer: Peer) => void;
   readonly #queue = new HelloQueue({
@@ -36,7 +36,7 @@ export class Introductions {
   #timer: NodeJS.Timeout | undefined;
   #broadcastAt = 0;
 
-  constructor(node: GuardNode, bus: SealedBus, onProved: (peer: Peer) => void) {
+  constructor(node: OwnNode, bus: BusSender, onProved: (peer: Peer) => void) {
     this.#node = node;
     this.#bus = bus;
     this.#onProved = onProved;

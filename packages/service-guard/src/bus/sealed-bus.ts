@@ -1,5 +1,5 @@
-import type { GuardNode } from "../node/guard-node.ts";
 import type { Identity } from "../tokens/identity-token.ts";
+import type { BusSender } from "./bus-sender.ts";
 import { Channels } from "./channels.ts";
 import type { Channel } from "./channel.ts";
 import { GuardServer } from "./guard-server.ts";
@@ -8,6 +8,7 @@ import { FRAME, pairOf, VERSION } from "./frame.ts";
 import { HEARD_INTERVAL, Introductions } from "./introductions.ts";
 import { KID_LENGTH } from "./node-key.ts";
 import { Outboxes, type Outgoing } from "./outbox.ts";
+import type { OwnNode } from "./own-node.ts";
 import { type LostService, type Peer, Peers } from "./peers.ts";
 import {
   type BusRecord,
@@ -43,10 +44,10 @@ export interface BusEvents {
 }
 
 /** Sends records to proved nodes, in frames that only their receiver can open, and receives theirs. */
-export class SealedBus {
+export class SealedBus implements BusSender {
   readonly peers = new Peers();
   readonly channels: Channels;
-  readonly #node: GuardNode;
+  readonly #node: OwnNode;
   readonly #link: Link;
   readonly #events: BusEvents;
   readonly #outboxes = new Outboxes<Peer>((peer, records) => this.#transmit(peer, records));
@@ -54,7 +55,7 @@ export class SealedBus {
   readonly #server: GuardServer;
   readonly client: GuardClient;
 
-  constructor(node: GuardNode, link: Link, events: BusEvents) {
+  constructor(node: OwnNode, link: Link, events: BusEvents) {
     const { namespace, nodeID, keys } = node;
     this.#node = node;
     this.#link = link;

@@ -1,17 +1,27 @@
 import { randomBytes } from "node:crypto";
-import type { ExchangeRequest } from "../authority/grant.ts";
+import type { ExchangeRequest, RefusalReason } from "../authority/grant.ts";
 import type { Granted } from "../bus/guard-client.ts";
 import type { NodeKey } from "../bus/node-key.ts";
+import type { OwnNode } from "../bus/own-node.ts";
+import type { SealedBus } from "../bus/sealed-bus.ts";
 import { GuardError } from "../errors.ts";
 import { type Credential, credentialMac, isSameMac, readCredential } from "../tokens/credential.ts";
 import { type Identity, verifyIdentity } from "../tokens/identity-token.ts";
 import { TokenError } from "../tokens/jwt.ts";
-import type { GuardNode } from "./guard-node.ts";
 
 /** The first and the longest interval between retries, in milliseconds. */
 const [FIRST_RETRY, LAST_RETRY] = [50, 5_000];
 /** How long a call waits for the identity of its service, in milliseconds. */
 const WAIT_TIMEOUT = 3_000;
+
+/** The part of `GuardNode` that the enrolment uses. */
+interface EnrollingNode extends OwnNode {
+  readonly bus: SealedBus | undefined;
+  serviceNames(): string[];
+  credentialOf(service: string): string | undefined;
+  reportRefused(service: string, reason: RefusalReason): void;
+  announceRenewed(identities: readonly Identity[], isFirst: boolean, hasNewService: boolean): void;
+}
 
 interface Held {
   service: string;
@@ -20,7 +30,7 @@ interface Held {
 
 /** Requests identity tokens for the credentials of this process's services, and renews them at half of their lifetime. */
 export class Enrolment {
-  readonly #node: GuardNode;
+  readonly #node: EnrollingNode;
   #timer: NodeJS.Timeout | undefined;
   #retry = FIRST_RETRY;
   /** The time of the first failure since the guard's last response, in milliseconds of the monotonic clock. */
@@ -28,7 +38,7 @@ export class Enrolment {
   #running: Promise<void> | undefined;
   #isStopped = true;
 
-  constructor(node: GuardNode) {
+  constructor(node: EnrollingNode) {
     this.#node = node;
   }
 

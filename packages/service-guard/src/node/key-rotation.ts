@@ -1,5 +1,7 @@
 import { makeNodeKey, type NodeKey } from "../bus/node-key.ts";
-import type { GuardNode } from "./guard-node.ts";
+import type { OwnNode } from "../bus/own-node.ts";
+import type { SealedBus } from "../bus/sealed-bus.ts";
+import type { Enrolment } from "./enrolment.ts";
 
 /** How long other nodes know a new key before it is used, at most, in milliseconds. */
 const OVERLAP = 10_000;
@@ -8,12 +10,18 @@ const GRACE = 60_000;
 /** When a failed rotation is retried, at the latest, in milliseconds. */
 const RETRY = 60_000;
 
+/** The part of `GuardNode` that the rotation uses. */
+interface RotatingNode extends OwnNode {
+  readonly bus: SealedBus | undefined;
+  readonly enrolment: Enrolment;
+}
+
 /**
  * Replaces this process's key regularly. A recording of the bus cannot be opened once both processes have dropped
  * the keys that sealed it.
  */
 export class KeyRotation {
-  readonly #node: GuardNode;
+  readonly #node: RotatingNode;
   readonly #lifetime: number;
   /** OVERLAP, or a tenth of the key's lifetime if that is shorter. */
   readonly #overlap: number;
@@ -21,7 +29,7 @@ export class KeyRotation {
   #isRotating = false;
   #nextTokens: readonly string[] = [];
 
-  constructor(node: GuardNode, lifetime: number) {
+  constructor(node: RotatingNode, lifetime: number) {
     this.#node = node;
     this.#lifetime = lifetime;
     this.#overlap = Math.min(OVERLAP, lifetime / 10);
