@@ -7,7 +7,7 @@ import { setConfig, setContracts } from "./lib/context/attachment.ts";
 import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config/config.ts";
 import { loadContracts, permissionsOf, SERVICES_DIR } from "./lib/contract/load.ts";
-import { secretsOf } from "./lib/contract/secret.ts";
+import { secretsOf } from "./lib/contract/declared-secrets.ts";
 import { declaredErrors } from "./lib/errors/declared-errors.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
 import { loggerOptions } from "./lib/logging/logger.ts";

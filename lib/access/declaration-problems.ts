@@ -1,6 +1,7 @@
 import type { ServiceContract } from "../contract/contract.ts";
 import type { MetricContract } from "../contract/metric.ts";
-import { type SecretContract, secretsOf } from "../contract/secret.ts";
+import { secretsOf } from "../contract/declared-secrets.ts";
+import type { SecretContract } from "../contract/secret.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
 
 const SECRET: KeysOf<keyof SecretContract> = {

@@ -7,7 +7,7 @@ import {
   paramsOfClientEvent,
   type ServerEvent,
   serverEvents,
-} from "../contract/socket.ts";
+} from "../contract/socket-events.ts";
 import { inFull } from "../contract/validator.ts";
 import { GATEWAY } from "../contract/route.ts";
 import { emittersOf } from "./endpoints.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Client } from "../context/client.ts";
-import type { AuditEvent } from "../contract/audit.ts";
+import type { AuditEvent } from "./declared-events.ts";
 
 /** A user, service account or service, with the id, the name or both. */
 export interface Party {

@@ -1,4 +1,4 @@
-import type { ServiceContract } from "../contract/contract.ts";
+import type { Contracts, ServiceContract } from "../contract/contract.ts";
 
 /** The audit events that middlewares write, on behalf of any service. Services declare theirs in their contracts. */
 const APPLICATION_EVENTS = {
@@ -8,7 +8,16 @@ const APPLICATION_EVENTS = {
     "A service was refused because it may not call the action; `data` has the action and the error type.",
 } as const;
 
-export type ApplicationAuditEvent = keyof typeof APPLICATION_EVENTS;
+type ApplicationAuditEvent = keyof typeof APPLICATION_EVENTS;
+
+type DeclaredBy<S extends keyof Contracts> = Contracts[S] extends { audit: infer A }
+  ? keyof A & string
+  : never;
+
+/** Every audit event that a contract or the application declares. */
+export type AuditEvent =
+  | { [S in keyof Contracts]: DeclaredBy<S> }[keyof Contracts]
+  | ApplicationAuditEvent;
 
 /** An audit event and where it is declared. */
 export interface DeclaredAuditEvent {

@@ -40,7 +40,9 @@ export interface ServiceContract {
  * do not know is a type error, and a node with it does not start (lib/access/contract-problems.ts). Parameters of
  * actions and events are strict: they refuse unknown fields.
  */
-export function defineContract<const C extends ServiceContract>(contract: C & ExactContract<C>): C {
+export function defineContract<const C extends ServiceContract>(
+  contract: C & ExactContract<C, ServiceContract>,
+): C {
   const { actions, emits } = contract as C;
   return {
     ...(contract as C),

@@ -1,7 +1,6 @@
 import type { Access } from "./access.ts";
 import type { ActionContract } from "./action.ts";
 import type { EmitContract } from "./event.ts";
-import type { ServiceContract } from "./contract.ts";
 import type { ErrorContract, ErrorType } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
 import type { RuleKeys } from "./infer.ts";
@@ -113,9 +112,13 @@ interface Declarations {
   metrics: MetricContract;
 }
 
-/** A contract without unknown keys, at any depth. */
-export type ExactContract<C> = {
-  [K in keyof C]: K extends keyof ServiceContract
+/**
+ * A contract without unknown keys, at any depth.
+ *
+ * `Known`: the type with the keys of a contract
+ */
+export type ExactContract<C, Known> = {
+  [K in keyof C]: K extends keyof Known
     ? K extends "actions"
       ? { [A in keyof C[K]]: ExactAction<C[K][A], ErrorTypesOf<C>, LimitsOf<C>> }
       : K extends "emits"

@@ -1,6 +1,6 @@
 import type { Service, ServiceBroker, ServiceSchema } from "moleculer";
 import type { ServiceContract } from "../contract/contract.ts";
-import type { MetricLabels, MetricName } from "../contract/metric.ts";
+import type { MetricLabels, MetricName } from "./declared-metrics.ts";
 
 /** Registers the metrics that a contract declares when its service is created. */
 export const metricsMixin = ({ metrics = {} }: ServiceContract): Partial<ServiceSchema> => ({

@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import type { AuditEvent } from "../../lib/contract/audit.ts";
+import type { AuditEvent } from "../../lib/audit/declared-events.ts";
 import type { App } from "./app.ts";
 import { administrator, request } from "./http.ts";
 

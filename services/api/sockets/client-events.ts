@@ -3,7 +3,7 @@ import { contractsOf } from "../../../lib/context/attachment.ts";
 import type { ActionName } from "../../../lib/contract/calls.ts";
 import type { Finding } from "../../../lib/contract/findings.ts";
 import { publicWrites, routesOf } from "../../../lib/contract/load.ts";
-import { type ClientEvent, clientEvents } from "../../../lib/contract/socket.ts";
+import { type ClientEvent, clientEvents } from "../../../lib/contract/socket-events.ts";
 import { CitadelError, type PublicError } from "../../../lib/errors/errors.ts";
 import { isUnlogged, toPublicError } from "../../../lib/errors/public-error.ts";
 import type { Socket } from "../gateways.ts";

@@ -2,13 +2,13 @@ import type { Context, Service, ServiceSchema } from "moleculer";
 import { contractsOf } from "../../../lib/context/attachment.ts";
 import { type Finding, toFindings } from "../../../lib/contract/findings.ts";
 import type { Schema } from "../../../lib/contract/infer.ts";
+import type { Recipients } from "../../../lib/contract/socket.ts";
 import {
   accessOfServerEvent,
-  type Recipients,
   removingUndeclared,
   type ServerEvent,
   serverEvents,
-} from "../../../lib/contract/socket.ts";
+} from "../../../lib/contract/socket-events.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Gateways } from "../gateways.ts";
 import { ROOM_OF_ALL, roomOf, roomOfUser } from "./room-names.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import { generateSync } from "otplib";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { AuditEvent } from "../../../lib/contract/audit.ts";
+import type { AuditEvent } from "../../../lib/audit/declared-events.ts";
 import { SecondFactorRepository } from "../../../services/users/second-factor/second-factor.repository.ts";
 import type UsersService from "../../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
