@@ -5,7 +5,8 @@ import { socketSections } from "../lib/asyncapi/document.ts";
 import { auditSections } from "../lib/audit/document.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import { loadContracts } from "../lib/contract/load.ts";
-import { limitSections, type Section } from "../lib/limits/document.ts";
+import type { Section } from "../lib/docs/section.ts";
+import { limitSections } from "../lib/limits/document.ts";
 import { routeSections } from "../lib/openapi/route-document.ts";
 
 const DOCS = join(import.meta.dirname, "..", "docs");

@@ -1,6 +1,6 @@
 import type { ServiceContract } from "../contract/contract.ts";
 import { GATEWAY } from "../contract/route.ts";
-import type { Section } from "../limits/document.ts";
+import type { Section } from "../docs/section.ts";
 import type { JsonSchema } from "../openapi/json-schema.ts";
 import {
   type DocumentedClientEvent,

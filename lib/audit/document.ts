@@ -1,5 +1,5 @@
 import type { ServiceContract } from "../contract/contract.ts";
-import type { Section } from "../limits/document.ts";
+import type { Section } from "../docs/section.ts";
 import { auditEventsOf } from "./declared-events.ts";
 
 /** The sections of docs/audit.md: the application's events, then those of each service that has some. */

@@ -1,14 +1,7 @@
 import type { ServiceContract } from "../contract/contract.ts";
+import type { Section } from "../docs/section.ts";
 import { APPLICATION_LIMITS } from "./application-limits.ts";
 import type { LimitContract, Limits } from "./limit.ts";
-
-/** A section of a document that is made from the contracts. */
-export interface Section {
-  /** The service; left out: the section is about the whole application. */
-  readonly service?: string;
-  readonly title: string;
-  readonly text: string;
-}
 
 /** The sections of docs/limits.md: the application's limits, then those of each service that has some. */
 export const limitSections = (contracts: ReadonlyMap<string, ServiceContract>): Section[] => [

@@ -1,5 +1,5 @@
 import { describeSubjects } from "../tokens/access-token.ts";
-import type { Section } from "../limits/document.ts";
+import type { Section } from "../docs/section.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { type Route, routesOf } from "../contract/load.ts";
 import { toSummary } from "./operation.ts";
