@@ -4,7 +4,8 @@ import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/contract/page.ts";
 import { Turns } from "../../lib/limits/turns.ts";
-import { contract, EXCERPT_LENGTH } from "./posts.contract.ts";
+import { contract } from "./posts.contract.ts";
+import { EXCERPT_LENGTH } from "./posts.schemas.ts";
 
 interface PostsTable {
   id: string;

@@ -1,75 +1,31 @@
-import { PEOPLE, STAFF, type SubjectType } from "../../lib/tokens/access-token.ts";
+import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
 import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
-import { POST_SUMMARY } from "../posts/posts.contract.ts";
+import { POST_SUMMARY } from "../posts/posts.schemas.ts";
 import { ROLE_NAMES } from "./roles.ts";
 import { LIMITS } from "./users.limits.ts";
+import {
+  ACCOUNT,
+  CHANGES,
+  EMAIL,
+  GIVEN_PASSWORD,
+  LINK_TOKEN,
+  OTP,
+  PASSWORD,
+  RECOVERY_CODES,
+  SUBJECT_TYPES,
+  USER,
+  VERSION,
+} from "./users.schemas.ts";
 
-const USERNAME = {
-  type: "string",
-  min: 3,
-  max: 32,
-  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
-  messages: {
-    stringPattern:
-      "Must begin with a letter or digit, and have only letters, digits, '.', '_' and '-'.",
-  },
-} as const;
-const EMAIL = { type: "email", mode: "precise", max: 254, normalize: true } as const;
-const PASSWORD = { type: "string", min: 8, max: 72 } as const;
-
-/** A password that is compared with the stored one: the rules for new passwords do not apply. */
-const GIVEN_PASSWORD = "string|min:1|max:1000";
 /**
  * The timeout of actions that hash a password, in milliseconds. It covers the wait for a thread (passwords/passwords.ts)
  * and is enough for 50 concurrent logins on two slow cores. A longer one would delay the response to every user while
  * a service is unreachable.
  */
 const HASHING = 15_000;
-
-/** A code of the second factor, or a recovery code. */
-const OTP = "string|min:6|max:32";
-
-const RECOVERY_CODES = {
-  type: "object",
-  props: { recoveryCodes: "string[]" },
-} as const;
-
-const ACCOUNT = { username: USERNAME, email: EMAIL, password: PASSWORD } as const;
-
-const CHANGES = {
-  username: { ...USERNAME, optional: true },
-  email: { ...EMAIL, optional: true },
-} as const;
-
-/** The token of a mailed link. */
-const LINK_TOKEN = "string|min:1|max:200";
-
-/** `email`, `emailVerified` and `roles` are present only for the user and for holders of users:read. */
-const USER = {
-  type: "object",
-  props: {
-    id: "uuid",
-    username: "string",
-    createdAt: "string",
-    email: "email|optional",
-    emailVerified: "boolean|optional",
-    roles: { type: "array", items: "string", optional: true },
-    /** The number of changes, starting at 1. */
-    version: "number",
-  },
-} as const;
-
-/** The version that the request is about; a change of another version is refused. */
-const VERSION = { type: "number", integer: true, min: 1, optional: true } as const;
-
-const SUBJECT_TYPES = [
-  "EndUserAccount",
-  "UserAccount",
-  "SuperUserAccount",
-] as const satisfies SubjectType[];
 
 export const contract = defineContract({
   name: "users",

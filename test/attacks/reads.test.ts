@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EXCERPT_LENGTH } from "../../services/posts/posts.contract.ts";
+import { EXCERPT_LENGTH } from "../../services/posts/posts.schemas.ts";
 import type PostsService from "../../services/posts/posts.service.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { callFrom } from "../helpers/call.ts";

@@ -1,0 +1,59 @@
+import type { SubjectType } from "../../lib/tokens/access-token.ts";
+
+const USERNAME = {
+  type: "string",
+  min: 3,
+  max: 32,
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+  messages: {
+    stringPattern:
+      "Must begin with a letter or digit, and have only letters, digits, '.', '_' and '-'.",
+  },
+} as const;
+export const EMAIL = { type: "email", mode: "precise", max: 254, normalize: true } as const;
+export const PASSWORD = { type: "string", min: 8, max: 72 } as const;
+
+/** A password that is compared with the stored one: the rules for new passwords do not apply. */
+export const GIVEN_PASSWORD = "string|min:1|max:1000";
+
+/** A code of the second factor, or a recovery code. */
+export const OTP = "string|min:6|max:32";
+
+export const RECOVERY_CODES = {
+  type: "object",
+  props: { recoveryCodes: "string[]" },
+} as const;
+
+export const ACCOUNT = { username: USERNAME, email: EMAIL, password: PASSWORD } as const;
+
+export const CHANGES = {
+  username: { ...USERNAME, optional: true },
+  email: { ...EMAIL, optional: true },
+} as const;
+
+/** The token of a mailed link. */
+export const LINK_TOKEN = "string|min:1|max:200";
+
+/** `email`, `emailVerified` and `roles` are present only for the user and for holders of users:read. */
+export const USER = {
+  type: "object",
+  props: {
+    id: "uuid",
+    username: "string",
+    createdAt: "string",
+    email: "email|optional",
+    emailVerified: "boolean|optional",
+    roles: { type: "array", items: "string", optional: true },
+    /** The number of changes, starting at 1. */
+    version: "number",
+  },
+} as const;
+
+/** The version that the request is about; a change of another version is refused. */
+export const VERSION = { type: "number", integer: true, min: 1, optional: true } as const;
+
+export const SUBJECT_TYPES = [
+  "EndUserAccount",
+  "UserAccount",
+  "SuperUserAccount",
+] as const satisfies SubjectType[];
