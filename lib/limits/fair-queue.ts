@@ -1,17 +1,17 @@
 import { CitadelError } from "../errors/errors.ts";
 
-/** The place of a piece of work in the queue. */
-export interface Place {
-  /** The line that it waits in, such as one for each network. Work in one line runs in order; the lines take turns. */
-  readonly line: string;
-  /** Whether it waits in the lane of known clients, such as those that have signed in to the account before. */
+/** The line in which a task waits. The tasks of one line run in order. */
+export interface QueueLine {
+  /** Names the line, such as a client's network. */
+  readonly key: string;
+  /** Whether the line is in the lane of known clients, such as those that have signed in to the account before. */
   readonly isKnown: boolean;
 }
 
 export interface FairQueueOptions {
-  /** The most pieces of work that run at once. */
+  /** The most tasks that run at once. */
   readonly size: number;
-  /** The most pieces of work that wait. */
+  /** The most tasks that wait. */
   readonly room: number;
   /** The longest wait, in milliseconds. */
   readonly timeout: number;
@@ -25,44 +25,44 @@ interface Waiting {
 /** After how long a refused client may retry, in seconds. */
 const RETRY_AFTER = 5;
 
-/** The lines of one lane, in the order of their turns. */
+/** The lines of one lane by their keys, in the order in which they are served. */
 class Lane {
   readonly #lines = new Map<string, Waiting[]>();
 
-  add(line: string, waiting: Waiting): void {
-    const known = this.#lines.get(line);
+  add(key: string, waiting: Waiting): void {
+    const known = this.#lines.get(key);
     if (known) known.push(waiting);
-    else this.#lines.set(line, [waiting]);
+    else this.#lines.set(key, [waiting]);
   }
 
-  /** Takes the first piece of work of the next line, and moves that line to the end. */
+  /** Takes the first task of the next line, and moves that line to the end. */
   shift(): Waiting | undefined {
     const [next] = this.#lines;
     if (!next) return undefined;
-    const [line, waiting] = next;
-    this.#lines.delete(line);
+    const [key, waiting] = next;
+    this.#lines.delete(key);
     const first = waiting.shift();
-    if (waiting.length > 0) this.#lines.set(line, waiting);
+    if (waiting.length > 0) this.#lines.set(key, waiting);
     return first;
   }
 
-  /** The last piece of work in the longest line. */
+  /** The last task in the longest line. */
   lastOfLongest(): Waiting | undefined {
     let longest: Waiting[] = [];
     for (const line of this.#lines.values()) if (line.length > longest.length) longest = line;
     return longest.at(-1);
   }
 
-  remove(line: string, waiting: Waiting): void {
-    const left = this.#lines.get(line)?.filter((one) => one !== waiting);
-    if (left?.length) this.#lines.set(line, left);
-    else this.#lines.delete(line);
+  remove(key: string, waiting: Waiting): void {
+    const left = this.#lines.get(key)?.filter((one) => one !== waiting);
+    if (left?.length) this.#lines.set(key, left);
+    else this.#lines.delete(key);
   }
 }
 
 /**
- * Runs a limited number of pieces of work at once. The lines of a lane take turns, however much waits in each. Every
- * second turn goes to the lane of known clients if work waits there, so that other clients cannot keep them out.
+ * Runs a limited number of tasks at once. A free slot goes to the next line in turn, whatever the lengths of the lines;
+ * every second slot goes to the lane of known clients if tasks wait there.
  */
 export class FairQueue {
   readonly #options: FairQueueOptions;
@@ -70,7 +70,7 @@ export class FairQueue {
   readonly #others = new Lane();
   #busy = 0;
   #waiting = 0;
-  /** Whether the last turn went to the lane of known clients. The next turn goes to the other lane if work waits there. */
+  /** Whether the last slot went to the lane of known clients. The next one goes to the other lane if tasks wait there. */
   #wasKnown = false;
 
   constructor(options: FairQueueOptions) {
@@ -78,34 +78,34 @@ export class FairQueue {
   }
 
   /**
-   * Runs `work` when its turn comes. If the queue is full, the last piece of work in the longest line is refused.
+   * Runs a task as soon as a slot is free for it. If the queue is full, the last task in the longest line is refused.
    *
-   * @throws CitadelError TooManyRequests, and `work` has not run
+   * @throws CitadelError TooManyRequests if the task is refused; it has then not run
    */
-  async run<T>(place: Place, work: () => Promise<T>): Promise<T> {
+  async run<T>(line: QueueLine, task: () => Promise<T>): Promise<T> {
     if (this.#busy < this.#options.size) this.#busy += 1;
-    else await this.#wait(place);
+    else await this.#wait(line);
     try {
-      return await work();
+      return await task();
     } finally {
       this.#end();
     }
   }
 
-  async #wait({ line, isKnown }: Place): Promise<void> {
+  async #wait({ key, isKnown }: QueueLine): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const lane = isKnown ? this.#known : this.#others;
     const waiting: Waiting = {
       start: resolve,
       refuse: () => {
-        lane.remove(line, waiting);
+        lane.remove(key, waiting);
         this.#waiting -= 1;
         reject(tooMany());
       },
     };
     const timer = setTimeout(waiting.refuse, this.#options.timeout);
     this.#waiting += 1;
-    lane.add(line, waiting);
+    lane.add(key, waiting);
     if (this.#waiting > this.#options.room)
       (this.#others.lastOfLongest() ?? this.#known.lastOfLongest())?.refuse();
     try {
@@ -115,7 +115,7 @@ export class FairQueue {
     }
   }
 
-  /** Passes the slot to the next piece of work. */
+  /** Passes the slot to the next task. */
   #end(): void {
     const lanes = this.#wasKnown ? [this.#others, this.#known] : [this.#known, this.#others];
     let next: Waiting | undefined;

@@ -3,7 +3,7 @@ import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import { type PageRequest, toPage } from "../../lib/contract/page.ts";
-import { Turns } from "../../lib/limits/turns.ts";
+import { KeyedConcurrencyLimit } from "../../lib/limits/keyed-concurrency-limit.ts";
 import { contract } from "./posts.contract.ts";
 import { EXCERPT_LENGTH } from "./posts.schemas.ts";
 
@@ -76,7 +76,10 @@ export interface PostsDatabase {
 /** Posts. */
 export class PostsRepository {
   readonly #db: Kysely<PostsDatabase>;
-  readonly #searches = new Turns(searches.max, waitingSearches.max);
+  readonly #searches = new KeyedConcurrencyLimit({
+    running: searches.max,
+    waiting: waitingSearches.max,
+  });
 
   constructor(db: Kysely<PostsDatabase>) {
     this.#db = db;

@@ -3,7 +3,7 @@ import type { ServiceBroker } from "moleculer";
 import type { Config } from "../../lib/config/config.ts";
 import type { Handlers } from "../../lib/contract/handlers.ts";
 import { Encryption } from "../../lib/encryption.ts";
-import { Turns } from "../../lib/limits/turns.ts";
+import { KeyedConcurrencyLimit } from "../../lib/limits/keyed-concurrency-limit.ts";
 import type { UsersDatabase } from "./accounts/account.ts";
 import {
   type KnownAddressesDatabase,
@@ -32,7 +32,7 @@ export interface UsersComponents {
   readonly mailLimits: MailLimits;
   readonly mails: AccountMails;
   readonly passwords: Passwords;
-  readonly registrations: Turns;
+  readonly registrations: KeyedConcurrencyLimit;
   readonly secondFactor: SecondFactor;
 }
 
@@ -87,7 +87,10 @@ export async function createComponents(
     mails,
     warn: (message, error) => logger.warn({ err: error }, message),
   });
-  const registrations = new Turns(LIMITS.runningRegistrations.max, LIMITS.waitingRegistrations.max);
+  const registrations = new KeyedConcurrencyLimit({
+    running: LIMITS.runningRegistrations.max,
+    waiting: LIMITS.waitingRegistrations.max,
+  });
   return {
     accounts,
     links,

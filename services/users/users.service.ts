@@ -6,7 +6,7 @@ import { ownContext } from "../../lib/context/own-context.ts";
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
-import type { Turns } from "../../lib/limits/turns.ts";
+import type { KeyedConcurrencyLimit } from "../../lib/limits/keyed-concurrency-limit.ts";
 import { database } from "../../mixins/database.ts";
 import { every, timers } from "../../mixins/timers.ts";
 import { removeExpiredAccounts } from "./accounts/account-removal.ts";
@@ -49,7 +49,7 @@ export default class UsersService extends Service implements UsersComponents {
   declare mailLimits: MailLimits;
   declare mails: AccountMails;
   declare passwords: Passwords;
-  declare registrations: Turns;
+  declare registrations: KeyedConcurrencyLimit;
   declare secondFactor: SecondFactor;
 
   constructor(broker: ServiceBroker) {

@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { Turns } from "../../../lib/limits/turns.ts";
+import { KeyedConcurrencyLimit } from "../../../lib/limits/keyed-concurrency-limit.ts";
 import { OpenCounts } from "./open-counts.ts";
 
-/** What one gateway runs at once. */
+/** The concurrency limits of one gateway. */
 export interface ConcurrencyLimits {
   /** Calls of all clients together. */
   readonly total: number;
@@ -21,13 +21,16 @@ const RETRY_AFTER = 1;
 /** Limits the calls that run at once. Use it after the request body has been read. */
 export class ConcurrencyLimiter {
   readonly #limits: ConcurrencyLimits;
-  readonly #turns: Turns;
+  readonly #perAddress: KeyedConcurrencyLimit;
   readonly #unread = new OpenCounts();
   #running = 0;
 
   constructor(limits: ConcurrencyLimits) {
     this.#limits = limits;
-    this.#turns = new Turns(limits.address, limits.waiting);
+    this.#perAddress = new KeyedConcurrencyLimit({
+      running: limits.address,
+      waiting: limits.waiting,
+    });
   }
 
   /**
@@ -41,7 +44,7 @@ export class ConcurrencyLimiter {
    */
   run<T>(key: string, res: ServerResponse, work: () => Promise<T>): Promise<T | undefined> {
     const { total, unread } = this.#limits;
-    return this.#turns.run(key, async () => {
+    return this.#perAddress.run(key, async () => {
       if (res.destroyed) return undefined;
       if (this.#running >= total)
         throw new CitadelError("ServiceNotAvailable", { data: { retryAfter: RETRY_AFTER } });

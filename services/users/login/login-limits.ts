@@ -10,9 +10,9 @@ import {
   type Reservation,
 } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import type { Place } from "../../../lib/limits/fair-queue.ts";
+import type { QueueLine } from "../../../lib/limits/fair-queue.ts";
 import { limitKeyOf, widestKeyOf } from "../../../lib/network/address.ts";
-import { Turns } from "../../../lib/limits/turns.ts";
+import { KeyedConcurrencyLimit } from "../../../lib/limits/keyed-concurrency-limit.ts";
 import type { LimitContract } from "../../../lib/limits/limit.ts";
 import { LIMITS } from "../users.limits.ts";
 import type { KnownAddressesRepository } from "./known-addresses.repository.ts";
@@ -76,8 +76,11 @@ export class LoginLimits {
   /** The limits that were reported; each node reports its own. */
   readonly #reported: Readonly<Record<LoginLimitName, RateLimiterMemory>>;
   readonly #known: KnownAddressesRepository;
-  /** Limits concurrent attempts to the number that may fail: a further one waits, since those may succeed. */
-  readonly #turns = new Turns(LOGIN_LIMITS.pair.max, LIMITS.waitingLogins.max);
+  /** At most as many attempts run at once as may fail. A further one waits, since the running ones may succeed. */
+  readonly #concurrency = new KeyedConcurrencyLimit({
+    running: LOGIN_LIMITS.pair.max,
+    waiting: LIMITS.waitingLogins.max,
+  });
 
   constructor(store: LimitStore, known: KnownAddressesRepository) {
     this.#pair = new AddressLimit(store, "pair", LOGIN_LIMITS.pair);
@@ -98,18 +101,18 @@ export class LoginLimits {
   /**
    * Runs the check of an attempt, and counts it if it fails.
    *
-   * @param check gets the place of its expensive work in the queue
+   * @param check receives the line in which its expensive work waits
    * @throws CitadelError TooManyRequests with `retryAfter`, before `check` runs; and what `check` throws
    */
   async run<T>(
     attempt: Attempt,
     options: AttemptOptions,
-    check: (place: Place) => Promise<T>,
+    check: (queueLine: QueueLine) => Promise<T>,
   ): Promise<T> {
     const { account, client } = attempt;
     const key = keyOf(attempt);
-    const line = client ? widestKeyOf(client.address) : "";
-    return this.#turns.run(`${key} ${line}`, async () => {
+    const network = client ? widestKeyOf(client.address) : "";
+    return this.#concurrency.run(`${key} ${network}`, async () => {
       // queried for an unknown account as well, so that the time does not tell whether there is one
       const isKnown =
         client !== undefined &&
@@ -117,7 +120,7 @@ export class LoginLimits {
       const counted = await this.#count(key, isKnown, client, options.onLimit);
       let isFailure = false;
       try {
-        return await check({ line, isKnown });
+        return await check({ key: network, isKnown });
       } catch (error) {
         isFailure = options.isFailure(error);
         throw error;

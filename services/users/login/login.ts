@@ -2,7 +2,7 @@ import type { ServiceBroker } from "moleculer";
 import type { Client } from "../../../lib/context/client.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
-import type { Place } from "../../../lib/limits/fair-queue.ts";
+import type { QueueLine } from "../../../lib/limits/fair-queue.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { Account } from "../accounts/account.ts";
 import { partyOf } from "../accounts/account-reports.ts";
@@ -74,12 +74,12 @@ export class Login {
   ): Promise<VerifiedAccount> {
     const { accounts, passwords, secondFactor, limits } = this.#options;
     const account = await accounts.findByLogin(username);
-    const verified = await this.#limited(ctx, { account, login: username }, async (place) => {
+    const verified = await this.#limited(ctx, { account, login: username }, async (queueLine) => {
       const { password, otp } = credentials;
-      const isRight = await passwords.matches(password, account?.password_hash, place);
+      const isRight = await passwords.matches(password, account?.password_hash, queueLine);
       if (!isRight || !account) throw new CitadelError("InvalidCredentials");
       const hasFactor = await secondFactor.isEnabled(account.id);
-      if (hasFactor) await this.#verifyFactor(ctx, account, otp, place).catch(refuseRemoved);
+      if (hasFactor) await this.#verifyFactor(ctx, account, otp, queueLine).catch(refuseRemoved);
       return { account, hasFactor };
     });
     await limits.remember(verified.account.id, ctx.meta.client);
@@ -123,7 +123,9 @@ export class Login {
    * @throws CitadelError InvalidCredentials, TooManyRequests
    */
   async confirmPassword(ctx: LoginContext, account: Account, password: string): Promise<void> {
-    await this.limited(ctx, account, (place) => this.#verifyPassword(account, password, place));
+    await this.limited(ctx, account, (queueLine) =>
+      this.#verifyPassword(account, password, queueLine),
+    );
   }
 
   /**
@@ -133,9 +135,9 @@ export class Login {
    * factor, TooManyRequests
    */
   async confirmBoth(ctx: LoginContext, account: Account, { password, otp }: Credentials) {
-    await this.limited(ctx, account, async (place) => {
-      await this.#verifyPassword(account, password, place);
-      await this.#verifyFactor(ctx, account, otp, place);
+    await this.limited(ctx, account, async (queueLine) => {
+      await this.#verifyPassword(account, password, queueLine);
+      await this.#verifyFactor(ctx, account, otp, queueLine);
     });
   }
 
@@ -147,7 +149,7 @@ export class Login {
   async limited<T>(
     ctx: LoginContext,
     account: Account,
-    check: (place: Place) => Promise<T>,
+    check: (queueLine: QueueLine) => Promise<T>,
   ): Promise<T> {
     return this.#limited(ctx, { account, login: account.username }, check);
   }
@@ -155,7 +157,7 @@ export class Login {
   async #limited<T>(
     ctx: LoginContext,
     { account, login }: { account: Account | undefined; login: string },
-    check: (place: Place) => Promise<T>,
+    check: (queueLine: QueueLine) => Promise<T>,
   ): Promise<T> {
     // an unknown name is not recorded: it may be a password in the wrong field
     const subject = account ? partyOf(account) : {};
@@ -173,8 +175,8 @@ export class Login {
     );
   }
 
-  async #verifyPassword(account: Account, password: string, place: Place): Promise<void> {
-    if (!(await this.#options.passwords.matches(password, account.password_hash, place)))
+  async #verifyPassword(account: Account, password: string, queueLine: QueueLine): Promise<void> {
+    if (!(await this.#options.passwords.matches(password, account.password_hash, queueLine)))
       throw new CitadelError("InvalidCredentials", { message: "The password is wrong." });
   }
 
@@ -182,7 +184,7 @@ export class Login {
     ctx: LoginContext,
     account: Account,
     otp: string | undefined,
-    place: Place,
+    queueLine: QueueLine,
   ): Promise<void> {
     const { secondFactor, mails } = this.#options;
     if (otp === undefined) {
@@ -195,7 +197,7 @@ export class Login {
       audit(ctx, { event: "login.limited", subject: partyOf(account), data });
       mails.secondFactorGuessed(account);
     };
-    const used = await secondFactor.verify(account.id, otp, { place, onGuesses });
+    const used = await secondFactor.verify(account.id, otp, { queueLine, onGuesses });
     if (used === "recovery-code")
       audit(ctx, { event: "recovery-code.used", actor: partyOf(account) });
   }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
-import { FairQueue, type Place } from "../../../lib/limits/fair-queue.ts";
+import { FairQueue, type QueueLine } from "../../../lib/limits/fair-queue.ts";
 import { LIMITS } from "../users.limits.ts";
 import { checkPassword, MAX_BYTES, type PasswordOwner } from "./password-rules.ts";
 
@@ -16,8 +16,8 @@ const costOf = (hash: string) => Number(hash.split("$")[2]);
 /** How long a password may wait for a thread, in milliseconds. The request times out soon after. */
 const QUEUE_TIMEOUT = 12_000;
 
-/** The place in the queue of work without a client's network. */
-const SHARED_PLACE: Place = { line: "", isKnown: false };
+/** The line of work without a client's network. */
+const SHARED_LINE: QueueLine = { key: "", isKnown: false };
 
 /** The length of the queue of one thread: about as many as it hashes within `QUEUE_TIMEOUT`. */
 const queueLength = (cost: number) =>
@@ -74,16 +74,16 @@ export class Passwords {
   /**
    * Compares a password with a hash. Without a hash, or with one of a lower cost, it takes the same time.
    *
-   * @param place its place in the queue
+   * @param queueLine where it waits for a thread
    * @throws CitadelError TooManyRequests if the queue is full
    */
   async matches(
     password: string,
     hash: string | undefined,
-    place: Place = SHARED_PLACE,
+    queueLine: QueueLine = SHARED_LINE,
   ): Promise<boolean> {
     if (Buffer.byteLength(password) > MAX_BYTES) return false;
-    const same = await this.#run(place, "compare", password, comparisons(hash, this.#cost));
+    const same = await this.#run(queueLine, "compare", password, comparisons(hash, this.#cost));
     return same === true && hash !== undefined;
   }
 
@@ -93,10 +93,14 @@ export class Passwords {
   }
 
   #hash = async (password: string) =>
-    (await this.#run(SHARED_PLACE, "hash", password, this.#cost)) as string;
+    (await this.#run(SHARED_LINE, "hash", password, this.#cost)) as string;
 
-  async #run(place: Place, name: "hash" | "compare", ...input: unknown[]): Promise<unknown> {
-    return this.#queue.run(place, () => this.#pool.run(input, { name }));
+  async #run(
+    queueLine: QueueLine,
+    name: "hash" | "compare",
+    ...input: unknown[]
+  ): Promise<unknown> {
+    return this.#queue.run(queueLine, () => this.#pool.run(input, { name }));
   }
 
   /** Stops the threads. */

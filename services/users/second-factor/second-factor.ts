@@ -5,7 +5,7 @@ import type { Encryption } from "../../../lib/encryption.ts";
 import { type LimitStore, makeLimiter, reserve } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
-import type { Place } from "../../../lib/limits/fair-queue.ts";
+import type { QueueLine } from "../../../lib/limits/fair-queue.ts";
 import { codeLimitMessage, recoveryCodeLimitMessage } from "../login/limit-messages.ts";
 import { CODE_LIMITS } from "./code-limits.ts";
 import {
@@ -32,8 +32,8 @@ export interface VerifiedProposal {
 }
 
 export interface VerifyOptions {
-  /** Where the client's other login work waits; recovery codes from a known address have a limit of their own. */
-  readonly place: Place;
+  /** The line of the client's network; recovery codes from a known address have a limit of their own. */
+  readonly queueLine: QueueLine;
   /** Called at every `CODE_LIMITS.mailEvery`th wrong code. */
   readonly onGuesses: () => void;
 }
@@ -127,12 +127,12 @@ export class SecondFactor {
   async verify(
     accountId: string,
     otp: string,
-    { place, onGuesses }: VerifyOptions,
+    { queueLine, onGuesses }: VerifyOptions,
   ): Promise<"code" | "recovery-code"> {
     const factor = await this.#factors.find(accountId);
     if (!factor?.confirmed_at) throw notEnabled();
     if (isRecoveryCode(normalise(otp))) {
-      await this.#verifyRecoveryCode(factor, otp, place);
+      await this.#verifyRecoveryCode(factor, otp, queueLine);
       return "recovery-code";
     }
     await this.#verifyCode(factor, otp, onGuesses);
@@ -157,9 +157,13 @@ export class SecondFactor {
   }
 
   /** Recovery codes have a limit of their own, so that wrong codes of another person do not keep the owner out. */
-  async #verifyRecoveryCode(factor: StoredFactor, code: string, place: Place): Promise<void> {
+  async #verifyRecoveryCode(
+    factor: StoredFactor,
+    code: string,
+    { key: network, isKnown }: QueueLine,
+  ): Promise<void> {
     const { account_id: id } = factor;
-    const key = createHash("sha256").update(place.isKnown ? `${id} ${place.line}` : id);
+    const key = createHash("sha256").update(isKnown ? `${id} ${network}` : id);
     const counted = await reserve(this.#recoveryGuesses, key.digest("base64url")).catch(
       (error: unknown) => {
         if (!(error instanceof CitadelError)) throw error;
