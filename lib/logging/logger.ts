@@ -11,7 +11,10 @@ const redactingMethod = (redact: Redact) =>
     const [message, ...more] = args as unknown[];
     const write = (...written: unknown[]) => log.apply(this as never, written as never);
     if (typeof message !== "string" || message.includes("%"))
-      return write(...args.map((one: unknown) => (one instanceof Error ? one : redact(one))));
+      // pino serializes the first argument itself; `%o` and `%j` would show all fields of a later error
+      return write(
+        ...args.map((one: unknown, at) => (at === 0 && one instanceof Error ? one : redact(one))),
+      );
     const err = more.find((one) => one instanceof Error);
     const words = more.filter((one) => typeof one === "string");
     return write(err ? { err } : {}, [message, ...words].join(" "));

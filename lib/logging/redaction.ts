@@ -4,18 +4,21 @@ import { serializeError } from "./serialize-error.ts";
 /** Copies a value without the fields that must not be shown. */
 export type Redact = <T>(value: T) => T;
 
-/** Fields that are in no contract, in lower case: headers, and what the application itself passes on. */
-const ALWAYS = ["authorization", "cookie", "set-cookie", "accesstoken", "authtoken"];
+/** Fields that are in no contract: headers, and what the application itself passes on. */
+const ALWAYS = ["authorization", "cookie", "set-cookie", "accessToken", "authToken"];
 
 const CENSOR = "[redacted]";
 /** The same limits as pino's: its depthLimit begins below the fields of a line, its edgeLimit is 100. */
 const MAX_DEPTH = 6;
 const MAX_ITEMS = 100;
 
-/** Redacts the fields that the contracts declare, at any depth, in upper and lower case. */
+/** `refresh_token`, `refreshToken` and `Refresh-Token` are one name. */
+const normalize = (name: string) => name.replace(/[_-]/g, "").toLowerCase();
+
+/** Redacts the fields that the contracts declare, at any depth, in every spelling of their names. */
 export function redactorOf(contracts: Iterable<ServiceContract>): Redact {
   const declared = [...contracts].flatMap(({ redacted = [] }) => redacted);
-  const names = new Set([...ALWAYS, ...declared.map((name) => name.toLowerCase())]);
+  const names = new Set([...ALWAYS, ...declared].map(normalize));
 
   const copy = (value: unknown, ancestors: readonly object[]): unknown => {
     if (typeof value !== "object" || value === null) return value;
@@ -37,7 +40,7 @@ export function redactorOf(contracts: Iterable<ServiceContract>): Redact {
     return Object.fromEntries(
       fields.map(([name, one]) => [
         name,
-        names.has(name.toLowerCase()) ? CENSOR : copy(one, ancestors),
+        names.has(normalize(name)) ? CENSOR : copy(one, ancestors),
       ]),
     );
   };

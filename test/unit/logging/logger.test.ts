@@ -40,6 +40,15 @@ describe("The log", () => {
     expect(JSON.stringify(lines)).not.toContain("hash");
   });
 
+  it("shows no row of a database's error that is formatted into a message", () => {
+    const error = Object.assign(new Error("a column is null"), { detail: "(alice, hash)" });
+    for (const format of ["%o", "%O", "%j"]) logger.error(`A query failed: ${format}`, error);
+    logger.error({ table: "users" }, "A query failed: %j", error);
+    expect(lines).toHaveLength(4);
+    for (const { msg } of lines) expect(msg).toContain("a column is null");
+    expect(JSON.stringify(lines)).not.toContain("hash");
+  });
+
   it("has the strings that are passed after a message", () => {
     logger.warn("NATS error.", "PERMISSIONS_VIOLATION");
     expect(lines).toMatchObject([{ msg: "NATS error. PERMISSIONS_VIOLATION" }]);
@@ -67,6 +76,8 @@ describe("The log", () => {
       otp: SECRET,
       refresh_token: SECRET,
       Authorization: SECRET,
+      refreshToken: SECRET,
+      CLIENT_SECRET: SECRET,
     };
     let nested: object = fields;
     for (let depth = 0; depth < 10; depth += 1) {
@@ -84,6 +95,8 @@ describe("The log", () => {
       otp: "[redacted]",
       refresh_token: "[redacted]",
       Authorization: "[redacted]",
+      refreshToken: "[redacted]",
+      CLIENT_SECRET: "[redacted]",
     });
     expect(lines[5].nested.visible).toBe(0);
   });
