@@ -97,7 +97,8 @@ export class ClientEvents {
     // the action's own parameters are checked where it runs
     const call = () => callerFor(this.#api, socket).call(action as ActionName, params);
     try {
-      if (leave !== undefined) void socket.leave(roomOf(owner, String(params[leave])));
+      const left = leave === undefined ? undefined : params[leave];
+      if (typeof left === "string") void socket.leave(roomOf(owner, left));
       if (join === undefined) return await call();
       return await joining(this.#api, socket, { owner, id: params[join] }, call);
     } catch (error) {

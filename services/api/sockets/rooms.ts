@@ -23,9 +23,15 @@ async function mustBePermitted(api: Service, socket: Socket, owner: string, id: 
   await callerFor(api, socket).call(`${owner}.${mayJoin}` as ActionName, { id });
 }
 
+/** Does this error say that the user may not be in a room? Any other error says that its service could not be asked. */
+function isRefusal(error: unknown): boolean {
+  const { code } = toPublicError(error);
+  return code < 500 && code !== 429;
+}
+
 /**
  * Runs work in a room. The socket joins before the work starts, so that no event is lost between them, and leaves if the
- * work fails.
+ * work fails. A socket that is already in the room leaves it only if its user may not be there.
  *
  * @throws CitadelError if the socket's user may not be in the room, and what the work throws
  */
@@ -39,7 +45,13 @@ export async function joining<T>(
     join(socket, roomOf(owner, id));
     return work();
   }
-  await mustBePermitted(api, socket, owner, id);
+  try {
+    await mustBePermitted(api, socket, owner, id);
+  } catch (error) {
+    // the event that removed the user may have been lost
+    if (typeof id === "string" && isRefusal(error)) void socket.leave(roomOf(owner, id));
+    throw error;
+  }
   const room = roomOf(owner, id as string);
   const wasInside = socket.rooms.has(room);
   join(socket, room);
@@ -74,8 +86,7 @@ export async function confirmRooms(api: Service, socket: Socket): Promise<void> 
     try {
       await mustBePermitted(api, socket, joined.owner, joined.id);
     } catch (error) {
-      const { code } = toPublicError(error);
-      if (code >= 500 || code === 429) throw error;
+      if (!isRefusal(error)) throw error;
       void socket.leave(room);
     }
   }

@@ -174,6 +174,45 @@ describe.skipIf(isMissing)("Socket events that a contract declares:", () => {
     expect(seen).toEqual([]);
   });
 
+  it("a socket leaves a room that it is in when the service refuses it there", async () => {
+    const noteId = `${alice.id}:refused`;
+    // the event moves bob's sockets into a room of alice's, as if a removal had been lost
+    await broadcast("notes.shared", { noteId, userId: bob.id });
+    await settle(ofBob);
+    expect((await ask(ofBob, "note:open", { noteId })).error.type).toBe("NotFound");
+    const seen = collect(ofBob, "note:changed");
+    await broadcast("notes.changed", { noteId, text: "secret" });
+    await settle(ofBob);
+    expect(seen).toEqual([]);
+  });
+
+  it("a socket stays in a room that it is in when the action fails", async () => {
+    const noteId = `${bob.id}:stays`;
+    expect((await ask(ofBob, "note:open", { noteId })).ok).toBe(true);
+    const mode = "x".repeat(20);
+    expect((await ask(ofBob, "note:open", { noteId, mode })).error.type).toBe("VALIDATION_ERROR");
+    const seen = collect(ofBob, "note:changed");
+    await broadcast("notes.changed", { noteId, text: "Hi" });
+    await settle(ofBob);
+    expect(seen).toEqual([{ noteId, text: "Hi" }]);
+  });
+
+  it.each<{ noteId: unknown }>([
+    { noteId: null },
+    { noteId: 5 },
+    { noteId: {} },
+    { noteId: ["a"] },
+    { noteId: { toString: 1, valueOf: 1 } },
+  ])(
+    "an event that leaves a room is refused as invalid with the room $noteId",
+    async ({ noteId }) => {
+      expect(await ask(ofAlice, "note:close", { noteId })).toMatchObject({
+        ok: false,
+        error: { type: "VALIDATION_ERROR", code: 422 },
+      });
+    },
+  );
+
   it("a removal that was lost while NATS was disconnected is noticed afterwards", async () => {
     // the event moves bob's sockets into a room of alice's, from which nothing removes them
     const noteId = `${alice.id}:lost`;
