@@ -56,7 +56,6 @@ export function homeHandlers() {
         <ul>
         <li><a href="/docs">API reference</a><br />All operations. You can send requests from the page.</li>
         <li><a href="/openapi.json">OpenAPI document</a><br />All operations in machine-readable form.</li>
-        <li><a href="/asyncapi.json">AsyncAPI document</a><br />The events of Socket.IO in machine-readable form.</li>
         <li><a href="/asyncapi.json">AsyncAPI document</a><br />All socket events in machine-readable form.</li>
         <li><a href="/health/ready">Readiness</a><br />Whether this node accepts requests.</li>
         </ul>
