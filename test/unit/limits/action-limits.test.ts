@@ -77,10 +77,13 @@ describe("A limit in the service's database", () => {
   afterAll(() => close?.());
 
   /** The limits of one node. */
-  const nodeWith = async (per: "user" | "session" | "address" | "application") => {
+  const nodeWith = async (
+    per: "user" | "session" | "address" | "application",
+    store: Pick<AnyDatabase, "executeQuery"> = db,
+  ) => {
     const limits = new ActionLimits({ [`creation-${per}`]: { ...LIMIT, per } });
     const { started } = limits.mixin() as { started: (this: unknown) => Promise<void> };
-    await started.call({ name: "notes", db } as unknown as Service);
+    await started.call({ name: "notes", db: store } as unknown as Service);
     return (ctx: Context) => limits.count(`creation-${per}`, ctx);
   };
 
@@ -107,6 +110,28 @@ describe("A limit in the service's database", () => {
     await expect(second(same)).rejects.toMatchObject(refusal);
     await first(other);
   });
+
+  it.each(["user", "address"] as const)(
+    "by %s refuses every call while the database is unreachable",
+    async (per) => {
+      let isReachable = true;
+      const store = new Proxy(db, {
+        get(target, name) {
+          if (name === "executeQuery" && !isReachable)
+            return () => Promise.reject(new Error("Connection terminated"));
+          const value: unknown = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+      const count = await nodeWith(per, store);
+      const ctx = callBy("carol", { address: "192.0.2.77" });
+      isReachable = false;
+      for (let times = 0; times < 4; times += 1)
+        await expect(count(ctx)).rejects.toThrow("Connection terminated");
+      isReachable = true;
+      await count(ctx);
+    },
+  );
 
   it("counts one of many calls that arrive at once for each place that is left", async () => {
     const [first, second] = [await nodeWith("application"), await nodeWith("application")];
