@@ -20,7 +20,11 @@ class PrometheusReporter extends MetricReporters.Prometheus {
   }
 
   override async stop(): Promise<void> {
-    if (this.server.listening) await super.stop();
+    if (!this.server.listening) return;
+    const stopped = super.stop();
+    // the server would wait for each client that has connected and not sent its whole request
+    this.server.closeAllConnections();
+    await stopped;
   }
 }
 

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { Writable } from "node:stream";
 import { ServiceBroker } from "moleculer";
 import { afterEach, describe, expect, it } from "vitest";
@@ -82,6 +84,18 @@ describe("The metrics of a node", () => {
     const broker = await start(await freePort());
     const [{ server }] = (broker.metrics as any).reporter;
     await expect.poll(() => server.address()?.address).toBe("127.0.0.1");
+  });
+
+  it("do not delay the stop of the node while a client keeps a connection open", async () => {
+    const port = await freePort();
+    const broker = await start(port);
+    await read(port);
+    const client = connect(port, "127.0.0.1");
+    await once(client, "connect");
+    client.write("GET /metrics HTTP/1.1\r\n");
+    const closed = once(client, "close");
+    await broker.stop();
+    await closed;
   });
 
   it("are off, and counting does nothing, where METRICS_PORT is 'off'", async () => {
