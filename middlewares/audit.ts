@@ -18,7 +18,7 @@ import { ownContext } from "../lib/context/own-context.ts";
 
 /** How long a node that stops waits until its entries are stored, in milliseconds. */
 const CLOSE_TIMEOUT = 2_000;
-/** For how long equal refusals are counted instead of written, in milliseconds. */
+/** The interval in which equal refusals are counted instead of written again, in milliseconds. */
 const COUNTING_INTERVAL = 60_000;
 /** The most different refusals that are counted at the same time. */
 const MAX_COUNTED = 1_000;
@@ -47,8 +47,8 @@ const asAudited = (ctx: Context) => ctx as unknown as AuditContext;
 const recorders = attachment<Recorder>("audit trail");
 
 /**
- * Writes into the audit trail what happened in this context. It does not wait; an entry that cannot be stored is
- * written to the log.
+ * Writes an entry about this context to the audit trail. It does not wait; an entry that cannot be stored is written to
+ * the log.
  *
  * @throws Error for an event that the contract of the context's service does not declare
  */
@@ -85,7 +85,7 @@ export function auditMiddleware(
   redact: Redact,
 ): (broker: ServiceBroker) => Middleware {
   return (broker) => {
-    /** The service whose identity an entry is sent with: the context's, or another one of this node. */
+    /** The service that sends an entry to the guard: the context's, or another one of this node. */
     const senderOf = (service: Service | null | undefined): Service | undefined =>
       [service, ...broker.services].find((one) => one && contracts.has(one.name)) ?? undefined;
 

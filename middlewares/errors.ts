@@ -7,7 +7,7 @@ import { Repetitions } from "../lib/logging/repetitions.ts";
 
 /** How long equal database errors are counted instead of logged, in milliseconds. */
 const COUNT_INTERVAL = 10_000;
-/** The different database errors that are counted at once. */
+/** The most different database errors that are counted at the same time. */
 const MAX_COUNTED = 100;
 
 /** The error types of PostgreSQL's SQLSTATE codes and classes. */
@@ -57,7 +57,7 @@ function toOwnError(error: Error & { code?: unknown }): Error {
   return new CitadelError(ofDatabase, { cause: error, ...(isTimeout && { retryable: false }) });
 }
 
-/** A database error in the log. It has no stack: the cause is not in this program. */
+/** A database error as it is logged. It has no stack: the cause is outside this process. */
 interface Outage {
   type: ErrorType;
   reason: string;
@@ -99,7 +99,7 @@ export const errorsMiddleware = (broker: ServiceBroker): Middleware => {
   return toMiddleware({
     name: "Errors",
     localAction: (next: Handler, { visibility }: Endpoint): Handler =>
-      // the gateway's `rest` action: responses/errors.ts handles its errors
+      // the gateway's `rest` action, whose errors responses/errors.ts handles
       visibility === "private"
         ? next
         : async (ctx) => {
@@ -119,7 +119,7 @@ export const errorsMiddleware = (broker: ServiceBroker): Middleware => {
 };
 
 /**
- * Turns errors of other nodes back into the application's. Stacks stay on the node where they happened. Code and name
+ * Restores errors that arrive from other nodes. Stacks stay on the node where they happened. Code and name
  * come from the declaration of the type, and an error of an undeclared type becomes InternalError at the gateway.
  */
 export class ErrorRegenerator extends Errors.Regenerator {

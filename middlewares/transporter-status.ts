@@ -115,7 +115,10 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
       if (!client?.status) return;
       // nats.js's connection has flush() wherever it has status()
       watch(client as NatsClient).catch((error: unknown) =>
-        broker.logger.error({ err: error }, "The NATS connection is no longer watched."),
+        broker.logger.error(
+          { err: error },
+          "The status of the NATS connection is no longer observed.",
+        ),
       );
     },
     stopping: async () => stopWaiting(false),

@@ -4,7 +4,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
 import { GATEWAY } from "../contract/route.ts";
 
-/** The caller: a service, or a user of this kind with these permissions who calls through the gateway. */
+/** The caller: a service, or a client that calls through the gateway, with or without a user. */
 export type Subject =
   | { kind: "service"; name: string }
   | { kind: "user"; name: string; permissions: readonly string[]; subjectType: SubjectType }

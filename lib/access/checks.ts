@@ -1,4 +1,4 @@
-/** Names of keys; the compiler holds them to the types, so that none is missing and none is extra. */
+/** The keys of a type, for checks at run time. The compiler refuses a missing and an extra key. */
 export type KeysOf<T extends PropertyKey> = Readonly<Record<T, true>>;
 
 /** The problems of a part of a contract. `what` names the part in the messages. */
@@ -14,7 +14,7 @@ export const unknownKeys =
       ? Object.keys(value)
           .filter((key) => !Object.hasOwn(known, key))
           .map((key) => `${what} has the unknown key '${key}'`)
-      : [`${what} is no object`];
+      : [`${what} must be an object`];
 
 /** Checks each entry of a part of a contract. */
 export const each = (value: unknown, what: (key: string) => string, check: Check): string[] =>

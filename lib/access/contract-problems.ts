@@ -129,7 +129,7 @@ const RULES: { readonly [T in RuleType]: KeysOf<RuleKeys<T>> } = {
   record: { ...MODIFIERS, key: true, value: true },
 };
 
-/** The keys of actions and event handlers that the application's middlewares and its gateway read. */
+/** The keys that an action may have. */
 export const DECLARATION_KEYS: readonly string[] = Object.keys(ACTION);
 
 const ROUTE = /^(GET|POST|PUT|PATCH|DELETE) \/\S*$/;
@@ -155,17 +155,17 @@ const checkSchema: Check = (what, value) =>
         if (key.startsWith("$$")) return [`${what} has the unknown key '${key}'`];
         return checkRule(`${what}.${key}`, rule);
       })
-    : [`${what} is no schema`];
+    : [`${what} must be a schema`];
 
 const PERMISSION = /^[^:]+:[^:]+$/;
 
-/** A list of permissions would be compared as one name, and match nobody. */
+/** `permissions` names one permission: a list would be compared as one name, and no user would match. */
 const checkPermissions: Check = (what, value) => {
   const { permissions } = isObject(value) ? value : {};
   return permissions === undefined ||
     (typeof permissions === "string" && PERMISSION.test(permissions))
     ? []
-    : [`${what} must name one permission as its permissions, such as "posts:write"`];
+    : [`${what} must have one permission, such as permissions: "posts:write"`];
 };
 
 const checkHandler: Check = (what, value) => [
@@ -183,7 +183,7 @@ const checkAction: Check = (what, value) => {
     ...(result === null ? [] : checkRule(`${what}.result`, result)),
     ...(rest === undefined || (typeof rest === "string" && ROUTE.test(rest))
       ? []
-      : [`${what} has a route that is none: write it as "GET /api/…"`]),
+      : [`${what} has an invalid route: write it as "GET /api/…"`]),
     ...(socket === undefined || typeof socket === "string"
       ? []
       : unknownKeys(CLIENT_EVENT)(`${what}.socket`, socket)),
@@ -201,7 +201,7 @@ const checkEmit: Check = (what, value) => {
   ];
 };
 
-/** Every key of a contract that nothing reads, at any depth. A cast hides such keys from the type check. */
+/** The unknown keys of a contract, at any depth, and its invalid declarations. A cast hides both from the compiler. */
 function contractProblems(contract: ServiceContract): string[] {
   const { name, actions, emits, events, errors, limits, rooms } = contract;
   return [
@@ -220,12 +220,12 @@ function contractProblems(contract: ServiceContract): string[] {
  * Refuses contracts with unknown keys, rules or permissions: with `permission` for `permissions` an action would be
  * open to every user.
  *
- * @throws Error that names each of them
+ * @throws Error that lists them
  */
 export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
   const all = [...contracts];
   const unknown = all.flatMap(contractProblems);
-  // these read only what is known
+  // these checks rely on known keys
   const problems =
     unknown.length > 0
       ? unknown

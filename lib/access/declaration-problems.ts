@@ -19,10 +19,10 @@ const SECRET_TYPES: KeysOf<SecretContract["type"]> = {
 
 const METRIC: KeysOf<keyof MetricContract> = { type: true, description: true, labels: true };
 
-/** A secret's name becomes a file's name and a part of an environment variable. */
+/** The name of a secret is also a file name and a part of an environment variable. */
 const SECRET_NAME = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
 const VARIABLE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
-/** Secrets' names with a meaning of their own in a service's folder of secrets. */
+/** Files in a service's folder of secrets that no contract declares. */
 const RESERVED_SECRETS = new Set(["auth_token", "nats_url", "database_url"]);
 
 const AUDIT_EVENT = /^(?=.{3,64}$)[a-z][a-z0-9]*(-[a-z0-9]+)*\.[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
@@ -40,7 +40,7 @@ const checkSecret =
       ...(SECRET_NAME.test(name)
         ? []
         : [`${what} must be named with lower-case letters, digits and '_'`]),
-      ...(RESERVED_SECRETS.has(name) ? [`${what} has a name that every service uses already`] : []),
+      ...(RESERVED_SECRETS.has(name) ? [`${what} has a reserved name`] : []),
       ...(typeof type === "string" && Object.hasOwn(SECRET_TYPES, type)
         ? []
         : [`${what} must have one of the types ${Object.keys(SECRET_TYPES).join(", ")}`]),
@@ -53,7 +53,7 @@ const checkSecret =
 const checkAuditEvent =
   (event: string): Check =>
   (what, value) => [
-    ...(AUDIT_EVENT.test(event) ? [] : [`${what} must be named as in "note.locked"`]),
+    ...(AUDIT_EVENT.test(event) ? [] : [`${what} must have a name such as "note.locked"`]),
     ...(typeof value === "string" && value !== "" ? [] : [`${what} must have a description`]),
   ];
 
@@ -66,7 +66,7 @@ const checkMetric =
       ...unknown,
       ...(METRIC_NAME.test(name) && name.startsWith(`${service}.`)
         ? []
-        : [`${what} must be named as in "${service}.created.total"`]),
+        : [`${what} must have a name such as "${service}.created.total"`]),
       ...(value.type === "counter" ? [] : [`${what} must have the type "counter"`]),
       ...each(value.labels, (label) => `${what}, label '${label}',`, checkLabel),
       ...Object.keys(isObject(value.labels) ? value.labels : {})
@@ -87,10 +87,10 @@ function fieldNames(value: unknown): string[] {
   return Object.entries(value).flatMap(([name, one]) => [name, ...fieldNames(one)]);
 }
 
-/** A misspelt name would leave the field in the logs. */
+/** Refuses unknown names: with a misspelt name the field would be in the logs. */
 function redactionProblems({ name, redacted, actions, emits }: ServiceContract): string[] {
   if (redacted === undefined) return [];
-  if (!Array.isArray(redacted)) return [`'redacted' of '${name}' is no list`];
+  if (!Array.isArray(redacted)) return [`'redacted' of '${name}' must be a list`];
   const schemas = [actions, emits].flatMap((part) => Object.values(part ?? {}));
   const known = new Set(
     schemas.flatMap((one) => [
@@ -103,12 +103,12 @@ function redactionProblems({ name, redacted, actions, emits }: ServiceContract):
     .map((field) => `'${name}' redacts '${field}', but has no such parameter or result field`);
 }
 
-/** The problems of what a contract declares besides its actions and events. */
+/** The problems of a contract's secrets, audit events, metrics and redacted fields. */
 export function declarationProblems(contract: ServiceContract): string[] {
   const { name, secrets, audit, metrics } = contract;
   const named = (part: unknown, kind: string, check: (key: string) => Check): string[] => {
     if (part === undefined) return [];
-    if (!isObject(part)) return [`${kind} of '${name}' are no object`];
+    if (!isObject(part)) return [`${kind} of '${name}' must be an object`];
     return Object.entries(part).flatMap(([key, value]) =>
       check(key)(`${kind.replace(/s$/, "")} '${key}' of '${name}'`, value),
     );
@@ -121,13 +121,13 @@ export function declarationProblems(contract: ServiceContract): string[] {
   ];
 }
 
-/** Secrets of two services that one environment variable would set. */
+/** Secrets that have the same environment variable. */
 export function sharedVariables(contracts: Iterable<ServiceContract>): string[] {
   const owners = Map.groupBy(secretsOf(contracts), ({ variable }) => variable);
   return [...owners]
     .filter(([, secrets]) => secrets.length > 1)
     .map(
       ([variable, secrets]) =>
-        `${secrets.map(({ service, name }) => `'${name}' of '${service}'`).join(" and ")} would both be the variable ${variable}`,
+        `${secrets.map(({ service, name }) => `'${name}' of '${service}'`).join(" and ")} have the same environment variable ${variable}`,
     );
 }

@@ -14,7 +14,7 @@ export const NODE_EVENTS = {
   "sessions.revoked": { restricted: ["auth"], auth: "none" },
 } as const satisfies Record<string, Access>;
 
-/** Stands for the service of the actions and handlers that every node has. @internal */
+/** Used as the service name of the actions and handlers that every node has. @internal */
 export const EVERY_NODE = "all nodes";
 
 /** An action or an event handler, and its access. */
@@ -62,7 +62,7 @@ export function declaredActions(contracts: Contracts): DeclaredAction[] {
   return [...ofServices, ...ofNodes];
 }
 
-/** Every event handler in the application, those of the gateway that send an event to sockets included. */
+/** Every event handler in the application, including the gateway's handlers that send events to sockets. */
 export function declaredHandlers(contracts: Contracts): DeclaredHandler[] {
   const handlersIn = (service: string, events: Readonly<Record<string, Access>>) =>
     Object.entries(events).map(([event, access]) => ({
@@ -91,7 +91,7 @@ export function emittersOf(contracts: Contracts): ReadonlyMap<string, readonly s
 
 /**
  * Whether a service may receive an event: its contract must handle it. A service without a contract here may receive
- * all events, since it has a credential.
+ * all events: without a credential it would receive none.
  */
 export function mayReceive(contracts: Contracts, event: string, service: string): boolean {
   if (service.startsWith("$")) return Object.hasOwn(NODE_EVENTS, event);

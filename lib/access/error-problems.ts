@@ -1,7 +1,7 @@
 import type { ServiceContract } from "../contract/contract.ts";
 import { ERROR_TYPES } from "../errors/errors.ts";
 
-/** The type is part of the API and becomes a part of the error's name. */
+/** An error type is part of the API, and of the error's name. */
 const TYPE = /^[A-Z][A-Za-z0-9]{2,63}$/;
 
 /** The problems of the error types that a contract declares, and of those that its actions list. */
@@ -11,9 +11,9 @@ export function errorProblems({ name, errors = {}, actions }: ServiceContract): 
     ...Object.entries(errors).flatMap(([type, { code, message }]) => {
       const what = `the error '${type}' of '${name}'`;
       return [
-        ...(TYPE.test(type) ? [] : [`${what} must be named as in "NoteLocked"`]),
+        ...(TYPE.test(type) ? [] : [`${what} must have a name such as "NoteLocked"`]),
         ...((ERROR_TYPES as readonly string[]).includes(type)
-          ? [`${what} has the type of an error of the application`]
+          ? [`${what} has the name of an error type of the application`]
           : []),
         ...(Number.isInteger(code) && code >= 400 && code <= 599
           ? []

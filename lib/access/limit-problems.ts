@@ -24,7 +24,7 @@ export function limitProblems({ name, limits = {}, actions }: ServiceContract): 
               `${what} names the limit '${limit}' per ${per}: actions count per ${ACTION_SCOPES.join(", ")}`,
             ]),
         ...(isPerUser && auth !== "required"
-          ? [`${what} names the limit '${limit}' per ${per}, and needs auth: "required" for it`]
+          ? [`${what} names the limit '${limit}' per ${per}, so it must declare auth: "required"`]
           : []),
       ];
     }),

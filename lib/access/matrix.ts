@@ -7,8 +7,8 @@ import { type DeclaredAction, declaredActions, declaredHandlers } from "./endpoi
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /**
- * `user`: the service may call on behalf of a user. `inside`: the user may call, but the action has no route, so the
- * call must come from inside, such as from the REPL.
+ * `user`: the service may call on behalf of a user. `inside`: the user may call, but the action has neither route nor
+ * socket event, so the call must come from a process of the application, such as from its REPL.
  */
 export type Cell = "yes" | "no" | "user" | "inside";
 

@@ -6,9 +6,9 @@ import { mustBeDeliverable } from "./socket-problems.ts";
 import { mustMatch } from "./warnings.ts";
 
 /**
- * Checks all contracts: a node does not start, and `npm run access` fails, if a check fails.
+ * Checks all contracts. If a check fails, a node does not start, and `npm run access` fails.
  *
- * @throws Error that lists the declarations that are unknown, invalid, or match nothing
+ * @throws Error that lists the unknown and invalid declarations
  */
 export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, roles: Roles): void {
   // first, since the other checks rely on known keys

@@ -31,7 +31,7 @@ export interface AccessReport {
   events: Record<string, EventFacts>;
 }
 
-/** Collects the declarations of the contracts and the roles, sorted, so that the same code gives the same text. */
+/** Collects the declarations of the contracts and the roles. They are sorted, so that equal declarations give equal text. */
 export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
   const emitters = emittersOf(contracts);
   const handlers = Map.groupBy(declaredHandlers(contracts), ({ event }) => event);
@@ -94,9 +94,9 @@ function onOneLine(value: unknown): string {
   return items.length > 0 ? `{ ${items.join(", ")} }` : "{}";
 }
 
-/** The facts that only one of two reports has: "-" marks those of the first, "+" those of the second. */
+/** The lines that differ between two reports: "-" marks a line of the first, "+" a line of the second. */
 export function differingLines(before: string, after: string): string[] {
-  // without the comma and the line end, which are no part of the fact
+  // a trailing comma depends on the next line
   const facts = (text: string) => text.split("\n").map((line) => line.trim().replace(/,$/, ""));
   const [old, current] = [facts(before), facts(after)];
   return [

@@ -30,9 +30,9 @@ const RESERVED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Refuses declarations of socket events and rooms that the gateway could not carry out.
+ * Refuses invalid declarations of socket events and rooms.
  *
- * @throws Error that names each of them
+ * @throws Error that lists them
  */
 export function mustBeDeliverable(contracts: Contracts): void {
   const problems = [
@@ -42,7 +42,7 @@ export function mustBeDeliverable(contracts: Contracts): void {
   ];
   if (problems.length > 0)
     throw new Error(
-      `The gateway refuses these socket events:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
+      `These socket events and rooms are invalid:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
         "See lib/contract/socket.ts for what a contract may declare.",
     );
 }
@@ -56,7 +56,7 @@ function serverEventProblems(contracts: Contracts): string[] {
     const others = (emitters.get(name) ?? []).filter((one) => one !== service);
     return problem([
       ...nameProblems(socket.event, events),
-      ...others.map((other) => `is emitted by ${other}, too: only one service may`),
+      ...others.map((other) => `is also emitted by ${other}: only one service may emit it`),
       ...(Object.hasOwn(contracts.get(GATEWAY)?.events ?? {}, name)
         ? [`has another handler in ${GATEWAY}`]
         : []),
@@ -88,7 +88,7 @@ function clientEventProblems(contracts: Contracts): string[] {
     return problemsOf(action)([
       ...nameProblems(socket.event, events),
       ...(restricted && !restricted.includes(GATEWAY)
-        ? [`refuses ${GATEWAY}, which calls it for sockets`]
+        ? [`has a socket event, so its 'restricted' must include ${GATEWAY}`]
         : []),
       ...unknown.map((param) => `has no parameter '${param}'`),
       ...(hasSameNames(event) ? ["gives two parameters the same name in the socket event"] : []),
@@ -110,7 +110,7 @@ function roomProblems(contracts: Contracts): string[] {
     const { restricted, params } = action;
     return problem([
       ...(restricted && !restricted.includes(GATEWAY)
-        ? [`names '${rooms.mayJoin}', which refuses ${GATEWAY}`]
+        ? [`names '${rooms.mayJoin}', whose 'restricted' must include ${GATEWAY}`]
         : []),
       ...fieldProblems(params, "id"),
     ]);
@@ -129,7 +129,7 @@ function nameProblems(name: string, all: readonly { socket: { event: string } }[
   return count > 1 ? [`shares the socket event '${name}' with another`] : [];
 }
 
-/** What is wrong with a field that holds an id, if it is declared at all. */
+/** The problems of a field that must hold an id. */
 function fieldProblems(params: Schema, field: string | undefined): string[] {
   if (field === undefined) return [];
   const rule = Object.hasOwn(params, field) ? inFull(params[field] as Rule) : undefined;

@@ -7,8 +7,8 @@ import { declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /**
- * Declarations that match nothing: each is unused, or does not do what its author expects. None of them allows more than
- * it declares.
+ * Declarations that have no effect, or not the one that their author expects. None of them allows more than it
+ * declares.
  */
 export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
   return [
@@ -18,7 +18,7 @@ export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
   ].toSorted();
 }
 
-/** Declarations that cannot be meant as they are. A node with one of them does not start. */
+/** Declarations that must be mistakes. A node with one of them does not start. */
 function accessProblems(contracts: Contracts, roles: Roles): string[] {
   return [
     ...actionProblems(contracts),
@@ -28,13 +28,13 @@ function accessProblems(contracts: Contracts, roles: Roles): string[] {
   ].toSorted();
 }
 
-/** @throws Error that lists the declarations of access that match nothing */
+/** @throws Error that lists the mistaken declarations of access */
 export function mustMatch(contracts: Contracts, roles: Roles): void {
   const problems = accessProblems(contracts, roles);
   if (problems.length > 0)
     throw new Error(
-      `These declarations of access match nothing:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
-        "Correct the name, or take the declaration out.",
+      `These declarations of access are mistakes:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
+        "Correct the declaration, or remove it.",
     );
 }
 
@@ -44,7 +44,9 @@ function actionWarnings(contracts: Contracts): string[] {
       const isForRoutes = restricted?.length === 1 && restricted[0] === GATEWAY;
       const isUnreachable = way.route === undefined && way.socket === undefined;
       return isForRoutes && isUnreachable && !isClosed
-        ? [`${name} is for ${GATEWAY} alone and has no route: declare it with 'closed: true'`]
+        ? [
+            `${name} is restricted to ${GATEWAY} and has no route: declare a route or 'closed: true'`,
+          ]
         : [];
     },
   );
@@ -64,7 +66,7 @@ function callerProblems(contracts: Contracts): string[] {
     ({ name, access: { restricted } }) =>
       (restricted ?? [])
         .filter((service) => !contracts.has(service))
-        .map((service) => `${name} is restricted to ${service}, which is no service`),
+        .map((service) => `${name} is restricted to ${service}, but there is no such service`),
   );
 }
 

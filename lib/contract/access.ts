@@ -1,8 +1,11 @@
 import type { SubjectType } from "../tokens/access-token.ts";
 
-/** Who may call an action or trigger an event handler. There is no default: a node does not start without them. */
+/**
+ * Who may call an action or trigger an event handler. There is no default: a node with a declaration that lacks
+ * `restricted` or `auth` does not start.
+ */
 export interface Access {
-  /** The services that may call or emit; `null`: every service, and callers that are no service. */
+  /** The services that may call or emit; `null`: every caller, including a caller that is not a verified service. */
   readonly restricted: readonly string[] | null;
   /** Whether it needs a user's access token. With `"none"` a token is not verified. */
   readonly auth: "required" | "optional" | "none";

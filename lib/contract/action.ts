@@ -8,7 +8,7 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /** One action: its parameters, result, route and access. */
 export interface ActionContract extends Access {
   readonly description: string;
-  /** The operator may call it as well: the REPL of the process that runs it. Only beside a list in `restricted`. */
+  /** The operator may also call it, in the REPL of the process that runs it. Only with a list in `restricted`. */
   readonly operator?: true;
   readonly params: Schema;
   /** `null`: there is no result, and HTTP responds with 204. */
@@ -22,9 +22,9 @@ export interface ActionContract extends Access {
    * statuses RFC 6749 fixes, and where clients may authenticate with `Authorization: Basic`.
    */
   readonly oauth?: OAuthKind;
-  /** The event by which sockets call it: its name, or more. */
+  /** The socket event that calls it: the event's name, or a declaration with more details. */
   readonly socket?: string | ClientEventContract;
-  /** It has no route on purpose: it is for the REPL, `as admin …`. */
+  /** It has no route on purpose and is called in the REPL: `as admin …`. */
   readonly closed?: true;
   /** The status of success, if it is not 200 (or 204 without a result). */
   readonly status?: 201 | 202;
@@ -35,7 +35,7 @@ export interface ActionContract extends Access {
   readonly etag?: string;
   /** It changes nothing, so a failed call is retried (RFC 9110, 9.2.1). A GET route implies it. */
   readonly safe?: true;
-  /** The timeout of a call, in milliseconds, if it is longer than the usual one. */
+  /** The timeout of a call, in milliseconds; left out: the usual one. */
   readonly timeout?: number;
   /**
    * A repeated request with the same `Idempotency-Key` gets the first response. The service needs the table
@@ -44,10 +44,10 @@ export interface ActionContract extends Access {
    * handler receives `once`, which runs a function on the first request only.
    */
   readonly idempotent?: true | "atomic" | "once";
-  /** The path in the Location header; a part with a colon is a field of the result. */
+  /** The path in the Location header; `:id` stands for the field `id` of the result. */
   readonly location?: `/${string}`;
-  /** The limit, declared in the contract's `limits`, that counts its calls. */
+  /** The name of the limit that counts its calls, from the contract's `limits`. */
   readonly limit?: string;
-  /** The error types of its handler that do not follow from the rest: the application's and the service's own. */
+  /** The error types that its handler throws and that do not follow from the other keys. */
   readonly errors?: readonly string[];
 }

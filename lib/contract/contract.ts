@@ -11,18 +11,18 @@ import { strictParams } from "./strict.ts";
 import type { MetricContract } from "./metric.ts";
 import type { SecretContract } from "./secret.ts";
 
-/** What a service offers: its actions, the events that it emits and the events that it handles. */
+/** Everything that a service declares: its actions, the events that it emits and handles, its errors, limits and secrets. */
 export interface ServiceContract {
   readonly name: string;
-  /** The permissions that this service knows, by the name behind the colon: what each allows. */
+  /** The permissions of this service, by the part of the name after the colon, and what each one allows. */
   readonly permissions?: Readonly<Record<string, string>>;
   /** Its own error types. Each type belongs to one service. */
   readonly errors?: ErrorContracts;
-  /** Its own limits: rates, quotas, bounds. An action names one as its `limit`. */
+  /** Its own limits, such as rates and quotas. An action may name one as its `limit`. */
   readonly limits?: Limits;
   readonly actions: Readonly<Record<string, ActionContract>>;
   readonly emits?: Readonly<Record<string, EmitContract>>;
-  /** Handlers, by the event's name, and who may trigger them. */
+  /** The access of its event handlers, by the event's name. */
   readonly events?: Readonly<Record<string, Access>>;
   /** The audit events that this service writes, and what each one means. */
   readonly audit?: AuditContract;
@@ -36,8 +36,8 @@ export interface ServiceContract {
 }
 
 /**
- * Declares a contract; the literals keep their types, and everything else is derived from them. A key that contracts
- * do not know is a type error, and a node with it does not start (lib/access/contract-problems.ts). Parameters of
+ * Declares a contract; the literals keep their types, and everything else is derived from them. An unknown key is a
+ * type error, and a node with it does not start (lib/access/contract-problems.ts). Parameters of
  * actions and events are strict: they refuse unknown fields.
  */
 export function defineContract<const C extends ServiceContract>(

@@ -1,12 +1,12 @@
 import type { ServiceContract } from "./contract.ts";
 import type { SecretContract } from "./secret.ts";
 
-/** A declared secret with its place: `<service>/<name>` in a folder of secrets, `variable` in the environment. */
+/** A secret and where it is read from: the file `<service>/<name>` in a folder of secrets, or an environment variable. */
 export interface DeclaredSecret {
   readonly service: string;
   readonly name: string;
   readonly variable: string;
-  /** `credential`: what the service proves its identity with; every service has one. */
+  /** `credential`: proves the service's identity to the guard; every service has one. */
   readonly type: SecretContract["type"] | "credential";
   readonly isOptional: boolean;
 }

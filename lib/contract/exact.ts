@@ -9,19 +9,18 @@ import type { SecretContract } from "./secret.ts";
 import type { ClientEventContract, RoomsContract, ServerEventContract } from "./socket.ts";
 
 /**
- * TypeScript compares excess keys only for types that it does not infer, so that a misspelt key of a contract would
- * compile. These types say what a contract would have to be: where it has an unknown key, the value becomes an
- * error text, which no value is.
+ * TypeScript reports excess keys only for types that it does not infer, so a misspelt key of a contract would compile.
+ * These types give each unknown key an error text as its type. No value has that type, so the compiler shows the text.
  */
 
 type Unknown<K> = `'${K & string}' is not a known key`;
 
-/** `T`, whose keys `Known` has. */
+/** `T`, where each key that `Known` lacks is an error. */
 type Only<T, Known> = { [K in keyof T]: K extends keyof Known ? T[K] : Unknown<K> };
 
 type KeyIn<Modifier> = Modifier extends `${infer Key}:${string}` ? Key : Modifier;
 
-/** The modifiers of a rule in short that are no keys of its type: `"string|maxx:5"`. */
+/** The unknown modifiers of a shorthand rule: `maxx` in `"string|maxx:5"`. */
 type UnknownModifier<Type, R> = R extends `${infer First}|${infer Rest}`
   ? UnknownModifier<Type, First> | UnknownModifier<Type, Rest>
   : KeyIn<R> extends RuleKeys<Type>
@@ -103,7 +102,7 @@ type ExactEmit<E> = {
     : Unknown<K>;
 };
 
-/** The parts of a contract that are flat declarations by name. */
+/** The parts of a contract whose declarations have no nested keys. */
 interface Declarations {
   events: Access;
   errors: ErrorContract;

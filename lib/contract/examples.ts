@@ -7,7 +7,7 @@ export interface Example {
   readonly result?: unknown;
 }
 
-/** What calls of a service's actions look like, by the action's name. */
+/** Examples of calls of a service's actions, by the action's name. */
 export type ServiceExamples = Readonly<Record<string, Example>>;
 
 type ParamsExample<A> = A extends { params: infer P } ? { readonly params?: Input<P> } : never;
@@ -19,7 +19,7 @@ type ResultExample<A> = A extends { result: null }
     : never;
 
 /**
- * Examples that fit a contract. They are for the OpenAPI document alone, and so in a file of their own:
+ * Examples that fit a contract. They are used only by the OpenAPI document, so they have a file of their own:
  * services/<name>/<name>.examples.ts
  */
 export type Examples<C extends ServiceContract> = {

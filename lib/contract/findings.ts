@@ -13,10 +13,10 @@ interface RawFinding extends Finding {
   actual?: unknown;
 }
 
-/** The most findings in one error: a list may have 10,000 wrong values. */
+/** The most findings in one error: a submitted list may have 10,000 invalid values. */
 const MAX_FINDINGS = 20;
 
-/** Field names that an error may repeat. Any other name may be a value in the wrong place. */
+/** The field names that an error may contain. Any other name may be a submitted value in the wrong place. */
 const PLAIN_NAME = /^[A-Za-z][\w-]{0,31}$/;
 
 /** Replacements of messages that would contain the submitted values. */
@@ -39,11 +39,11 @@ export const toFindings = (raw: readonly RawFinding[]): Finding[] =>
 
 function bare({ field, type, message, expected }: RawFinding): Finding {
   const shown = type === "enumValue" ? `Must be one of: ${String(expected)}.` : REPLACED[type];
-  const said = shown ?? message;
+  const text = shown ?? message;
   return {
     ...(field !== undefined && { field }),
     type,
-    ...(said !== undefined && { message: said }),
+    ...(text !== undefined && { message: text }),
   };
 }
 

@@ -24,7 +24,7 @@ type TypedContext<P, A> = Omit<
     readonly locals: {
       readonly user: User<A>;
       readonly accessToken?: string;
-      /** The verified service that calls; undefined if every caller may call. */
+      /** The verified calling service; undefined if the action is open to every caller. */
       readonly caller?: string;
     };
   };

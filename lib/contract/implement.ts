@@ -21,7 +21,7 @@ type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settin
 };
 
 /**
- * Joins a contract and its handlers to a Moleculer schema. Actions get their parameters, route and access from the
+ * Makes a Moleculer schema from a contract and its handlers. Actions get their parameters, route and access from the
  * contract; event handlers get their access from it, and their parameters from the contract of the service that emits
  * the event.
  */
@@ -30,11 +30,11 @@ export function implement<C extends ServiceContract, DB = never>(
   handlers: Handlers<NoInfer<C>, DB>,
   rest: Rest = {},
 ): ServiceSchema {
-  // the check at the start does not know the contracts of services outside services/
+  // the check at the start covers only the contracts in services/
   mustBeKnown([contract]);
   const limits = new ActionLimits(limitsOfActions(contract));
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
-  // nodes send each other their actions: without the keys that nothing on another node reads
+  // nodes send their action schemas to each other, so keys that other nodes do not read are left out
   const actions = Object.entries(contract.actions).map(([name, action]) => {
     const {
       errors: _errors,
@@ -63,7 +63,7 @@ export function implement<C extends ServiceContract, DB = never>(
   ]);
   return {
     ...rest,
-    // the first mixin's `started` runs after those of the others: the database is open
+    // Moleculer runs the `started` of the first mixin last, so the database is open
     mixins: [limits.mixin(), metricsMixin(contract), rest.mixins ?? []].flat(),
     name: contract.name,
     actions: Object.fromEntries(actions) as NonNullable<ServiceSchema["actions"]>,
@@ -71,7 +71,7 @@ export function implement<C extends ServiceContract, DB = never>(
   };
 }
 
-/** What wraps an action's handler, from the outside: its limit, its idempotency key, the errors that it may throw. */
+/** Wraps a handler: the limit is checked first, then the idempotency key, then the errors that the handler throws. */
 function handlerOf(
   { idempotent, errors = [], limit }: ActionContract,
   handler: ActionHandler | undefined,

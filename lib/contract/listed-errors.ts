@@ -3,8 +3,8 @@ import { CitadelError, isErrorType } from "../errors/errors.ts";
 import type { ActionHandler } from "./idempotent-handler.ts";
 
 /**
- * A handler that fails only with errors of the application and those that its action lists. Any other error type, an own
- * one or one of a service that it calls, becomes InternalError: clients get no error that the OpenAPI document lacks.
+ * A handler that throws only error types of the application and those that its action lists. Any other declared type,
+ * of this service or of one that it calls, becomes InternalError, so that clients get only documented errors.
  */
 export function withListedErrors(handler: ActionHandler, listed: readonly string[]): ActionHandler {
   return async (ctx: Context, ...rest) => {

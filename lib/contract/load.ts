@@ -10,7 +10,7 @@ export const SERVICES_DIR = join(import.meta.dirname, "..", "..", "services");
 
 const require = createRequire(import.meta.url);
 
-/** The names of all services: those folders that have a contract. */
+/** The names of all services: the folders that contain a contract. */
 export function serviceNames(): string[] {
   return globSync("*/*.contract.ts", { cwd: SERVICES_DIR })
     .filter((file) => basename(file) === `${dirname(file)}.contract.ts`)
@@ -18,7 +18,7 @@ export function serviceNames(): string[] {
     .toSorted();
 }
 
-/** Whether a service has a database: it then has migrations. */
+/** Whether a service has a database, that is, migrations. */
 export function hasDatabase(service: string): boolean {
   return existsSync(join(SERVICES_DIR, service, "migrations"));
 }

@@ -3,8 +3,8 @@ export interface MetricContract {
   readonly type: "counter";
   readonly description: string;
   /**
-   * The labels, and the values that each may have. So no label carries a user id or a parameter, and the number of
-   * time series is bounded.
+   * The labels and their possible values. A fixed list keeps user ids and parameters out of labels, and limits the number
+   * of time series.
    */
   readonly labels?: Readonly<Record<string, readonly string[]>>;
 }

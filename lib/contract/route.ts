@@ -1,10 +1,10 @@
 import type { ActionContract } from "./action.ts";
 import type { ExactAction } from "./exact.ts";
 
-/** The service that makes the calls of users. */
+/** The service that calls actions on behalf of clients. */
 export const GATEWAY = "api";
 
-/** An action with a route or a socket event; `restricted` is needed only where more than the gateway may call it. */
+/** An action with a route or a socket event; `restricted` is needed only if other services may call it, too. */
 type RouteContract = Omit<ActionContract, "restricted"> &
   (Required<Pick<ActionContract, "rest">> | Required<Pick<ActionContract, "socket">>) &
   Partial<Pick<ActionContract, "restricted">>;

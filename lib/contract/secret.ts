@@ -3,8 +3,8 @@ export interface SecretContract {
   readonly description: string;
   /** `key`: 32 random bytes in base64url; `private-key`: an ECDSA key on P-256, in PEM. */
   readonly type: "key" | "password" | "private-key";
-  /** The environment variable, where it is not `<SERVICE>_<NAME>`. */
+  /** The environment variable; left out: `<SERVICE>_<NAME>`. */
   readonly variable?: string;
-  /** Production starts without it. */
+  /** Production also starts without it. */
   readonly optional?: true;
 }

@@ -20,7 +20,7 @@ export interface ServerEvent {
   readonly socket: ServerEventContract;
 }
 
-/** Every event that clients receive because a contract says so. */
+/** Every event for clients that the contracts declare. */
 export function serverEvents(contracts: Contracts): ServerEvent[] {
   return [...contracts.values()].flatMap(({ name: service, emits = {} }) =>
     Object.entries(emits).flatMap(([name, { description, params, socket }]) =>
@@ -48,7 +48,7 @@ export interface ClientEvent {
   readonly socket: ClientEventContract;
 }
 
-/** Every event that clients may send because a contract says so. */
+/** Every event from clients that the contracts declare. */
 export function clientEvents(contracts: Contracts): ClientEvent[] {
   return [...contracts.values()].flatMap(({ name: service, actions }) =>
     Object.entries(actions).flatMap(([key, contract]) => {
@@ -60,7 +60,7 @@ export function clientEvents(contracts: Contracts): ClientEvent[] {
   );
 }
 
-/** The parameters of a client's event: those of its action, under the event's names and with its defaults. */
+/** The parameters of a client's event: those of its action, with the names and defaults that the event declares. */
 export function paramsOfClientEvent({ contract, socket }: ClientEvent): Schema {
   const { names = {}, defaults = {} } = socket;
   return Object.fromEntries(
@@ -71,7 +71,7 @@ export function paramsOfClientEvent({ contract, socket }: ClientEvent): Schema {
   );
 }
 
-/** The same schema, at every depth so strict that a validator removes fields which it does not list. */
+/** The same schema, but a validator removes unknown fields, at any depth. */
 export function removingUndeclared({ $$strict: _strict, ...fields }: Schema): Schema {
   return { ...mapRules(fields), $$strict: "remove" };
 }

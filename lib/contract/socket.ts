@@ -1,6 +1,6 @@
 /**
  * What a contract declares about Socket.IO: the events that clients receive (`socket` of an emitted event), the events that
- * they may send (`socket` of an action), and the rooms of the service (`rooms`). The gateway does the rest.
+ * they may send (`socket` of an action), and the rooms of the service (`rooms`). The gateway implements all of it.
  */
 
 /** Which sockets receive an event; `user` and `room` name the field of the payload that holds the id. */
@@ -13,7 +13,7 @@ export interface ServerEventContract {
   readonly to: Recipients;
   /** The field of the payload that holds a room's id: the recipients' sockets join the room, then receive the event. */
   readonly join?: string;
-  /** The same for a room that they leave once they have received the event. */
+  /** The field that holds a room's id: the recipients' sockets receive the event, then leave the room. */
   readonly leave?: string;
 }
 
@@ -36,7 +36,7 @@ export interface ClientEventContract {
 
 /** The rooms of a service: groups of sockets. Two services may use the same id for different rooms. */
 export interface RoomsContract {
-  /** Rooms that every socket is in from the handshake on. */
+  /** Rooms that every socket joins at the handshake. */
   readonly everyone?: readonly string[];
   /**
    * The action of this service that decides who may be in its other rooms. The gateway calls it with `{ id }` on behalf of

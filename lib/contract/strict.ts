@@ -1,6 +1,6 @@
 import type { Rule, Schema } from "./infer.ts";
 
-/** A rule whose objects refuse unknown fields, at any depth, unless one says otherwise with `strict`. */
+/** A rule whose objects refuse unknown fields, at any depth, unless an object has its own `strict`. */
 function strictRule(rule: Rule): Rule {
   if (typeof rule === "string") return rule;
   switch (rule.type) {
@@ -23,7 +23,7 @@ function strictFields(schema: Schema): Schema {
   return Object.fromEntries(fields) as Schema;
 }
 
-/** Parameters that refuse unknown fields, at any depth, unless `$$strict` says otherwise. */
+/** Parameters that refuse unknown fields, at any depth, unless they have their own `$$strict`. */
 export const strictParams = (params: Schema): Schema => ({
   $$strict: true,
   ...strictFields(params),

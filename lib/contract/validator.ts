@@ -1,8 +1,8 @@
 import Validator, { type CompilationFunction } from "fastest-validator";
 import type { Rule } from "./infer.ts";
 
-// fastest-validator's types are wrong: they are those of an ES module, declare rules as schemas although these are
-// functions that write the source of the checks, and lack the parser
+// fastest-validator's types are wrong: they describe an ES module, they declare rules as schemas instead of functions
+// that generate the source of the checks, and they lack the parser
 const validator = new (Validator as unknown as new () => {
   rules: Readonly<Record<string, CompilationFunction>>;
   parseShortHand(rule: string): FullRule;
@@ -16,7 +16,7 @@ export type FullRule = Exclude<Rule, string>;
 export const inFull = (rule: Rule): FullRule =>
   typeof rule === "string" ? validator.parseShortHand(rule) : rule;
 
-/** The `this` of a rule's function, which writes the source of the checks. */
+/** The `this` of a rule's function, which generates the source of the checks. */
 interface Compiler {
   makeError(error: { type: string; expected?: number; actual: string; messages: object }): string;
 }
@@ -49,10 +49,11 @@ function refusing(
   };
 }
 
-const isNoText = 'typeof value === "string" && (value.includes("\\0") || !value.isWellFormed())';
-// a rule may trim spaces around it afterwards
-const isNoAddress = 'typeof value === "string" && /[\\p{C}\\p{Z}]/u.test(value.trim())';
-const isNoNumeral =
+const isInvalidText =
+  'typeof value === "string" && (value.includes("\\0") || !value.isWellFormed())';
+// spaces around it are allowed, since a rule may trim them afterwards
+const hasInvisible = 'typeof value === "string" && /[\\p{C}\\p{Z}]/u.test(value.trim())';
+const isNotNumeral =
   'typeof value !== "number" && !(typeof value === "string" && /^-?\\d{1,15}(\\.\\d{1,15})?$/.test(value))';
 
 const tooLong = ({ max }: { max?: number }): Refusal | undefined =>
@@ -68,7 +69,7 @@ const tooLong = ({ max }: { max?: number }): Refusal | undefined =>
  * The options of fastest-validator for all contracts:
  *
  * - `null` is a value that only `nullable: true` accepts; an optional field may be missing, not null
- * - a string has no NUL and no half of a surrogate pair, which PostgreSQL cannot store
+ * - a string contains no NUL and no lone surrogate, which PostgreSQL cannot store
  * - only a numeral is converted to a number: not `true`, `[5]`, `"0x10"` or an object
  * - an e-mail address is matched in linear time: the default pattern takes minutes for a long one. It has no invisible
  *   characters, since two addresses could look the same
@@ -87,10 +88,10 @@ export const validatorOptions = () => ({
       "The '{field}' field must not contain spaces or characters that cannot be seen.",
   },
   customRules: {
-    string: refusing("string", () => ({ condition: isNoText, type: "stringNul" })),
-    email: refusing("email", () => ({ condition: isNoAddress, type: "emailInvisible" })),
-    url: refusing("url", () => ({ condition: isNoText, type: "stringNul" })),
-    number: refusing("number", () => ({ condition: isNoNumeral, type: "number" })),
+    string: refusing("string", () => ({ condition: isInvalidText, type: "stringNul" })),
+    email: refusing("email", () => ({ condition: hasInvisible, type: "emailInvisible" })),
+    url: refusing("url", () => ({ condition: isInvalidText, type: "stringNul" })),
+    number: refusing("number", () => ({ condition: isNotNumeral, type: "number" })),
     array: refusing("array", tooLong),
   },
 });

@@ -1,4 +1,4 @@
-/** An error type: its HTTP status, and what the person who reads it should do. */
+/** An error type: its HTTP status, and a message that says what to do. */
 export interface ErrorContract {
   readonly code: number;
   readonly message: string;
@@ -132,7 +132,7 @@ export interface DeclaredError extends ErrorContract {
 /** An error type of the application with its code and message. */
 export const declaredError = (type: ErrorType): DeclaredError => ({ type, ...ERRORS[type] });
 
-/** An error that clients receive as it is. Any other error becomes InternalError at the gateway. */
+/** An error that clients receive unchanged. Other errors are converted by the gateway (public-error.ts). */
 export class CitadelError extends Error {
   override readonly name: string;
   readonly code: number;

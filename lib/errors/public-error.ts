@@ -30,8 +30,8 @@ const BY_STATUS: Readonly<Record<number, ErrorType>> = {
 };
 
 /**
- * What a client sees of an error: an error of the application as it is, any other error as the nearest type, without
- * internal details.
+ * Converts an error for clients: an error of the application stays as it is, any other one becomes the nearest type of the
+ * application, without internal details.
  */
 export function toPublicError(error: unknown): PublicError {
   if (error instanceof CitadelError) return error.toJSON();
@@ -42,7 +42,7 @@ export function toPublicError(error: unknown): PublicError {
   return new CitadelError(byName || (byStatus ?? "InternalError")).toJSON();
 }
 
-/** Types of errors that the node where they happened has logged, with their stack. */
+/** Error types that the node where the error happened has logged already, with the stack. */
 const LOGGED_BEFORE: ReadonlySet<string> = new Set<ErrorType>([
   "InternalError",
   "DatabaseNotAccessible",

@@ -11,7 +11,7 @@ interface WithErrors {
 
 /** An error of a type that the service's contract declares: `throw new ServiceError(contract, "NoteLocked")`. */
 export class ServiceError<C extends WithErrors> extends CitadelError {
-  /** @throws Error for a type that the contract does not declare */
+  /** @throws Error if the contract does not declare the type */
   constructor(contract: C, type: keyof C["errors"] & string, details?: ErrorDetails) {
     const declared = Object.hasOwn(contract.errors, type) ? contract.errors[type] : undefined;
     if (!declared) throw new Error(`The contract '${contract.name}' declares no error '${type}'.`);

@@ -7,7 +7,7 @@ import { AddressLimit, type LimitStore, makeLimiter, reserve } from "./counted-a
 import { COUNTER_TABLE, mustHaveCounterTable } from "./counter-table.ts";
 import type { LimitContract, Limits, LimitScope, RateLimit } from "./limit.ts";
 
-/** What the limit of an action may count by. */
+/** The scopes that the limit of an action may have. */
 export const ACTION_SCOPES = [
   "user",
   "session",
@@ -32,7 +32,7 @@ interface WithDatabase extends Service {
 /** A handler as Moleculer calls it. */
 export type LimitedHandler = (this: Service, ctx: Context) => Promise<unknown>;
 
-/** A contract as far as its limits matter. */
+/** The part of a contract that its limits need. */
 interface WithLimits {
   readonly limits?: Limits;
   readonly actions: Readonly<Record<string, { readonly limit?: string }>>;
@@ -44,7 +44,7 @@ export function limitsOfActions({ limits = {}, actions }: WithLimits): Limits {
   return Object.fromEntries(Object.entries(limits).filter(([name]) => named.has(name)));
 }
 
-/** A handler that runs only for calls within the limit of this name. */
+/** A handler that counts each call with this limit first, and runs only if the limit is not exceeded. */
 export const withLimit = (
   handler: LimitedHandler,
   name: string,
@@ -56,8 +56,8 @@ export const withLimit = (
   };
 
 /**
- * Counts the calls of a service's actions that name a limit. A service with a database counts there, for all its nodes
- * together; without one, each node counts for itself.
+ * Counts the calls of a service's actions that name a limit. The counters are in the service's database, shared by all its
+ * nodes; without a database, each node has its own.
  */
 export class ActionLimits {
   readonly #declared: Limits;
@@ -93,7 +93,7 @@ export class ActionLimits {
     // a service's schema has the service's name (lib/deployment/database-roles.ts)
     const store = db && { db, schema: name, table: COUNTER_TABLE };
     this.#limiters = new Map(
-      // lib/access/limit-problems.ts has checked that it is a rate of such a scope
+      // lib/access/limit-problems.ts has checked the scope and that it is a rate
       declared.map(([limit, one]) => [limit, limiterOf(store, limit, one as ActionLimit)]),
     );
   }

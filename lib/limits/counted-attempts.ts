@@ -51,7 +51,7 @@ export function makeLimiter(
 
 /** An attempt that was counted before its outcome was known. */
 export interface Reservation {
-  /** Takes the attempt off the count. */
+  /** Removes the attempt from the count. */
   release(): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export async function reserve(limiter: RateLimiterAbstract, key: string): Promis
     const { msBeforeNext } = await limiter.consume(key);
     const endsAt = Date.now() + msBeforeNext;
     return {
-      // the next window does not contain it
+      // the count of the next window does not include it
       release: async () => void (Date.now() < endsAt && (await limiter.reward(key))),
     };
   } catch (error) {
@@ -77,9 +77,9 @@ export async function reserve(limiter: RateLimiterAbstract, key: string): Promis
 }
 
 /**
- * Makes all of these reservations in their order, or none.
+ * Makes all of these reservations, in order, or none.
  *
- * @throws CitadelError TooManyRequests if one of them does
+ * @throws CitadelError TooManyRequests if one of the limits is exceeded
  */
 export async function reserveAll(
   reservations: Iterable<() => Promise<Reservation>>,

@@ -1,4 +1,4 @@
-/** What has a count of its own. `address`: each network of a client's address; `application`: all nodes together. */
+/** What is counted separately. `address`: each network of a client's address; `application`: one count for all nodes. */
 export type LimitScope =
   | "user"
   | "session"
@@ -11,21 +11,21 @@ export type LimitScope =
   | "node"
   | "application";
 
-/** A limit. Code takes its numbers from here, and docs/limits.md is made from it. */
+/** A limit. The code reads its numbers, and docs/limits.md is made from it. */
 export interface LimitContract {
   /** What is counted, as a plural: `"registrations"` */
   readonly counts: string;
   readonly per: LimitScope;
   readonly max: number;
-  /** The window, in seconds; left out: the limit is on how many there are at one time. */
+  /** The window, in seconds; left out: the limit is for what exists at the same time. */
   readonly seconds?: number;
-  /** What happens beyond it; left out: 429 TooManyRequests. */
+  /** What happens when the limit is exceeded; left out: 429 TooManyRequests. */
   readonly exceeded?: string;
-  /** The environment variable that changes it. */
+  /** The environment variable that overrides `max` or the rate. */
   readonly setting?: string;
 }
 
-/** So many in so many seconds. */
+/** At most `max` within `seconds`. */
 export type RateLimit = Required<Pick<LimitContract, "max" | "seconds">>;
 
 /** The limits of a service, or of the application, by name. */

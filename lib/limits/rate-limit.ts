@@ -30,7 +30,7 @@ export function readRateLimit(
   const [, max, seconds] = /^([1-9]\d{0,6})\/([1-9]\d{0,3})$/.exec(text) ?? [];
   if (max && seconds) return { max: Number(max), seconds: Number(seconds) };
   problems.push(
-    `${name} must be <how many>/<in how many seconds>, "600/60"${production ? "" : ', or "off"'}`,
+    `${name} must be <number>/<seconds>, such as "600/60"${production ? "" : ', or "off"'}`,
   );
   return undefined;
 }

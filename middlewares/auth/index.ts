@@ -27,7 +27,7 @@ export { accessTokenVerifierOf, reverifyAccessToken, revocationsOf } from "./nod
 
 export interface AuthMiddlewareOptions {
   rules: AccessTokenRules;
-  /** Fetches auth's public keys. The bus must authenticate auth. */
+  /** Fetches the public keys of the service auth. The bus must authenticate that service. */
   fetchKeys: (broker: ServiceBroker) => Promise<Jwks>;
   /** Fetches the current revocations from auth. */
   fetchRevocations: (broker: ServiceBroker) => Promise<RevokedSessions>;
@@ -93,7 +93,7 @@ export function authMiddleware({
       };
     };
 
-    /** Whether any handler of the event uses the user; the token travels no further than necessary. */
+    /** Whether any handler of the event uses the user. The token is sent no further than necessary. */
     const needsUser = (event: string) =>
       !isInternal(event) &&
       broker.registry.events
@@ -134,7 +134,7 @@ function authorize(
   user: AccessTokenClaims,
   { permission, subjects }: Requirement,
 ): void {
-  // also for a refused user, whom the audit trail names
+  // set for a refused user as well: the audit entry has the user's name
   (ctx.locals as TokenLocals).user = user;
   if (permission && !holds(user, permission))
     throw new CitadelError("UserNotAuthorized", { data: { permission } });

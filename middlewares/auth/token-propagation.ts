@@ -28,7 +28,7 @@ export function withToken(options: Options, isNeeded: boolean): Options {
   return { ...result, headers };
 }
 
-/** The token of a calling context. A token in its meta is moved to its locals, so that it leaves no other way. */
+/** The token of a calling context. A token in its meta is moved to its locals, so that only headers carry it to other nodes. */
 function tokenOf(ctx: Context | undefined): string | undefined {
   if (!ctx) return undefined;
   const locals = ctx.locals as TokenLocals;

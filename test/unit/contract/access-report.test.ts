@@ -137,13 +137,13 @@ function refusedBy(check: () => void): string[] {
   }
 }
 
-describe("declarations that match nothing", () => {
-  it("are none in this application", () => {
+describe("The checks of access declarations", () => {
+  it("find no mistake in this application", () => {
     expect(accessWarnings(contracts, roles)).toEqual([]);
     expect(refusedBy(() => mustMatch(contracts, roles))).toEqual([]);
   });
 
-  it("are each logged, or keep a node from starting", () => {
+  it("warn of declarations without effect and refuse mistaken ones", () => {
     const wrong = made(
       { name: "auth", actions: {}, emits: { "sessions.revoked": { description: "", params: {} } } },
       {
@@ -177,17 +177,17 @@ describe("declarations that match nothing", () => {
       ["some", ["a:held", "a:gone"]],
     ]);
     expect(accessWarnings(wrong, given)).toEqual([
-      "a.lost is for api alone and has no route: declare it with 'closed: true'",
+      "a.lost is restricted to api and has no route: declare a route or 'closed: true'",
       "event a.told -> a: a emits it and is refused",
       "event a.told -> a: auth is listed and does not emit it",
       "permission a:unused: no action needs it and no role has it by name",
     ]);
     expect(refusedBy(() => mustMatch(wrong, given))).toEqual([
       "a.both is closed, but has the route GET /both",
-      "a.both is restricted to api, which is no service",
-      "a.kept is restricted to api, which is no service",
-      "a.lost is restricted to api, which is no service",
-      "a.strange is restricted to nobody, which is no service",
+      "a.both is restricted to api, but there is no such service",
+      "a.kept is restricted to api, but there is no such service",
+      "a.lost is restricted to api, but there is no such service",
+      "a.strange is restricted to nobody, but there is no such service",
       "a.unknown needs a:unknown, which no contract declares",
       "event silent -> a: no service emits it",
       "role some has a:gone, which no contract declares",

@@ -26,7 +26,7 @@ describe("a contract with unknown keys", () => {
     [
       "an action with a list of permissions",
       withAction({ permissions: ["notes:write"] }),
-      "notes.create must name one permission as its permissions",
+      "notes.create must have one permission",
     ],
     [
       "an action",
@@ -93,9 +93,9 @@ describe("a contract with unknown keys", () => {
     [
       "a route",
       withAction({ rest: { method: "GET", path: "/api/notes" } }),
-      "notes.create has a route that is none",
+      "notes.create has an invalid route",
     ],
-    ["a route", withAction({ rest: "FETCH /api/notes" }), "notes.create has a route that is none"],
+    ["a route", withAction({ rest: "FETCH /api/notes" }), "notes.create has an invalid route"],
     [
       "an event that is emitted",
       contractWith({ emits: { told: { description: "", params: {}, durably: true } } }),
@@ -119,7 +119,7 @@ describe("a contract with unknown keys", () => {
     [
       "an error's name",
       contractWith({ errors: { noteLocked: { code: 409, message: "Locked." } } }),
-      "the error 'noteLocked' of 'notes' must be named as in \"NoteLocked\"",
+      "the error 'noteLocked' of 'notes' must have a name such as \"NoteLocked\"",
     ],
     [
       "an error's code",
@@ -134,7 +134,7 @@ describe("a contract with unknown keys", () => {
     [
       "an error of the application",
       contractWith({ errors: { Conflict: { code: 409, message: "Locked." } } }),
-      "the error 'Conflict' of 'notes' has the type of an error of the application",
+      "the error 'Conflict' of 'notes' has the name of an error type of the application",
     ],
     [
       "an error that is not declared",
@@ -185,7 +185,7 @@ describe("A limit that an action names", () => {
   it.each([
     ["without a window", { seconds: undefined }, {}, "which needs 'seconds'"],
     ["of recipients", { per: "recipient" }, {}, "actions count per user, session"],
-    ["of users, where none is needed", {}, { auth: "optional" }, 'needs auth: "required"'],
+    ["of users, where none is needed", {}, { auth: "optional" }, 'must declare auth: "required"'],
     ["of nothing", { max: 0 }, {}, "the limit 'creation' of 'notes' must be at least 1"],
   ])("is refused %s", (_what, limit, action, message) => {
     expect(() => check(limit, action)).toThrow(message);

@@ -14,7 +14,7 @@ describe("A contract", () => {
     ["a secret of an unknown type", { secrets: { sharing_key: { ...KEY, type: "pin" } } }, /types/],
     ["a secret with an unknown key", { secrets: { a: { ...KEY, length: 5 } } }, /'length'/],
     ["a secret with a bad name", { secrets: { "../key": KEY } }, /lower-case letters/],
-    ["a secret named like the credential", { secrets: { auth_token: KEY } }, /every service uses/],
+    ["a secret named like the credential", { secrets: { auth_token: KEY } }, /a reserved name/],
     ["a secret with a bad variable", { secrets: { a: { ...KEY, variable: "a b" } } }, /variable/],
     ["an audit event without a dot", { audit: { locked: "Locked." } }, /note\.locked/],
     ["an audit event without a description", { audit: { "note.locked": "" } }, /description/],
@@ -33,7 +33,7 @@ describe("A contract", () => {
   it("is refused if another one would use the same variable for a secret", () => {
     const tags = contractWith({ secrets: { a: { ...KEY, variable: "NOTES_A" } } }, "tags");
     expect(() => mustBeKnown([contractWith({ secrets: { a: KEY } }), tags])).toThrow(
-      /'a' of 'notes' and 'a' of 'tags' would both be the variable NOTES_A/,
+      /'a' of 'notes' and 'a' of 'tags' have the same environment variable NOTES_A/,
     );
   });
 
