@@ -1,7 +1,8 @@
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
-import { BODY, EXCERPT_LENGTH, POST, POST_SUMMARY, TITLE, VERSION } from "./posts.schemas.ts";
+import { VERSION } from "../../lib/contract/version.ts";
+import { BODY, EXCERPT_LENGTH, POST, POST_SUMMARY, TITLE } from "./posts.schemas.ts";
 
 export const contract = defineContract({
   name: "posts",

@@ -21,6 +21,3 @@ export const POST_SUMMARY = {
   type: "object",
   props: { ...COMMON, excerpt: { type: "string", max: EXCERPT_LENGTH } },
 } as const;
-
-/** The version that the request is about; a change of another version is refused. */
-export const VERSION = { type: "number", integer: true, min: 1, optional: true } as const;

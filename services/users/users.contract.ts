@@ -2,6 +2,7 @@ import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
+import { VERSION } from "../../lib/contract/version.ts";
 import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
 import { POST_SUMMARY } from "../posts/posts.schemas.ts";
 import { ROLE_NAMES } from "./roles.ts";
@@ -17,7 +18,6 @@ import {
   RECOVERY_CODES,
   SUBJECT_TYPES,
   USER,
-  VERSION,
 } from "./users.schemas.ts";
 
 /**

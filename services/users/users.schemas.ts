@@ -49,9 +49,6 @@ export const USER = {
   },
 } as const;
 
-/** The version that the request is about; a change of another version is refused. */
-export const VERSION = { type: "number", integer: true, min: 1, optional: true } as const;
-
 export const SUBJECT_TYPES = [
   "EndUserAccount",
   "UserAccount",
