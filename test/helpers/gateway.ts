@@ -21,8 +21,8 @@ export async function startGateway(
   const { port } = (broker.getLocalService("api") as any).server.address();
   const url = `http://127.0.0.1:${port}`;
   await expect.poll(async () => (await request({ url }, "GET /health/ready")).status).toBe(200);
-  // the other nodes broadcast to the gateways that they know
+  // the other nodes broadcast to gateways whose event handlers they know
   for (const { registry } of app.brokers)
-    await expect.poll(() => registry.nodes.get(broker.nodeID)?.available).toBe(true);
+    await expect.poll(() => registry.hasService("api", broker.nodeID)).toBe(true);
   return { url, stop: () => broker.stop() };
 }
