@@ -1,6 +1,6 @@
 import { type Context, Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { CitadelError, type DeclaredError, type ErrorType } from "../lib/errors/errors.ts";
-import { type Finding, toFindings } from "../lib/contract/findings.ts";
+import { type Finding, toFindings } from "../lib/contract/schemas/findings.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../lib/context/hooks.ts";
 import { toPublicError } from "../lib/errors/public-error.ts";
 import { Repetitions } from "../lib/logging/repetitions.ts";

@@ -4,7 +4,7 @@ import { decide, findAction, type Subject } from "../lib/access/access.ts";
 import type { ActionName, ResultOf } from "../lib/contract/calls.ts";
 import { loadContracts, permissionsOf } from "../lib/contract/load.ts";
 import type { ErrorType } from "../lib/errors/errors.ts";
-import type { Finding } from "../lib/contract/findings.ts";
+import type { Finding } from "../lib/contract/schemas/findings.ts";
 import { permissionsOfRoles, ROLES, subjectTypeOfRole } from "../services/users/roles.ts";
 import { ownContext } from "../lib/context/own-context.ts";
 

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { env, loadEnvFile, stderr, stdout } from "node:process";
 import { styleText } from "node:util";
 import { hasDatabase, loadContracts } from "../lib/contract/load.ts";
-import { secretsOf } from "../lib/contract/declared-secrets.ts";
+import { secretsOf } from "../lib/contract/declarations/declared-secrets.ts";
 import { makeDeploymentSecrets } from "../lib/deployment/deployment-secrets.ts";
 import { readNamespace } from "../lib/config/namespace.ts";
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { loadContracts, routesOf } from "../lib/contract/load.ts";
-import { secretsOf } from "../lib/contract/declared-secrets.ts";
+import { secretsOf } from "../lib/contract/declarations/declared-secrets.ts";
 import { ROLE_NAMES } from "../services/users/roles.ts";
 
 const ROOT = join(import.meta.dirname, "..");

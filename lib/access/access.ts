@@ -1,5 +1,5 @@
 import { describeSubjects, type SubjectType } from "../tokens/access-token.ts";
-import type { Access } from "../contract/access.ts";
+import type { Access } from "../contract/declarations/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
 import { GATEWAY } from "../contract/route.ts";

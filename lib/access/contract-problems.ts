@@ -1,8 +1,8 @@
-import type { Access } from "../contract/access.ts";
-import type { ActionContract } from "../contract/action.ts";
-import type { EmitContract } from "../contract/event.ts";
+import type { Access } from "../contract/declarations/access.ts";
+import type { ActionContract } from "../contract/declarations/action.ts";
+import type { EmitContract } from "../contract/declarations/event.ts";
 import type { ServiceContract } from "../contract/contract.ts";
-import type { RuleKeys, RuleType } from "../contract/infer.ts";
+import type { RuleKeys, RuleType } from "../contract/schemas/infer.ts";
 import type { ErrorContract } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
 import { errorProblems, sharedErrorTypes } from "./error-problems.ts";
@@ -10,9 +10,9 @@ import type {
   ClientEventContract,
   RoomsContract,
   ServerEventContract,
-} from "../contract/socket.ts";
+} from "../contract/declarations/socket.ts";
 import { limitProblems } from "./limit-problems.ts";
-import { inFull } from "../contract/validator.ts";
+import { inFull } from "../contract/schemas/validator.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
 import { declarationProblems, sharedVariables } from "./declaration-problems.ts";
 
@@ -238,6 +238,6 @@ export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
   if (problems.length > 0)
     throw new Error(
       `The contracts cannot be used:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
-        `An action may have: ${DECLARATION_KEYS.join(", ")}. See lib/contract/contract.ts and lib/contract/infer.ts for the rest.`,
+        `An action may have: ${DECLARATION_KEYS.join(", ")}. See lib/contract/contract.ts and lib/contract/schemas/infer.ts for the rest.`,
     );
 }

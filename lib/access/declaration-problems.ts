@@ -1,7 +1,7 @@
 import type { ServiceContract } from "../contract/contract.ts";
-import type { MetricContract } from "../contract/metric.ts";
-import { secretsOf } from "../contract/declared-secrets.ts";
-import type { SecretContract } from "../contract/secret.ts";
+import type { MetricContract } from "../contract/declarations/metric.ts";
+import { secretsOf } from "../contract/declarations/declared-secrets.ts";
+import type { SecretContract } from "../contract/declarations/secret.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
 
 const SECRET: KeysOf<keyof SecretContract> = {

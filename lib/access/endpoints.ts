@@ -1,6 +1,10 @@
-import type { Access } from "../contract/access.ts";
+import type { Access } from "../contract/declarations/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
-import { accessOfServerEvent, eventOf, serverEvents } from "../contract/socket-events.ts";
+import {
+  accessOfServerEvent,
+  eventOf,
+  serverEvents,
+} from "../contract/declarations/socket-events.ts";
 import { GATEWAY } from "../contract/route.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;

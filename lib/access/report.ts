@@ -1,4 +1,4 @@
-import type { Access } from "../contract/access.ts";
+import type { Access } from "../contract/declarations/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { type DeclaredAction, declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 

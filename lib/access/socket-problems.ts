@@ -1,5 +1,5 @@
 import type { ServiceContract } from "../contract/contract.ts";
-import type { Rule, Schema } from "../contract/infer.ts";
+import type { Rule, Schema } from "../contract/schemas/infer.ts";
 import {
   type ClientEvent,
   clientEvents,
@@ -7,8 +7,8 @@ import {
   paramsOfClientEvent,
   type ServerEvent,
   serverEvents,
-} from "../contract/socket-events.ts";
-import { inFull } from "../contract/validator.ts";
+} from "../contract/declarations/socket-events.ts";
+import { inFull } from "../contract/schemas/validator.ts";
 import { GATEWAY } from "../contract/route.ts";
 import { emittersOf } from "./endpoints.ts";
 
@@ -43,7 +43,7 @@ export function mustBeDeliverable(contracts: Contracts): void {
   if (problems.length > 0)
     throw new Error(
       `These socket events and rooms are invalid:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
-        "See lib/contract/socket.ts for what a contract may declare.",
+        "See lib/contract/declarations/socket.ts for what a contract may declare.",
     );
 }
 

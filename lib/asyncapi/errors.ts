@@ -1,4 +1,4 @@
-import type { ActionContract } from "../contract/action.ts";
+import type { ActionContract } from "../contract/declarations/action.ts";
 import type { ErrorType } from "../errors/errors.ts";
 import { ALWAYS, TOKEN_ERRORS } from "../openapi/errors.ts";
 

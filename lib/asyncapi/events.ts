@@ -1,12 +1,12 @@
 import type { ServiceContract } from "../contract/contract.ts";
 import type { ServiceExamples } from "../contract/examples.ts";
-import type { Recipients } from "../contract/socket.ts";
+import type { Recipients } from "../contract/declarations/socket.ts";
 import {
   type ClientEvent,
   clientEvents,
   paramsOfClientEvent,
   serverEvents,
-} from "../contract/socket-events.ts";
+} from "../contract/declarations/socket-events.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "../openapi/json-schema.ts";
 import { errorsOfEvent, HANDSHAKE_ERRORS, REFRESH_ERRORS, SESSION_END_ERRORS } from "./errors.ts";
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { ServiceContract } from "../contract/contract.ts";
 import { hasDatabase } from "../contract/load.ts";
-import { secretsOf } from "../contract/declared-secrets.ts";
+import { secretsOf } from "../contract/declarations/declared-secrets.ts";
 import { MAX_LIFETIME } from "../tokens/access-token.ts";
 import type { Algorithm } from "../tokens/jwt.ts";
 import { readNamespace } from "./namespace.ts";

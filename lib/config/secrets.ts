@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type DeclaredSecret, variableOf } from "../contract/declared-secrets.ts";
+import { type DeclaredSecret, variableOf } from "../contract/declarations/declared-secrets.ts";
 import { KEY_BYTES } from "../encryption.ts";
 
 /** Reads a secret of a service, `("users", "auth_token")`; undefined: there is none. */

@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import type { ServiceContract } from "../contract/contract.ts";
-import { secretsOf } from "../contract/declared-secrets.ts";
+import { secretsOf } from "../contract/declarations/declared-secrets.ts";
 import { configOf } from "./attachment.ts";
 
 /**

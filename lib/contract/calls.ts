@@ -1,5 +1,5 @@
 import type { Contracts } from "./contract.ts";
-import type { Input, Output, ValueOf } from "./infer.ts";
+import type { Input, Output, ValueOf } from "./schemas/infer.ts";
 
 type ActionsOf<S extends keyof Contracts> = Contracts[S] extends { actions: infer A } ? A : never;
 

@@ -1,15 +1,15 @@
-import type { Access } from "./access.ts";
-import type { ActionContract } from "./action.ts";
-import type { AuditContract } from "./audit.ts";
-import type { EmitContract } from "./event.ts";
+import type { Access } from "./declarations/access.ts";
+import type { ActionContract } from "./declarations/action.ts";
+import type { AuditContract } from "./declarations/audit.ts";
+import type { EmitContract } from "./declarations/event.ts";
 import type { ErrorContracts } from "../errors/service-error.ts";
 import type { Limits } from "../limits/limit.ts";
 import type { ExactContract } from "./exact.ts";
-import type { Schema } from "./infer.ts";
-import type { RoomsContract } from "./socket.ts";
-import { strictParams } from "./strict.ts";
-import type { MetricContract } from "./metric.ts";
-import type { SecretContract } from "./secret.ts";
+import type { Schema } from "./schemas/infer.ts";
+import type { RoomsContract } from "./declarations/socket.ts";
+import { strictParams } from "./schemas/strict.ts";
+import type { MetricContract } from "./declarations/metric.ts";
+import type { SecretContract } from "./declarations/secret.ts";
 
 /** Everything that a service declares: its actions, the events that it emits and handles, its errors, limits and secrets. */
 export interface ServiceContract {

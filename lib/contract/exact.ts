@@ -1,12 +1,16 @@
-import type { Access } from "./access.ts";
-import type { ActionContract } from "./action.ts";
-import type { EmitContract } from "./event.ts";
+import type { Access } from "./declarations/access.ts";
+import type { ActionContract } from "./declarations/action.ts";
+import type { EmitContract } from "./declarations/event.ts";
 import type { ErrorContract, ErrorType } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
-import type { RuleKeys } from "./infer.ts";
-import type { MetricContract } from "./metric.ts";
-import type { SecretContract } from "./secret.ts";
-import type { ClientEventContract, RoomsContract, ServerEventContract } from "./socket.ts";
+import type { RuleKeys } from "./schemas/infer.ts";
+import type { MetricContract } from "./declarations/metric.ts";
+import type { SecretContract } from "./declarations/secret.ts";
+import type {
+  ClientEventContract,
+  RoomsContract,
+  ServerEventContract,
+} from "./declarations/socket.ts";
 
 /**
  * TypeScript reports excess keys only for types that it does not infer, so a misspelt key of a contract would compile.

@@ -1,5 +1,5 @@
 import type { ServiceContract } from "./contract.ts";
-import type { Input, ValueOf } from "./infer.ts";
+import type { Input, ValueOf } from "./schemas/infer.ts";
 
 /** A call's parameters and its result. */
 export interface Example {

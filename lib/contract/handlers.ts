@@ -2,11 +2,11 @@ import type { Kysely } from "kysely";
 import type { Context } from "moleculer";
 import type { Client } from "../context/client.ts";
 import type { AccessTokenClaims } from "../tokens/access-token.ts";
-import type { Access } from "./access.ts";
-import type { ActionContract } from "./action.ts";
+import type { Access } from "./declarations/access.ts";
+import type { ActionContract } from "./declarations/action.ts";
 import type { Caller, PayloadOf, Result } from "./calls.ts";
 import type { ServiceContract } from "./contract.ts";
-import type { Output } from "./infer.ts";
+import type { Output } from "./schemas/infer.ts";
 
 type User<A> = A extends "required"
   ? AccessTokenClaims

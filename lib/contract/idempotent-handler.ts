@@ -1,6 +1,6 @@
 import type { Context, Service } from "moleculer";
 import { configOf } from "../context/attachment.ts";
-import type { ActionContract } from "./action.ts";
+import type { ActionContract } from "./declarations/action.ts";
 import type { Once } from "./handlers.ts";
 import type { AnyDatabase } from "../database/any-database.ts";
 import {

@@ -6,8 +6,8 @@ import {
   withLimit,
 } from "../limits/action-limits.ts";
 import { mustBeKnown } from "../access/contract-problems.ts";
-import type { ActionContract } from "./action.ts";
-import type { EmitContract } from "./event.ts";
+import type { ActionContract } from "./declarations/action.ts";
+import type { EmitContract } from "./declarations/event.ts";
 import type { Handlers } from "./handlers.ts";
 import type { ServiceContract } from "./contract.ts";
 import { loadContracts } from "./load.ts";

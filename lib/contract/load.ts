@@ -1,7 +1,7 @@
 import { existsSync, globSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
-import type { ActionContract, Method } from "./action.ts";
+import type { ActionContract, Method } from "./declarations/action.ts";
 import type { ServiceContract } from "./contract.ts";
 import type { ServiceExamples } from "./examples.ts";
 

@@ -1,4 +1,4 @@
-import type { ActionContract } from "./action.ts";
+import type { ActionContract } from "./declarations/action.ts";
 import type { ExactAction } from "./exact.ts";
 
 /** The service that calls actions on behalf of clients. */

@@ -1,5 +1,5 @@
 import { type SelectQueryBuilder, sql, type SqlBool, type StringReference } from "kysely";
-import { type PageRequest, readCursor } from "../contract/page.ts";
+import { type PageRequest, readCursor } from "../contract/schemas/page.ts";
 
 /**
  * Selects the rows of a page, the newest first, and one more, by which `toPage` sees that there is a next page.

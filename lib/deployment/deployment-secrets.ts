@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { DeclaredSecret } from "../contract/declared-secrets.ts";
+import type { DeclaredSecret } from "../contract/declarations/declared-secrets.ts";
 import { DATABASE, databaseRoles } from "./database-roles.ts";
 import { natsConfig } from "./nats-config.ts";
 import { makePassword, makeSecrets, rewrite, writeOnce } from "./secrets.ts";

@@ -1,4 +1,4 @@
-import type { ActionContract } from "../contract/action.ts";
+import type { ActionContract } from "../contract/declarations/action.ts";
 import { isForEverybody } from "../contract/load.ts";
 import type { ErrorType } from "../errors/errors.ts";
 import type { JsonSchema } from "./json-schema.ts";

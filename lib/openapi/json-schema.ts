@@ -1,5 +1,5 @@
-import type { Direction, Rule, Schema } from "../contract/infer.ts";
-import { type FullRule, inFull } from "../contract/validator.ts";
+import type { Direction, Rule, Schema } from "../contract/schemas/infer.ts";
+import { type FullRule, inFull } from "../contract/schemas/validator.ts";
 
 /** The part of JSON Schema 2020-12 that rules need. */
 export interface JsonSchema {
@@ -132,11 +132,11 @@ function stringSchema(
 }
 
 /**
- * No white space. The validator (lib/contract/validator.ts) refuses all invisible characters, but some tools compile
+ * No white space. The validator (lib/contract/schemas/validator.ts) refuses all invisible characters, but some tools compile
  * patterns without the flag `u` and would read `\p` literally.
  */
 const VISIBLE = "^\\S*$";
-/** Text without NUL, and text that is not only white space (lib/contract/validator.ts). */
+/** Text without NUL, and text that is not only white space (lib/contract/schemas/validator.ts). */
 const WITHOUT_NUL = "^[^\\u0000]*$";
 const MORE_THAN_SPACES = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$";
 

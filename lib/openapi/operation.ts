@@ -1,4 +1,4 @@
-import type { ActionContract, Method } from "../contract/action.ts";
+import type { ActionContract, Method } from "../contract/declarations/action.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { Example, ServiceExamples } from "../contract/examples.ts";
 import type { Route } from "../contract/load.ts";

@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import type { ValueOf } from "../contract/infer.ts";
+import type { ValueOf } from "../contract/schemas/infer.ts";
 import { type Algorithm, ALGORITHMS, type VerificationKey } from "./jwt.ts";
 
 /** The rule of one published key (RFC 7517). */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Output, ValueOf } from "../contract/infer.ts";
+import type { Output, ValueOf } from "../contract/schemas/infer.ts";
 
 /**
  * The result of `auth.revocations`: the sessions whose access tokens are refused. A session with a `generation` goes

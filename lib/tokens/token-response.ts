@@ -1,4 +1,4 @@
-import type { ValueOf } from "../contract/infer.ts";
+import type { ValueOf } from "../contract/schemas/infer.ts";
 
 /** A token response without a refresh token, with OAuth's names (RFC 6749, 5.1). */
 export const ACCESS_TOKEN_PROPS = {

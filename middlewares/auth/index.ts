@@ -9,7 +9,7 @@ import {
   toMiddleware,
   toOptions,
 } from "../../lib/context/hooks.ts";
-import type { Access } from "../../lib/contract/access.ts";
+import type { Access } from "../../lib/contract/declarations/access.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import {

@@ -1,5 +1,5 @@
 import type { Context, ServiceSchema } from "moleculer";
-import type { Access } from "../../lib/contract/access.ts";
+import type { Access } from "../../lib/contract/declarations/access.ts";
 import type { Revocations, SessionsRevoked } from "../../lib/tokens/revocations.ts";
 
 /** A service of every node, whatever other services it runs, that keeps its revocations current. */

@@ -1,5 +1,5 @@
 import { defineContract } from "../../lib/contract/contract.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";

@@ -1,6 +1,6 @@
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
-import { pageOf } from "../../lib/contract/page.ts";
+import { pageOf } from "../../lib/contract/schemas/page.ts";
 
 const TEXT = { type: "string", min: 1, max: 4_000 } as const;
 const ROOM_ID = "string|min:1|max:36";

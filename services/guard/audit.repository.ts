@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from "kysely";
 import type { AuditEntry } from "../../lib/audit/audit.ts";
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
-import { type PageRequest, toPage } from "../../lib/contract/page.ts";
+import { type PageRequest, toPage } from "../../lib/contract/schemas/page.ts";
 
 interface AuditLog {
   id: string;

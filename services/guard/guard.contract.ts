@@ -2,7 +2,7 @@ import { STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { serviceNames } from "../../lib/contract/load.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 
 /** A credential without its secret. */
 const CREDENTIAL = {

@@ -1,7 +1,7 @@
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
-import { VERSION } from "../../lib/contract/version.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
+import { VERSION } from "../../lib/contract/schemas/version.ts";
 import { BODY, EXCERPT_LENGTH, POST, POST_SUMMARY, TITLE } from "./posts.schemas.ts";
 
 export const contract = defineContract({

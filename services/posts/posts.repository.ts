@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
-import { type PageRequest, toPage } from "../../lib/contract/page.ts";
+import { type PageRequest, toPage } from "../../lib/contract/schemas/page.ts";
 import { KeyedConcurrencyLimit } from "../../lib/limits/keyed-concurrency-limit.ts";
 import { contract } from "./posts.contract.ts";
 import { EXCERPT_LENGTH } from "./posts.schemas.ts";

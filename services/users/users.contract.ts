@@ -1,8 +1,8 @@
 import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
-import { PAGE_PARAMS, pageOf } from "../../lib/contract/page.ts";
-import { VERSION } from "../../lib/contract/version.ts";
+import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
+import { VERSION } from "../../lib/contract/schemas/version.ts";
 import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
 import { POST_SUMMARY } from "../posts/posts.schemas.ts";
 import { ROLE_NAMES } from "./roles.ts";

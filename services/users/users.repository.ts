@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Kysely, sql } from "kysely";
-import { type PageRequest, toPage } from "../../lib/contract/page.ts";
+import { type PageRequest, toPage } from "../../lib/contract/schemas/page.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import type {
   Account,

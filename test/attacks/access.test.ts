@@ -8,7 +8,7 @@ import {
   SUBJECT_TYPES,
 } from "../../lib/tokens/access-token.ts";
 import { configOf } from "../../lib/context/attachment.ts";
-import type { Access } from "../../lib/contract/access.ts";
+import type { Access } from "../../lib/contract/declarations/access.ts";
 import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
 import { declaredActions, declaredHandlers, EVERY_NODE } from "../../lib/access/endpoints.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../../lib/context/hooks.ts";

@@ -7,7 +7,7 @@ import { type BrokerOptions, type Service, ServiceBroker, type ServiceSchema } f
 import { inject } from "vitest";
 import type { ServiceContract } from "../../lib/contract/contract.ts";
 import { loadContracts, serviceNames, SERVICES_DIR } from "../../lib/contract/load.ts";
-import { credentialOf } from "../../lib/contract/declared-secrets.ts";
+import { credentialOf } from "../../lib/contract/declarations/declared-secrets.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
 import { runOn, urlOf } from "./templates.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";

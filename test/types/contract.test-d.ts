@@ -4,7 +4,7 @@ import { type Caller } from "../../lib/contract/calls.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import type { Examples } from "../../lib/contract/examples.ts";
 import { type Handlers } from "../../lib/contract/handlers.ts";
-import type { Input, Output, ValueOf } from "../../lib/contract/infer.ts";
+import type { Input, Output, ValueOf } from "../../lib/contract/schemas/infer.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { ServiceError } from "../../lib/errors/service-error.ts";
 import { route } from "../../lib/contract/route.ts";

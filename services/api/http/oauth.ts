@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { ActionContract } from "../../../lib/contract/action.ts";
+import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import { loadContracts, routesOf } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { OAuthKind } from "../../../lib/errors/oauth-errors.ts";

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { ActionContract } from "../../../lib/contract/action.ts";
+import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { mustHaveSupportedType } from "./request-body.ts";
 import type { GatewayRequest } from "../gateways.ts";

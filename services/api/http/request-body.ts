@@ -1,4 +1,4 @@
-import type { ActionContract } from "../../../lib/contract/action.ts";
+import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import type { Route } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { isWithinBounds, type JsonBounds } from "../limits/json-bounds.ts";

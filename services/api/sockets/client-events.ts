@@ -1,9 +1,12 @@
 import type { Service } from "moleculer";
 import { contractsOf } from "../../../lib/context/attachment.ts";
 import type { ActionName } from "../../../lib/contract/calls.ts";
-import type { Finding } from "../../../lib/contract/findings.ts";
+import type { Finding } from "../../../lib/contract/schemas/findings.ts";
 import { publicWrites, routesOf } from "../../../lib/contract/load.ts";
-import { type ClientEvent, clientEvents } from "../../../lib/contract/socket-events.ts";
+import {
+  type ClientEvent,
+  clientEvents,
+} from "../../../lib/contract/declarations/socket-events.ts";
 import { CitadelError, type PublicError } from "../../../lib/errors/errors.ts";
 import { isUnlogged, toPublicError } from "../../../lib/errors/public-error.ts";
 import type { Socket } from "../gateways.ts";

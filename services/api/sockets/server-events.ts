@@ -1,14 +1,14 @@
 import type { Context, Service, ServiceSchema } from "moleculer";
 import { contractsOf } from "../../../lib/context/attachment.ts";
-import { type Finding, toFindings } from "../../../lib/contract/findings.ts";
-import type { Schema } from "../../../lib/contract/infer.ts";
-import type { Recipients } from "../../../lib/contract/socket.ts";
+import { type Finding, toFindings } from "../../../lib/contract/schemas/findings.ts";
+import type { Schema } from "../../../lib/contract/schemas/infer.ts";
+import type { Recipients } from "../../../lib/contract/declarations/socket.ts";
 import {
   accessOfServerEvent,
   removingUndeclared,
   type ServerEvent,
   serverEvents,
-} from "../../../lib/contract/socket-events.ts";
+} from "../../../lib/contract/declarations/socket-events.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Gateways } from "../gateways.ts";
 import { ROOM_OF_ALL, roomOf, roomOfUser } from "./room-names.ts";

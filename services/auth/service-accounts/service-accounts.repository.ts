@@ -4,7 +4,7 @@ import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { newestFirst } from "../../../lib/database/newest-first.ts";
 import { hashOfToken } from "../../../lib/tokens/opaque-token.ts";
-import { type PageRequest, toPage } from "../../../lib/contract/page.ts";
+import { type PageRequest, toPage } from "../../../lib/contract/schemas/page.ts";
 import type { SessionsRepository } from "../sessions/sessions.repository.ts";
 import type { AuthDatabase, ServiceAccounts } from "../tables.ts";
 

@@ -5,7 +5,7 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { newestFirst } from "../../../lib/database/newest-first.ts";
-import { type PageRequest, toPage } from "../../../lib/contract/page.ts";
+import { type PageRequest, toPage } from "../../../lib/contract/schemas/page.ts";
 import type { AuthDatabase, Sessions } from "../tables.ts";
 import { contract } from "../auth.contract.ts";
 import { latestTokenExpiry, tokenExpiry } from "../tokens/expiry.ts";

@@ -5,7 +5,7 @@ import { compareSync } from "bcryptjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../../lib/config/config.ts";
 import { hasDatabase, loadContracts } from "../../../lib/contract/load.ts";
-import { secretsOf } from "../../../lib/contract/declared-secrets.ts";
+import { secretsOf } from "../../../lib/contract/declarations/declared-secrets.ts";
 import { makeDeploymentSecrets } from "../../../lib/deployment/deployment-secrets.ts";
 
 const contracts = loadContracts();

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../../lib/config/config.ts";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";
 import { loadContracts } from "../../../lib/contract/load.ts";
-import { secretsOf } from "../../../lib/contract/declared-secrets.ts";
+import { secretsOf } from "../../../lib/contract/declarations/declared-secrets.ts";
 import { makeSecrets } from "../../../lib/deployment/secrets.ts";
 
 /** A service that the application does not have, with one secret of each type. */

@@ -3,7 +3,7 @@ import { accessMatrix } from "../../../lib/access/matrix.ts";
 import { accessReport, differingLines, toJson } from "../../../lib/access/report.ts";
 import { PEOPLE, STAFF } from "../../../lib/tokens/access-token.ts";
 import { accessWarnings, mustMatch } from "../../../lib/access/warnings.ts";
-import type { ActionContract } from "../../../lib/contract/action.ts";
+import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";
 import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
 import { permissionsByRole, subjectTypeOfRole } from "../../../services/users/roles.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { loadContracts } from "../../../lib/contract/load.ts";
-import { toFindings } from "../../../lib/contract/findings.ts";
+import { toFindings } from "../../../lib/contract/schemas/findings.ts";
 import { schemaOfParams } from "../../../lib/openapi/json-schema.ts";
-import { validatorOptions } from "../../../lib/contract/validator.ts";
+import { validatorOptions } from "../../../lib/contract/schemas/validator.ts";
 import Validator from "fastest-validator";
 
 /** What is found in parameters, as a client sees it. */

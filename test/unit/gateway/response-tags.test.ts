@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ActionContract } from "../../../lib/contract/action.ts";
+import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import { setCachingHeaders } from "../../../services/api/http/responses/success.ts";
 import { jsonOf } from "../../../services/api/http/responses/json.ts";
 

@@ -3,9 +3,9 @@ import addFormats from "ajv-formats";
 import Validator from "fastest-validator";
 import { describe, expect, it } from "vitest";
 import { loadContracts, loadExamples } from "../../../lib/contract/load.ts";
-import type { Rule } from "../../../lib/contract/infer.ts";
+import type { Rule } from "../../../lib/contract/schemas/infer.ts";
 import { schemaOfParams, schemaOfResult } from "../../../lib/openapi/json-schema.ts";
-import { validatorOptions } from "../../../lib/contract/validator.ts";
+import { validatorOptions } from "../../../lib/contract/schemas/validator.ts";
 
 const validator = new (Validator as any)(validatorOptions());
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });

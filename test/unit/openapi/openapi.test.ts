@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ActionContract } from "../../../lib/contract/action.ts";
+import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";
 import { loadContracts, routesOf } from "../../../lib/contract/load.ts";
 import { CitadelError, type ErrorType } from "../../../lib/errors/errors.ts";

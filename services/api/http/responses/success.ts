@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ActionContract } from "../../../../lib/contract/action.ts";
+import type { ActionContract } from "../../../../lib/contract/declarations/action.ts";
 import { isForEverybody } from "../../../../lib/contract/load.ts";
 import type { GatewayRequest, GatewayResponse } from "../../gateways.ts";
 import { jsonOf } from "./json.ts";

@@ -1,4 +1,4 @@
-import type { ServiceContract } from "./contract.ts";
+import type { ServiceContract } from "../contract.ts";
 import type { SecretContract } from "./secret.ts";
 
 /** A secret and where it is read from: the file `<service>/<name>` in a folder of secrets, or an environment variable. */

@@ -1,5 +1,5 @@
 import type { Rule } from "./infer.ts";
-import { CitadelError } from "../errors/errors.ts";
+import { CitadelError } from "../../errors/errors.ts";
 
 /** The parameters of a list that is read in pages. */
 export const PAGE_PARAMS = {

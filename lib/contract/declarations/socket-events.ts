@@ -1,8 +1,8 @@
 import type { Access } from "./access.ts";
-import type { ServiceContract } from "./contract.ts";
-import type { Rule, Schema } from "./infer.ts";
+import type { ServiceContract } from "../contract.ts";
+import type { Rule, Schema } from "../schemas/infer.ts";
 import type { ClientEventContract, ServerEventContract } from "./socket.ts";
-import { inFull } from "./validator.ts";
+import { inFull } from "../schemas/validator.ts";
 
 /** The events that the gateway itself handles or sends: no contract may use their names. */
 export const GATEWAY_EVENTS: ReadonlySet<string> = new Set(["call", "auth:refresh", "session:end"]);

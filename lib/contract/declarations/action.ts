@@ -1,6 +1,6 @@
-import type { OAuthKind } from "../errors/oauth-errors.ts";
+import type { OAuthKind } from "../../errors/oauth-errors.ts";
 import type { Access } from "./access.ts";
-import type { Rule, Schema } from "./infer.ts";
+import type { Rule, Schema } from "../schemas/infer.ts";
 import type { ClientEventContract } from "./socket.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

@@ -1,4 +1,4 @@
-import type { Schema } from "./infer.ts";
+import type { Schema } from "../schemas/infer.ts";
 import type { ServerEventContract } from "./socket.ts";
 
 /** An event that a service emits. */
