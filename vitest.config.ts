@@ -12,22 +12,32 @@ const filesIn = (folder: string, names: readonly string[]) =>
 const integration = (...names: string[]) => filesIn("integration", names);
 const attacks = (...names: string[]) => filesIn("attacks", names);
 
+/** Generated requests, which take longer than other tests. */
+const FUZZ = "test/process/fuzz.test.ts";
+
 /** Packs and installs the guard's package, and runs it as several processes. */
 const EXAMPLE = "packages/service-guard/test/example.test.ts";
 
-/** A form in which the application runs, and the tests that run against this form. */
+type Topology = "process" | "nats" | "postgres";
+
+/** Tests of an application that runs in this form. */
 const form = (
-  topology: "process" | "nats" | "postgres",
-  { include, exclude = [] }: { include: string[]; exclude?: string[] },
+  topology: Topology,
+  {
+    name = topology,
+    include,
+    exclude = [],
+  }: { name?: string; include: string[]; exclude?: string[] },
 ) => ({
   extends: true as const,
-  test: {
-    name: topology,
-    include: [...include, `test/${topology}/**/*.test.ts`],
-    exclude,
-    provide: { topology },
-  },
+  test: { name, include, exclude, provide: { topology } },
 });
+
+/** What `npm test` runs with a node for each service: it depends on the bus most. The nats-form project runs the rest. */
+const ON_NATS = [
+  ...attacks("access", "events", "service-guard"),
+  ...integration("audit", "auth/token-actions", "gateway/socket-events", "gateway/sockets"),
+];
 
 export default defineConfig({
   test: {
@@ -63,12 +73,21 @@ export default defineConfig({
         },
       },
       form("process", {
-        include: [...integration("**/*"), ...attacks("**/*"), "test/clients/**/*.test.ts"],
+        include: [
+          ...integration("**/*"),
+          ...attacks("**/*"),
+          "test/{clients,process}/**/*.test.ts",
+        ],
+        exclude: [FUZZ],
       }),
+      form("process", { name: "fuzz", include: [FUZZ] }),
       // a node for each service, on PostgreSQL where there is a server
+      form("nats", { include: ["test/nats/**/*.test.ts", ...ON_NATS] }),
       form("nats", {
+        name: "nats-form",
         include: [...integration("**/*"), ...attacks("**/*")],
         exclude: [
+          ...ON_NATS,
           // the gateway or the validator refuses these before any other node is called
           ...attacks("connections", "limits", "networks", "params", "reads", "requests"),
           ...attacks("trusted-issuers"),
@@ -76,14 +95,17 @@ export default defineConfig({
           ...integration("gateway/openapi", "gateway/asyncapi"),
         ],
       }),
-      // one process on PostgreSQL: what depends on the database. The nats form runs the rest on PostgreSQL, too
+      // one process on PostgreSQL: what depends on the database. The nats forms run the rest on PostgreSQL, too
+      form("postgres", { include: ["test/postgres/**/*.test.ts", ...integration("database")] }),
       form("postgres", {
+        name: "postgres-form",
         include: [
           ...integration("*"),
           ...integration("auth/sessions", "auth/signing-keys"),
           ...integration("users/accounts", "users/second-factor"),
           ...integration("gateway/idempotency", "gateway/versions"),
         ],
+        exclude: integration("database"),
       }),
     ],
   },
