@@ -106,9 +106,9 @@ describe("npm run dev after a change of the code", { timeout: 60_000 }, () => {
     const from = dev.output().length;
     dev.type("can posts users.create");
     await dev.shows(/is restricted to api/, from);
-    // what a second REPL would answer comes before this
+    // the response of a second REPL would come before this one
     dev.type("can alice GET /nowhere");
-    const shown = await dev.shows(/No action or route/, from);
+    const shown = await dev.shows(/no action or route/, from);
     expect(shown.match(/users\.create is restricted to api/g)).toHaveLength(1);
   });
 
