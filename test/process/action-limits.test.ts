@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { sql } from "kysely";
 import { type Context, type Service, ServiceBroker } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { defineContract } from "../../../lib/contract/contract.ts";
-import { implement } from "../../../lib/contract/implement.ts";
-import type { AnyDatabase } from "../../../lib/database/any-database.ts";
-import { openDatabase } from "../../../lib/database/database.ts";
-import { ActionLimits } from "../../../lib/limits/action-limits.ts";
-import { createLimitCounters } from "../../../lib/limits/counter-table.ts";
+import { defineContract } from "../../lib/contract/contract.ts";
+import { implement } from "../../lib/contract/implement.ts";
+import type { AnyDatabase } from "../../lib/database/any-database.ts";
+import { openDatabase } from "../../lib/database/database.ts";
+import { ActionLimits } from "../../lib/limits/action-limits.ts";
+import { createLimitCounters } from "../../lib/limits/counter-table.ts";
 
 const LIMIT = { counts: "notes", max: 2, seconds: 600 } as const;
 
