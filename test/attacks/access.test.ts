@@ -148,7 +148,7 @@ describe.skipIf(isMissing)("The declared access", () => {
     await app?.stop();
   });
 
-  /** The actions that the gateway may call; the guard refuses it all others. */
+  /** The actions that the gateway may call; the guard refuses it every other action. */
   const called = [...actions.values()]
     .flat()
     .filter(({ access: { restricted } }) => restricted === null || restricted.includes("api"));

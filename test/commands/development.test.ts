@@ -11,11 +11,11 @@ describe("npm run dev", () => {
   let dev: Command;
   let app: { url: string };
 
-  /** What the REPL answers to a line. */
-  const ask = async (line: string, answer: RegExp) => {
+  /** What the REPL prints after a line. */
+  const ask = async (line: string, expected: RegExp) => {
     const from = dev.output().length;
     dev.type(line);
-    return dev.shows(answer, from);
+    return dev.shows(expected, from);
   };
 
   beforeAll(async () => {
@@ -88,8 +88,8 @@ describe("npm run dev", () => {
     ["as alice auth.logout", /undefined|null/],
     ["as alice users.profile", /username: 'alice'/],
     ["call posts.userPosts", /title: 'Hi'/],
-  ])("answers '%s' in the REPL", async (line, answer) => {
-    await ask(line, answer);
+  ])("answers '%s' in the REPL", async (line, expected) => {
+    await ask(line, expected);
   });
 
   it("refuses the embedded database to a second process, and says what to do", async () => {

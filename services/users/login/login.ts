@@ -49,7 +49,7 @@ export interface VerifiedAccount {
   readonly hasFactor: boolean;
 }
 
-/** Answers a login to an account that was removed meanwhile like one to an unknown account. */
+/** Fails the login of an account that was removed meanwhile with the error of an unknown account. */
 export function refuseRemoved(error: unknown): never {
   if (!(error instanceof CitadelError && error.type === "NotFound")) throw error;
   throw new CitadelError("InvalidCredentials", { cause: error });
