@@ -20,20 +20,22 @@ interface Batch {
   sent: PromiseWithResolvers<void>;
 }
 
-/** A record that comes after so many milliseconds without one is sent at once. */
-const PAUSE = 0.1;
+/** The number of this iteration of the event loop. */
+const iteration = (): number => performance.nodeTiming.uvMetricsInfo.loopCount;
 
 /**
- * Joins the records that one turn of the event loop sends to the same receiver. A record after a pause is sent at
- * once, so that a single call does not wait, unless the turn before had several. The clock measures the pause, since
- * a `setImmediate` for each record would cost another iteration of the event loop.
+ * Joins the records that one iteration of the event loop sends to the same receiver. A record that is the first of its
+ * iteration is sent at once, so that a single call does not wait, unless the iteration before had several. The
+ * iterations are counted by libuv, since a `setImmediate` for each record would cost another iteration.
  */
 export class Outboxes<To> {
   readonly #transmit: (to: To, records: readonly Outgoing[]) => Promise<void>;
   #batches = new Map<To, Batch>();
-  #addedAt = -Infinity;
-  /** The number of records in the last turn whose records were joined. */
+  #iteration = 0;
+  /** The number of records in this iteration. */
   #count = 0;
+  /** Whether the last iteration with a record had several. */
+  #isBusy = false;
 
   /** @param transmit sends one frame, and rejects if that fails */
   constructor(transmit: (to: To, records: readonly Outgoing[]) => Promise<void>) {
@@ -42,15 +44,17 @@ export class Outboxes<To> {
 
   /** @returns settles when the frame with this record has been sent; rejects if it could not be sent */
   add(to: To, record: Outgoing): Promise<void> {
-    const now = performance.now();
-    const isAfterPause = now - this.#addedAt >= PAUSE;
-    this.#addedAt = now;
-    if (this.#batches.size === 0) {
-      if (isAfterPause && this.#count <= 1) return this.#transmit(to, [record]);
+    const now = iteration();
+    if (now !== this.#iteration) {
+      this.#isBusy = this.#count > 1;
+      this.#iteration = now;
       this.#count = 0;
-      setImmediate(() => this.flush());
     }
     this.#count += 1;
+    if (this.#batches.size === 0) {
+      if (this.#count === 1 && !this.#isBusy) return this.#transmit(to, [record]);
+      setImmediate(() => this.flush());
+    }
     const size = RECORD_HEADER + record.content.length;
     const open = this.#batches.get(to);
     if (open && open.records.length < MAX_RECORDS && OVERHEAD + open.size + size <= MAX_FRAME) {
