@@ -122,6 +122,12 @@ export function authMiddleware({
       emit,
       broadcast: emit,
       broadcastLocal: emit,
+      // the callee verifies the token itself
+      remoteAction: (next) => (ctx) => {
+        const { user, ...meta } = ctx.meta as Record<string, unknown>;
+        if (user !== undefined) ctx.meta = meta;
+        return next(ctx);
+      },
       localAction: (next, action) => (isPrivate(action) ? next : guarded(next, action)),
       localEvent: (next, event) => (isInternal(event.name) ? next : guarded(next, event)),
     });

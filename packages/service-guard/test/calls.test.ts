@@ -154,6 +154,20 @@ overEachBus("A call over the bus", (variant) => {
     expect(meta).toEqual({ user: "u", allowed: 1 });
   });
 
+  it("sends no other keys of a response's meta over the bus", async () => {
+    const sent: string[] = [];
+    const { tx } = b.transit as unknown as { tx: { serialize(packet: object): Buffer } };
+    const serialize = tx.serialize;
+    tx.serialize = (packet) => {
+      const bytes = serialize.call(tx, packet);
+      if ((packet as { type: string }).type === "RES") sent.push(bytes.toString());
+      return bytes;
+    };
+    await as(a, (ctx) => ctx.call("b.meta", {}, { nodeID: b.nodeID }));
+    tx.serialize = serialize;
+    expect(sent.map((text) => JSON.parse(text).meta)).toEqual([{ allowed: 1 }]);
+  });
+
   it("works in mcall, also if some of the calls are refused", async () => {
     const calls = { one: { action: "b.forA" }, two: { action: "b.open" } };
     const all = await as(a, (ctx) => (ctx as any).mcall(calls));

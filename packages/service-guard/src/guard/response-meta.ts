@@ -1,4 +1,5 @@
 import type { Context } from "moleculer";
+import { pick } from "../node/pick.ts";
 import type { CallPromise } from "./hooks.ts";
 
 const NONE: { readonly meta: object } = Object.freeze({ meta: Object.freeze({}) });
@@ -28,8 +29,6 @@ class LimitedMeta {
   }
 
   get meta(): object {
-    const meta = this.#ctx.meta as Record<string, unknown>;
-    const shown = this.#allowed.filter((key) => Object.hasOwn(meta, key));
-    return Object.fromEntries(shown.map((key) => [key, meta[key]]));
+    return pick(this.#ctx.meta, this.#allowed);
   }
 }

@@ -90,7 +90,14 @@ function createHooks(
     keyLifetime = KEY_LIFETIME,
   } = options;
   const known = { services: new Set([...services, "guard"]), keys: options.keys ?? [] };
-  const node = new GuardNode(broker, { nodeID, keys, credential, keyLifetime, mayReceive });
+  const node = new GuardNode(broker, {
+    nodeID,
+    keys,
+    credential,
+    keyLifetime,
+    mayReceive,
+    responseMeta,
+  });
   const refusals = new Refusals(broker);
   const decision = new AccessDecision(broker, {
     node,

@@ -11,6 +11,7 @@ import { Enrolment } from "./enrolment.ts";
 import { KeyRotation } from "./key-rotation.ts";
 import { OwnIdentities } from "./own-identities.ts";
 import { Reports } from "./reports.ts";
+import { pick } from "./pick.ts";
 import { Revocations } from "./revocations.ts";
 
 export interface GuardNodeOptions {
@@ -20,6 +21,8 @@ export interface GuardNodeOptions {
   /** How long a key of this process is used, in milliseconds. */
   keyLifetime: number;
   mayReceive: (event: string, service: string) => boolean;
+  /** The keys of a response's meta that reach the caller. */
+  responseMeta: readonly string[];
 }
 
 /** The interval in which expired identities are removed, in milliseconds. */
@@ -70,6 +73,11 @@ export class GuardNode {
   /** May the service receive the event? */
   mayReceive(event: string, service: string): boolean {
     return this.#options.mayReceive(event, service);
+  }
+
+  /** The part of a response's meta that the caller may see. */
+  responseMetaOf(meta: unknown): object {
+    return pick(meta, this.#options.responseMeta);
   }
 
   /** The identity tokens of the next key, while keys are rotated. */

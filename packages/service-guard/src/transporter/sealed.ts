@@ -149,8 +149,13 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
       return Promise.all([...bus.peers.proved()].map((peer) => bus.send(peer, name, data)));
     }
 
-    /** Removes a caller that this process cannot prove, since other nodes would drop the packet. */
+    /**
+     * Removes a caller that this process cannot prove, since other nodes would drop the packet; and from a response the
+     * meta that its caller may not see.
+     */
     override serialize(packet: Packet): Buffer {
+      if (packet.type === "RES")
+        packet.payload.meta = this.#node?.responseMetaOf(packet.payload.meta) ?? {};
       const { caller } = packet.payload;
       if (typeof caller === "string" && !this.#node?.identities.isValid(caller))
         packet.payload.caller = null;
