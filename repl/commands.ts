@@ -79,7 +79,7 @@ async function can(broker: ServiceBroker, args: Arguments): Promise<void> {
 async function callAs(broker: ServiceBroker, args: Arguments): Promise<void> {
   const { user, action, options } = args as { user: string; action: ActionName } & Arguments;
   const api = serviceHere(broker, "api");
-  const callWith = (token: string) => ownContext(api, token).call(action, options);
+  const callWith = (token: string) => ownContext(api, { accessToken: token }).call(action, options);
   const known = tokens.get(user);
   try {
     console.log(await callWith(known ?? (await signIn(broker, user))));

@@ -30,29 +30,40 @@ export class KeyedConcurrencyLimit {
    * @throws CitadelError TooManyRequests if too many tasks of this key wait; the task has then not run
    */
   async run<T>(key: string, task: () => Promise<T>): Promise<T> {
-    const queue = await this.#begin(key);
+    const entered = this.enter(key);
+    if (entered) await entered;
     try {
       return await task();
     } finally {
-      this.#end(key, queue);
+      this.leave(key);
     }
   }
 
-  async #begin(key: string): Promise<Queue> {
-    const queue = this.#queues.get(key) ?? { running: 0, waiting: [] };
-    this.#queues.set(key, queue);
+  /**
+   * Takes a slot. Call `leave` once for each slot.
+   *
+   * @returns a promise if the slot is not free yet
+   * @throws CitadelError TooManyRequests if too many tasks of this key wait
+   */
+  enter(key: string): Promise<void> | undefined {
+    const queue = this.#queues.get(key);
+    if (!queue) {
+      this.#queues.set(key, { running: 1, waiting: [] });
+      return undefined;
+    }
     if (queue.running < this.#limits.running) {
       queue.running += 1;
-      return queue;
+      return undefined;
     }
     if (queue.waiting.length >= this.#limits.waiting)
       throw new CitadelError("TooManyRequests", { data: { retryAfter: 5 } });
-    // the task that ends passes its slot on
-    await new Promise<void>((resolve) => queue.waiting.push(resolve));
-    return queue;
+    // the task that leaves passes its slot on
+    return new Promise((resolve) => queue.waiting.push(resolve));
   }
 
-  #end(key: string, queue: Queue): void {
+  leave(key: string): void {
+    const queue = this.#queues.get(key);
+    if (!queue) return;
     const next = queue.waiting.shift();
     if (next) return next();
     queue.running -= 1;

@@ -80,7 +80,7 @@ export class NatsTransporter extends Transporters.NATS {
   override subscribe(command: string, nodeID?: string): Promise<void> {
     const { receive } = this.#internals;
     this.#subscribe(this.getTopicName(command, nodeID), ({ data }) =>
-      receive.call(this, command, Buffer.from(data)),
+      receive.call(this, command, Buffer.from(data.buffer, data.byteOffset, data.length)),
     );
     return Promise.resolve();
   }

@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { LRUCache } from "lru-cache";
 
 /** A network that limits count an address for. */
 export interface NetworkKey {
@@ -57,7 +58,20 @@ function networkOf(address: ipaddr.IPv6, prefix: number): string {
  * The networks that limits count an address for, from narrow to wide: an IPv4 address itself, also inside an IPv6 address;
  * the /64, /56 and /48 of an IPv6 address. Text that is not an address is its own key.
  */
-export function networkKeysOf(address: string): readonly [NetworkKey, ...NetworkKey[]] {
+export function networkKeysOf(address: string): NetworkKeys {
+  const known = keys.get(address);
+  if (known) return known;
+  const made = makeKeys(address);
+  keys.set(address, made);
+  return made;
+}
+
+type NetworkKeys = readonly [NetworkKey, ...NetworkKey[]];
+
+/** By address, since parsing one costs more than the limits that use it. */
+const keys = new LRUCache<string, NetworkKeys>({ max: 10_000 });
+
+function makeKeys(address: string): NetworkKeys {
   if (!ipaddr.isValid(address)) return [{ key: address, factor: 1 }];
   const parsed = unwrap(ipaddr.parse(address));
   if (parsed instanceof ipaddr.IPv4) return [{ key: parsed.toString(), factor: 1 }];

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
 import ipaddr from "ipaddr.js";
+import { LRUCache } from "lru-cache";
 import proxyAddr from "proxy-addr";
 import { readCloudflareRanges } from "./cloudflare-ranges.ts";
 
@@ -23,12 +24,20 @@ function isWithin(networks: readonly string[]): Trust {
 /** Normalizes an address: an IPv4-mapped IPv6 address becomes an IPv4 address. */
 const normalize = (address: string) => ipaddr.process(address).toString();
 
+/** Where a request keeps the address of its client, which several limits need. */
+const ADDRESS = Symbol("client address");
+
+/** The client of a connection that no trusted proxy has opened: its address, normalized. Null: a proxy has opened it. */
+type DirectClient = string | null;
+
 /** Reads the client's address and scheme from proxy headers, only if the connection comes from a trusted proxy. */
 export class TrustedProxies {
   readonly #isOurs: Trust;
   readonly #isCloudflare: Trust;
   readonly #isAny: Trust;
   readonly #hasCloudflare: boolean;
+  /** By the address of the connection. */
+  readonly #directClients = new LRUCache<string, { client: DirectClient }>({ max: 10_000 });
 
   /**
    * @param listed CIDRs and addresses of proxies; `cloudflare` for all that Cloudflare publishes
@@ -46,7 +55,20 @@ export class TrustedProxies {
    * write anything further left. If the nearest address that is not one of the operator's own proxies belongs to
    * Cloudflare, or there is none, CF-Connecting-IP has the client's address.
    */
-  addressOf(req: IncomingMessage): string {
+  addressOf(req: IncomingMessage & { [ADDRESS]?: string }): string {
+    return (req[ADDRESS] ??=
+      this.#directClientOf(req.socket.remoteAddress ?? "") ?? this.#forwardedAddressOf(req));
+  }
+
+  #directClientOf(address: string): DirectClient {
+    const known = this.#directClients.get(address);
+    if (known !== undefined) return known.client;
+    const client = this.includes(address) ? null : isIP(address) ? normalize(address) : "";
+    this.#directClients.set(address, { client });
+    return client;
+  }
+
+  #forwardedAddressOf(req: IncomingMessage): string {
     const named = req.headers["cf-connecting-ip"];
     if (this.#hasCloudflare && typeof named === "string" && isIP(named)) {
       const nearest = proxyAddr.all(req, this.#isOurs).at(-1) ?? "";
@@ -64,7 +86,7 @@ export class TrustedProxies {
   /** Did the client use https? A trusted proxy reports it in X-Forwarded-Proto. */
   isSecure(req: IncomingMessage): boolean {
     if ((req.socket as TLSSocket).encrypted) return true;
-    if (!this.includes(req.socket.remoteAddress ?? "")) return false;
+    if (this.#directClientOf(req.socket.remoteAddress ?? "") !== null) return false;
     return String(req.headers["x-forwarded-proto"]).split(",").at(-1)?.trim() === "https";
   }
 }

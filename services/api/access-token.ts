@@ -3,6 +3,7 @@ import type { Config } from "../../lib/config/config.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { readIssuer } from "../../lib/tokens/jwt.ts";
 import type { Socket } from "./gateways.ts";
+import { countOf } from "./http/request-head.ts";
 import { isAllowed, type OriginRules } from "./origins.ts";
 
 // Reads the access token of a request or a handshake. A request that carries several is refused (RFC 6750, 2).
@@ -23,12 +24,37 @@ function bearerOf(header: string | undefined): string | undefined {
  * @throws CitadelError AccessTokenVerificationFailed for several tokens, and what `assertionOf` throws
  */
 export function tokenOfRequest(req: IncomingMessage, rules: Rules): string | undefined {
-  const { authorization = [] } = req.headersDistinct;
-  const query = new URLSearchParams(req.url?.split("?", 2)[1]);
-  const isInQuery = QUERY_NAMES.some((name) => query.has(name));
-  if (authorization.length > 1 || (authorization.length > 0 && isInQuery))
+  const given = countOf("authorization", req.rawHeaders);
+  if (given > 1 || (given > 0 && hasTokenInQuery(req)))
     throw new CitadelError("AccessTokenVerificationFailed");
-  return bearerOf(req.headers.authorization) ?? assertionOf(req, rules);
+  return knownToken(req) ?? assertionOf(req, rules);
+}
+
+/** The last token of a connection. */
+interface LastToken {
+  readonly header: string;
+  readonly token: string | undefined;
+}
+
+const LAST = Symbol("last token");
+
+/**
+ * The token of `Authorization`. A client sends the same one again: with the same string the caches of verified tokens
+ * need not read all of it each time.
+ */
+function knownToken({ headers, socket }: IncomingMessage): string | undefined {
+  const { authorization: header } = headers;
+  if (header === undefined) return undefined;
+  const connection = socket as { [LAST]?: LastToken };
+  if (connection[LAST]?.header !== header) connection[LAST] = { header, token: bearerOf(header) };
+  return connection[LAST].token;
+}
+
+function hasTokenInQuery({ url = "" }: IncomingMessage): boolean {
+  const at = url.indexOf("?");
+  if (at === -1) return false;
+  const query = new URLSearchParams(url.slice(at));
+  return QUERY_NAMES.some((name) => query.has(name));
 }
 
 /**

@@ -16,13 +16,17 @@ import { httpSettings } from "./http/routes.ts";
 import { logRequests } from "./http/request-log.ts";
 import { limitEngine } from "./sockets/engine-requests.ts";
 import { ClientEvents } from "./sockets/client-events.ts";
+import { ConcurrencyLimiter } from "./limits/concurrency.ts";
 import { RateLimiter } from "./limits/rate-limiter.ts";
+import { routesOf } from "../../lib/contract/load.ts";
 import { requestMethods } from "./http/entry-point.ts";
 import { shareCounts, receiveCounts } from "./limits/shared-counts.ts";
 import { limitEvents } from "./sockets/limits.ts";
 import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
 import { confirm, endRevoked } from "./sockets/revocation.ts";
 import { serverEventHandlers } from "./sockets/server-events.ts";
+
+const { limits } = contract;
 
 /** The gateway: HTTP and Socket.IO on one port. It stores no data. */
 export default class ApiService extends Service {
@@ -38,6 +42,13 @@ export default class ApiService extends Service {
       ...homeHandlers(),
     };
     const limiter = new RateLimiter(config.rateLimits, config.natsUrl !== undefined);
+    const concurrency = new ConcurrencyLimiter({
+      total: limits.runningCalls.max,
+      address: limits.runningCallsOfAddress.max,
+      waiting: limits.waitingCalls.max,
+      unread: limits.unreadCharacters.max,
+    });
+    const routes = routesOf(contractsOf(broker));
     const admit = makeAdmissionCheck(config, limiter);
     const clientEvents = new ClientEvents(this);
     let stopSharing = () => {};
@@ -59,13 +70,13 @@ export default class ApiService extends Service {
       {
         mixins: [httpGateway, socketGateway],
         settings: {
-          ...httpSettings({ config, handlers, limiter }),
+          ...httpSettings({ config, handlers, routes }),
           io: socketSettings(corsOrigins, clientEvents),
           $secureSettings: ["routes", "io"],
         },
         methods: {
           ...errorMethods,
-          ...requestMethods(config, admit),
+          ...requestMethods({ config, routes, limiter, concurrency, admit }),
           ...socketMethods(limiter),
         },
         created: () => logRequests(this as unknown as Service & Gateways),
@@ -83,6 +94,7 @@ export default class ApiService extends Service {
         stopped: async () => {
           broker.localBus.off("$transporter.connected", confirmSockets);
           stopSharing();
+          await concurrency.whenIdle();
           await close(this as Partial<Gateways>);
         },
       },

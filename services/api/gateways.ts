@@ -12,8 +12,8 @@ const { rest } = ApiGateway.actions as {
 };
 
 /**
- * moleculer-web: HTTP. `rest` runs until the client has read its response, so with a bulkhead around it clients that do
- * not read would block all others. limits/concurrency.ts limits the calls of actions instead.
+ * moleculer-web: HTTP. `rest` serves the gateway's own routes (http/entry-point.ts calls the actions), and runs until the
+ * client has read its response, so with a bulkhead around it clients that do not read would block all others.
  */
 export const httpGateway = {
   ...ApiGateway,
@@ -43,15 +43,8 @@ export interface Gateways {
 }
 
 export interface GatewayRequest extends IncomingMessage {
-  $ctx: Context;
-  $startTime?: [number, number];
-  originalUrl?: string;
-  /** Set once the route is known, if it leads to an action. */
-  $action?: { name: string };
-  /** The path, without the query and a slash at the end. */
-  parsedUrl?: string;
   /** Set once the body is read. */
-  $params?: Record<string, unknown>;
+  body?: unknown;
 }
 
 export type GatewayResponse = ServerResponse;

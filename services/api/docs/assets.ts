@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
+import { namesTag } from "../http/etags.ts";
 
 const compress = promisify(gzip);
 
@@ -20,10 +21,6 @@ export const IMMUTABLE = "public, max-age=31536000, immutable";
 export const fingerprint = (content: string | Buffer): string =>
   createHash("sha256").update(content).digest("base64url");
 
-/** Does `If-None-Match` contain one of these tags (RFC 9110, 13.1.2)? */
-const matches = (header: string | undefined, etags: readonly string[]) =>
-  header?.split(",").some((tag) => etags.includes(tag.trim())) ?? false;
-
 const acceptsGzip = (header: unknown) =>
   /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(String(header));
 
@@ -40,7 +37,7 @@ export function asset({ type, body, caching = "no-cache", headers = {} }: Asset)
     res.setHeader("Cache-Control", caching);
     res.setHeader("ETag", etags[coding]);
     res.appendHeader("Vary", "Accept-Encoding");
-    if (matches(req.headers["if-none-match"], Object.values(etags)))
+    if (namesTag(req.headers["if-none-match"], Object.values(etags)))
       return void res.writeHead(304).end();
     const content = coding === "gzip" ? await (compressed ??= compress(plain)) : plain;
     res.setHeader("Content-Type", type);

@@ -20,24 +20,34 @@ const connections = new WeakMap<Duplex, Connection>();
 
 /**
  * A response that its connection counts as pending until it closes. Node creates one for every request, before any
- * handler runs.
+ * handler runs. Several limits count it until it closes: they share one listener.
  */
 export class PendingResponse<
   Request extends IncomingMessage = IncomingMessage,
 > extends ServerResponse<Request> {
+  readonly #whenClosed: (() => void)[] = [];
+
   constructor(...parameters: ConstructorParameters<typeof ServerResponse<Request>>) {
     super(...parameters);
+    this.once("close", () => {
+      for (const callback of this.#whenClosed.splice(0)) callback();
+    });
     const [{ socket }] = parameters;
     const connection = connections.get(socket);
     if (!connection) return;
     const { pending } = connection;
     pending.add(this);
-    this.once("close", () => {
+    this.whenClosed(() => {
       pending.delete(this);
       if (pending.size === 0) connection.onIdle();
     });
     // an error response would wait behind the pending ones
     if (pending.size > limits.pipelinedResponses.max) socket.destroy();
+  }
+
+  /** Calls back once when the response has closed. */
+  whenClosed(callback: () => void): void {
+    this.#whenClosed.push(callback);
   }
 }
 

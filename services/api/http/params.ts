@@ -1,17 +1,25 @@
 import type { IncomingMessage } from "node:http";
 import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import { mustHaveSupportedType } from "./request-body.ts";
-import type { GatewayRequest } from "../gateways.ts";
 
 /** Reads an action's parameters from a request. */
 
 /** The methods whose parameters are in the query. Their request bodies are ignored (RFC 9110, 9.3.1). */
 const BODYLESS: ReadonlySet<string | undefined> = new Set(["GET", "HEAD", "DELETE"]);
 
+export const isBodyless = ({ method }: IncomingMessage): boolean => BODYLESS.has(method);
+
+/** Where the parameters of a request may be. */
+export interface GivenParams {
+  readonly path: Readonly<Record<string, string>>;
+  readonly query: object;
+  readonly body: unknown;
+}
+
 /** The path without the query and a trailing slash, as moleculer-web matches it. */
 export const pathOf = ({ url = "/" }: IncomingMessage): string => {
-  const [path = "/"] = url.split("?", 1);
+  const end = url.indexOf("?");
+  const path = end === -1 ? url : url.slice(0, end);
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 };
 
@@ -20,21 +28,21 @@ export const pathOf = ({ url = "/" }: IncomingMessage): string => {
  * take precedence; then the version in `If-Match`.
  *
  * @throws CitadelError BadRequest if the body is a list or If-Match has several tags, PreconditionFailed if
- *   If-Match names no version, UnsupportedMediaType
+ *   If-Match names no version
  */
 export function paramsOf(
-  req: GatewayRequest,
-  contract: ActionContract | undefined,
+  req: IncomingMessage,
+  contract: ActionContract,
+  { path, query, body }: GivenParams,
 ): Record<string, unknown> {
-  const { method, headers, $params = {} } = req;
-  const { params, query, body } = $params as Record<string, Record<string, unknown> | undefined>;
-  const isBodyless = BODYLESS.has(method);
-  if (contract && !isBodyless) mustHaveSupportedType(req, contract);
+  const { headers } = req;
   // spreading an empty list would give an empty object
   if (Array.isArray(body)) throw new CitadelError("BadRequest");
-  const given = { ...(isBodyless ? query : body), ...params };
-  const name = contract?.etag;
-  if (name === undefined || contract?.params[name] === undefined) return given;
+  // a body that is no object has no parameters
+  const fields = typeof body === "object" ? body : undefined;
+  const given: Record<string, unknown> = { ...(isBodyless(req) ? query : fields), ...path };
+  const name = contract.etag;
+  if (name === undefined || contract.params[name] === undefined) return given;
   const version = versionOf(headers["if-match"]);
   return version === undefined ? given : { ...given, [name]: version };
 }
@@ -59,7 +67,7 @@ function versionOf(header: string | undefined): number | undefined {
  * @throws CitadelError BadRequest for a malformed key
  * @see draft-ietf-httpapi-idempotency-key-header
  */
-export function idempotencyKeyOf({ headers }: GatewayRequest): string | undefined {
+export function idempotencyKeyOf({ headers }: IncomingMessage): string | undefined {
   const header = headers["idempotency-key"];
   if (header === undefined) return undefined;
   const key = /^"?([\x21\x23-\x7e]{1,255})"?$/.exec(String(header))?.[1];

@@ -1,18 +1,30 @@
 import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
-import type { Route } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { isWithinBounds, type JsonBounds } from "../limits/json-bounds.ts";
 import { contract } from "../api.contract.ts";
-import type { GatewayRequest } from "../gateways.ts";
+import ApiGateway from "moleculer-web";
+import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
 
 const { limits } = contract;
 
 /** The bounds of all JSON that clients send, over HTTP and sockets: far above what any action takes. */
 export const BOUNDS: JsonBounds = { depth: limits.jsonDepth.max, values: limits.jsonValues.max };
 
-/** Refuses the key `__proto__`: `Object.assign` would set the prototype. */
+type Parser = (
+  req: GatewayRequest,
+  res: GatewayResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/** body-parser, as moleculer-web exports it; its type there is wrong. */
+type BodyParsers = Record<"json" | "urlencoded", (options: object) => Parser>;
+
+/**
+ * Refuses the key `__proto__`: `Object.assign` would set the prototype. body-parser gives the error the status 400, and
+ * removes its other properties.
+ */
 function refuseProto(key: string, value: unknown): unknown {
-  if (key === "__proto__") throw new CitadelError("BadRequest");
+  if (key === "__proto__") throw new SyntaxError("The key __proto__ is not allowed.");
   return value;
 }
 
@@ -26,31 +38,31 @@ function verify(_req: unknown, _res: unknown, body: Buffer, charset: string): vo
 const isJsonType = (type = "") => /^application\/json *(;|$)/i.test(type);
 const isFormType = (type = "") => /^application\/x-www-form-urlencoded *(;|$)/i.test(type);
 
-/** Does the route take forms, and is the body one? */
-const isForm =
-  (routes: readonly Route[]) =>
-  ({ method, headers, parsedUrl }: GatewayRequest) =>
-    isFormType(headers["content-type"]) &&
-    routes.some(
-      ({ contract: action, ...route }) =>
-        action.form && route.method === method && route.path === parsedUrl,
-    );
-
-/** body-parser's settings: JSON for all routes, forms where the contract has `form`. */
-export const bodyParsers = (routes: readonly Route[]) => ({
-  json: { limit: limits.bodyBytes.max, reviver: refuseProto, verify },
-  urlencoded: { limit: limits.bodyBytes.max, extended: false, type: isForm(routes) },
-});
+const { json, urlencoded } = ApiGateway.bodyParser as unknown as BodyParsers;
+const limit = limits.bodyBytes.max;
+const parseJson = json({ limit, reviver: refuseProto, verify });
+const parseForm = urlencoded({ limit, extended: false });
 
 /**
- * Refuses a body that body-parser has skipped. Its parameters would otherwise be reported as missing.
+ * Reads and parses the body of a request: JSON, or a form where the contract has `form`.
  *
- * @throws CitadelError UnsupportedMediaType
+ * @returns undefined without a body
+ * @throws CitadelError BadRequest, UnsupportedMediaType, PayloadTooLarge
  */
-export function mustHaveSupportedType({ headers }: GatewayRequest, { form }: ActionContract): void {
-  const type = headers["content-type"];
+export async function readBody(
+  req: GatewayRequest,
+  res: GatewayResponse,
+  { form }: ActionContract,
+): Promise<unknown> {
+  const { headers } = req;
   const isEmpty =
     headers["transfer-encoding"] === undefined && !Number(headers["content-length"] ?? 0);
-  if (isEmpty || isJsonType(type) || (form && isFormType(type))) return;
-  throw new CitadelError("UnsupportedMediaType");
+  if (isEmpty) return undefined;
+  const type = headers["content-type"];
+  const parse = isJsonType(type) ? parseJson : form && isFormType(type) ? parseForm : undefined;
+  if (!parse) throw new CitadelError("UnsupportedMediaType");
+  await new Promise<void>((resolve, reject) => {
+    parse(req, res, (error) => (error === undefined ? resolve() : reject(error as Error)));
+  });
+  return req.body;
 }

@@ -6,9 +6,13 @@ import type { Gateways } from "../gateways.ts";
 /** Paths that are not logged: health checks are frequent, and sockets log their own events. */
 const UNLOGGED = ["/health/", "/socket.io/"];
 
+/** The levels of the log at which requests are logged. */
+const LOGGED: ReadonlySet<string> = new Set(["info", "debug", "trace"]);
+
 /** Logs each finished request without its query, which may hold personal data. */
 export function logRequests({ server, logger, broker }: Service & Gateways): void {
   const config = configOf(broker);
+  if (!LOGGED.has(config.logLevel)) return;
   server.on("request", (req, res) => {
     const started = performance.now();
     res.once("finish", () => {

@@ -1,6 +1,7 @@
 /** A route in moleculer-web's form. */
 export interface RouteAlias {
-  method: string;
+  readonly method: string;
+  readonly fullPath: string;
   isMethod(method: string): boolean;
   /** The action's full name; null if a handler of the gateway itself responds. */
   readonly action: string | null;

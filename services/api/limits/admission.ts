@@ -22,15 +22,15 @@ const isHealthCheck = ({ method, url, headers }: IncomingMessage) =>
   headers["transfer-encoding"] === undefined;
 
 /** Sets the headers of the response in any case. @throws CitadelError if the request is refused */
-export type AdmissionCheck = (req: IncomingMessage, res: GatewayResponse) => Promise<void>;
+export type AdmissionCheck = (req: IncomingMessage, res: GatewayResponse) => void;
 
 /** Checks the rate limit of the client address and the request head. */
 export const makeAdmissionCheck =
   ({ trustedProxies }: Config, limiter: RateLimiter): AdmissionCheck =>
-  async (req, res) => {
+  (req, res) => {
     setSecurityHeaders(trustedProxies, req, res);
     if (isHealthCheck(req)) return mustHaveValidHead(req);
-    const usage = await limiter.countAddress("address", trustedProxies.addressOf(req));
+    const usage = limiter.countAddress("address", trustedProxies.addressOf(req));
     if (usage) setRateLimitHeaders(res, usage);
     mustBeWithinLimit(usage);
     mustHaveValidHead(req);
@@ -45,8 +45,8 @@ export function makeHttpAdmissionCheck(
   admit: AdmissionCheck,
 ): AdmissionCheck {
   const pending = new OpenCounts();
-  return async (req, res) => {
-    await admit(req, res);
+  return (req, res) => {
+    admit(req, res);
     if (isHealthCheck(req)) return;
     const key = widestKeyOf(trustedProxies.addressOf(req));
     // counted before the check: an error response may stay unread as well

@@ -1,9 +1,9 @@
-import type { Context } from "moleculer";
+import type { ServiceBroker } from "moleculer";
+import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import type { Client } from "../../../lib/context/client.ts";
 import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import type { GatewayResponse } from "../gateways.ts";
-import { jsonOf } from "../http/responses/json.ts";
-import { mustBeWithinLimit, type RateLimiter, setRateLimitHeaders } from "./rate-limiter.ts";
+import { mustBeWithinLimit, type RateLimiter, type RateUsage, setRateLimitHeaders } from "./rate-limiter.ts";
 
 /** The rate limits of action calls: by user, by address for public writes, and the price of large responses. */
 
@@ -17,26 +17,36 @@ interface LimitedCall {
  * Makes a function that counts a call for its user, and for its address if the action is a public write.
  *
  * @param writes the actions that write and need no user
- * @returns throws CitadelError TooManyRequests
+ * @returns a promise only if the token's key has to be fetched. Throws CitadelError TooManyRequests
  */
 export const makeCallLimit =
   (limiter: RateLimiter, writes: ReadonlySet<string>) =>
-  async ({ broker }: Context, res: GatewayResponse, { action, token, client }: LimitedCall) => {
-    // only a verified token counts: a forged one could use up another user's limit
-    const user =
-      token === undefined
-        ? undefined
-        : await Promise.resolve(token)
-            .then((given) => accessTokenVerifierOf(broker).verify(given))
-            .catch(() => undefined);
-    for (const usage of [
-      user && (await limiter.count("user", user.sub)),
-      writes.has(action) ? await limiter.countAddress("public", client.address) : undefined,
-    ]) {
+  (
+    broker: ServiceBroker,
+    res: GatewayResponse,
+    { action, token, client }: LimitedCall,
+  ): void | Promise<void> => {
+    const mustAllow = (usage: RateUsage | undefined) => {
       if (usage) setRateLimitHeaders(res, usage);
       mustBeWithinLimit(usage);
-    }
+    };
+    const count = (user: AccessTokenClaims | undefined) => {
+      if (user) mustAllow(limiter.count("user", user.sub));
+      if (writes.has(action)) mustAllow(limiter.countAddress("public", client.address));
+    };
+    const user = token === undefined ? undefined : verifiedUser(broker, token);
+    return user instanceof Promise ? user.then(count) : count(user);
   };
+
+/** Only a verified token counts: a forged one could use up another user's limit. */
+function verifiedUser(broker: ServiceBroker, token: string) {
+  try {
+    const user = accessTokenVerifierOf(broker).verify(token);
+    return user instanceof Promise ? user.catch(() => undefined) : user;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * The bytes of a response that cost as much CPU time as a small request (0.5 to 1 ms). Measured: 6 MB of posts took
@@ -44,12 +54,12 @@ export const makeCallLimit =
  */
 const BYTES_PER_POINT = 65_536;
 
-/** Charges an address for a large response after it was made, so that its next requests are refused earlier. */
-export async function chargeResponse(
-  limiter: RateLimiter,
-  address: string,
-  data: unknown,
-): Promise<void> {
-  const points = Math.floor(Buffer.byteLength(jsonOf(data)) / BYTES_PER_POINT);
-  if (points > 0) await limiter.countAddress("address", address, points);
+/**
+ * Charges an address for a large response after it was made, so that its next requests are refused earlier.
+ *
+ * @param length of the response, in bytes
+ */
+export function chargeResponse(limiter: RateLimiter, address: string, length: number): void {
+  const points = Math.floor(length / BYTES_PER_POINT);
+  if (points > 0) limiter.countAddress("address", address, points);
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { KeyedConcurrencyLimit } from "../../../lib/limits/keyed-concurrency-limit.ts";
-import { OpenCounts } from "./open-counts.ts";
+import { OpenCounts, whenClosed } from "./open-counts.ts";
 
 /** The concurrency limits of one gateway. */
 export interface ConcurrencyLimits {
@@ -17,6 +17,8 @@ export interface ConcurrencyLimits {
 
 /** In seconds. */
 const RETRY_AFTER = 1;
+/** How long a gateway that stops waits for running calls, in milliseconds: as long as one may take. */
+const IDLE_TIMEOUT = 10_000;
 
 /** Limits the calls that run at once. Use it after the request body has been read. */
 export class ConcurrencyLimiter {
@@ -24,6 +26,7 @@ export class ConcurrencyLimiter {
   readonly #perAddress: KeyedConcurrencyLimit;
   readonly #unread = new OpenCounts();
   #running = 0;
+  #onIdle: (() => void) | undefined;
 
   constructor(limits: ConcurrencyLimits) {
     this.#limits = limits;
@@ -42,37 +45,69 @@ export class ConcurrencyLimiter {
    * @throws CitadelError ServiceNotAvailable if all slots of the gateway are used, TooManyRequests if too many calls of
    *   this client wait or it leaves too much unread; `work` has not run
    */
-  run<T>(key: string, res: ServerResponse, work: () => Promise<T>): Promise<T | undefined> {
-    const { total, unread } = this.#limits;
-    return this.#perAddress.run(key, async () => {
-      if (res.destroyed) return undefined;
-      if (this.#running >= total)
-        throw new CitadelError("ServiceNotAvailable", { data: { retryAfter: RETRY_AFTER } });
-      if (this.#unread.of(key) > unread)
-        throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
-      this.#running += 1;
-      try {
-        return await untilClosed(res, work());
-      } finally {
-        this.#running -= 1;
+  async run<T>(key: string, res: ServerResponse, work: () => Promise<T>): Promise<T | undefined> {
+    const entered = this.#perAddress.enter(key);
+    if (entered) await entered;
+    return new Promise((resolve, reject) => {
+      if (res.destroyed) {
+        this.#perAddress.leave(key);
+        return resolve(undefined);
       }
+      const refusal = this.#refusalOf(key);
+      if (refusal) {
+        this.#perAddress.leave(key);
+        return reject(refusal);
+      }
+      this.#running += 1;
+      let isRunning = true;
+      const release = () => {
+        if (!isRunning) return;
+        isRunning = false;
+        this.#running -= 1;
+        this.#perAddress.leave(key);
+        if (this.#running === 0) this.#onIdle?.();
+      };
+      whenClosed(res, () => {
+        release();
+        resolve(undefined);
+      });
+      const started = async () => work();
+      started().then(
+        (result) => {
+          release();
+          resolve(result);
+        },
+        (error: unknown) => {
+          release();
+          reject(error as Error);
+        },
+      );
+    });
+  }
+
+  #refusalOf(key: string): CitadelError | undefined {
+    const { total, unread } = this.#limits;
+    if (this.#running >= total)
+      return new CitadelError("ServiceNotAvailable", { data: { retryAfter: RETRY_AFTER } });
+    if (this.#unread.of(key) > unread)
+      return new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
+    return undefined;
+  }
+
+  /** Waits until no call runs, for at most 10 s. */
+  async whenIdle(): Promise<void> {
+    if (this.#running === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, IDLE_TIMEOUT);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 
   /** Counts the length of a response body as unread until the response closes. */
   addUnread(key: string, res: ServerResponse, length: number): void {
     this.#unread.add(key, res, length);
-  }
-}
-
-/** Waits for the result, or until the response closes. */
-async function untilClosed<T>(res: ServerResponse, result: Promise<T>): Promise<T | undefined> {
-  const { promise: closed, resolve } = Promise.withResolvers<undefined>();
-  const onClose = () => resolve(undefined);
-  res.once("close", onClose);
-  try {
-    return await Promise.race([result, closed]);
-  } finally {
-    res.off("close", onClose);
   }
 }

@@ -4,6 +4,14 @@ import type { EventEmitter } from "node:events";
 interface Closable extends Pick<EventEmitter, "once"> {
   /** Has it closed, or is it closing? */
   readonly destroyed?: boolean;
+  /** Responses have it: one listener for all. */
+  whenClosed?(callback: () => void): void;
+}
+
+/** Calls back once when the item has closed. */
+export function whenClosed(item: Closable, callback: () => void): void {
+  if (item.whenClosed) item.whenClosed(callback);
+  else item.once("close", callback);
 }
 
 /** Counts open connections or responses by key. Each is counted until it closes, so no caller can leak a count. */
@@ -18,7 +26,7 @@ export class OpenCounts {
   add(key: string, item: Closable, amount = 1): void {
     if (item.destroyed) return;
     this.#counts.set(key, this.of(key) + amount);
-    item.once("close", () => {
+    whenClosed(item, () => {
       const left = this.of(key) - amount;
       if (left > 0) this.#counts.set(key, left);
       else this.#counts.delete(key);

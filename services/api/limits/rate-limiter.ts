@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { RateLimit } from "../../../lib/limits/limit.ts";
 import type { RateLimits } from "../../../lib/limits/rate-limit.ts";
@@ -6,6 +7,7 @@ import { networkKeysOf } from "../../../lib/network/address.ts";
 import type { GatewayResponse } from "../gateways.ts";
 import { MAX_KEYS, PointCounter, type RateUsage } from "./point-counter.ts";
 
+export type { RateUsage };
 export type RateLimitName = keyof RateLimits;
 
 /** The limits that are counted for each network of an address. */
@@ -31,6 +33,8 @@ const KEY_LENGTH = 16;
 export class RateLimiter {
   /** Identifies this gateway in `gateway.consumed`. */
   readonly id = randomUUID();
+  /** Keys by what they are the hash of. */
+  readonly #keys = new LRUCache<string, string>({ max: 10_000 });
   readonly #counters: ReadonlyMap<RateLimitName, PointCounter>;
   /** The points that were not sent to the other gateways yet; undefined if there are none. */
   readonly #unshared: Map<string, ConsumedPoints> | undefined;
@@ -45,10 +49,7 @@ export class RateLimiter {
   }
 
   /** Counts one point of a user or a socket. @returns undefined if there is no limit */
-  async count(
-    limit: Exclude<RateLimitName, AddressLimitName>,
-    id: string,
-  ): Promise<RateUsage | undefined> {
+  count(limit: Exclude<RateLimitName, AddressLimitName>, id: string): RateUsage | undefined {
     return this.#count(limit, id, { points: 1, factor: 1 });
   }
 
@@ -58,31 +59,34 @@ export class RateLimiter {
    *
    * @returns the usage with the fewest points left; undefined if there is no limit
    */
-  async countAddress(
-    limit: AddressLimitName,
-    address: string,
-    points = 1,
-  ): Promise<RateUsage | undefined> {
+  countAddress(limit: AddressLimitName, address: string, points = 1): RateUsage | undefined {
     let tightest: RateUsage | undefined;
     for (const { key, factor } of networkKeysOf(address)) {
-      const usage = await this.#count(limit, key, { points, factor });
+      const usage = this.#count(limit, key, { points, factor });
       if (!usage || isExceeded(usage)) return usage;
       if (!tightest || leftOf(usage) < leftOf(tightest)) tightest = usage;
     }
     return tightest;
   }
 
-  async #count(
+  #count(
     limit: RateLimitName,
     id: string,
     { points, factor }: { points: number; factor: number },
-  ): Promise<RateUsage | undefined> {
+  ): RateUsage | undefined {
     const counter = this.#counters.get(limit);
     if (!counter) return undefined;
-    const digest = createHash("sha256").update(`${limit} ${id}`).digest("base64url");
-    const key = digest.slice(0, KEY_LENGTH);
+    const key = this.#keyOf(`${limit} ${id}`);
     if (limit !== "socket") this.#addUnshared({ limit, key, points });
     return counter.add(key, points, factor);
+  }
+
+  #keyOf(name: string): string {
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    const key = createHash("sha256").update(name).digest("base64url").slice(0, KEY_LENGTH);
+    this.#keys.set(name, key);
+    return key;
   }
 
   #addUnshared(consumed: ConsumedPoints): void {
@@ -100,9 +104,8 @@ export class RateLimiter {
   }
 
   /** Adds points that another gateway has counted. */
-  async add(consumed: readonly ConsumedPoints[]): Promise<void> {
-    for (const { limit, key, points } of consumed)
-      await this.#counters.get(limit)?.add(key, points);
+  add(consumed: readonly ConsumedPoints[]): void {
+    for (const { limit, key, points } of consumed) this.#counters.get(limit)?.add(key, points);
   }
 }
 

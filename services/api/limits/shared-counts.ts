@@ -22,9 +22,9 @@ export function shareCounts(service: Service, limiter: RateLimiter): () => void 
 }
 
 /** Adds the counts of another gateway. A broadcast also reaches its sender, whose counts are ignored. */
-export async function receiveCounts(
+export function receiveCounts(
   limiter: RateLimiter,
   { gateway, consumed }: { gateway: string; consumed: ConsumedPoints[] },
-): Promise<void> {
-  if (gateway !== limiter.id) await limiter.add(consumed);
+): void {
+  if (gateway !== limiter.id) limiter.add(consumed);
 }

@@ -9,9 +9,9 @@ import { Connections } from "./engine-connections.ts";
 /** Applies the admission checks and the connection limits to Engine.IO, which handles its HTTP requests itself. */
 export function limitEngine(io: Gateways["io"], config: Config, admit: AdmissionCheck): void {
   const connections = new Connections(config);
-  io.engine.use(async (req: IncomingMessage, res: GatewayResponse, proceed: () => void) => {
+  io.engine.use((req: IncomingMessage, res: GatewayResponse, proceed: () => void) => {
     try {
-      await admit(req, res);
+      admit(req, res);
       mustNotBeJsonp(req);
       connections.mustAllow(req);
     } catch (error) {

@@ -28,7 +28,7 @@ export async function authorize(api: Service, socket: Socket, limiter: RateLimit
   try {
     if (!isAllowed(socket.request, config)) throw new CitadelError("OriginNotAllowed");
     // one connection may repeat the handshake without limit, so each attempt counts
-    mustBeWithinLimit(await limiter.countAddress("address", client.address));
+    mustBeWithinLimit(limiter.countAddress("address", client.address));
     await identify(api, socket, mustBeToken(tokenOfHandshake(socket, config)));
     await socket.join([ROOM_OF_ALL, ...roomsOfEveryone(api)]);
     await joinRoomOfUser(api, socket);
@@ -40,7 +40,7 @@ export async function authorize(api: Service, socket: Socket, limiter: RateLimit
     if (socket.conn.readyState !== "open") stopExpiry(socket);
   } catch (error) {
     stopExpiry(socket);
-    const context = ownContext(api, undefined, client);
+    const context = ownContext(api, { client });
     auditRefusal(context, "user.refused", "the sockets", error);
     const data = toPublicError(error);
     throw Object.assign(new Error(data.message), { data });

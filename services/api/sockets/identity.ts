@@ -29,7 +29,7 @@ export const userOf = (socket: Socket): string | undefined => identities.get(soc
 /** A context that calls actions as the gateway, on behalf of the socket's user. */
 export function callerFor(api: Service, socket: Socket): Caller {
   const client = clientOf(socket.request, configOf(api.broker));
-  return ownContext(api, identityOf(socket)?.token, client);
+  return ownContext(api, { accessToken: identityOf(socket)?.token, client });
 }
 
 /**

@@ -21,24 +21,26 @@ export function limitEvents(
 ): void {
   const { address } = clientOf(socket.request, configOf(api.broker));
 
-  const admit = async (event: string, sent: unknown[]) => {
-    const ofSocket = await limiter.count("socket", socket.id);
+  const mustAllow = (event: string, sent: unknown[]) => {
+    const ofSocket = limiter.count("socket", socket.id);
     // after the acknowledgements of the events that arrived together with this one
     if (ofSocket && ofSocket.consumed === CLOSING_FACTOR * ofSocket.limit.max + 1)
       setImmediate(end, socket, new CitadelError("TooManyRequests"));
     mustBeWithinLimit(ofSocket);
-    mustBeWithinLimit(await limiter.count("user", userOf(socket) ?? ""));
+    mustBeWithinLimit(limiter.count("user", userOf(socket) ?? ""));
     if (clientEvents.isPublicWrite(event, sent))
-      mustBeWithinLimit(await limiter.countAddress("public", address));
+      mustBeWithinLimit(limiter.countAddress("public", address));
     // without a handler the client would wait for its acknowledgement forever
     if (!clientEvents.has(event)) throw new CitadelError("NotFound");
     if (!isValueWithinBounds(sent, BOUNDS)) throw new CitadelError("PayloadTooLarge");
   };
 
   socket.use(([event, ...sent], proceed) => {
-    admit(event, sent).then(
-      () => proceed(),
-      (error: unknown) => clientEvents.refuse(event, sent, error),
-    );
+    try {
+      mustAllow(event, sent);
+    } catch (error) {
+      return clientEvents.refuse(event, sent, error);
+    }
+    proceed();
   });
 }

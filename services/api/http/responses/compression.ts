@@ -17,15 +17,16 @@ const BROTLI_WINDOW = 16;
 const compress = compression({
   threshold: THRESHOLD,
   brotli: { params: { [constants.BROTLI_PARAM_LGWIN]: BROTLI_WINDOW } },
-  filter: (req, res) => {
-    // moleculer-web changes `url`
-    const url = req.originalUrl ?? req.url;
-    return !url.startsWith(TOKEN_PATHS) && compression.filter(req, res);
-  },
 });
 
-/** Compresses the response of an action. Assets are compressed once: see docs/assets.ts. */
-export function compressResponse(req: GatewayRequest, res: GatewayResponse): void {
+/**
+ * Compresses the response of an action if it is long enough. Without this, Node sends headers and body in one write.
+ * Assets are compressed once: see docs/assets.ts.
+ *
+ * @param length of the body, in bytes
+ */
+export function compressResponse(req: GatewayRequest, res: GatewayResponse, length: number): void {
+  if (length < THRESHOLD || req.url?.startsWith(TOKEN_PATHS)) return;
   // the types are Express's, but only Node's request and response are used
   compress(req as never, res as never, () => {});
 }

@@ -1,5 +1,5 @@
 import type { Service } from "moleculer";
-import { CitadelError, type ErrorType, type PublicError } from "../../../../lib/errors/errors.ts";
+import type { ErrorType, PublicError } from "../../../../lib/errors/errors.ts";
 import { type OAuthKind, toOAuthError } from "../../../../lib/errors/oauth-errors.ts";
 import { isUnlogged, toPublicError } from "../../../../lib/errors/public-error.ts";
 import type { GatewayRequest, GatewayResponse } from "../../gateways.ts";
@@ -50,13 +50,6 @@ function challengeOf(
   return `Bearer error="insufficient_scope", scope="${permission}"`;
 }
 
-/**
- * True if the request body could not be decompressed or ended early. Node's error has a code such as "Z_DATA_ERROR",
- * which moleculer-web does not map to 400.
- */
-const isUnreadableBody = ({ $params }: GatewayRequest, error: unknown) =>
-  $params === undefined && typeof (error as { code?: unknown } | null)?.code === "string";
-
 /** Logs why a request failed: a stack for a fault of the program, the reason if something is unavailable. */
 export function logFailure({ logger }: Service, error: unknown, requestID?: string | null): void {
   const { type } = toPublicError(error);
@@ -69,11 +62,8 @@ export function logFailure({ logger }: Service, error: unknown, requestID?: stri
 /** The methods of moleculer-web that respond with errors, replaced. */
 export const errorMethods = {
   sendError,
-  errorHandler(this: Service, req: GatewayRequest, res: GatewayResponse, given: unknown) {
-    const error = isUnreadableBody(req, given)
-      ? new CitadelError("BadRequest", { cause: given })
-      : given;
-    if (isUnlogged(error)) logFailure(this, error, req.$ctx?.requestID);
+  errorHandler(this: Service, req: GatewayRequest, res: GatewayResponse, error: unknown) {
+    if (isUnlogged(error)) logFailure(this, error, String(res.getHeader("X-Request-ID")));
     sendError(req, res, error);
   },
 };
