@@ -14,7 +14,11 @@ import { randomUUID } from "node:crypto";
 import type { RequestListener, Server } from "node:http";
 import { type GatewayRequest, type GatewayResponse, httpGateway } from "../gateways.ts";
 import { type AdmissionCheck, makeHttpAdmissionCheck } from "../limits/admission.ts";
-import { type ActionRequestOptions, makeActionRequest, type QueryParser } from "./action-request.ts";
+import {
+  type ActionRequestOptions,
+  makeActionRequest,
+  type QueryParser,
+} from "./action-request.ts";
 import { respondToOptions, setCorsHeaders } from "./cors.ts";
 import { pathOf } from "./params.ts";
 import type { RouteAlias } from "./route-alias.ts";

@@ -10,11 +10,7 @@ const { limits } = contract;
 /** The bounds of all JSON that clients send, over HTTP and sockets: far above what any action takes. */
 export const BOUNDS: JsonBounds = { depth: limits.jsonDepth.max, values: limits.jsonValues.max };
 
-type Parser = (
-  req: GatewayRequest,
-  res: GatewayResponse,
-  next: (error?: unknown) => void,
-) => void;
+type Parser = (req: GatewayRequest, res: GatewayResponse, next: (error?: unknown) => void) => void;
 
 /** body-parser, as moleculer-web exports it; its type there is wrong. */
 type BodyParsers = Record<"json" | "urlencoded", (options: object) => Parser>;
@@ -62,7 +58,7 @@ export async function readBody(
   const parse = isJsonType(type) ? parseJson : form && isFormType(type) ? parseForm : undefined;
   if (!parse) throw new CitadelError("UnsupportedMediaType");
   await new Promise<void>((resolve, reject) => {
-    parse(req, res, (error) => (error === undefined ? resolve() : reject(error as Error)));
+    parse(req, res, (error) => (error === undefined ? resolve() : reject(error)));
   });
   return req.body;
 }

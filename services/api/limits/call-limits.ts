@@ -3,7 +3,12 @@ import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import type { Client } from "../../../lib/context/client.ts";
 import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import type { GatewayResponse } from "../gateways.ts";
-import { mustBeWithinLimit, type RateLimiter, type RateUsage, setRateLimitHeaders } from "./rate-limiter.ts";
+import {
+  mustBeWithinLimit,
+  type RateLimiter,
+  type RateUsage,
+  setRateLimitHeaders,
+} from "./rate-limiter.ts";
 
 /** The rate limits of action calls: by user, by address for public writes, and the price of large responses. */
 

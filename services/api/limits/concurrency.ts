@@ -71,17 +71,9 @@ export class ConcurrencyLimiter {
         release();
         resolve(undefined);
       });
-      const started = async () => work();
-      started().then(
-        (result) => {
-          release();
-          resolve(result);
-        },
-        (error: unknown) => {
-          release();
-          reject(error as Error);
-        },
-      );
+      const running = Promise.resolve().then(work);
+      void running.then(release, release);
+      void running.then(resolve, reject);
     });
   }
 

@@ -4,7 +4,6 @@ import { describe, expect, it } from "vitest";
 import { CitadelError, type ErrorDetails, type ErrorType } from "../../../lib/errors/errors.ts";
 import { toOAuthError } from "../../../lib/errors/oauth-errors.ts";
 import { errorMethods } from "../../../services/api/http/responses/errors.ts";
-import type { GatewayRequest } from "../../../services/api/gateways.ts";
 
 describe("An error at the token endpoint", () => {
   const shown = (type: ErrorType, details?: ErrorDetails) =>
@@ -39,7 +38,7 @@ describe("The headers of an error", () => {
     const req = new IncomingMessage(new Socket());
     req.url = "/api/users";
     const res = new ServerResponse(req);
-    errorMethods.sendError(req as GatewayRequest, res, new CitadelError(type, { data }));
+    errorMethods.sendError(req, res, new CitadelError(type, { data }));
     expect(res.writableEnded).toBe(true);
     return res.getHeaders();
   };

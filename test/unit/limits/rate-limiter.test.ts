@@ -10,7 +10,7 @@ const LIMITS = {
 };
 
 const consumed = (limiter: RateLimiter, of: string) =>
-  (limiter.countAddress("address", of))?.consumed;
+  limiter.countAddress("address", of)?.consumed;
 
 describe("RateLimiter", () => {
   it("counts each key separately and refuses it beyond the limit", () => {
@@ -34,7 +34,7 @@ describe("RateLimiter", () => {
     /** How many are accepted of 20. */
     const passing = (addressOf: (at: number) => string) => {
       let count = 0;
-      for (let at = 0; at < 20; at++) if (!(isRefused(addressOf(at)))) count++;
+      for (let at = 0; at < 20; at++) if (!isRefused(addressOf(at))) count++;
       return count;
     };
     expect(passing((at) => `2001:db8:1:0:${at}::1`)).toBe(3);
@@ -63,7 +63,7 @@ describe("RateLimiter", () => {
 describe("PointCounter", () => {
   it("counts new keys together once it counts MAX_KEYS, and known keys separately", () => {
     const counter = new PointCounter(LIMITS.address);
-    const add = (key: string) => (counter.add(key, 1)).consumed;
+    const add = (key: string) => counter.add(key, 1).consumed;
     add("known");
     for (let key = 1; key < MAX_KEYS; key++) add(`key ${key}`);
     // the first two characters select the shared counter
