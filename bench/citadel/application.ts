@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { loadContracts } from "../../lib/contract/load.ts";
+import { secretsOf } from "../../lib/contract/declarations/declared-secrets.ts";
+import { makeSecrets } from "../../lib/deployment/secrets.ts";
+import { type Child, startChild } from "../harness/processes.ts";
+import { contract as item } from "./item.contract.ts";
+import type { NodeSettings } from "./node.ts";
+
+// Starts the application in production mode, in several processes on one nats-server.
+
+export interface ApplicationOptions {
+  natsUrl: string;
+  /** Without it, the process that runs all services with a database has an embedded one. */
+  databaseUrl?: string;
+  /** The services of each process. */
+  processes: readonly (readonly string[])[];
+  /** Options of Node for the processes of one service. */
+  nodeOptions: string[];
+  env?: Record<string, string>;
+}
+
+export interface Application {
+  url: string;
+  /** The process that runs this service. */
+  pidOf(service: string): number;
+  /** Registers a user. @returns an access token, which lasts an hour */
+  signIn(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** All requests come from one address and one user. The limits are counted and never reached. */
+const NO_LIMIT = "9999999/1";
+
+export async function startApplication({
+  natsUrl,
+  databaseUrl,
+  processes,
+  nodeOptions,
+  env = {},
+}: ApplicationOptions): Promise<Application> {
+  const folder = mkdtempSync(join(tmpdir(), "citadel-bench-"));
+  const secrets = secretsOf([...loadContracts().values(), item]);
+  makeSecrets(join(folder, "secrets"), secrets);
+  const port = await freePort();
+  const shared = {
+    DATA_DIR: folder,
+    HOST: "127.0.0.1",
+    PORT: String(port),
+    NATS_URL: natsUrl,
+    DATABASE_URL: databaseUrl ?? "",
+    SERVICES: "",
+    // without the access log
+    LOG_LEVEL: "warn",
+    ACCESS_TOKEN_TTL: "3600",
+    BCRYPT_COST: "10",
+    RATE_LIMIT_ADDRESS: NO_LIMIT,
+    RATE_LIMIT_USER: NO_LIMIT,
+    RATE_LIMIT_PUBLIC: NO_LIMIT,
+    RATE_LIMIT_SOCKET: NO_LIMIT,
+    ...Object.fromEntries(
+      secrets.map(({ service, name, variable }) => [
+        `${variable}_FILE`,
+        join(folder, "secrets", service, name),
+      ]),
+    ),
+    ...env,
+  };
+  const start = async (services: readonly string[]) =>
+    startChild(new URL("./node.ts", import.meta.url), {
+      settings: { services: [...services] } satisfies NodeSettings,
+      // each process serves metrics, as the application ships
+      env: { ...shared, METRICS_PORT: String(await freePort()) },
+      nodeOptions: services.length === 1 ? nodeOptions : [],
+    });
+  const children: (readonly [readonly string[], Child<never, unknown>])[] = await Promise.all(
+    processes.map(async (services) => [services, await start(services)] as const),
+  );
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady(url);
+  return {
+    url,
+    pidOf(service) {
+      const [, child] = children.find(([services]) => services.includes(service)) ?? [];
+      if (!child) throw new Error(`No process runs '${service}'.`);
+      return child.pid;
+    },
+    signIn: () => signIn(url),
+    async stop() {
+      await Promise.all(children.map(([, child]) => child.stop()));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    const { ok } = await fetch(`${url}/health/ready`);
+    if (ok) return;
+    await setTimeout(50);
+  }
+  const response = await fetch(`${url}/health/ready`);
+  throw new Error(`The application did not become ready: ${await response.text()}`);
+}
+
+async function signIn(url: string): Promise<string> {
+  const username = `user-${randomBytes(5).toString("hex")}`;
+  const password = "correct horse battery";
+  await post(`${url}/api/auth/register`, {
+    username,
+    email: `${username}@example.com`,
+    password,
+  });
+  const { access_token } = await post(`${url}/api/auth/login`, { username, password });
+  return access_token ?? "";
+}
+
+async function post(url: string, body: object): Promise<{ access_token?: string }> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url} responded ${response.status}: ${text}`);
+  return JSON.parse(text) as { access_token?: string };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}

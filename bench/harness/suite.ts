@@ -1,0 +1,55 @@
+import type { Progress } from "./progress.ts";
+
+// What a suite is, and what it returns. A suite is one file in bench/suites/ that exports `suite`.
+
+export interface Suite {
+  /** What `npm run bench -- <name>` calls it. */
+  name: string;
+  /** One line for `--help`. */
+  description: string;
+  run(context: BenchContext): Promise<Row[]>;
+}
+
+export interface BenchContext {
+  /** Fewer and shorter rounds. */
+  quick: boolean;
+  /** Does the run include this side? Our own is always included. */
+  includes(side: string): boolean;
+  /** The options of Node for our measured processes. */
+  nodeOptions: string[];
+  /** Resolves when the user ends it, if the sides are to be kept running instead of measured. */
+  hold: ((what: string) => Promise<void>) | undefined;
+  progress: Progress;
+}
+
+/** One figure of one side. */
+export interface Row {
+  /** What was measured: "signed-in GET". */
+  subject: string;
+  /** Whose figure it is: "Citadel", "stock moleculer-web". */
+  side: string;
+  /** "requests", "p99", "CPU gateway". */
+  figure: string;
+  unit: string;
+  /** The median of all rounds. */
+  value: number;
+  /** Citadel's figure divided by this one: the median of the rounds' ratios. Citadel itself has none. */
+  ratio?: number;
+  goal?: Goal;
+}
+
+/** What the ratio should be, or, of Citadel's own row, the value. */
+export interface Goal {
+  atLeast?: number;
+  atMost?: number;
+}
+
+/** The name of our side in every suite. */
+export const OURS = "Citadel";
+
+/** Whether a row reaches its goal; undefined if it has none or was not measured. */
+export function isReached({ goal, ratio, value }: Row): boolean | undefined {
+  const figure = ratio ?? value;
+  if (!goal || Number.isNaN(figure)) return undefined;
+  return figure >= (goal.atLeast ?? -Infinity) && figure <= (goal.atMost ?? Infinity);
+}

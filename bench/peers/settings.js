@@ -1,0 +1,8 @@
+import { settings as read } from "../harness/child.ts";
+
+/**
+ * What every peer is started with.
+ *
+ * @type {{ role: "gateway" | "service" | "others", natsUrl: string, publicKey: string, variant?: string }}
+ */
+export const settings = read();

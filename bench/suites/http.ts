@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { createPublicKey, type JsonWebKey } from "node:crypto";
+import { startApplication } from "../citadel/application.ts";
+import { ITEM } from "../citadel/payload.ts";
+import {
+  CONNECTIONS,
+  httpFigures,
+  type HttpSide,
+  measureHttp,
+  showHttp,
+  startLoad,
+} from "../harness/http-side.ts";
+import { startChild, startNats } from "../harness/processes.ts";
+import { interleave, rowsOf } from "../harness/rounds.ts";
+import { type BenchContext, OURS, type Row, type Suite } from "../harness/suite.ts";
+
+// A signed-in GET: a gateway verifies an access token and calls a service over NATS, which responds with 454 bytes.
+
+const PATH = "/api/item";
+
+interface Peer {
+  name: string;
+  /** The file of each role, in bench/peers/. Gateway and service are measured, `others` only exist. */
+  files: { gateway: string; service: string; others?: string };
+  variant?: string;
+  /** Does it refuse a request without a token? */
+  isOpen?: boolean;
+}
+
+const STOCK = "stock moleculer-web, no authentication";
+const NEST = "NestJS Fastify, passport-jwt as documented";
+const NEST_KEY = "NestJS Fastify, passport-jwt with a KeyObject";
+const FASTIFY_CACHE = "Fastify, @fastify/jwt with its cache";
+
+const moleculer = (file: string) => ({ gateway: file, service: file });
+const NEST_FILES = { gateway: "nest/gateway.js", service: "nest/service.js" };
+const FASTIFY_FILES = { gateway: "fastify/gateway.js", service: "fastify/service.js" };
+
+const PEERS: readonly Peer[] = [
+  { name: STOCK, files: moleculer("moleculer/stock.js"), isOpen: true },
+  {
+    name: "naive guard, checked by calls",
+    files: { ...moleculer("moleculer/naive.js"), others: "moleculer/naive.js" },
+  },
+  { name: NEST, files: NEST_FILES },
+  { name: NEST_KEY, files: NEST_FILES, variant: "KeyObject" },
+  { name: "Fastify, @fastify/jwt", files: FASTIFY_FILES },
+  { name: FASTIFY_CACHE, files: FASTIFY_FILES, variant: "cache" },
+];
+
+const GOALS = {
+  [STOCK]: { requests: { atLeast: 1.3 }, CPU: { atMost: 0.8 }, p99: { atMost: 1 } },
+  [NEST]: { requests: { atLeast: 3 } },
+  [NEST_KEY]: { requests: { atLeast: 2.5 } },
+  [FASTIFY_CACHE]: { requests: { atLeast: 1.5 } },
+};
+
+async function run(context: BenchContext): Promise<Row[]> {
+  const { progress, quick } = context;
+  const peers = PEERS.filter(({ name }) => context.includes(name));
+  const sides = await progress.step(`${peers.length + 1} sides start`, async () => {
+    const { side, token, publicKey } = await startOurs(context);
+    return [side, ...(await Promise.all(peers.map((peer) => startPeer(peer, token, publicKey))))];
+  });
+  await Promise.all(sides.map(mustRespond));
+  if (context.hold) {
+    const [{ request, processes }] = sides as [HttpSide];
+    const pids = Object.entries(processes).map(([name, of]) => `${name} ${of().join(", ")}`);
+    const authorization = request.headers.authorization ?? "";
+    await context.hold(
+      `curl -H 'authorization: ${authorization}' ${request.url}\nProcesses: ${pids.join("; ")}`,
+    );
+    return [];
+  }
+  const load = await startLoad();
+  const size = quick ? { rounds: 10, duration: 350 } : { rounds: 25, duration: 600 };
+  await progress.step("warm-up", async () => {
+    for (const side of sides) await measureHttp(load, side, quick ? 1_500 : 3_000);
+  });
+  const measured = await interleave(
+    context,
+    { ...size, sides },
+    (side) => measureHttp(load, side, size.duration),
+    showHttp,
+  );
+  const figures = httpFigures(["gateway", "service", "nats-server", "others"]);
+  return rowsOf(`signed-in GET, ${CONNECTIONS} connections`, measured, figures, GOALS);
+}
+
+/** Three processes: the gateway, the service, and all services that these need and that are idle meanwhile. */
+async function startOurs({ nodeOptions }: BenchContext) {
+  const nats = await startNats();
+  const application = await startApplication({
+    natsUrl: nats.url,
+    processes: [["api"], ["item"], ["guard", "auth", "users", "posts", "chat"]],
+    nodeOptions,
+  });
+  const token = await application.signIn();
+  const keys = await fetch(`${application.url}/.well-known/jwks.json`);
+  const { keys: [key] = [] } = (await keys.json()) as { keys?: JsonWebKey[] };
+  if (!key) throw new Error("The application has no signing key.");
+  const publicKey = createPublicKey({ key, format: "jwk" });
+  const side: HttpSide = {
+    name: OURS,
+    request: requestOf(application.url, token),
+    processes: {
+      gateway: () => [application.pidOf("api")],
+      service: () => [application.pidOf("item")],
+      "nats-server": () => [nats.pid],
+      others: () => [application.pidOf("guard")],
+    },
+  };
+  return { side, token, publicKey: publicKey.export({ type: "spki", format: "pem" }).toString() };
+}
+
+/** The peers verify the same access token with the same key. */
+async function startPeer(
+  { name, files, variant }: Peer,
+  token: string,
+  publicKey: string,
+): Promise<HttpSide> {
+  const nats = await startNats();
+  const start = (role: keyof Peer["files"]) =>
+    startChild(new URL(`../peers/${files[role]}`, import.meta.url), {
+      settings: { role, natsUrl: nats.url, publicKey, variant },
+    });
+  const [gateway, service, others] = await Promise.all([
+    start("gateway"),
+    start("service"),
+    files.others === undefined ? undefined : start("others"),
+  ]);
+  const { port } = gateway.started as { port: number };
+  return {
+    name,
+    request: requestOf(`http://127.0.0.1:${port}`, token),
+    processes: {
+      gateway: () => [gateway.pid],
+      service: () => [service.pid],
+      "nats-server": () => [nats.pid],
+      ...(others && { others: () => [others.pid] }),
+    },
+  };
+}
+
+const requestOf = (url: string, token: string): HttpSide["request"] => ({
+  url: url + PATH,
+  method: "GET",
+  headers: { authorization: `Bearer ${token}` },
+  status: 200,
+});
+
+/** All sides respond the same, and all that authenticate refuse a request without a token. */
+async function mustRespond({ name, request: { url, headers } }: HttpSide): Promise<void> {
+  const response = await fetch(url, { headers });
+  assert.deepEqual(await response.json(), ITEM, `${name} responds with the item`);
+  const { status } = await fetch(url);
+  const isOpen = PEERS.find((peer) => peer.name === name)?.isOpen ?? false;
+  assert.equal(status, isOpen ? 200 : 401, `${name} without a token`);
+}
+
+export const suite: Suite = {
+  name: "http",
+  description: "a signed-in GET through the gateway and a service, beside other frameworks",
+  run,
+};
