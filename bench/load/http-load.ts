@@ -1,5 +1,7 @@
+import { setTimeout } from "node:timers/promises";
 import { createConnection, type Socket } from "node:net";
 import { quantile } from "../harness/statistics.ts";
+import { cpuOf, sum } from "../harness/usage.ts";
 
 // Sends one HTTP request again and again, over connections that stay open. Written on node:net, since node:http costs more
 // for a request than some of the measured servers and shares their cores, and the latencies of autocannon are whole
@@ -13,8 +15,12 @@ export interface HttpLoad {
   /** The status that every response must have. */
   status: number;
   connections: number;
-  /** The duration, in milliseconds. */
+  /** For how long the load runs before it is measured, in milliseconds. */
+  leadIn: number;
+  /** The duration of the measurement, in milliseconds. */
   duration: number;
+  /** The ids of the processes whose CPU time is measured, by name. */
+  processes: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface Outcome {
@@ -25,6 +31,8 @@ export interface Outcome {
   /** Latencies in microseconds. */
   p50: number;
   p99: number;
+  /** The CPU time of an operation, in microseconds, by process. */
+  cpu: Readonly<Record<string, number>>;
 }
 
 const HEAD_END = Buffer.from("\r\n\r\n");
@@ -59,12 +67,11 @@ export async function putHttpLoad(load: HttpLoad): Promise<Outcome> {
   const request = requestOf(load);
   const expected = Buffer.from(`HTTP/1.1 ${load.status} `);
   const { hostname, port } = new URL(load.url);
-  const latencies: number[] = [];
   const sockets = await Promise.all(
     Array.from({ length: load.connections }, () => connect(Number(port), hostname)),
   );
-  const started = performance.now();
-  const end = started + load.duration;
+  let latencies: number[] = [];
+  let isOver = false;
 
   const work = (socket: Socket) =>
     new Promise<void>((resolve, reject) => {
@@ -83,21 +90,43 @@ export async function putHttpLoad(load: HttpLoad): Promise<Outcome> {
           return;
         }
         received = undefined;
-        const now = performance.now();
-        latencies.push(now - sent);
-        if (now < end) send();
-        else resolve();
+        latencies.push(performance.now() - sent);
+        if (isOver) resolve();
+        else send();
       });
       socket.once("error", reject);
       socket.once("close", () => reject(new Error(`${load.url} closed a connection.`)));
       send();
     });
 
-  await Promise.all(sockets.map(work));
-  const seconds = (performance.now() - started) / 1_000;
+  const measure = async (): Promise<Outcome> => {
+    await setTimeout(load.leadIn);
+    latencies = [];
+    const before = cpuTimes(load.processes);
+    const started = performance.now();
+    await setTimeout(load.duration);
+    const finished = latencies;
+    const seconds = (performance.now() - started) / 1_000;
+    const after = cpuTimes(load.processes);
+    isOver = true;
+    const cpu = [...after].map(
+      ([name, time]) => [name, (time - (before.get(name) ?? NaN)) / finished.length] as const,
+    );
+    return {
+      count: finished.length,
+      seconds,
+      ...percentiles(finished),
+      cpu: Object.fromEntries(cpu),
+    };
+  };
+
+  const [outcome] = await Promise.all([measure(), ...sockets.map(work)]);
   for (const socket of sockets) socket.destroy();
-  return { count: latencies.length, seconds, ...percentiles(latencies) };
+  return outcome;
 }
+
+const cpuTimes = (processes: HttpLoad["processes"]): ReadonlyMap<string, number> =>
+  new Map(Object.entries(processes).map(([name, pids]) => [name, sum(pids.map(cpuOf))]));
 
 /** @param latencies in milliseconds */
 function percentiles(latencies: readonly number[]): Pick<Outcome, "p50" | "p99"> {

@@ -73,9 +73,9 @@ async function run(context: BenchContext): Promise<Row[]> {
     return [];
   }
   const load = await startLoad();
-  const size = quick ? { rounds: 10, duration: 350 } : { rounds: 25, duration: 600 };
+  const size = quick ? { rounds: 6, duration: 500 } : { rounds: 15, duration: 1_000 };
   await progress.step("warm-up", async () => {
-    for (const side of sides) await measureHttp(load, side, quick ? 1_500 : 3_000);
+    for (const side of sides) await measureHttp(load, side, quick ? 2_000 : 4_000);
   });
   const measured = await interleave(
     context,
