@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createPublicKey, type JsonWebKey, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { once } from "node:events";
@@ -31,6 +31,8 @@ export interface Application {
   pidOf(service: string): number;
   /** Registers a user. @returns an access token, which lasts an hour */
   signIn(): Promise<string>;
+  /** The key that verifies access tokens, as PEM. */
+  publicKey(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -91,6 +93,7 @@ export async function startApplication({
       return child.pid;
     },
     signIn: () => signIn(url),
+    publicKey: () => publicKeyOf(url),
     async stop() {
       await Promise.all(children.map(([, child]) => child.stop()));
       rmSync(folder, { recursive: true, force: true });
@@ -106,6 +109,13 @@ async function untilReady(url: string): Promise<void> {
   }
   const response = await fetch(`${url}/health/ready`);
   throw new Error(`The application did not become ready: ${await response.text()}`);
+}
+
+async function publicKeyOf(url: string): Promise<string> {
+  const response = await fetch(`${url}/.well-known/jwks.json`);
+  const { keys: [key] = [] } = (await response.json()) as { keys?: JsonWebKey[] };
+  if (!key) throw new Error("The application has no signing key.");
+  return createPublicKey({ key, format: "jwk" }).export({ type: "spki", format: "pem" }).toString();
 }
 
 async function signIn(url: string): Promise<string> {

@@ -5,14 +5,11 @@ import { sum } from "./usage.ts";
 
 // A measured side that is reached by HTTP, and its figures.
 
-/** The processes of a side, by the name of their column. They may change, as connections to a database do. */
-type Processes = Readonly<Record<string, () => readonly number[]>>;
-
 export interface HttpSide {
   name: string;
   /** Where and how the side is called. */
-  request: Pick<HttpLoad, "url" | "method" | "headers" | "status"> & { body?: string };
-  processes: Processes;
+  request: Pick<HttpLoad, "url" | "method" | "headers" | "body" | "status">;
+  processes: HttpLoad["processes"];
 }
 
 export const CONNECTIONS = 50;
@@ -36,9 +33,7 @@ export const measureHttp = (
     connections: CONNECTIONS,
     leadIn: LEAD_IN,
     duration,
-    processes: Object.fromEntries(
-      Object.entries(processes).map(([name, pids]) => [name, pids()] as const),
-    ),
+    processes,
   });
 
 const rateOf = ({ count, seconds }: Outcome): number => count / seconds;

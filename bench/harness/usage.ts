@@ -2,31 +2,63 @@ import { readdirSync, readFileSync } from "node:fs";
 
 // What processes have used, from /proc. Elsewhere than on Linux it is NaN: not measured.
 
+/** Processes by their ids, or those that PostgreSQL runs for one database, which come and go. */
+export type ProcessSet = readonly number[] | { database: string };
+
+/** The CPU time of each process, in microseconds. */
+type CpuTimes = ReadonlyMap<number, number>;
+
+export const cpuTimes = (set: ProcessSet): CpuTimes =>
+  new Map(("database" in set ? backendsOf(set.database) : set).map((pid) => [pid, cpuOf(pid)]));
+
+/** The CPU time that passed between two measurements; NaN if there is no process. */
+export const cpuBetween = (before: CpuTimes, after: CpuTimes): number =>
+  after.size === 0 ? NaN : sum([...after].map(([pid, time]) => time - (before.get(pid) ?? 0)));
+
+/** PostgreSQL's processes for one database, which they name in their command line. */
+function backendsOf(database: string): number[] {
+  const isNumber = (name: string) => /^\d+$/.test(name);
+  return list("")
+    .filter(isNumber)
+    .map(Number)
+    .filter((pid) => {
+      const command = read(`${pid}/cmdline`);
+      return command.startsWith("postgres: ") && command.includes(` ${database} `);
+    });
+}
+
 /** The CPU time of all threads of a process, user and system, in microseconds. */
 export function cpuOf(pid: number): number {
-  try {
-    // in nanoseconds, where the kernel keeps it; stat counts ticks of 10 ms
-    return sum(
-      readdirSync(`/proc/${pid}/task`).map(
-        (thread) => Number(read(`${pid}/task/${thread}/schedstat`).split(" ")[0]) / 1_000,
-      ),
-    );
-  } catch {
-    return cpuInTicks(pid);
-  }
+  const threads = list(`${pid}/task`);
+  // in nanoseconds, where the kernel keeps it; stat counts ticks of 10 ms
+  const times = threads.map((thread) => read(`${pid}/task/${thread}/schedstat`).split(" ")[0]);
+  return times.length > 0 && times.every(Boolean)
+    ? sum(times.map(Number)) / 1_000
+    : cpuInTicks(pid);
 }
 
 function cpuInTicks(pid: number): number {
-  try {
-    const stat = read(`${pid}/stat`);
-    // the second field is in parentheses and may contain spaces; a tick is 10 ms on every Linux
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10_000;
-  } catch {
-    return NaN;
-  }
+  const stat = read(`${pid}/stat`);
+  // the second field is in parentheses and may contain spaces; a tick is 10 ms on every Linux
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
 export const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
 
-const read = (file: string): string => readFileSync(`/proc/${file}`, "utf8");
+/** Empty if the process has ended. */
+function read(file: string): string {
+  try {
+    return readFileSync(`/proc/${file}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(`/proc/${folder}`);
+  } catch {
+    return [];
+  }
+}

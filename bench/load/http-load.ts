@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { createConnection, type Socket } from "node:net";
 import { quantile } from "../harness/statistics.ts";
-import { cpuOf, sum } from "../harness/usage.ts";
+import { cpuBetween, cpuTimes, type ProcessSet } from "../harness/usage.ts";
 
 // Sends one HTTP request again and again, over connections that stay open. Written on node:net, since node:http costs more
 // for a request than some of the measured servers and shares their cores, and the latencies of autocannon are whole
@@ -19,8 +19,8 @@ export interface HttpLoad {
   leadIn: number;
   /** The duration of the measurement, in milliseconds. */
   duration: number;
-  /** The ids of the processes whose CPU time is measured, by name. */
-  processes: Readonly<Record<string, readonly number[]>>;
+  /** The processes whose CPU time is measured, by the name of their column. */
+  processes: Readonly<Record<string, ProcessSet>>;
 }
 
 export interface Outcome {
@@ -102,16 +102,17 @@ export async function putHttpLoad(load: HttpLoad): Promise<Outcome> {
   const measure = async (): Promise<Outcome> => {
     await setTimeout(load.leadIn);
     latencies = [];
-    const before = cpuTimes(load.processes);
+    const before = Object.values(load.processes).map(cpuTimes);
     const started = performance.now();
     await setTimeout(load.duration);
     const finished = latencies;
     const seconds = (performance.now() - started) / 1_000;
-    const after = cpuTimes(load.processes);
+    const after = Object.values(load.processes).map(cpuTimes);
     isOver = true;
-    const cpu = [...after].map(
-      ([name, time]) => [name, (time - (before.get(name) ?? NaN)) / finished.length] as const,
-    );
+    const cpu = Object.keys(load.processes).map((name, at) => {
+      const time = cpuBetween(before[at] ?? new Map(), after[at] ?? new Map());
+      return [name, time / finished.length] as const;
+    });
     return {
       count: finished.length,
       seconds,
@@ -124,9 +125,6 @@ export async function putHttpLoad(load: HttpLoad): Promise<Outcome> {
   for (const socket of sockets) socket.destroy();
   return outcome;
 }
-
-const cpuTimes = (processes: HttpLoad["processes"]): ReadonlyMap<string, number> =>
-  new Map(Object.entries(processes).map(([name, pids]) => [name, sum(pids.map(cpuOf))]));
 
 /** @param latencies in milliseconds */
 function percentiles(latencies: readonly number[]): Pick<Outcome, "p50" | "p99"> {

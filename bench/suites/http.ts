@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createPublicKey, type JsonWebKey } from "node:crypto";
 import { startApplication } from "../citadel/application.ts";
 import { ITEM } from "../citadel/payload.ts";
 import {
@@ -65,7 +64,7 @@ async function run(context: BenchContext): Promise<Row[]> {
   await Promise.all(sides.map(mustRespond));
   if (context.hold) {
     const [{ request, processes }] = sides as [HttpSide];
-    const pids = Object.entries(processes).map(([name, of]) => `${name} ${of().join(", ")}`);
+    const pids = Object.entries(processes).map(([name, of]) => `${name} ${JSON.stringify(of)}`);
     const authorization = request.headers.authorization ?? "";
     await context.hold(
       `curl -H 'authorization: ${authorization}' ${request.url}\nProcesses: ${pids.join("; ")}`,
@@ -96,21 +95,17 @@ async function startOurs({ nodeOptions }: BenchContext) {
     nodeOptions,
   });
   const token = await application.signIn();
-  const keys = await fetch(`${application.url}/.well-known/jwks.json`);
-  const { keys: [key] = [] } = (await keys.json()) as { keys?: JsonWebKey[] };
-  if (!key) throw new Error("The application has no signing key.");
-  const publicKey = createPublicKey({ key, format: "jwk" });
   const side: HttpSide = {
     name: OURS,
     request: requestOf(application.url, token),
     processes: {
-      gateway: () => [application.pidOf("api")],
-      service: () => [application.pidOf("item")],
-      "nats-server": () => [nats.pid],
-      others: () => [application.pidOf("guard")],
+      gateway: [application.pidOf("api")],
+      service: [application.pidOf("item")],
+      "nats-server": [nats.pid],
+      others: [application.pidOf("guard")],
     },
   };
-  return { side, token, publicKey: publicKey.export({ type: "spki", format: "pem" }).toString() };
+  return { side, token, publicKey: await application.publicKey() };
 }
 
 /** The peers verify the same access token with the same key. */
@@ -134,10 +129,10 @@ async function startPeer(
     name,
     request: requestOf(`http://127.0.0.1:${port}`, token),
     processes: {
-      gateway: () => [gateway.pid],
-      service: () => [service.pid],
-      "nats-server": () => [nats.pid],
-      ...(others && { others: () => [others.pid] }),
+      gateway: [gateway.pid],
+      service: [service.pid],
+      "nats-server": [nats.pid],
+      ...(others && { others: [others.pid] }),
     },
   };
 }
