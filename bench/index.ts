@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { installPeers } from "./harness/install.ts";
 import { stopProcesses } from "./harness/processes.ts";
 import { Progress } from "./harness/progress.ts";
-import { type BenchContext, OURS, type Row, type Suite } from "./harness/suite.ts";
+import type { BenchContext, Row, Suite } from "./harness/suite.ts";
 import { printRows } from "./report/terminal.ts";
 
 // `npm run bench`: measures the suites, and prints their tables.
@@ -80,14 +80,14 @@ async function main(): Promise<void> {
   const profile = values["cpu-prof"];
   const context: BenchContext = {
     quick: values.quick,
-    includes: (side) =>
-      side === OURS ||
-      sides.length === 0 ||
-      sides.some((name) => side.toLowerCase().includes(name)),
+    includes: (peer, isQuick) =>
+      sides.length > 0
+        ? sides.some((name) => peer.toLowerCase().includes(name))
+        : isQuick || !values.quick,
     nodeOptions: profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`],
     hold: values.hold
-      ? async (what) => {
-          console.log(what);
+      ? async (held) => {
+          console.log(JSON.stringify(held, undefined, 2));
           await once(process, "SIGINT");
         }
       : undefined,

@@ -73,7 +73,6 @@ const HINTS: Readonly<Record<string, string>> = {
  *
  * @returns the names of the migrations that this call has applied
  * @throws Error that says what to do
- * @internal
  */
 export async function migrate(
   db: AnyDatabase,

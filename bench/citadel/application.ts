@@ -1,14 +1,12 @@
 import { createPublicKey, type JsonWebKey, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { loadContracts } from "../../lib/contract/load.ts";
 import { secretsOf } from "../../lib/contract/declarations/declared-secrets.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
-import { type Child, startChild } from "../harness/processes.ts";
+import { type Child, freePort, startChild } from "../harness/processes.ts";
 import { contract as item } from "./item.contract.ts";
 import type { NodeSettings } from "./node.ts";
 
@@ -65,6 +63,8 @@ export async function startApplication({
     RATE_LIMIT_USER: NO_LIMIT,
     RATE_LIMIT_PUBLIC: NO_LIMIT,
     RATE_LIMIT_SOCKET: NO_LIMIT,
+    MAX_SOCKETS_ADDRESS: "1000000",
+    MAX_SOCKETS_USER: "1000000",
     ...Object.fromEntries(
       secrets.map(({ service, name, variable }) => [
         `${variable}_FILE`,
@@ -139,13 +139,4 @@ async function post(url: string, body: object): Promise<{ access_token?: string 
   const text = await response.text();
   if (!response.ok) throw new Error(`${url} responded ${response.status}: ${text}`);
   return JSON.parse(text) as { access_token?: string };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

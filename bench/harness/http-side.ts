@@ -1,5 +1,6 @@
 import { type Child, startChild } from "./processes.ts";
-import type { HttpLoad, Outcome } from "../load/http-load.ts";
+import type { HttpLoad } from "../load/http-load.ts";
+import type { Outcome } from "../load/recorder.ts";
 import type { Figure } from "./rounds.ts";
 import { sum } from "./usage.ts";
 
@@ -20,7 +21,7 @@ const LEAD_IN = 250;
 type LoadProcess = Child<HttpLoad, Outcome>;
 
 export const startLoad = (): Promise<LoadProcess> =>
-  startChild<HttpLoad, Outcome>(new URL("../load/node.ts", import.meta.url));
+  startChild<HttpLoad, Outcome>(new URL("../load/http-node.ts", import.meta.url));
 
 /** Sends requests to a side for `duration` milliseconds. */
 export const measureHttp = (

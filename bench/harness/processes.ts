@@ -1,5 +1,6 @@
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Message } from "./child.ts";
@@ -146,3 +147,21 @@ export const startNats = (): Promise<Server> =>
     const address = /client connections on (\S+)/.exec(output)?.[1];
     return address && output.includes("Server is ready") ? `nats://${address}` : undefined;
   });
+
+/** Starts a redis-server without persistence. @throws Error if there is none on the PATH */
+export async function startRedis(): Promise<Server> {
+  const port = await freePort();
+  const options = ["--bind", "127.0.0.1", "--port", String(port), "--save", ""];
+  return startServer("redis-server", options, (output) =>
+    output.includes("Ready to accept connections") ? `redis://127.0.0.1:${port}` : undefined,
+  );
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -53,10 +53,9 @@ export function rowsOf<M>(
     figures.flatMap(({ name, unit, of }) => {
       const values = theirs.map(of);
       if (values.includes(undefined)) return [];
-      const ratios = theirs.map((one, round) => {
-        const own = ours[round];
-        return ((own && of(own)) ?? NaN) / (of(one) ?? NaN);
-      });
+      const own = ours.map(of);
+      const isComparable = side !== OURS && own.every((one) => one !== undefined);
+      const ratios = values.map((value, round) => (own[round] ?? NaN) / (value ?? NaN));
       const goal = goals[side]?.[name];
       return {
         subject,
@@ -64,7 +63,7 @@ export function rowsOf<M>(
         figure: name,
         unit,
         value: median(values as number[]),
-        ...(side !== OURS && { ratio: median(ratios) }),
+        ...(isComparable && { ratio: median(ratios) }),
         ...(goal && { goal }),
       };
     }),

@@ -13,12 +13,16 @@ export interface Suite {
 export interface BenchContext {
   /** Fewer and shorter rounds. */
   quick: boolean;
-  /** Does the run include this side? Our own is always included. */
-  includes(side: string): boolean;
+  /**
+   * Is this peer measured?
+   *
+   * @param isQuick whether a quick run measures it, too
+   */
+  includes(peer: string, isQuick: boolean): boolean;
   /** The options of Node for our measured processes. */
   nodeOptions: string[];
-  /** Resolves when the user ends it, if the sides are to be kept running instead of measured. */
-  hold: ((what: string) => Promise<void>) | undefined;
+  /** Shows the sides and keeps them running until Ctrl-C, if that is what the user wants instead of a measurement. */
+  hold: ((sides: readonly object[]) => Promise<void>) | undefined;
   progress: Progress;
 }
 

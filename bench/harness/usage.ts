@@ -28,7 +28,7 @@ function backendsOf(database: string): number[] {
 }
 
 /** The CPU time of all threads of a process, user and system, in microseconds. */
-export function cpuOf(pid: number): number {
+function cpuOf(pid: number): number {
   const threads = list(`${pid}/task`);
   // in nanoseconds, where the kernel keeps it; stat counts ticks of 10 ms
   const times = threads.map((thread) => read(`${pid}/task/${thread}/schedstat`).split(" ")[0]);

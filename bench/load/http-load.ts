@@ -1,13 +1,11 @@
-import { setTimeout } from "node:timers/promises";
 import { createConnection, type Socket } from "node:net";
-import { quantile } from "../harness/statistics.ts";
-import { cpuBetween, cpuTimes, type ProcessSet } from "../harness/usage.ts";
+import { type Measurement, type Outcome, Recorder } from "./recorder.ts";
 
 // Sends one HTTP request again and again, over connections that stay open. Written on node:net, since node:http costs more
 // for a request than some of the measured servers and shares their cores, and the latencies of autocannon are whole
 // milliseconds.
 
-export interface HttpLoad {
+export interface HttpLoad extends Measurement {
   url: string;
   method: "GET" | "POST";
   headers: Record<string, string>;
@@ -15,24 +13,6 @@ export interface HttpLoad {
   /** The status that every response must have. */
   status: number;
   connections: number;
-  /** For how long the load runs before it is measured, in milliseconds. */
-  leadIn: number;
-  /** The duration of the measurement, in milliseconds. */
-  duration: number;
-  /** The processes whose CPU time is measured, by the name of their column. */
-  processes: Readonly<Record<string, ProcessSet>>;
-}
-
-export interface Outcome {
-  /** The number of finished operations. */
-  count: number;
-  /** The actual duration, in seconds. */
-  seconds: number;
-  /** Latencies in microseconds. */
-  p50: number;
-  p99: number;
-  /** The CPU time of an operation, in microseconds, by process. */
-  cpu: Readonly<Record<string, number>>;
 }
 
 const HEAD_END = Buffer.from("\r\n\r\n");
@@ -70,8 +50,7 @@ export async function putHttpLoad(load: HttpLoad): Promise<Outcome> {
   const sockets = await Promise.all(
     Array.from({ length: load.connections }, () => connect(Number(port), hostname)),
   );
-  let latencies: number[] = [];
-  let isOver = false;
+  const recorder = new Recorder();
 
   const work = (socket: Socket) =>
     new Promise<void>((resolve, reject) => {
@@ -90,8 +69,8 @@ export async function putHttpLoad(load: HttpLoad): Promise<Outcome> {
           return;
         }
         received = undefined;
-        latencies.push(performance.now() - sent);
-        if (isOver) resolve();
+        recorder.add(performance.now() - sent);
+        if (recorder.isOver) resolve();
         else send();
       });
       socket.once("error", reject);
@@ -99,37 +78,9 @@ export async function putHttpLoad(load: HttpLoad): Promise<Outcome> {
       send();
     });
 
-  const measure = async (): Promise<Outcome> => {
-    await setTimeout(load.leadIn);
-    latencies = [];
-    const before = Object.values(load.processes).map(cpuTimes);
-    const started = performance.now();
-    await setTimeout(load.duration);
-    const finished = latencies;
-    const seconds = (performance.now() - started) / 1_000;
-    const after = Object.values(load.processes).map(cpuTimes);
-    isOver = true;
-    const cpu = Object.keys(load.processes).map((name, at) => {
-      const time = cpuBetween(before[at] ?? new Map(), after[at] ?? new Map());
-      return [name, time / finished.length] as const;
-    });
-    return {
-      count: finished.length,
-      seconds,
-      ...percentiles(finished),
-      cpu: Object.fromEntries(cpu),
-    };
-  };
-
-  const [outcome] = await Promise.all([measure(), ...sockets.map(work)]);
+  const [outcome] = await Promise.all([recorder.measure(load), ...sockets.map(work)]);
   for (const socket of sockets) socket.destroy();
   return outcome;
-}
-
-/** @param latencies in milliseconds */
-function percentiles(latencies: readonly number[]): Pick<Outcome, "p50" | "p99"> {
-  const sorted = Float64Array.from(latencies).toSorted();
-  return { p50: quantile(sorted, 0.5) * 1_000, p99: quantile(sorted, 0.99) * 1_000 };
 }
 
 const connect = (port: number, host: string): Promise<Socket> =>

@@ -54,21 +54,27 @@ async function run(context: BenchContext): Promise<Row[]> {
 
 async function compare(context: BenchContext, ours: Database, theirs: Database): Promise<Row[]> {
   const { progress, quick } = context;
-  const { sides, token } = await progress.step("both sides start", async () => {
+  const { sides, token } = await progress.step("the sides start", async () => {
     const { side, application } = await startOurs(context, ours);
     const signedIn = await application.signIn();
     await fill(ours, theirs);
-    const peer = await startPeer(theirs, await application.publicKey());
-    return { sides: [side, peer], token: signedIn };
+    const peer = context.includes(PEER, true)
+      ? [await startPeer(theirs, await application.publicKey())]
+      : [];
+    return { sides: [side, ...peer], token: signedIn };
   });
+  if (context.hold) {
+    await context.hold(sides.map((side) => SUBJECTS.map((one) => toHttp(side, one, token))));
+    return [];
+  }
   const load = await startLoad();
-  const size = quick ? { rounds: 5, duration: 500 } : { rounds: 15, duration: 1_000 };
+  const size = quick ? { rounds: 5, duration: 450 } : { rounds: 15, duration: 1_000 };
   const rows: Row[] = [];
   for (const subject of SUBJECTS) {
     progress.line(subject.route);
     const measurable = sides.map((side) => toHttp(side, subject, token));
     await mustRespondAlike(measurable);
-    for (const side of measurable) await measureHttp(load, side, quick ? 2_000 : 4_000);
+    for (const side of measurable) await measureHttp(load, side, quick ? 1_200 : 4_000);
     const measured = await interleave(
       context,
       { ...size, sides: measurable },

@@ -4,7 +4,7 @@ import { Controller, Injectable, Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { MessagePattern, Payload, Transport } from "@nestjs/microservices";
 import { Kysely, PostgresDialect, sql } from "kysely";
-import pg from "pg";
+import { Pool } from "pg";
 import { __decorate, __metadata, __param } from "tslib";
 import { runChild } from "../../harness/child.ts";
 import { settings } from "../settings.js";
@@ -13,7 +13,7 @@ import { settings } from "../settings.js";
 
 const db = new Kysely({
   dialect: new PostgresDialect({
-    pool: new pg.Pool({ connectionString: settings.databaseUrl, max: 10 }),
+    pool: new Pool({ connectionString: settings.databaseUrl, max: 10 }),
   }),
 });
 
