@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Context } from "moleculer";
+import { quantile } from "../harness/statistics.ts";
 
 // Calls one action, with a fixed number of concurrent calls.
 
@@ -39,6 +40,6 @@ export async function putLoad(ctx: Context, load: Load): Promise<Outcome> {
   await Promise.all(Array.from({ length: load.concurrency }, work));
   const seconds = (performance.now() - started) / 1_000;
   const sorted = Float64Array.from(latencies).toSorted();
-  const at = (share: number): number => (sorted[Math.floor(sorted.length * share)] ?? 0) * 1_000;
+  const at = (share: number): number => quantile(sorted, share) * 1_000;
   return { calls: latencies.length, seconds, p50: at(0.5), p99: at(0.99) };
 }

@@ -1,8 +1,9 @@
 import type { ServiceSchema } from "moleculer";
 import { guardService } from "moleculer-service-guard";
+import { runChild, settings as read } from "../harness/child.ts";
 import type { Load } from "./load.ts";
 import { caller, callee, SERVICES } from "./services.ts";
-import { makeBroker, type Side } from "./sides.ts";
+import { BARE, makeBroker, type Side } from "./sides.ts";
 
 // One node in a process of its own. The first argument names its services. The parent process sends it one load
 // after the other, with which it calls the callee.
@@ -21,14 +22,12 @@ export interface NodeArguments {
   credentials: Record<string, string>;
 }
 
-export type Message<Result> = { result: Result } | { error: string };
-
-const settings = JSON.parse(process.argv[2] ?? "{}") as NodeArguments;
+const settings = read() as NodeArguments;
 const { side, runs, signingKey, credentials } = settings;
 
 /** The bare side runs this service in place of the guard, so that both sides have the same number of nodes. */
 const guard = (): ServiceSchema =>
-  side === "bare" ? { name: "guard" } : guardService({ signingKey });
+  side === BARE ? { name: "guard" } : guardService({ signingKey });
 
 const schemas = { guard, caller: () => caller, callee: () => callee };
 
@@ -40,17 +39,13 @@ const broker = makeBroker({
   credential: (service) => credentials[service],
 });
 for (const name of runs) broker.createService(schemas[name]());
-await broker.start();
-if (runs.includes("caller")) await broker.waitForServices("callee", 10_000, 50);
 
-const respond = (message: Message<unknown>): void => void process.send?.(message);
-
-process.on("message", (load: Load) => {
+runChild<Load>({
+  async started() {
+    await broker.start();
+    if (runs.includes("caller")) await broker.waitForServices("callee", 10_000, 50);
+  },
   // the load lasts longer than the timeout of a call
-  broker.call("caller.run", load, { timeout: 0 }).then(
-    (result) => respond({ result }),
-    (error: unknown) => respond({ error: String(error) }),
-  );
+  respond: (load) => broker.call("caller.run", load, { timeout: 0 }),
+  stop: () => broker.stop(),
 });
-process.once("disconnect", () => process.exit());
-respond({ result: "ready" });

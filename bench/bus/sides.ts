@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { type BrokerOptions, ServiceBroker, Transporters } from "moleculer";
 import { sealed, serviceGuard } from "moleculer-service-guard";
+import { OURS } from "../harness/suite.ts";
 
 // The two compared sides. They differ only in the guard.
 
-export const SIDES = ["bare", "guarded"] as const;
+export const BARE = "bare Moleculer";
+export const SIDES = [OURS, BARE] as const;
 export type Side = (typeof SIDES)[number];
 
 export interface NodeSettings {
@@ -32,7 +34,7 @@ export function makeBroker(settings: NodeSettings): ServiceBroker {
   };
   return new ServiceBroker({
     ...options,
-    ...(settings.side === "bare" ? bare(settings) : guarded(settings)),
+    ...(settings.side === BARE ? bare(settings) : guarded(settings)),
   });
 }
 

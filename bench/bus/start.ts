@@ -1,21 +1,27 @@
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
-import { type Nats, startNode } from "./processes.ts";
-import { compare, interleave } from "./rounds.ts";
-import { makeBroker, type Side } from "./sides.ts";
-import type { Row } from "./table.ts";
+import type { Server } from "../harness/processes.ts";
+import { rowsOf } from "../harness/rounds.ts";
+import { type BenchContext, OURS, type Row } from "../harness/suite.ts";
+import { startNode } from "./processes.ts";
+import { BARE, makeBroker, type Side, SIDES } from "./sides.ts";
 import { credentialsOf, signingKey } from "./topology.ts";
+import { measureInTurn } from "./turns.ts";
 
 const COUNT = 100;
-const NAMESPACES: Record<Side, string> = { bare: "start-a", guarded: "start-b" };
+const NAMESPACES: Record<Side, string> = { [BARE]: "start-a", [OURS]: "start-b" };
 
 const names = Array.from({ length: COUNT }, (_, at) => `service-${at}`);
 const next = (at: number): string => names[(at + 1) % COUNT] ?? "";
 const previous = (at: number): string => names.at(at - 1) ?? "";
 
 /** 100 brokers in this process that start at once, until each of them has called another over NATS. */
-export async function startAtOnce(nats: Nats, rounds: number): Promise<Row[]> {
+export async function startAtOnce(
+  context: BenchContext,
+  nats: Server,
+  rounds: number,
+): Promise<Row[]> {
   const credentials = credentialsOf(names);
-  for (const side of ["bare", "guarded"] as const)
+  for (const side of SIDES)
     await startNode({
       side,
       namespace: NAMESPACES[side],
@@ -51,14 +57,12 @@ export async function startAtOnce(nats: Nats, rounds: number): Promise<Row[]> {
     await Promise.all(brokers.map((broker) => broker.stop()));
     return seconds;
   };
-  return [
-    {
-      what: `${COUNT} brokers in one process start, and each calls another`,
-      unit: "s",
-      ...compare(await interleave(rounds, measure), (seconds) => seconds),
-      goal: { of: "guarded", atMost: 10 },
-    },
-  ];
+  return rowsOf(
+    `${COUNT} brokers in one process start, and each calls another`,
+    await measureInTurn(context, rounds, measure),
+    [{ name: "duration", unit: "s", of: (seconds) => seconds }],
+    { [OURS]: { duration: { atMost: 10 } } },
+  );
 }
 
 async function startAndCall(broker: ServiceBroker, at: number): Promise<void> {

@@ -1,20 +1,35 @@
-import { cpuOf } from "./processes.ts";
-import { compare, interleave, type Size } from "./rounds.ts";
-import type { Row } from "./table.ts";
+import { type Figure, rowsOf } from "../harness/rounds.ts";
+import type { BenchContext, Row } from "../harness/suite.ts";
+import { cpuBetween, cpuTimes } from "../harness/usage.ts";
+import { BARE } from "./sides.ts";
 import type { Topology } from "./topology.ts";
+import { measureInTurn, type Size } from "./turns.ts";
 
 const AT_ONCE = 50;
 
+interface Throughput {
+  rate: number;
+  nodes: number;
+  nats: number;
+}
+
+const FIGURES: Figure<Throughput>[] = [
+  { name: "calls", unit: "/s", of: ({ rate }) => rate },
+  { name: "CPU caller and callee", unit: "µs", of: ({ nodes }) => nodes },
+  { name: "CPU nats-server", unit: "µs", of: ({ nats }) => nats },
+];
+
 /** Calls over NATS, 50 at a time: their number in a second, and the CPU time of each. */
 export async function throughput(
+  context: BenchContext,
   { nats, nodes }: Topology,
   { rounds, duration }: Size,
 ): Promise<Row[]> {
-  const measured = await interleave(rounds, async (side) => {
+  const measured = await measureInTurn(context, rounds, async (side) => {
     const { caller, callee } = nodes[side];
-    const used = () => ({ nodes: cpuOf(caller.pid) + cpuOf(callee.pid), nats: cpuOf(nats.pid) });
+    const used = () => [cpuTimes([caller.pid, callee.pid]), cpuTimes([nats.pid])] as const;
     const before = used();
-    const { calls, seconds } = await caller.run({
+    const { calls, seconds } = await caller.ask({
       action: "callee.read",
       concurrency: AT_ONCE,
       duration,
@@ -22,28 +37,11 @@ export async function throughput(
     const after = used();
     return {
       rate: calls / seconds,
-      nodes: (after.nodes - before.nodes) / calls,
-      nats: (after.nats - before.nats) / calls,
+      nodes: cpuBetween(before[0], after[0]) / calls,
+      nats: cpuBetween(before[1], after[1]) / calls,
     };
   });
-  const what = `call over NATS, ${AT_ONCE} at a time`;
-  return [
-    {
-      what,
-      unit: "calls/s",
-      ...compare(measured, ({ rate }) => rate),
-      goal: { atLeast: 0.85 },
-    },
-    {
-      what: `${what}: CPU of caller and callee`,
-      unit: "µs",
-      ...compare(measured, (each) => each.nodes),
-      goal: { atMost: 1.3 },
-    },
-    {
-      what: `${what}: CPU of nats-server`,
-      unit: "µs",
-      ...compare(measured, (each) => each.nats),
-    },
-  ];
+  return rowsOf(`call over NATS, ${AT_ONCE} at a time`, measured, FIGURES, {
+    [BARE]: { calls: { atLeast: 0.85 }, "CPU caller and callee": { atMost: 1.3 } },
+  });
 }

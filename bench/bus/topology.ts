@@ -1,11 +1,13 @@
 import { GuardAuthority, makeSigningKey } from "moleculer-service-guard";
-import { type Nats, type NodeProcess, startNode } from "./processes.ts";
-import { type Side, SIDES } from "./sides.ts";
+import type { Server } from "../harness/processes.ts";
+import { OURS } from "../harness/suite.ts";
+import { type NodeProcess, startNode } from "./processes.ts";
+import { BARE, type Side } from "./sides.ts";
 
 // Both sides use one nats-server. Each has a guard node, a caller and a callee, in processes of their own.
 
 /** Both have the same length, since they are part of each subject. */
-const NAMESPACES: Record<Side, string> = { bare: "bench-a", guarded: "bench-b" };
+const NAMESPACES: Record<Side, string> = { [BARE]: "bench-a", [OURS]: "bench-b" };
 
 export const signingKey = makeSigningKey();
 const authority = new GuardAuthority({ signingKey });
@@ -15,11 +17,11 @@ export const credentialsOf = (services: readonly string[]): Record<string, strin
   Object.fromEntries(services.map((name) => [name, authority.generate(name).credential]));
 
 export interface Topology {
-  nats: Nats;
+  nats: Server;
   nodes: Record<Side, { caller: NodeProcess; callee: NodeProcess }>;
 }
 
-export async function startTopology(nats: Nats): Promise<Topology> {
+export async function startTopology(nats: Server): Promise<Topology> {
   const startSide = async (side: Side) => {
     const credentials = credentialsOf(["caller", "callee"]);
     const shared = { side, namespace: NAMESPACES[side], url: nats.url, signingKey, credentials };
@@ -30,6 +32,6 @@ export async function startTopology(nats: Nats): Promise<Topology> {
     ]);
     return { caller, callee };
   };
-  const [bare, guarded] = await Promise.all([startSide(SIDES[0]), startSide(SIDES[1])]);
-  return { nats, nodes: { bare, guarded } };
+  const [ours, bare] = await Promise.all([startSide(OURS), startSide(BARE)]);
+  return { nats, nodes: { [OURS]: ours, [BARE]: bare } };
 }

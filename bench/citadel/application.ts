@@ -8,12 +8,13 @@ import { secretsOf } from "../../lib/contract/declarations/declared-secrets.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
 import { type Child, freePort, startChild } from "../harness/processes.ts";
 import { contract as item } from "./item.contract.ts";
-import type { NodeSettings } from "./node.ts";
+import type { NewAccounts, NodeSettings } from "./node.ts";
 
 // Starts the application in production mode, in several processes on one nats-server.
 
 export interface ApplicationOptions {
-  natsUrl: string;
+  /** Without it there is one process. */
+  natsUrl?: string;
   /** Without it, the process that runs all services with a database has an embedded one. */
   databaseUrl?: string;
   /** The services of each process. */
@@ -29,9 +30,31 @@ export interface Application {
   pidOf(service: string): number;
   /** Registers a user. @returns an access token, which lasts an hour */
   signIn(): Promise<string>;
+  createAccounts(accounts: NewAccounts): Promise<unknown>;
   /** The key that verifies access tokens, as PEM. */
   publicKey(): Promise<string>;
   stop(): Promise<void>;
+}
+
+/** Makes a folder with the secrets of all services, and the environment that names them, for production. */
+export async function prepare() {
+  const folder = mkdtempSync(join(tmpdir(), "citadel-bench-"));
+  const secrets = secretsOf([...loadContracts().values(), item]);
+  makeSecrets(join(folder, "secrets"), secrets);
+  const port = await freePort();
+  const env = {
+    NODE_ENV: "production",
+    DATA_DIR: folder,
+    HOST: "127.0.0.1",
+    PORT: String(port),
+    ...Object.fromEntries(
+      secrets.map(({ service, name, variable }) => [
+        `${variable}_FILE`,
+        join(folder, "secrets", service, name),
+      ]),
+    ),
+  };
+  return { folder, env, url: `http://127.0.0.1:${port}` };
 }
 
 /** All requests come from one address and one user. The limits are counted and never reached. */
@@ -44,15 +67,10 @@ export async function startApplication({
   nodeOptions,
   env = {},
 }: ApplicationOptions): Promise<Application> {
-  const folder = mkdtempSync(join(tmpdir(), "citadel-bench-"));
-  const secrets = secretsOf([...loadContracts().values(), item]);
-  makeSecrets(join(folder, "secrets"), secrets);
-  const port = await freePort();
+  const { folder, env: settings, url } = await prepare();
   const shared = {
-    DATA_DIR: folder,
-    HOST: "127.0.0.1",
-    PORT: String(port),
-    NATS_URL: natsUrl,
+    ...settings,
+    NATS_URL: natsUrl ?? "",
     DATABASE_URL: databaseUrl ?? "",
     SERVICES: "",
     // without the access log
@@ -65,33 +83,28 @@ export async function startApplication({
     RATE_LIMIT_SOCKET: NO_LIMIT,
     MAX_SOCKETS_ADDRESS: "1000000",
     MAX_SOCKETS_USER: "1000000",
-    ...Object.fromEntries(
-      secrets.map(({ service, name, variable }) => [
-        `${variable}_FILE`,
-        join(folder, "secrets", service, name),
-      ]),
-    ),
     ...env,
   };
   const start = async (services: readonly string[]) =>
-    startChild(new URL("./node.ts", import.meta.url), {
+    startChild<NewAccounts>(new URL("./node.ts", import.meta.url), {
       settings: { services: [...services] } satisfies NodeSettings,
       // each process serves metrics, as the application ships
       env: { ...shared, METRICS_PORT: String(await freePort()) },
       nodeOptions: services.length === 1 ? nodeOptions : [],
     });
-  const children: (readonly [readonly string[], Child<never, unknown>])[] = await Promise.all(
+  const children: (readonly [readonly string[], Child<NewAccounts, unknown>])[] = await Promise.all(
     processes.map(async (services) => [services, await start(services)] as const),
   );
-  const url = `http://127.0.0.1:${port}`;
+  const processOf = (service: string) => {
+    const [, child] = children.find(([services]) => services.includes(service)) ?? [];
+    if (!child) throw new Error(`No process runs '${service}'.`);
+    return child;
+  };
   await untilReady(url);
   return {
     url,
-    pidOf(service) {
-      const [, child] = children.find(([services]) => services.includes(service)) ?? [];
-      if (!child) throw new Error(`No process runs '${service}'.`);
-      return child.pid;
-    },
+    pidOf: (service) => processOf(service).pid,
+    createAccounts: (accounts) => processOf("users").ask(accounts),
     signIn: () => signIn(url),
     publicKey: () => publicKeyOf(url),
     async stop() {
@@ -101,6 +114,7 @@ export async function startApplication({
   };
 }
 
+/** Waits until a gateway is ready. @throws Error that lists what is missing */
 async function untilReady(url: string): Promise<void> {
   for (let attempt = 0; attempt < 600; attempt++) {
     const { ok } = await fetch(`${url}/health/ready`);

@@ -28,9 +28,11 @@ export interface ChildOptions {
 const CACHE = join(import.meta.dirname, "..", "node_modules", ".cache", "node");
 
 /** How long a process may take to stop before it is killed, in milliseconds. */
-const MAX_STOP = 5_000;
+const MAX_STOP = 12_000;
 
 const children = new Set<ChildProcess>();
+/** Those that lead a process group of their own, which Ctrl-C does not reach. */
+const groups = new WeakSet<ChildProcess>();
 const stopping = new WeakMap<ChildProcess, Promise<void>>();
 
 /** Ends all processes that were started and still run. */
@@ -53,7 +55,9 @@ async function endChild(child: ChildProcess): Promise<void> {
   const timeout = new AbortController();
   const killLater = async () => {
     await setTimeout(MAX_STOP, undefined, { signal: timeout.signal });
-    child.kill("SIGKILL");
+    // a script's node may have outlived its npm
+    if (groups.has(child)) process.kill(-(child.pid ?? 0), "SIGKILL");
+    else child.kill("SIGKILL");
   };
   killLater().catch(() => {});
   await exit;
@@ -122,8 +126,9 @@ async function startServer(
   options: string[],
   urlOf: (output: string) => string | undefined,
 ): Promise<Server> {
-  // in a process group of its own, so that Ctrl-C does not end it before its clients
+  // so that Ctrl-C does not end it before its clients
   const server = spawn(command, options, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  groups.add(server);
   register(server);
   const output = outputOf(server);
   const url = await new Promise<string>((resolve, reject) => {
@@ -147,6 +152,23 @@ export const startNats = (): Promise<Server> =>
     const address = /client connections on (\S+)/.exec(output)?.[1];
     return address && output.includes("Server is ready") ? `nats://${address}` : undefined;
   });
+
+/** Starts an npm script, with what it writes hidden. */
+export function startScript(
+  name: string,
+  env: Record<string, string>,
+): { pid: number; stop: () => Promise<void> } {
+  const child = spawn("npm", ["run", name], {
+    cwd: join(import.meta.dirname, "..", ".."),
+    env: { ...process.env, ...env },
+    // a REPL ends when its input does
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  groups.add(child);
+  register(child);
+  return { pid: child.pid ?? 0, stop: () => stopChild(child) };
+}
 
 /** Starts a redis-server without persistence. @throws Error if there is none on the PATH */
 export async function startRedis(): Promise<Server> {

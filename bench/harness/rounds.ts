@@ -7,24 +7,24 @@ export type Measured<M> = ReadonlyMap<string, readonly M[]>;
 /**
  * Measures the sides in turn, A B C A B C, so that other load on the machine affects all of them.
  *
- * @param show what the progress says of a measurement
+ * @param show what the progress says of a measurement; without it, rounds are not shown
  */
 export async function interleave<Side extends { name: string }, M>(
   { progress }: BenchContext,
   { rounds, sides }: { rounds: number; sides: readonly Side[] },
   measure: (side: Side) => Promise<M>,
-  show: (measured: M) => string,
+  show?: (measured: M) => string,
 ): Promise<Measured<M>> {
   const measured = new Map<string, M[]>(sides.map(({ name }) => [name, []]));
-  for (const [at, { name }] of sides.entries()) progress.line(`${letter(at)}: ${name}`);
+  if (show) for (const [at, { name }] of sides.entries()) progress.line(`${letter(at)}: ${name}`);
   for (let round = 1; round <= rounds; round++) {
     const shown: string[] = [];
     for (const [at, side] of sides.entries()) {
       const result = await measure(side);
       measured.get(side.name)?.push(result);
-      shown.push(`${letter(at)} ${show(result)}`);
+      if (show) shown.push(`${letter(at)} ${show(result)}`);
     }
-    progress.line(`round ${round} of ${rounds}:  ${shown.join("  ")}`);
+    if (show) progress.line(`round ${round} of ${rounds}:  ${shown.join("  ")}`);
   }
   return measured;
 }

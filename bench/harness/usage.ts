@@ -44,6 +44,23 @@ function cpuInTicks(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
+/** The bytes that a process has read, also from sockets. */
+export const bytesReadBy = (pid: number): number =>
+  Number(/rchar: (\d+)/.exec(read(`${pid}/io`))?.[1]);
+
+/** The resident memory of a process, in MB. */
+export const memoryOf = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(read(`${pid}/status`))?.[1]) / 1_000;
+
+/** The processes that a process has started, and those that they have started. */
+export function descendantsOf(pid: number): number[] {
+  const children = list(`${pid}/task`)
+    .flatMap((thread) => read(`${pid}/task/${thread}/children`).split(" "))
+    .filter(Boolean)
+    .map(Number);
+  return children.flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
 export const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
 
 /** Empty if the process has ended. */
