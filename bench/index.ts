@@ -1,11 +1,16 @@
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { isDeepStrictEqual, parseArgs } from "node:util";
 import { installPeers } from "./harness/install.ts";
-import { stopProcesses } from "./harness/processes.ts";
+import { interrupt, stopProcesses } from "./harness/processes.ts";
 import { Progress } from "./harness/progress.ts";
 import type { BenchContext, Row, Suite } from "./harness/suite.ts";
+import { databaseVersion } from "./harness/postgres.ts";
+import { compareRatios } from "./report/check.ts";
+import { writeDocument } from "./report/document.ts";
+import { describeMachine } from "./report/machine.ts";
+import { readResults, writeResults } from "./report/results.ts";
 import { printRows } from "./report/terminal.ts";
 
 // `npm run bench`: measures the suites, and prints their tables.
@@ -13,10 +18,11 @@ import { printRows } from "./report/terminal.ts";
 const SUITES_DIR = join(import.meta.dirname, "suites");
 
 async function loadSuites(): Promise<Suite[]> {
-  const files = readdirSync(SUITES_DIR).toSorted();
-  return Promise.all(
+  const files = readdirSync(SUITES_DIR);
+  const suites = await Promise.all(
     files.map(async (file) => ((await import(join(SUITES_DIR, file))) as { suite: Suite }).suite),
   );
+  return suites.toSorted((a, b) => a.order - b.order);
 }
 
 const usage = (suites: readonly Suite[]): string => `npm run bench -- [suite ...] [options]
@@ -28,7 +34,9 @@ ${suites.map(({ name, description }) => `  ${name.padEnd(12)}${description}`).jo
 
 Options:
   --only <names>     the suites, separated by commas
-  --quick            fewer and shorter rounds: under 2 minutes for all suites
+  --quick            fewer and shorter rounds, fewer peers: under 2 minutes for all suites
+  --check            compares the ratios with bench/results.json, and fails where one differs beyond the noise
+  --write            writes the results of the given suites, too. A run of all suites writes them anyway
   --sides <names>    only the peers whose name contains one of these, separated by commas; "none": only Citadel
   --hold             starts the sides of one suite and keeps them running, until Ctrl-C
   --cpu-prof <dir>   writes CPU profiles of Citadel's measured processes into this folder
@@ -46,6 +54,8 @@ function parse(suites: readonly Suite[]) {
       options: {
         only: { type: "string" },
         quick: { type: "boolean", default: false },
+        check: { type: "boolean", default: false },
+        write: { type: "boolean", default: false },
         sides: { type: "string" },
         hold: { type: "boolean", default: false },
         "cpu-prof": { type: "string" },
@@ -93,20 +103,78 @@ async function main(): Promise<void> {
       : undefined,
     progress,
   };
-  const rows: Row[] = [];
-  try {
-    for (const { name, description, run } of suites) {
-      progress.title(`${name}: ${description}`);
-      rows.push(...(await run(context)));
-      await stopProcesses();
-    }
-  } finally {
-    await stopProcesses();
-  }
-  printRows(rows);
+  const rows = await runAll(suites, context);
+  printRows([...rows.values()].flat());
+  if (values.check) return check(rows);
+  const isWhole = suites === all && !values.quick && sides.length === 0;
+  if (rows.size > 0 && (isWhole || values.write)) await write(all, rows);
 }
 
-process.on("SIGINT", () => void stopProcesses().then(() => process.exit(130)));
+/** A suite that fails is reported, and the others run. */
+async function runAll(
+  suites: readonly Suite[],
+  context: BenchContext,
+): Promise<ReadonlyMap<string, Row[]>> {
+  const rows = new Map<string, Row[]>();
+  for (const { name, description, run } of suites) {
+    context.progress.title(`${name}: ${description}`);
+    try {
+      rows.set(name, await run(context));
+    } catch (error) {
+      if (isInterrupted) break;
+      console.error(error);
+      process.exitCode = 1;
+    } finally {
+      await stopProcesses();
+    }
+  }
+  return rows;
+}
+
+/** Compares a run with the committed results. */
+function check(rows: ReadonlyMap<string, Row[]>): void {
+  const { suites } = readResults();
+  const committed = Object.values(suites).flatMap((suite) => suite.rows);
+  const { compared, differences } = compareRatios([...rows.values()].flat(), committed);
+  console.log();
+  for (const { row, committed: before } of differences)
+    console.log(
+      `${row.subject}: ${row.figure} to ${row.side} is ${row.ratio?.toFixed(2)}, and was ${before.toFixed(2)}`,
+    );
+  console.log(
+    differences.length === 0
+      ? `All ${compared} ratios are within the noise of bench/results.json.`
+      : `${differences.length} of ${compared} ratios differ from bench/results.json by more than the noise (docs/benchmarks.md). Run it again on a quiet machine; if they stay, find the change, or commit the results of 'npm run bench'.`,
+  );
+  if (differences.length > 0 || compared === 0) process.exitCode = 1;
+}
+
+/** Writes bench/results.json and docs/benchmarks.md. A suite that measured nothing keeps its last results. */
+async function write(all: readonly Suite[], rows: ReadonlyMap<string, Row[]>): Promise<void> {
+  const { suites, machine: before } = readResults();
+  const machine = describeMachine(await databaseVersion());
+  const date = new Date().toISOString().slice(0, 10);
+  for (const [name, own] of rows) if (own.length > 0) suites[name] = { date, rows: own };
+  const isMixed = Object.keys(suites).some((name) => !rows.get(name)?.length);
+  if (isMixed && !isDeepStrictEqual(before, machine))
+    return fail(
+      "Not written: the other suites in bench/results.json are from another machine or other versions. Run all suites.",
+    );
+  const results = { machine, suites };
+  writeResults(results);
+  writeDocument(all, results);
+  console.log("\nWritten: bench/results.json, docs/benchmarks.md and its charts.");
+}
+
+let isInterrupted = false;
+process.on("SIGINT", () => {
+  if (isInterrupted) process.exit(130);
+  isInterrupted = true;
+  process.exitCode = 130;
+  // the suite then fails, and removes what it has made
+  void interrupt();
+});
+
 try {
   await main();
 } catch (error) {
@@ -114,4 +182,4 @@ try {
   process.exit(1);
 }
 // a suite may leave timers behind
-process.exit();
+process.exit(process.exitCode);

@@ -40,11 +40,14 @@ export const measureHttp = (
 const rateOf = ({ count, seconds }: Outcome): number => count / seconds;
 const totalCpu = ({ cpu }: Outcome): number => sum(Object.values(cpu));
 
-/** The figures of an HTTP measurement. */
-export const httpFigures = (processes: readonly string[]): Figure<Outcome>[] => [
-  { name: "requests", unit: "/s", of: rateOf },
-  { name: "p50", unit: "µs", of: ({ p50 }) => p50 },
-  { name: "p99", unit: "µs", of: ({ p99 }) => p99 },
+/** @param operations what is counted */
+export const httpFigures = (
+  processes: readonly string[],
+  operations = "requests",
+): Figure<Outcome>[] => [
+  { name: operations, unit: "/s", of: rateOf },
+  { name: "p50", unit: "ms", of: ({ p50 }) => p50 },
+  { name: "p99", unit: "ms", of: ({ p99 }) => p99 },
   { name: "CPU", unit: "µs", of: totalCpu },
   ...processes.map((name) => ({
     name: `CPU ${name}`,

@@ -19,6 +19,14 @@ export const databaseServer = (): string | undefined => process.env.DATABASE_URL
 export const WITHOUT_DATABASE =
   "left out: set DATABASE_URL to a PostgreSQL server on this machine, on which a database may be created";
 
+/** The version of the server; undefined if there is none. */
+export async function databaseVersion(): Promise<string | undefined> {
+  const server = databaseServer();
+  if (server === undefined) return undefined;
+  const [row] = await run(server, "show server_version");
+  return String(row?.server_version).split(" ", 1)[0];
+}
+
 /** Creates a database with the tables of all services, for the time of `use`. */
 export async function withDatabase<T>(
   server: string,

@@ -35,6 +35,14 @@ const children = new Set<ChildProcess>();
 const groups = new WeakSet<ChildProcess>();
 const stopping = new WeakMap<ChildProcess, Promise<void>>();
 
+let isInterrupted = false;
+
+/** Ends all processes, and lets no other one start. */
+export async function interrupt(): Promise<void> {
+  isInterrupted = true;
+  await stopProcesses();
+}
+
 /** Ends all processes that were started and still run. */
 export async function stopProcesses(): Promise<void> {
   await Promise.all([...children].map(stopChild));
@@ -72,10 +80,14 @@ function outputOf(child: ChildProcess): () => string {
   return () => output.trim();
 }
 
-const register = (child: ChildProcess): void => {
+/** @throws Error after Ctrl-C */
+function register(child: ChildProcess): void {
   children.add(child);
   child.once("exit", () => children.delete(child));
-};
+  if (!isInterrupted) return;
+  child.kill();
+  throw new Error("Interrupted.");
+}
 
 /** Starts a Node process in production mode, and waits until it has started. */
 export async function startChild<Request = never, Response = unknown>(

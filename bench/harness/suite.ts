@@ -5,9 +5,24 @@ import type { Progress } from "./progress.ts";
 export interface Suite {
   /** What `npm run bench -- <name>` calls it. */
   name: string;
-  /** One line for `--help`. */
+  /** One line for `--help`, and the heading in docs/benchmarks.md. */
   description: string;
+  /** Its place among the suites: those with small numbers come first. */
+  order: number;
+  /** How it is measured, for docs/benchmarks.md. */
+  method: string;
+  charts?: readonly Chart[];
   run(context: BenchContext): Promise<Row[]>;
+}
+
+/** A chart of one figure of all sides. */
+export interface Chart {
+  /** The file's name, without its ending. */
+  file: string;
+  subject: string;
+  figure: string;
+  /** Figures that are parts of it, shown as parts of a bar. */
+  parts?: readonly string[];
 }
 
 export interface BenchContext {
@@ -46,14 +61,9 @@ export interface Row {
 export interface Goal {
   atLeast?: number;
   atMost?: number;
+  /** What is acceptable where the goal is not reached. */
+  floor?: number;
 }
 
 /** The name of our side in every suite. */
 export const OURS = "Citadel";
-
-/** Whether a row reaches its goal; undefined if it has none or was not measured. */
-export function isReached({ goal, ratio, value }: Row): boolean | undefined {
-  const figure = ratio ?? value;
-  if (!goal || Number.isNaN(figure)) return undefined;
-  return figure >= (goal.atLeast ?? -Infinity) && figure <= (goal.atMost ?? Infinity);
-}

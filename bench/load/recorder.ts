@@ -17,7 +17,7 @@ export interface Outcome {
   count: number;
   /** The actual duration, in seconds. */
   seconds: number;
-  /** Latencies in microseconds. */
+  /** Latencies in milliseconds. */
   p50: number;
   p99: number;
   /** The CPU time of an operation, in microseconds, by process. */
@@ -54,8 +54,8 @@ export class Recorder {
     return {
       count: sorted.length,
       seconds,
-      p50: quantile(sorted, 0.5) * 1_000,
-      p99: quantile(sorted, 0.99) * 1_000,
+      p50: quantile(sorted, 0.5),
+      p99: quantile(sorted, 0.99),
       cpu: Object.fromEntries(cpu),
     };
   }

@@ -51,6 +51,9 @@ async function run(context: BenchContext): Promise<Row[]> {
 
 export const suite: Suite = {
   name: "bus",
+  order: 5,
   description: "calls over the sealed bus, beside bare Moleculer over NATS",
+  method: `Two services call each other, with the guard and its sealed bus, and on a bare Moleculer broker with the same options. A call
+has 300 bytes of parameters and the length of an access token in its headers. The CPU time is of one call, request and response.`,
   run,
 };

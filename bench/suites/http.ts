@@ -16,6 +16,8 @@ import { type BenchContext, OURS, type Row, type Suite } from "../harness/suite.
 // A signed-in GET: a gateway verifies an access token and calls a service over NATS, which responds with 454 bytes.
 
 const PATH = "/api/item";
+const SUBJECT = `signed-in GET, ${CONNECTIONS} connections`;
+const PROCESSES = ["gateway", "service", "nats-server", "others"];
 
 interface Peer {
   name: string;
@@ -50,7 +52,11 @@ const PEERS: readonly Peer[] = [
 ];
 
 const GOALS = {
-  [STOCK]: { requests: { atLeast: 1.3 }, CPU: { atMost: 0.8 }, p99: { atMost: 1 } },
+  [STOCK]: {
+    requests: { atLeast: 1.3, floor: 1 },
+    CPU: { atMost: 0.8, floor: 1 },
+    p99: { atMost: 1 },
+  },
   [NEST]: { requests: { atLeast: 3 } },
   [NEST_KEY]: { requests: { atLeast: 2.5 } },
   [FASTIFY_CACHE]: { requests: { atLeast: 1.5 } },
@@ -79,8 +85,7 @@ async function run(context: BenchContext): Promise<Row[]> {
     (side) => measureHttp(load, side, size.duration),
     showHttp,
   );
-  const figures = httpFigures(["gateway", "service", "nats-server", "others"]);
-  return rowsOf(`signed-in GET, ${CONNECTIONS} connections`, measured, figures, GOALS);
+  return rowsOf(SUBJECT, measured, httpFigures(PROCESSES), GOALS);
 }
 
 /** Three processes: the gateway, the service, and all services that these need and that are idle meanwhile. */
@@ -152,6 +157,21 @@ async function mustRespond({ name, request: { url, headers } }: HttpSide): Promi
 
 export const suite: Suite = {
   name: "http",
+  order: 1,
   description: "a signed-in GET through the gateway and a service, beside other frameworks",
+  method: `The gateway verifies an RS256 access token and calls a service over NATS, which responds with 454 bytes of JSON; all peers
+get the same token. Citadel is the application as it ships, with rate limits that are counted and not reached, metrics, the
+sealed bus, and a service that verifies the token itself. The services that its gateway and service need are idle in a third process.
+Of the peers, stock moleculer-web verifies nothing, and its bus is open, as those of NestJS and Fastify are; their services trust
+the gateway. The naive guard calls two services for each request, to check the caller's and the user's token.`,
+  charts: [
+    { file: "signed-in-get-requests", subject: SUBJECT, figure: "requests" },
+    {
+      file: "signed-in-get-cpu",
+      subject: SUBJECT,
+      figure: "CPU",
+      parts: PROCESSES.map((name) => `CPU ${name}`),
+    },
+  ],
   run,
 };

@@ -26,6 +26,9 @@ const SENDERS = 10;
 const USERS = 10;
 const TEXT = "What a message costs that a hundred sockets receive.";
 
+const LOBBY = `lobby message to ${SOCKETS} sockets, ${SENDERS} senders`;
+const STORED = `chat messages stored in one room, ${CONNECTIONS} writers`;
+
 const BARE = "bare socket.io, stores nothing";
 const MOLECULER_IO = "moleculer-io, stores nothing";
 const REDIS = "moleculer-io with a Redis adapter, stores nothing";
@@ -73,7 +76,7 @@ async function measure(context: BenchContext, database: Database): Promise<Row[]
   );
   await load.stop();
   return [
-    ...rowsOf(`lobby message to ${SOCKETS} sockets, ${SENDERS} senders`, measured, FIGURES, {
+    ...rowsOf(LOBBY, measured, FIGURES, {
       [BARE]: { messages: { atLeast: 0.6 } },
     }),
     ...(await measureStoring(context, storing)),
@@ -83,9 +86,8 @@ async function measure(context: BenchContext, database: Database): Promise<Row[]
 const PROCESSES = ["gateway", "service", "nats-server", "PostgreSQL", "Redis", "others"];
 
 const FIGURES: Figure<SocketsOutcome>[] = [
-  { name: "messages", unit: "/s", of: ({ count, seconds }) => count / seconds },
   { name: "deliveries", unit: "/s", of: ({ deliveries, seconds }) => deliveries / seconds },
-  ...httpFigures(PROCESSES).filter(({ name }) => name !== "requests"),
+  ...httpFigures(PROCESSES, "messages"),
 ];
 
 /** Messages that many clients write at once into one room: by HTTP, so that no socket receives them. */
@@ -101,12 +103,9 @@ async function measureStoring(context: BenchContext, side: HttpSide): Promise<Ro
     () => measureHttp(load, side, 1_000),
     showHttp,
   );
-  return rowsOf(
-    `chat messages stored in one room, ${CONNECTIONS} writers`,
-    measured,
-    httpFigures(PROCESSES),
-    { [OURS]: { requests: { atLeast: 1_500 } } },
-  );
+  return rowsOf(STORED, measured, httpFigures(PROCESSES, "messages"), {
+    [OURS]: { messages: { atLeast: 1_500 } },
+  });
 }
 
 async function startOurs({ nodeOptions }: BenchContext, { name, url }: Database) {
@@ -197,6 +196,20 @@ const PEERS = [
 
 export const suite: Suite = {
   name: "sockets",
+  order: 3,
   description: "messages to 100 sockets, beside socket.io and moleculer-io, and messages stored",
+  method: `${SOCKETS} sockets are connected to one gateway; ${SENDERS} of them send messages, one at a time each, and all receive each message.
+Citadel verifies who sends, numbers the message, stores it in PostgreSQL, and acknowledges it after the commit. The peers know
+no users and store nothing; bare socket.io is one process without a bus. Then ${CONNECTIONS} clients write into one room by HTTP,
+which no socket receives: how many messages one \`chat\` node stores.`,
+  charts: [
+    { file: "lobby-messages", subject: LOBBY, figure: "messages" },
+    {
+      file: "lobby-cpu",
+      subject: LOBBY,
+      figure: "CPU",
+      parts: PROCESSES.map((name) => `CPU ${name}`),
+    },
+  ],
   run,
 };
