@@ -22,10 +22,10 @@ export function compareRatios(
   const differences: Difference[] = [];
   let compared = 0;
   for (const row of measured) {
-    const { ratio } = row;
-    const before = known.get(keyOf(row));
+    const { ratio = NaN } = row;
+    const before = known.get(keyOf(row)) ?? NaN;
     const factor = noiseOf(row);
-    if (typeof ratio !== "number" || typeof before !== "number" || factor === undefined) continue;
+    if (factor === undefined || !Number.isFinite(ratio) || !Number.isFinite(before)) continue;
     compared++;
     if (Math.abs(Math.log(ratio / before)) > Math.log(factor))
       differences.push({ row, committed: before });
