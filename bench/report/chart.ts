@@ -3,8 +3,8 @@ import { formatNumber } from "./tables.ts";
 
 // Bar charts as SVG, readable on a light and on a dark page.
 
-const WIDTH = 760;
-const LABELS = 290;
+const WIDTH = 800;
+const LABELS = 320;
 const VALUES = 70;
 const BAR = 18;
 const LINE = 28;
