@@ -89,7 +89,7 @@ export async function startApplication({
     startChild<NewAccounts>(new URL("./node.ts", import.meta.url), {
       settings: { services: [...services] } satisfies NodeSettings,
       // each process serves metrics, as the application ships
-      env: { ...shared, METRICS_PORT: String(await freePort()) },
+      env: { METRICS_PORT: String(await freePort()), ...shared },
       nodeOptions: services.length === 1 ? nodeOptions : [],
     });
   const children: (readonly [readonly string[], Child<NewAccounts, unknown>])[] = await Promise.all(
