@@ -33,12 +33,12 @@ export interface Application {
   createAccounts(accounts: NewAccounts): Promise<unknown>;
   /** The key that verifies access tokens, as PEM. */
   publicKey(): Promise<string>;
-  stop(): Promise<void>;
 }
 
-/** Makes a folder with the secrets of all services, and the environment that names them, for production. */
+/** Makes a folder with the secrets of all services, which is removed at the end, and the environment of production. */
 export async function prepare() {
   const folder = mkdtempSync(join(tmpdir(), "citadel-bench-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const secrets = secretsOf([...loadContracts().values(), item]);
   makeSecrets(join(folder, "secrets"), secrets);
   const port = await freePort();
@@ -67,7 +67,7 @@ export async function startApplication({
   nodeOptions,
   env = {},
 }: ApplicationOptions): Promise<Application> {
-  const { folder, env: settings, url } = await prepare();
+  const { env: settings, url } = await prepare();
   const shared = {
     ...settings,
     NATS_URL: natsUrl ?? "",
@@ -107,10 +107,6 @@ export async function startApplication({
     createAccounts: (accounts) => processOf("users").ask(accounts),
     signIn: () => signIn(url),
     publicKey: () => publicKeyOf(url),
-    async stop() {
-      await Promise.all(children.map(([, child]) => child.stop()));
-      rmSync(folder, { recursive: true, force: true });
-    },
   };
 }
 

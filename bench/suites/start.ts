@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { serviceNames } from "../../lib/contract/load.ts";
@@ -49,7 +48,6 @@ async function measureDevelopment(): Promise<Row[]> {
     times.push((performance.now() - started) / 1_000);
     await script.stop();
   }
-  rmSync(folder, { recursive: true, force: true });
   return valuesOf("npm run dev until it is ready", "s", [
     ["the first time", times[0], { atMost: 3 }],
     ["the second time", times[1], { atMost: 1.5 }],
@@ -57,7 +55,7 @@ async function measureDevelopment(): Promise<Row[]> {
 }
 
 async function measureOneProcess(): Promise<Row[]> {
-  const { folder, env, url } = await prepare();
+  const { env, url } = await prepare();
   const script = startScript("start", {
     ...env,
     METRICS_PORT: String(await freePort()),
@@ -68,7 +66,6 @@ async function measureOneProcess(): Promise<Row[]> {
   await setTimeout(SETTLE);
   const memory = memoryOfScript(script.pid);
   await script.stop();
-  rmSync(folder, { recursive: true, force: true });
   return valuesOf("memory after npm start", "MB", [
     ["all services in one process, embedded database", memory, { atMost: 320 }],
   ]);
@@ -76,7 +73,7 @@ async function measureOneProcess(): Promise<Row[]> {
 
 async function measureServices(databaseUrl: string): Promise<Row[]> {
   const nats = await startNats();
-  const { folder, env, url } = await prepare();
+  const { env, url } = await prepare();
   const scripts = await Promise.all(
     serviceNames().map(async (service) => ({
       service,
@@ -95,7 +92,6 @@ async function measureServices(databaseUrl: string): Promise<Row[]> {
     ({ service, script }) => [service, memoryOfScript(script.pid), { atMost: 100 }] as const,
   );
   await Promise.all(scripts.map(({ script }) => script.stop()));
-  rmSync(folder, { recursive: true, force: true });
   return valuesOf("memory after npm start", "MB", figures);
 }
 
