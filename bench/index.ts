@@ -104,6 +104,7 @@ async function main(): Promise<void> {
     progress,
   };
   const rows = await runAll(suites, context);
+  if (isInterrupted) return;
   printRows([...rows.values()].flat());
   if (values.check) return check(rows);
   const isWhole = suites === all && !values.quick && sides.length === 0;
