@@ -13,10 +13,10 @@ const size = (rounds: number, duration: number) => ({ rounds, duration });
 
 const QUICK = {
   warmUp: size(1, 1_500),
-  throughput: size(10, 350),
-  latency: size(8, 200),
+  throughput: size(8, 300),
+  latency: size(6, 200),
   bytes: size(3, 100),
-  processes: 2,
+  processes: 1,
   process: size(8, 50),
   starts: 0,
 };

@@ -73,13 +73,13 @@ async function compare(context: BenchContext, ours: Database, theirs: Database):
     return [];
   }
   const load = await startLoad();
-  const size = quick ? { rounds: 5, duration: 450 } : { rounds: 15, duration: 1_000 };
+  const size = quick ? { rounds: 4, duration: 400 } : { rounds: 15, duration: 1_000 };
   const rows: Row[] = [];
   for (const subject of SUBJECTS) {
     progress.line(subject.route);
     const measurable = sides.map((side) => toHttp(side, subject, token));
     await mustRespondAlike(measurable);
-    for (const side of measurable) await measureHttp(load, side, quick ? 1_200 : 4_000);
+    for (const side of measurable) await measureHttp(load, side, quick ? 900 : 4_000);
     const measured = await interleave(
       context,
       { ...size, sides: measurable },

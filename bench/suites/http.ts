@@ -75,9 +75,9 @@ async function run(context: BenchContext): Promise<Row[]> {
     return [];
   }
   const load = await startLoad();
-  const size = quick ? { rounds: 6, duration: 450 } : { rounds: 15, duration: 1_000 };
+  const size = quick ? { rounds: 5, duration: 450 } : { rounds: 15, duration: 1_000 };
   await progress.step("warm-up", async () => {
-    for (const side of sides) await measureHttp(load, side, quick ? 1_500 : 4_000);
+    for (const side of sides) await measureHttp(load, side, quick ? 1_200 : 4_000);
   });
   const measured = await interleave(
     context,

@@ -63,7 +63,7 @@ async function measure(context: BenchContext, database: Database): Promise<Row[]
   );
   const send = (side: Side, duration: number) =>
     load.ask({ ...side, sockets: SOCKETS, senders: SENDERS, leadIn: 250, duration });
-  const size = quick ? { rounds: 5, duration: 600 } : { rounds: 15, duration: 1_000 };
+  const size = quick ? { rounds: 4, duration: 600 } : { rounds: 15, duration: 1_000 };
   await progress.step("warm-up", async () => {
     for (const side of sides) await send(side, quick ? 1_500 : 4_000);
   });
@@ -96,7 +96,7 @@ async function measureStoring(context: BenchContext, side: HttpSide): Promise<Ro
   progress.line("messages stored in one room");
   const load = await startLoad();
   await measureHttp(load, side, quick ? 1_500 : 3_000);
-  const rounds = quick ? 3 : 9;
+  const rounds = quick ? 2 : 9;
   const measured = await interleave(
     context,
     { rounds, sides: [side] },
