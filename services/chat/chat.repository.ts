@@ -29,6 +29,12 @@ export interface NewMessage {
   clientId: string | null;
 }
 
+export interface StoredMessage {
+  readonly message: Message;
+  /** false: an earlier call has stored it. */
+  readonly isNew: boolean;
+}
+
 const toMessage = (row: Selectable<ChatDatabase["messages"]>): Message => ({
   id: row.id,
   roomId: row.room_id,
@@ -42,7 +48,7 @@ const toMessage = (row: Selectable<ChatDatabase["messages"]>): Message => ({
 
 export type Room = Selectable<ChatDatabase["rooms"]>;
 
-const noSuchRoom = () => new CitadelError("NotFound", { message: "There is no such room." });
+export const noSuchRoom = () => new CitadelError("NotFound", { message: "There is no such room." });
 
 /** Rooms and their messages. */
 export class ChatRepository {
@@ -83,55 +89,50 @@ export class ChatRepository {
   }
 
   /**
-   * Stores a message with the room's next seq. The room's row stays locked until the commit, so that messages are
-   * committed in the order of their seq and without a gap.
+   * Stores messages of one room with the room's next seqs, in the order given. A message is not stored again if its author
+   * has stored one with the same clientId. It is one statement, which locks the room's row until it is committed: messages
+   * are committed in the order of their seqs and without a gap.
    *
-   * @returns the stored message, and whether this call stored it
-   * @throws CitadelError NotFound if no such room exists
+   * @param messages no two of them have the same author and clientId
+   * @returns for each message the stored one, and whether this call stored it; undefined if no such room exists
+   * @throws the database's unique_violation if another statement stores the same clientId at the same time. Then nothing is
+   *   stored, and the next attempt finds the other's message.
    */
-  async store(message: NewMessage): Promise<{ message: Message; isNew: boolean }> {
-    return this.#db.transaction().execute(async (trx) => {
-      const room = await trx
-        .selectFrom("rooms")
-        .select("seq")
-        .where("id", "=", message.roomId)
-        .forUpdate()
-        .executeTakeFirst();
-      if (!room) throw noSuchRoom();
-      const earlier = await this.#findByClientId(trx, message);
-      if (earlier) return { message: earlier, isNew: false };
-      const seq = room.seq + 1;
-      const row = await trx
-        .insertInto("messages")
-        .values({
-          id: randomUUID(),
-          room_id: message.roomId,
-          seq,
-          user_id: message.userId,
-          username: message.username,
-          text: message.text,
-          client_id: message.clientId,
-          // now() is the start of the transaction, which may have waited for the lock
-          created_at: sql`clock_timestamp()`,
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow();
-      await trx.updateTable("rooms").set({ seq }).where("id", "=", message.roomId).execute();
-      return { message: toMessage(row), isNew: true };
+  async storeAll(
+    roomId: string,
+    messages: readonly NewMessage[],
+  ): Promise<(StoredMessage | undefined)[]> {
+    const ids = messages.map(() => randomUUID());
+    const column = (name: keyof NewMessage) => messages.map((message) => message[name]);
+    // clock_timestamp: now() is when the statement began, before it waited for the lock.
+    // The rows are inserted in one order by all statements: two that wait for each other's clientIds would deadlock.
+    const { rows } = await sql<Selectable<ChatDatabase["messages"]> & { place: unknown }>`
+      with sent as (
+        select * from unnest(
+          ${ids}::uuid[], ${column("userId")}::uuid[], ${column("username")}::text[], ${column("text")}::text[],
+          ${column("clientId")}::text[]
+        ) with ordinality as sent (id, user_id, username, text, client_id, place)
+      ), known as (
+        select sent.place, messages.* from sent join chat.messages using (user_id, client_id)
+      ), added as (
+        select *, row_number() over (order by place) as position
+        from sent where place not in (select place from known)
+      ), room as (
+        update chat.rooms set seq = seq + (select count(*) from added)
+        where id = ${roomId} and exists (select from added)
+        returning seq - (select count(*) from added) as last_seq, clock_timestamp() as locked_at
+      ), stored as (
+        insert into chat.messages (id, room_id, seq, user_id, username, text, client_id, created_at)
+        select id, ${roomId}, last_seq + position, user_id, username, text, client_id, locked_at
+        from added cross join room order by user_id, client_id
+        returning *
+      )
+      select * from known union all select place, stored.* from stored join sent using (id)
+    `.execute(this.#db);
+    const found = new Map(rows.map((row) => [Number(row.place), row]));
+    return ids.map((id, at) => {
+      const row = found.get(at + 1);
+      return row && { message: toMessage(row), isNew: row.id === id };
     });
-  }
-
-  async #findByClientId(
-    trx: Kysely<ChatDatabase>,
-    { userId, clientId }: NewMessage,
-  ): Promise<Message | undefined> {
-    if (userId === null || clientId === null) return undefined;
-    const row = await trx
-      .selectFrom("messages")
-      .selectAll()
-      .where("user_id", "=", userId)
-      .where("client_id", "=", clientId)
-      .executeTakeFirst();
-    return row && toMessage(row);
   }
 }

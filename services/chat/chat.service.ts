@@ -13,6 +13,7 @@ import {
   type NewMessage,
   type ChatDatabase,
 } from "./chat.repository.ts";
+import { MessageWriter } from "./message-writer.ts";
 
 const LOBBY = "lobby";
 
@@ -26,13 +27,14 @@ const MAX_MISSED = 100;
 export default class ChatService extends Service {
   declare db: Kysely<ChatDatabase>;
   declare chat: ChatRepository;
+  declare writer: MessageWriter;
 
   constructor(broker: ServiceBroker) {
     super(broker);
 
     /** Stores a message, then broadcasts it: no client receives a message that is not stored. */
     const send = async (ctx: Caller, sent: NewMessage): Promise<Message> => {
-      const { message, isNew } = await this.chat.store(sent);
+      const { message, isNew } = await this.writer.store(sent);
       if (isNew) await ctx.broadcast("chat.message", message);
       return message;
     };
@@ -99,6 +101,7 @@ export default class ChatService extends Service {
           ],
           started: () => {
             this.chat = new ChatRepository(this.db);
+            this.writer = new MessageWriter(this.chat);
           },
         },
       ),

@@ -31,6 +31,50 @@ describe("The chat service", () => {
     expect(texts.filter((text) => text === "Once")).toHaveLength(1);
   });
 
+  it("stores equal clientIds that arrive at once as one message and broadcasts it once", async () => {
+    const send = () => chat.call("chat.send", { id: "lobby", text: "Again", clientId: "2" });
+    const [first, ...others] = await Promise.all([send(), send(), send()]);
+    expect(others).toEqual([first, first]);
+    const texts = chat.emitted("chat.message").map(({ text }) => text);
+    expect(texts.filter((text) => text === "Again")).toHaveLength(1);
+  });
+
+  it("stores and broadcasts messages in the order in which they arrive", async () => {
+    const texts = Array.from({ length: 250 }, (_, at) => `message ${at}`);
+    // more than one statement stores, and no more than run at once
+    const sent = await Promise.all(
+      texts.map((text) => chat.call("chat.send", { id: "lobby", text })),
+    );
+    const first = sent[0]!.seq;
+    expect(sent.map(({ seq }) => seq)).toEqual(texts.map((_, at) => first + at));
+    expect(chat.emitted("chat.message").slice(-250)).toEqual(sent);
+  });
+
+  it("refuses only the message that cannot be stored", async () => {
+    const store = (text: string) =>
+      chat.instance.writer.store({
+        roomId: "lobby",
+        userId: ALICE.sub,
+        username: "alice",
+        text,
+        clientId: null,
+      });
+    const results = await Promise.allSettled(["before", "a\0b", "after"].map(store));
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    const { items } = await chat.call("chat.messages", { id: "lobby", after: 0, limit: 100 });
+    expect(items.map(({ seq }) => seq)).toEqual(items.map((_, at) => at + 1));
+  });
+
+  it("answers NotFound for a message to a room that does not exist, and goes on storing", async () => {
+    const send = (id: string) => chat.call("chat.send", { id, text: "Hello" });
+    const results = await Promise.allSettled(["attic", "lobby", "attic"].map(send));
+    expect(results).toMatchObject([
+      { reason: { type: "NotFound" } },
+      { status: "fulfilled" },
+      { reason: { type: "NotFound" } },
+    ]);
+  });
+
   it("answers NotFound for a room that does not exist", async () => {
     await expect(chat.call("chat.messages", { id: "attic" })).rejects.toMatchObject({
       type: "NotFound",
