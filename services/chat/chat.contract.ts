@@ -118,6 +118,7 @@ export const contract = defineContract({
   rooms: { everyone: ["lobby"], mayJoin: "mayJoin" },
   events: {
     "user.created": { restricted: ["users"], auth: "none" },
+    "user.renamed": { restricted: ["users"], auth: "none" },
   },
 });
 

@@ -2,8 +2,6 @@ import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import type { Caller } from "../../lib/contract/calls.ts";
-import { CitadelError } from "../../lib/errors/errors.ts";
-import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
 import { contract } from "./chat.contract.ts";
@@ -14,6 +12,7 @@ import {
   type ChatDatabase,
 } from "./chat.repository.ts";
 import { MessageWriter } from "./message-writer.ts";
+import { Usernames } from "./usernames.ts";
 
 const LOBBY = "lobby";
 
@@ -31,6 +30,8 @@ export default class ChatService extends Service {
 
   constructor(broker: ServiceBroker) {
     super(broker);
+    const usernames = new Usernames();
+    const forgetAll = () => usernames.forgetAll();
 
     /** Stores a message, then broadcasts it: no client receives a message that is not stored. */
     const send = async (ctx: Caller, sent: NewMessage): Promise<Message> => {
@@ -57,7 +58,7 @@ export default class ChatService extends Service {
             send: async (ctx) => {
               const { id, text, clientId = null } = ctx.params;
               const { sub } = ctx.locals.user;
-              const username = await nameOf(ctx, ctx.locals.user);
+              const username = await usernames.of(ctx, ctx.locals.user);
               return send(ctx, { roomId: id, userId: sub, username, text, clientId });
             },
 
@@ -93,6 +94,7 @@ export default class ChatService extends Service {
                 clientId: null,
               });
             },
+            "user.renamed": async (ctx) => usernames.forget(ctx.params.id),
           },
         },
         {
@@ -102,25 +104,13 @@ export default class ChatService extends Service {
           started: () => {
             this.chat = new ChatRepository(this.db);
             this.writer = new MessageWriter(this.chat);
+            broker.localBus.on("$transporter.connected", forgetAll);
+          },
+          stopped: () => {
+            broker.localBus.off("$transporter.connected", forgetAll);
           },
         },
       ),
     );
-  }
-}
-
-/**
- * The current username of the token's user. The username in the token may have changed and belong to another account
- * since. An account of a trusted issuer is unknown to the service `users`: its name is the one in the token.
- */
-async function nameOf(
-  ctx: Caller,
-  { sub, username }: Pick<AccessTokenClaims, "sub" | "username">,
-): Promise<string> {
-  try {
-    return (await ctx.call("users.name", { id: sub })).username;
-  } catch (error) {
-    if (error instanceof CitadelError && error.type === "NotFound") return username;
-    throw error;
   }
 }

@@ -408,6 +408,10 @@ export const contract = defineContract({
       description: "An account was created.",
       params: { id: "uuid", username: "string" },
     },
+    "user.renamed": {
+      description: "An account has a new username.",
+      params: { id: "uuid" },
+    },
     "user.removed": {
       description: "An account was removed.",
       params: { id: "uuid" },

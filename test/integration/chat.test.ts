@@ -51,6 +51,7 @@ describe.skipIf(isMissing)("The lobby", () => {
   it("shows a renamed user's new name, also with a token from before", async () => {
     const carol = await register(app, "carol");
     const socket = await connect(app, carol.token);
+    await socket.emitWithAck("message", { text: "Hello" });
     const username = `${carol.username}-2`;
     const renamed = await request(app, "PATCH /api/users/me", {
       token: carol.token,

@@ -37,7 +37,7 @@ export function profileActions(
           throw new CitadelError("InvalidCredentials");
         return { ...changes, restoreLinks: "create" };
       });
-      reportChange(ctx, mails, changed);
+      await reportChange(ctx, mails, changed);
       return visibleFields(changed.after, user);
     },
   };

@@ -59,7 +59,7 @@ export function administrationActions(
           // the owner of the address that staff replace must not restore it
           return { ...changes, restoreLinks: "revoke" };
         });
-        reportChange(ctx, mails, changed);
+        await reportChange(ctx, mails, changed);
         return visibleFields(changed.after, user);
       };
       // a person who knew the old password may be signed in

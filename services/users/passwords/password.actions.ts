@@ -28,7 +28,7 @@ export function passwordActions(
           if (password_hash !== account.password_hash) throw new CitadelError("InvalidCredentials");
           return { passwordHash };
         });
-        reportChange(ctx, mails, changed);
+        await reportChange(ctx, mails, changed);
       });
     },
 

@@ -23,6 +23,22 @@ describe("The chat service", () => {
     expect(chat.emitted("chat.message")).toEqual([message]);
   });
 
+  it("asks once for the name of a user who sends several messages, and again after user.renamed", async () => {
+    const as = { ...ALICE, sub: randomUUID() };
+    const send = () => chat.call("chat.send", { id: "lobby", text: "Hello" }, { as });
+    const asked = () => chat.callsOf("users.name").filter(({ id }) => id === as.sub).length;
+    await Promise.all([send(), send()]);
+    await send();
+    expect(asked()).toBe(1);
+    await chat.receive("user.renamed", { id: as.sub });
+    await send();
+    expect(asked()).toBe(2);
+    // after a disconnection: events may have been lost
+    chat.instance.broker.broadcastLocal("$transporter.connected", {});
+    await send();
+    expect(asked()).toBe(3);
+  });
+
   it("stores a message once for each clientId and broadcasts it once", async () => {
     const send = () => chat.call("chat.send", { id: "lobby", text: "Once", clientId: "1" });
     const stored = await send();

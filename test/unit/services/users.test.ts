@@ -37,6 +37,15 @@ describe("The users service", () => {
     expect(users.callsOf("auth.generateToken").at(-1)).toEqual({ userId: created?.id });
   });
 
+  it("emits user.renamed for a new username, and for no other change", async () => {
+    const { id } = await users.call("users.create", newAccount());
+    const as = { sub: id, subjectType: "EndUserAccount" } as const;
+    const { username } = newAccount();
+    await users.call("users.updateProfile", { username }, { as });
+    await users.call("users.updateProfile", { username }, { as });
+    expect(users.emitted("user.renamed")).toEqual([{ id }]);
+  });
+
   it("starts a session for the right password and none for a wrong one", async () => {
     const account = newAccount();
     const { id } = await users.call("users.create", account);
