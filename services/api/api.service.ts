@@ -21,6 +21,7 @@ import { RateLimiter } from "./limits/rate-limiter.ts";
 import { routesOf } from "../../lib/contract/load.ts";
 import { requestMethods } from "./http/entry-point.ts";
 import { shareCounts, receiveCounts } from "./limits/shared-counts.ts";
+import { joinWrites } from "./sockets/joined-writes.ts";
 import { limitEvents } from "./sockets/limits.ts";
 import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
 import { confirm, endRevoked } from "./sockets/revocation.ts";
@@ -83,6 +84,7 @@ export default class ApiService extends Service {
         started: () => {
           const { io } = this as unknown as Gateways;
           limitEngine(io, config, admit);
+          joinWrites(io);
           io.of("/").on("connection", (socket) => {
             limitEvents(this, socket, { limiter, clientEvents });
             void confirm(this, socket);
