@@ -20,6 +20,7 @@ export function joinWrites({ engine }: Gateways["io"]): void {
     for (const socket of sockets) socket.uncork();
   };
   engine.on("flush", ({ transport }: Connection) => {
+    // oxlint-disable-next-line no-underscore-dangle
     const connection = transport.socket?._socket;
     if (!connection || connection.writableCorked > 0) return;
     connection.cork();

@@ -34,7 +34,7 @@ describe("The chat service", () => {
     await send();
     expect(asked()).toBe(2);
     // after a disconnection: events may have been lost
-    chat.instance.broker.broadcastLocal("$transporter.connected", {});
+    await chat.instance.broker.broadcastLocal("$transporter.connected", {});
     await send();
     expect(asked()).toBe(3);
   });
