@@ -79,7 +79,7 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
     const writers = makeWriters();
     const userId = randomUUID();
     for (let round = 0; round < 20; round++) {
-      const clientIds = countTo(40).map((number) => `${round} ${number}`);
+      const clientIds = countTo(100).map((number) => `${round} ${number}`);
       const orders = [clientIds, clientIds.toReversed()];
       const results = await Promise.all(
         writers.flatMap((writer, at) =>
@@ -88,10 +88,10 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
           ),
         ),
       );
-      expect(results.filter(({ isNew }) => isNew)).toHaveLength(40);
+      expect(results.filter(({ isNew }) => isNew)).toHaveLength(100);
     }
     const counts = await Promise.all(rooms.map(async (room) => (await stored(room)).length));
-    expect(counts[0]! + counts[1]!).toBe(800);
+    expect(counts[0]! + counts[1]!).toBe(2_000);
     for (const [at, room] of rooms.entries())
       expect((await stored(room)).map(({ seq }) => seq)).toEqual(countTo(counts[at]!));
   });
