@@ -48,7 +48,10 @@ export interface Config {
   readonly signingKeyMaxAge: number;
   /** For how long a refresh may be repeated whose response was lost, in seconds; 0: it may not. */
   readonly refreshGrace: number;
-  readonly bcryptCost: number;
+  /** The bcrypt cost of new hashes; undefined: the highest one that meets `bcryptTarget`. */
+  readonly bcryptCost: number | undefined;
+  /** The longest time that a password hash may take, in milliseconds. */
+  readonly bcryptTarget: number;
   /** Other origins whose pages may connect and read responses. */
   readonly corsOrigins: readonly string[];
   /** The proxies whose headers name the client's address and protocol. */
@@ -222,7 +225,8 @@ export function loadConfig(
     serviceIdentityTtl: integer("SERVICE_IDENTITY_TTL", 300, 1, 3_600),
     signingKeyMaxAge: integer("SIGNING_KEY_MAX_AGE", 90 * 86_400, 60, 10 * 365 * 86_400),
     refreshGrace: integer("REFRESH_GRACE", 30, 0, 300),
-    bcryptCost: integer("BCRYPT_COST", 12, production ? 10 : 4, 15),
+    bcryptCost: env.BCRYPT_COST ? integer("BCRYPT_COST", 10, production ? 10 : 4, 15) : undefined,
+    bcryptTarget: integer("BCRYPT_TARGET_MS", 125, 10, 2_000),
     corsOrigins: origins("CORS_ORIGINS"),
     trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),
     rateLimits: {

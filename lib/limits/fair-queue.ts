@@ -11,10 +11,11 @@ export interface QueueLine {
 export interface FairQueueOptions {
   /** The most tasks that run at once. */
   readonly size: number;
-  /** The most tasks that wait. */
-  readonly room: number;
-  /** The longest wait, in milliseconds. */
-  readonly timeout: number;
+  /**
+   * The longest wait, in milliseconds. A task that would wait for longer is refused at once, judged by the time that the
+   * last tasks took.
+   */
+  readonly maxWait: number;
 }
 
 interface Waiting {
@@ -24,6 +25,9 @@ interface Waiting {
 
 /** After how long a refused client may retry, in seconds. */
 const RETRY_AFTER = 5;
+
+/** The share of the last task in the average duration. */
+const LAST_SHARE = 0.1;
 
 /** The lines of one lane by their keys, in the order in which they are served. */
 class Lane {
@@ -70,6 +74,8 @@ export class FairQueue {
   readonly #others = new Lane();
   #busy = 0;
   #waiting = 0;
+  /** The average duration of a task, in milliseconds; undefined until one has ended. */
+  #duration: number | undefined;
   /** Whether the last slot went to the lane of known clients. The next one goes to the other lane if tasks wait there. */
   #wasKnown = false;
 
@@ -78,16 +84,19 @@ export class FairQueue {
   }
 
   /**
-   * Runs a task as soon as a slot is free for it. If the queue is full, the last task in the longest line is refused.
+   * Runs a task as soon as a slot is free for it. If the last one would wait for too long, the last task
+   * in the longest line is refused.
    *
    * @throws CitadelError TooManyRequests if the task is refused; it has then not run
    */
   async run<T>(line: QueueLine, task: () => Promise<T>): Promise<T> {
     if (this.#busy < this.#options.size) this.#busy += 1;
     else await this.#wait(line);
+    const started = performance.now();
     try {
       return await task();
     } finally {
+      this.#measured(performance.now() - started);
       this.#end();
     }
   }
@@ -103,16 +112,28 @@ export class FairQueue {
         reject(tooMany());
       },
     };
-    const timer = setTimeout(waiting.refuse, this.#options.timeout);
+    const timer = setTimeout(waiting.refuse, this.#options.maxWait);
     this.#waiting += 1;
     lane.add(key, waiting);
-    if (this.#waiting > this.#options.room)
-      (this.#others.lastOfLongest() ?? this.#known.lastOfLongest())?.refuse();
+    this.#refuseExcess();
     try {
       await promise;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #measured(duration: number): void {
+    const average = this.#duration ?? duration;
+    this.#duration = average + LAST_SHARE * (duration - average);
+    this.#refuseExcess();
+  }
+
+  #refuseExcess(): void {
+    if (this.#duration === undefined) return;
+    const { size, maxWait } = this.#options;
+    while (this.#waiting * this.#duration > maxWait * size)
+      (this.#others.lastOfLongest() ?? this.#known.lastOfLongest())?.refuse();
   }
 
   /** Passes the slot to the next task. */

@@ -14,6 +14,7 @@ import { LoginLimits } from "./login/login-limits.ts";
 import { AccountLinks } from "./mail/account-links.ts";
 import { AccountMails } from "./mail/account-mails.ts";
 import { MailLimits } from "./mail/mail-limits.ts";
+import { HashingCost, type HashingCostDatabase } from "./passwords/hashing-cost.ts";
 import { Passwords } from "./passwords/passwords.ts";
 import { CodeGuessesRepository } from "./second-factor/code-guesses.repository.ts";
 import { renewStoredFactors } from "./second-factor/key-rotation.ts";
@@ -45,7 +46,7 @@ export type UsersActions<Name extends keyof Handlers<typeof contract>["actions"]
   Name
 >;
 
-export type AllTables = UsersDatabase & KnownAddressesDatabase;
+export type AllTables = UsersDatabase & KnownAddressesDatabase & HashingCostDatabase;
 
 /**
  * Creates the components, and re-encrypts second factors that were encrypted with an older key.
@@ -71,7 +72,8 @@ export async function createComponents(
   const loginLimits = new LoginLimits(counters, new KnownAddressesRepository(db));
   const mailLimits = new MailLimits(counters);
   const mails = new AccountMails({ config, accounts, links, limits: mailLimits, log: logger });
-  const passwords = new Passwords(config.bcryptCost);
+  const hashingCost = new HashingCost({ db, config, log: logger });
+  const passwords = new Passwords((measure) => hashingCost.current(measure));
   const secondFactor = new SecondFactor({
     factors,
     guesses: new CodeGuessesRepository(db),

@@ -21,9 +21,8 @@ import {
 } from "./users.schemas.ts";
 
 /**
- * The timeout of actions that hash a password, in milliseconds. It covers the wait for a thread (passwords/passwords.ts)
- * and is enough for 50 concurrent logins on two slow cores. A longer one would delay the response to every user while
- * a service is unreachable.
+ * The timeout of actions that hash a password, in milliseconds. It covers the wait for a thread (`waitingHashes` in
+ * users.limits.ts). A longer one would delay the response to every user while a service is unreachable.
  */
 const HASHING = 15_000;
 

@@ -38,7 +38,7 @@ export const LIMITS = {
   waitingLogins: {
     counts: "attempts to sign in to one account that wait for those before them",
     per: "address",
-    max: 200,
+    max: 100,
   },
   codes: {
     counts: "wrong codes of the second factor with the right password, from any address",
@@ -62,9 +62,9 @@ export const LIMITS = {
   },
   waitingRegistrations: { counts: "waiting registrations", per: "address", max: 48 },
   waitingHashes: {
-    counts: "passwords that wait for a thread: for each thread, at a BCRYPT_COST of 12",
+    counts: "seconds until a thread is free for the last of the passwords that wait",
     per: "node",
-    max: 40,
+    max: 12,
   },
   links: {
     counts: "requests of a link that sets a new password",

@@ -37,6 +37,7 @@ describe.skipIf(isMissing)("The database", () => {
       "posts.idempotency_keys",
       "posts.posts",
       "users.accounts",
+      "users.hashing_cost",
       "users.idempotency_keys",
       "users.known_addresses",
       "users.links",

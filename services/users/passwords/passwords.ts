@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
 import { FairQueue, type QueueLine } from "../../../lib/limits/fair-queue.ts";
 import { LIMITS } from "../users.limits.ts";
+import { MIN_COST } from "./hashing-cost.ts";
 import { checkPassword, MAX_BYTES, type PasswordOwner } from "./password-rules.ts";
 
 /** A hash of an unknown text: the passwords of unknown users are compared with it. */
@@ -13,15 +14,11 @@ const dummyHash = (cost: number) => DUMMY_HASH.replace("XX", String(cost).padSta
 /** The bcrypt cost of a hash, `$2b$12$…`. */
 const costOf = (hash: string) => Number(hash.split("$")[2]);
 
-/** How long a password may wait for a thread, in milliseconds. The request times out soon after. */
-const QUEUE_TIMEOUT = 12_000;
+/** Below every other thread, so that hashing uses only cores that are idle. Elsewhere it would slow the whole process. */
+const NICE_INCREMENT = process.platform === "linux" ? 19 : 0;
 
 /** The line of work without a client's network. */
 const SHARED_LINE: QueueLine = { key: "", isKnown: false };
-
-/** The length of the queue of one thread: about as many as it hashes within `QUEUE_TIMEOUT`. */
-const queueLength = (cost: number) =>
-  Math.min(1_000, Math.max(8, LIMITS.waitingHashes.max * 2 ** (12 - cost)));
 
 /**
  * The hashes that a password is compared with: the account's own and, if its cost is lower, dummy hashes that add the
@@ -36,27 +33,29 @@ export function comparisons(hash: string | undefined, cost: number): string[] {
   return result;
 }
 
-/** Hashes and compares passwords with bcrypt, in worker threads: a hash of cost 12 takes about 0.3 seconds. */
+/** Gives the bcrypt cost of new hashes. It may measure a hash of cost `MIN_COST`, in milliseconds. */
+type CostSource = (measure: () => Promise<number>) => number | Promise<number>;
+
+/** Hashes and compares passwords with bcrypt, in worker threads: each takes a tenth of a second or more. */
 export class Passwords {
   readonly #pool: Piscina;
   /** In front of the pool, whose own queue is not fair: one network could keep all others waiting. */
   readonly #queue: FairQueue;
-  readonly #cost: number;
+  readonly #cost: () => number | Promise<number>;
 
   /** @param cost the bcrypt cost: a hash takes 2^cost rounds */
-  constructor(cost: number) {
-    this.#cost = cost;
+  constructor(cost: CostSource) {
     const threads = availableParallelism();
     this.#pool = new Piscina({
       filename: join(import.meta.dirname, "hashing-worker.ts"),
       minThreads: 0,
       maxThreads: threads,
-      // a lower priority than the thread that handles requests
-      niceIncrement: 5,
+      niceIncrement: NICE_INCREMENT,
       idleTimeout: 30_000,
     });
-    const room = threads * queueLength(cost);
-    this.#queue = new FairQueue({ size: threads, room, timeout: QUEUE_TIMEOUT });
+    this.#queue = new FairQueue({ size: threads, maxWait: LIMITS.waitingHashes.max * 1_000 });
+    const measure = async () => (await this.#pool.run(MIN_COST, { name: "measure" })) as number;
+    this.#cost = () => cost(measure);
   }
 
   /**
@@ -64,7 +63,7 @@ export class Passwords {
    *
    * @param owner the account's owner; left out for a password that an operator chose
    * @param field the request parameter, for the error
-   * @throws CitadelError VALIDATION_ERROR (see `checkPassword`); TooManyRequests if the queue is full
+   * @throws CitadelError VALIDATION_ERROR (see `checkPassword`); TooManyRequests if too many wait
    */
   async hash(password: string, owner?: PasswordOwner, field?: string): Promise<string> {
     checkPassword(password, owner, field);
@@ -75,7 +74,7 @@ export class Passwords {
    * Compares a password with a hash. Without a hash, or with one of a lower cost, it takes the same time.
    *
    * @param queueLine where it waits for a thread
-   * @throws CitadelError TooManyRequests if the queue is full
+   * @throws CitadelError TooManyRequests if too many wait
    */
   async matches(
     password: string,
@@ -83,17 +82,18 @@ export class Passwords {
     queueLine: QueueLine = SHARED_LINE,
   ): Promise<boolean> {
     if (Buffer.byteLength(password) > MAX_BYTES) return false;
-    const same = await this.#run(queueLine, "compare", password, comparisons(hash, this.#cost));
+    const hashes = comparisons(hash, await this.#cost());
+    const same = await this.#run(queueLine, "compare", password, hashes);
     return same === true && hash !== undefined;
   }
 
   /** Hashes a password that matches this hash again. @returns undefined if the hash has the current cost */
   async rehash(password: string, hash: string): Promise<string | undefined> {
-    return costOf(hash) < this.#cost ? this.#hash(password) : undefined;
+    return costOf(hash) === (await this.#cost()) ? undefined : this.#hash(password);
   }
 
   #hash = async (password: string) =>
-    (await this.#run(SHARED_LINE, "hash", password, this.#cost)) as string;
+    (await this.#run(SHARED_LINE, "hash", password, await this.#cost())) as string;
 
   async #run(
     queueLine: QueueLine,
