@@ -1,8 +1,11 @@
-import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { PGlite } from "@electric-sql/pglite";
 import { Kysely, PGliteDialect } from "kysely";
 import { makePrivate } from "../files/private-folder.ts";
 import { restoreAdvice, writeBackup } from "./backup.ts";
+import { createDatabase } from "./new-database.ts";
+import { openPGlite } from "./pglite.ts";
 import { InUseError, lockForProcess } from "./single-process-lock.ts";
 
 /** A file that exists while the database is created. */
@@ -15,12 +18,11 @@ const INCOMPLETE = "database.incomplete";
  * @throws InUseError; Error that says what to do
  */
 export async function openEmbedded(dataDir: string) {
-  const { PGlite } = await import("@electric-sql/pglite");
   let unlock: (() => void) | undefined;
   try {
     makePrivate(dataDir);
     unlock = lockForProcess(join(dataDir, "database.lock"), "The embedded database");
-    const pglite = await openFolder((folder) => PGlite.create(folder), dataDir);
+    const pglite = await openFolder(dataDir);
     const db = new Kysely<Record<string, never>>({ dialect: new PGliteDialect({ pglite }) });
     let backup: Promise<void> | undefined;
     return {
@@ -48,34 +50,25 @@ export async function openEmbedded(dataDir: string) {
 }
 
 /** Opens or creates the database. Files of a process that ended while it created them are removed first. */
-async function openFolder<T>(open: (folder: string) => Promise<T>, dataDir: string): Promise<T> {
+async function openFolder(dataDir: string): Promise<PGlite> {
   const folder = join(dataDir, "database");
   const incomplete = join(dataDir, INCOMPLETE);
   if (existsSync(incomplete)) rmSync(folder, { recursive: true, force: true });
   const isNew = !existsSync(folder);
   if (!isNew) {
     makePrivate(folder);
-    return open(folder);
+    return openPGlite(folder);
   }
   try {
     writeFileSync(incomplete, "", { mode: 0o600 });
     makePrivate(folder);
-    const opened = await open(folder);
-    makeFilesPrivate(folder);
-    return opened;
+    await createDatabase(folder);
+    return await openPGlite(folder);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   } finally {
     rmSync(incomplete, { force: true });
-  }
-}
-
-/** PGlite creates its files readable and writable for all users, whatever the umask is. */
-function makeFilesPrivate(folder: string): void {
-  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    const file = join(folder, name);
-    chmodSync(file, lstatSync(file).mode & 0o700);
   }
 }
 

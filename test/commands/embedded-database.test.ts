@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { sql } from "kysely";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import { backUpEmbedded, openDatabase } from "../../lib/database/database.ts";
+import { createDatabase, createTemplate } from "../../lib/database/new-database.ts";
 
 const folders: string[] = [];
 const newFolder = () => {
@@ -94,6 +95,48 @@ describe("The embedded database", { timeout: 60_000 }, () => {
     await close();
     expect(existsSync(join(dataDir, "database.incomplete"))).toBe(false);
     expect(modeOf(join(dataDir, "database", "PG_VERSION"))).toBe(0o600);
+  });
+
+  it("is a copy of the template, or created where there is none, and only its owner can read it", async () => {
+    const template = join(newFolder(), "template");
+    await createTemplate(template);
+    await createTemplate(template);
+    for (const from of [template, join(newFolder(), "missing")]) {
+      const dataDir = newFolder();
+      const folder = join(dataDir, "database");
+      mkdirSync(folder);
+      await createDatabase(folder, from);
+      for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }))
+        expect([name, modeOf(join(folder, name)) & 0o077]).toEqual([name, 0]);
+      const { db, close } = await open(dataDir);
+      const { rows } = await sql`select current_database() as name`.execute(db);
+      expect(rows).toEqual([{ name: "postgres" }]);
+      await close();
+    }
+  });
+
+  it("says why it could not be created", async () => {
+    const file = join(newFolder(), "file");
+    writeFileSync(file, "");
+    await expect(createDatabase(file, join(file, "missing"))).rejects.toThrow("ErrnoError 54");
+  });
+
+  it("takes less than 300 MB of memory, also while V8 compiles what runs often", () => {
+    const program = `
+      import { setTimeout } from "node:timers/promises";
+      import { sql } from "kysely";
+      import { openDatabase } from ${JSON.stringify(new URL("../../lib/database/database.ts", import.meta.url).href)};
+      const { db, close } = await openDatabase({ databaseUrl: undefined, dataDir: ${JSON.stringify(folderWithDatabase())}, onError: console.error });
+      for (let n = 0; n < 2_000; n += 1) await sql\`select \${n}::int as n\`.execute(db);
+      await setTimeout(1_000);
+      await close();
+      console.log(process.resourceUsage().maxRSS / 1024);
+    `;
+    const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
+      cwd: process.cwd(),
+      encoding: "utf8",
+    });
+    expect(Number(output)).toBeLessThan(300);
   });
 
   it("keeps two backups, and after damage names the newest one and the command that restores it", async () => {

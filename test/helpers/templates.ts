@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { appendFileSync, mkdtempSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
@@ -49,8 +49,6 @@ async function make(server: string | undefined): Promise<Templates> {
   const removeAll = makeTemporaryFolder();
   const folder = mkdtempSync(join(tmpdir(), "citadel-template-"));
   await migrateAll(undefined, folder);
-  // half of the time that PGlite takes to start is for clearing its default of 128 MB
-  appendFileSync(join(folder, "database", "postgresql.conf"), "\nshared_buffers = 8MB\n");
   const onServer = server && `citadel_template_${randomUUID().replaceAll("-", "")}`;
   if (server && onServer) {
     await runOn(server, `create database ${onServer}`);
