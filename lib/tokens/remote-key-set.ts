@@ -1,5 +1,5 @@
 import { createPublicKey } from "node:crypto";
-import jwksRsa from "jwks-rsa";
+import type { SigningKey } from "jwks-rsa";
 import type { Algorithm } from "./jwt.ts";
 import type { Jwk, Jwks } from "./key-set.ts";
 import { algorithmOf } from "./signing-key.ts";
@@ -49,7 +49,7 @@ function toJwks({ kid, alg, publicKey: pem }: RemoteKey): Jwk[] {
 }
 
 /** jwks-rsa's type does not know that every signing key has a `publicKey`. */
-type RemoteKey = jwksRsa.SigningKey & { publicKey: string };
+type RemoteKey = SigningKey & { publicKey: string };
 
 /**
  * Makes a function that fetches an issuer's published keys (RFC 7517): RSA keys of at least 2048 bits for RS256, and
@@ -58,8 +58,10 @@ type RemoteKey = jwksRsa.SigningKey & { publicKey: string };
  * @returns throws Error if the keys are unavailable or the response is not a key set
  */
 export function remoteKeySet(jwksUri: string): () => Promise<Jwks> {
-  const client = jwksRsa({ jwksUri, fetcher: fetchKeySet, cache: false });
   return async () => {
+    // most installations trust no issuer, and need none of its 70 modules
+    const { default: jwksRsa } = await import("jwks-rsa");
+    const client = jwksRsa({ jwksUri, fetcher: fetchKeySet, cache: false });
     try {
       const keys = await client.getSigningKeys();
       return { keys: keys.flatMap((key) => toJwks(key as RemoteKey)) };

@@ -48,7 +48,9 @@ describe("the version of Node", () => {
   it("is checked before any TypeScript is loaded, by each command that a deployment uses", () => {
     const commands = ["dev", "start", "access", "new:service", "credentials", "chat"];
     for (const name of commands)
-      expect(scripts[name]).toMatch(/^(exec )?node --require \.\/scripts\/node-version\.cjs /);
+      expect(scripts[name]).toMatch(
+        /^(NODE_COMPILE_CACHE=\S+ )?(exec )?node --require \.\/scripts\/node-version\.cjs /,
+      );
     expect(read("Dockerfile")).toContain('CMD ["node", "--require", "./scripts/node-version.cjs"');
   });
 

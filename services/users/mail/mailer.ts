@@ -1,13 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { access, constants } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { createTransport } from "nodemailer";
+import type * as Nodemailer from "nodemailer";
 import { Background } from "../../../lib/background.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import { rewrite } from "../../../lib/deployment/secrets.ts";
 import { makePrivate } from "../../../lib/files/private-folder.ts";
 import { LIMITS } from "../users.limits.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Loaded by the first mail, since it takes memory. */
+const nodemailer = () => require("nodemailer") as typeof Nodemailer;
 
 export interface Mail {
   /** One address, not a list. */
@@ -45,9 +51,8 @@ export const mailFolder = ({ dataDir }: Pick<Config, "dataDir">): string => join
  * and logged, at the first failure and when it is given up. The log never has a mail's text, which may hold a link.
  */
 export class Mailer {
-  readonly #deliver: (mail: Mail) => Promise<unknown>;
-  readonly #compose: (mail: Mail) => Promise<unknown>;
-  readonly #disconnect: () => void;
+  readonly #open: () => MailTransport;
+  #opened: MailTransport | undefined;
   readonly #log: MailLog;
   readonly #delays: readonly number[];
   readonly #background: Background;
@@ -55,19 +60,19 @@ export class Mailer {
 
   constructor({ smtpUrl, from, folder, log, delays = DELAYS }: MailerOptions) {
     const defaults = { from, headers: { "Auto-Submitted": "auto-generated" } };
-    const transport = smtpUrl ? smtp(smtpUrl, defaults) : files(folder, defaults, log);
-    this.#deliver = transport.deliver;
-    const composer = createTransport(
-      { streamTransport: true, buffer: true, ...NO_EXTERNAL_CONTENT },
-      defaults,
-    );
-    this.#compose = (mail) => composer.sendMail(toMessage(mail));
-    this.#disconnect = transport.close;
+    this.#open = () => ({
+      ...(smtpUrl ? smtp(smtpUrl, defaults) : files(folder, defaults, log)),
+      compose: composer(defaults),
+    });
     this.#log = log;
     this.#delays = delays;
     this.#background = new Background((error) =>
       log.error({ err: error }, "A mail could not be delivered."),
     );
+  }
+
+  get #transport(): MailTransport {
+    return (this.#opened ??= this.#open());
   }
 
   send(mail: Mail): void {
@@ -79,20 +84,20 @@ export class Mailer {
   /** Composes a mail as `send` does, and does not send it, so that the load does not tell whether one was sent. */
   composeOnly(mail: Mail): void {
     if (this.#background.size < CAPACITY)
-      this.#background.run(async () => void (await this.#compose(mail)));
+      this.#background.run(async () => void (await this.#transport.compose(mail)));
   }
 
   /** Tries the waiting mails once more, for at most `timeout` milliseconds, and closes the connections. */
   async close(timeout: number): Promise<void> {
     this.#closing.abort();
     await this.#background.idle(timeout);
-    this.#disconnect();
+    this.#opened?.close();
   }
 
   async #deliverWithRetries(mail: Mail): Promise<void> {
     for (const [attempt, wait] of this.#delays.entries()) {
       try {
-        await this.#deliver(mail);
+        await this.#transport.deliver(mail);
         return;
       } catch (error) {
         if (isPermanent(error)) throw error;
@@ -101,12 +106,19 @@ export class Mailer {
         await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => undefined);
       }
     }
-    await this.#deliver(mail);
+    await this.#transport.deliver(mail);
   }
 }
 
 /** A permanent negative response of the server (RFC 5321, 4.2.1). */
 const isPermanent = (error: unknown) => (error as { permanent?: unknown }).permanent === true;
+
+interface MailTransport {
+  deliver(mail: Mail): Promise<unknown>;
+  /** Composes a mail without sending it. */
+  compose(mail: Mail): Promise<unknown>;
+  close(): void;
+}
 
 interface Defaults {
   from: string;
@@ -119,8 +131,16 @@ const NO_EXTERNAL_CONTENT = { disableFileAccess: true, disableUrlAccess: true } 
 /** As an object, an address cannot be parsed as a list of addresses. */
 const toMessage = ({ to, ...content }: Mail) => ({ ...content, to: { name: "", address: to } });
 
+function composer(defaults: Defaults) {
+  const transport = nodemailer().createTransport(
+    { streamTransport: true, buffer: true, ...NO_EXTERNAL_CONTENT },
+    defaults,
+  );
+  return (mail: Mail) => transport.sendMail(toMessage(mail));
+}
+
 function smtp(url: string, defaults: Defaults) {
-  const transport = createTransport(
+  const transport = nodemailer().createTransport(
     {
       url,
       pool: true,
@@ -138,7 +158,7 @@ function smtp(url: string, defaults: Defaults) {
 }
 
 function files(folder: string, defaults: Defaults, log: MailLog) {
-  const transport = createTransport(
+  const transport = nodemailer().createTransport(
     { streamTransport: true, buffer: true, ...NO_EXTERNAL_CONTENT },
     defaults,
   );

@@ -1,11 +1,20 @@
-import { dictionary } from "@zxcvbn-ts/language-common";
+import { createRequire } from "node:module";
+import type * as ZxcvbnCommon from "@zxcvbn-ts/language-common";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 
 /** bcrypt ignores the bytes after these. */
 export const MAX_BYTES = 72;
 
-/** The most common passwords of published leaks, in lower case, from zxcvbn-ts (MIT). */
-const COMMON_PASSWORDS: ReadonlySet<string> = new Set(dictionary["passwords-common"]);
+const require = createRequire(import.meta.url);
+
+let common: ReadonlySet<string> | undefined;
+
+/** The most common passwords of published leaks, in lower case, from zxcvbn-ts (MIT). The first call loads them, in 40 ms. */
+function commonPasswords(): ReadonlySet<string> {
+  if (common) return common;
+  const { dictionary } = require("@zxcvbn-ts/language-common") as typeof ZxcvbnCommon;
+  return (common = new Set(dictionary["passwords-common"]));
+}
 
 /** The owner of a password. */
 export interface PasswordOwner {
@@ -19,7 +28,7 @@ function faultOf(password: string, owner: PasswordOwner | undefined): PasswordFa
   if (Buffer.byteLength(password) > MAX_BYTES)
     return ["bytesMax", `The password must have at most ${MAX_BYTES} bytes.`];
   const lower = password.toLowerCase();
-  if (COMMON_PASSWORDS.has(lower))
+  if (commonPasswords().has(lower))
     return ["passwordCommon", "This is one of the most common passwords. Choose another one."];
   if (!owner) return undefined;
   if (lower.includes(owner.username.toLowerCase()))

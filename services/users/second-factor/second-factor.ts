@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
 import type { RateLimiterAbstract } from "rate-limiter-flexible";
-import { generateSecret, generateURI, verifySync } from "otplib";
+import type * as Otplib from "otplib";
 import type { Encryption } from "../../../lib/encryption.ts";
 import { type LimitStore, makeLimiter, reserve } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
@@ -18,6 +19,11 @@ import type { CodeGuessesRepository } from "./code-guesses.repository.ts";
 import type { SecondFactorRepository, StoredFactor } from "./second-factor.repository.ts";
 import { contract } from "../users.contract.ts";
 import { LIMITS } from "../users.limits.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Loaded by the first code, since it takes memory and most accounts have no second factor. */
+const otplib = () => require("otplib") as typeof Otplib;
 
 /**
  * The length of a TOTP time step, in seconds (RFC 6238, 5.2). The code of the previous step is accepted as well, since
@@ -83,12 +89,12 @@ export class SecondFactor {
    * @throws CitadelError Conflict if the account has a second factor
    */
   async propose({ id, username }: { id: string; username: string }) {
-    const secret = generateSecret();
+    const secret = otplib().generateSecret();
     if (!(await this.#factors.propose(id, this.#encryption.encrypt(secret, id))))
       throw new CitadelError("Conflict", {
         message: "This account has a second factor. Disable it first.",
       });
-    return { secret, uri: generateURI({ issuer: this.#issuer, label: username, secret }) };
+    return { secret, uri: otplib().generateURI({ issuer: this.#issuer, label: username, secret }) };
   }
 
   /**
@@ -199,7 +205,7 @@ export class SecondFactor {
   #stepOf({ account_id, secret }: StoredFactor, otp: string): number | undefined {
     const token = normalise(otp);
     if (!/^\d{6}$/.test(token)) return undefined;
-    const result = verifySync({
+    const result = otplib().verifySync({
       secret: this.#encryption.decrypt(secret, account_id),
       token,
       period: TIME_STEP,
