@@ -6,7 +6,8 @@ WORKDIR /app
 # a separate layer, which changes only with the dependencies
 COPY package.json package-lock.json .npmrc ./
 COPY packages/service-guard/package.json packages/service-guard/
-RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts && \
+    find node_modules -name "*.map" -delete
 
 COPY . .
 
