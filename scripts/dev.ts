@@ -37,8 +37,6 @@ const startNode = () =>
     {
       cwd: ROOT,
       stdio: ["inherit", "inherit", "inherit", "ipc"],
-      // saves about a seventh of the start's CPU time
-      env: { NODE_COMPILE_CACHE: join(ROOT, "node_modules", ".cache", "node"), ...process.env },
     },
   );
 
