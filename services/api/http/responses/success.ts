@@ -53,6 +53,7 @@ export function sendResult(
  * on the user, but its tag only on the version: it is never cached, and never 304.
  *
  * @param text the JSON text of `data`
+ * @internal
  */
 export function headersOf(
   contract: ActionContract,
