@@ -1,0 +1,48 @@
+import { setTimeout } from "node:timers/promises";
+import { startApplication } from "../citadel/application.ts";
+import { startChild, startNats } from "../harness/processes.ts";
+import { rowsOf } from "../harness/rounds.ts";
+import { type BenchContext, OURS, type Row, type Suite } from "../harness/suite.ts";
+import { memoryOf } from "../harness/usage.ts";
+import type { IdleSockets } from "../load/idle-sockets-node.ts";
+
+// Sockets that come back to a gateway which has just been restarted, and the memory of each while it is idle.
+
+/** How long the sockets are idle until the gateway's memory is read, in milliseconds. */
+const SETTLE = 3_000;
+
+async function run({ quick, progress, nodeOptions }: BenchContext): Promise<Row[]> {
+  const sockets = quick ? 1_000 : 10_000;
+  const nats = await startNats();
+  const application = await progress.step("a gateway and the other services start", () =>
+    startApplication({
+      natsUrl: nats.url,
+      processes: [["api"], ["auth", "users", "posts", "chat", "guard"]],
+      nodeOptions,
+    }),
+  );
+  const token = await application.signIn();
+  const load = await startChild<IdleSockets, number>(
+    new URL("../load/idle-sockets-node.ts", import.meta.url),
+  );
+  const memory = () => memoryOf(application.pidOf("api"));
+  const before = memory();
+  const seconds = await progress.step(`${sockets} sockets connect`, () =>
+    load.ask({ url: application.url, token, sockets }),
+  );
+  await setTimeout(SETTLE);
+  const size = ((memory() - before) * 1_000) / sockets;
+  return rowsOf(`${sockets} idle sockets on one gateway`, new Map([[OURS, [{ seconds, size }]]]), [
+    { name: "until all are back", unit: "s", of: (one) => one.seconds },
+    { name: "memory of a socket", unit: "kB", of: (one) => one.size },
+  ]);
+}
+
+export const suite: Suite = {
+  name: "idle-sockets",
+  order: 8,
+  description: "10,000 idle sockets on one gateway",
+  method: `10,000 sockets sign in to a gateway that has just started, a hundred at a time, as clients do after a restart. The memory of a socket is
+the growth of the gateway's resident memory, garbage included. Both processes need 10,000 open files (\`ulimit -n\`).`,
+  run,
+};
