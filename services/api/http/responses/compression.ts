@@ -27,6 +27,8 @@ const compress = compression({
  */
 export function compressResponse(req: GatewayRequest, res: GatewayResponse, length: number): void {
   if (length < THRESHOLD || req.url?.startsWith(TOKEN_PATHS)) return;
+  if (req.headers["accept-encoding"] === undefined)
+    return void res.appendHeader("Vary", "Accept-Encoding");
   // the types are Express's, but only Node's request and response are used
   compress(req as never, res as never, () => {});
 }
