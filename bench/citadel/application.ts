@@ -8,6 +8,7 @@ import { secretsOf } from "../../lib/contract/declarations/declared-secrets.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
 import { type Child, freePort, startChild } from "../harness/processes.ts";
 import { contract as item } from "./item.contract.ts";
+import { type MoreServices, moreContracts } from "./more-contracts.ts";
 import type { NewAccounts, NodeSettings } from "./node.ts";
 
 // Starts the application in production mode, in several processes on one nats-server.
@@ -22,12 +23,16 @@ export interface ApplicationOptions {
   /** Options of Node for the processes of one service. */
   nodeOptions: string[];
   env?: Record<string, string>;
+  /** Services that are idle, which a process of their own runs. */
+  more?: MoreServices;
 }
 
 export interface Application {
   url: string;
-  /** The process that runs this service. */
+  /** The process that runs this service, or the first of them. */
   pidOf(service: string): number;
+  /** All processes that run this service. */
+  pidsOf(service: string): number[];
   /** Registers a user. @returns an access token, which lasts an hour */
   signIn(): Promise<string>;
   createAccounts(accounts: NewAccounts): Promise<unknown>;
@@ -35,11 +40,13 @@ export interface Application {
   publicKey(): Promise<string>;
 }
 
+const NO_SERVICES: MoreServices = { services: 0, actions: 0 };
+
 /** Makes a folder with the secrets of all services, which is removed at the end, and the environment of production. */
-export async function prepare() {
+export async function prepare(more: MoreServices = NO_SERVICES) {
   const folder = mkdtempSync(join(tmpdir(), "citadel-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const secrets = secretsOf([...loadContracts().values(), item]);
+  const secrets = secretsOf([...loadContracts().values(), item, ...moreContracts(more)]);
   makeSecrets(join(folder, "secrets"), secrets);
   const port = await freePort();
   const env = {
@@ -66,8 +73,9 @@ export async function startApplication({
   processes,
   nodeOptions,
   env = {},
+  more = NO_SERVICES,
 }: ApplicationOptions): Promise<Application> {
-  const { env: settings, url } = await prepare();
+  const { env: settings, url } = await prepare(more);
   const shared = {
     ...settings,
     NATS_URL: natsUrl ?? "",
@@ -87,13 +95,13 @@ export async function startApplication({
   };
   const start = async (services: readonly string[]) =>
     startChild<NewAccounts>(new URL("./node.ts", import.meta.url), {
-      settings: { services: [...services] } satisfies NodeSettings,
+      settings: { services: [...services], more } satisfies NodeSettings,
       // each process serves metrics, as the application ships
       env: { METRICS_PORT: String(await freePort()), ...shared },
       nodeOptions: services.length === 1 ? nodeOptions : [],
     });
   const children: (readonly [readonly string[], Child<NewAccounts, unknown>])[] = await Promise.all(
-    processes.map(async (services) => [services, await start(services)] as const),
+    withMore(processes, more).map(async (services) => [services, await start(services)] as const),
   );
   const processOf = (service: string) => {
     const [, child] = children.find(([services]) => services.includes(service)) ?? [];
@@ -104,11 +112,16 @@ export async function startApplication({
   return {
     url,
     pidOf: (service) => processOf(service).pid,
+    pidsOf: (service) =>
+      children.filter(([services]) => services.includes(service)).map(([, { pid }]) => pid),
     createAccounts: (accounts) => processOf("users").ask(accounts),
     signIn: () => signIn(url),
     publicKey: () => publicKeyOf(url),
   };
 }
+
+const withMore = (processes: ApplicationOptions["processes"], more: MoreServices) =>
+  more.services === 0 ? processes : [...processes, moreContracts(more).map(({ name }) => name)];
 
 /** Waits until a gateway is ready. @throws Error that lists what is missing */
 async function untilReady(url: string): Promise<void> {
