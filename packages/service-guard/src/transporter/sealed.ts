@@ -154,12 +154,18 @@ export function sealed<T extends TransporterClass>(Transporter: T): Sealed<T> {
      * meta that its caller may not see.
      */
     override serialize(packet: Packet): Buffer {
-      if (packet.type === "RES")
-        packet.payload.meta = this.#node?.responseMetaOf(packet.payload.meta) ?? {};
+      if (packet.type === "RES") packet.payload.meta = this.#shownMeta(packet.payload.meta);
       const { caller } = packet.payload;
       if (typeof caller === "string" && !this.#node?.identities.isValid(caller))
         packet.payload.caller = null;
       return super.serialize(packet);
+    }
+
+    #shownMeta(meta: unknown): object {
+      const { $streamObjectMode } = (meta ?? {}) as { $streamObjectMode?: unknown };
+      const shown = this.#node?.responseMetaOf(meta) ?? {};
+      // Moleculer 0.14 marks streams of objects so
+      return $streamObjectMode === true ? { ...shown, $streamObjectMode } : shown;
     }
 
     /** Sends an error in place of a response that could not be sent, such as one beyond NATS's max_payload. */
