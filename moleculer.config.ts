@@ -10,7 +10,7 @@ import { loadContracts, permissionsOf, SERVICES_DIR } from "./lib/contract/load.
 import { secretsOf } from "./lib/contract/declarations/declared-secrets.ts";
 import { declaredErrors } from "./lib/errors/declared-errors.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
-import { loggerOptions } from "./lib/logging/logger.ts";
+import { loggerOptions, logOutput } from "./lib/logging/logger.ts";
 import { redactorOf } from "./lib/logging/redaction.ts";
 import { metricsOptions } from "./lib/metrics/prometheus.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
@@ -27,6 +27,7 @@ import { validatorOptions } from "./lib/contract/schemas/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
+import { metricsMiddleware } from "./middlewares/metrics.ts";
 import { transporterStatus } from "./middlewares/transporter-status.ts";
 import { commands } from "./repl/commands.ts";
 import { permissionsByRole, permissionsOfRoles, ROLE_NAMES } from "./services/users/roles.ts";
@@ -80,7 +81,11 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
       type: "Pino",
       options: {
         level: config.logLevel,
-        pino: { options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false, redact) },
+        pino: {
+          options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false, redact),
+          // on a terminal pino-pretty writes
+          ...(!process.stdout.isTTY && { destination: logOutput() }),
+        },
       },
     },
 
@@ -163,7 +168,7 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
       guard,
       "ErrorHandler",
       "Tracing",
-      "Metrics",
+      metricsMiddleware as never,
     ],
 
     created(broker: ServiceBroker) {

@@ -5,6 +5,7 @@ import { ServiceBroker } from "moleculer";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";
 import { count, metricsMixin } from "../../../lib/metrics/metrics.ts";
+import { metricsMiddleware } from "../../../middlewares/metrics.ts";
 import { metricsOptions } from "../../../lib/metrics/prometheus.ts";
 import { freePort } from "../../helpers/servers.ts";
 
@@ -46,6 +47,8 @@ describe("The metrics of a node", () => {
       logger: { type: "Pino", options: { level: "warn", pino } },
       skipProcessEventRegistration: true,
       metrics: metricsOptions({ metricsPort, production: false, host: "0.0.0.0" }),
+      internalMiddlewares: false,
+      middlewares: [metricsMiddleware as never],
     });
     broker.createService({ name: "notes", mixins: [metricsMixin(notes)] });
     brokers.push(broker);
@@ -70,6 +73,34 @@ describe("The metrics of a node", () => {
     expect(text).toMatch(/^notes_shared_total\{.*to="room"\} 1$/m);
     expect(text).toMatch(/^process_memory_rss\{/m);
     expect((await read(port, "/")).status).toBe(404);
+  });
+
+  it("count each call of an action by its caller, its errors and its duration", async () => {
+    const port = await freePort();
+    const broker = await start(port);
+    broker.createService({
+      name: "counted",
+      actions: {
+        work: () => "done",
+        fail() {
+          throw new Error("Failed.");
+        },
+      },
+    });
+    await broker.waitForServices("counted");
+    for (let call = 0; call < 3; call++) await broker.call("counted.work");
+    await expect(broker.call("counted.fail")).rejects.toThrow("Failed.");
+    const { text } = await read(port);
+    const valueOf = (name: string, action: string) =>
+      new RegExp(`^${name}\\{[^}]*action="counted\\.${action}"[^}]*\\} (\\d+)$`, "m").exec(
+        text,
+      )?.[1];
+    expect(valueOf("moleculer_request_total", "work")).toBe("3");
+    expect(valueOf("moleculer_request_active", "work")).toBe("0");
+    expect(valueOf("moleculer_request_time_count", "work")).toBe("3");
+    expect(valueOf("moleculer_request_total", "fail")).toBe("1");
+    expect(valueOf("moleculer_request_error_total", "fail")).toBe("1");
+    expect(text).not.toMatch(/^moleculer_transporter_packets_sent_total\{/m);
   });
 
   it("show neither the command line nor the machine's user and addresses", async () => {
