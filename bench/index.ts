@@ -30,7 +30,7 @@ const usage = (suites: readonly Suite[]): string => `npm run bench -- [suite ...
 Measures Citadel beside other frameworks, in turn, and prints their figures and ratios.
 
 Suites (default: all):
-${suites.map(({ name, description }) => `  ${name.padEnd(12)}${description}`).join("\n")}
+${suites.map(({ name, description }) => `  ${name.padEnd(14)}${description}`).join("\n")}
 
 Options:
   --only <names>     the suites, separated by commas
