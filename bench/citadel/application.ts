@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { loadContracts } from "../../lib/contract/load.ts";
 import { secretsOf } from "../../lib/contract/declarations/declared-secrets.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
-import { type Child, freePort, startChild } from "../harness/processes.ts";
+import { freePort, startChild } from "../harness/processes.ts";
 import { contract as item } from "./item.contract.ts";
 import { type MoreServices, moreContracts } from "./more-contracts.ts";
 import type { NewAccounts, NodeSettings } from "./node.ts";
@@ -33,6 +33,8 @@ export interface Application {
   pidOf(service: string): number;
   /** All processes that run this service. */
   pidsOf(service: string): number[];
+  /** Stops that process, and starts it again with the same settings. */
+  restart(service: string): Promise<void>;
   /** Registers a user. @returns an access token, which lasts an hour */
   signIn(): Promise<string>;
   createAccounts(accounts: NewAccounts): Promise<unknown>;
@@ -100,21 +102,26 @@ export async function startApplication({
       env: { METRICS_PORT: String(await freePort()), ...shared },
       nodeOptions: services.length === 1 ? nodeOptions : [],
     });
-  const children: (readonly [readonly string[], Child<NewAccounts, unknown>])[] = await Promise.all(
-    withMore(processes, more).map(async (services) => [services, await start(services)] as const),
+  const nodes = await Promise.all(
+    withMore(processes, more).map(async (services) => ({ services, child: await start(services) })),
   );
-  const processOf = (service: string) => {
-    const [, child] = children.find(([services]) => services.includes(service)) ?? [];
-    if (!child) throw new Error(`No process runs '${service}'.`);
-    return child;
+  const nodesOf = (service: string) => nodes.filter(({ services }) => services.includes(service));
+  const nodeOf = (service: string) => {
+    const [node] = nodesOf(service);
+    if (!node) throw new Error(`No process runs '${service}'.`);
+    return node;
   };
   await untilReady(url);
   return {
     url,
-    pidOf: (service) => processOf(service).pid,
-    pidsOf: (service) =>
-      children.filter(([services]) => services.includes(service)).map(([, { pid }]) => pid),
-    createAccounts: (accounts) => processOf("users").ask(accounts),
+    pidOf: (service) => nodeOf(service).child.pid,
+    pidsOf: (service) => nodesOf(service).map(({ child }) => child.pid),
+    async restart(service) {
+      const node = nodeOf(service);
+      await node.child.stop();
+      node.child = await start(node.services);
+    },
+    createAccounts: (accounts) => nodeOf("users").child.ask(accounts),
     signIn: () => signIn(url),
     publicKey: () => publicKeyOf(url),
   };

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 // which would use the cores of the measured servers: each message is received a hundred times.
 
 const TEXT = 1;
+const CLOSE = 8;
 const FINAL = 0x80;
 const MASKED = 0x80;
 /** A mask of zeros leaves the payload as it is. */
@@ -17,10 +18,15 @@ export interface WebSocketClient {
   close(): void;
 }
 
-/** @param onText is called with each text message */
+/**
+ * @param onText is called with each text message
+ * @param onClose is called when the connection has closed, by either side
+ * @throws Error if the server is unreachable or refuses the upgrade
+ */
 export async function openWebSocket(
   url: string,
   onText: (text: string, client: WebSocketClient) => void,
+  onClose = () => {},
 ): Promise<WebSocketClient> {
   const opening = request(url, {
     headers: {
@@ -30,11 +36,15 @@ export async function openWebSocket(
       "sec-websocket-key": randomBytes(16).toString("base64"),
     },
   });
+  opening.once("response", ({ statusCode }) =>
+    opening.destroy(new Error(`${url} responded ${statusCode}.`)),
+  );
   opening.end();
   const [, socket, head] = (await once(opening, "upgrade")) as [unknown, Socket, Buffer];
   socket.setNoDelay(true);
   // a server that closes a connection makes the measurement end without a result
   socket.on("error", () => {});
+  socket.once("close", onClose);
   const client: WebSocketClient = {
     send: (text) => void socket.write(frameOf(text)),
     close: () => void socket.destroy(),
@@ -44,6 +54,7 @@ export async function openWebSocket(
     for (let frame = readFrame(received); frame; frame = readFrame(received)) {
       received = received.subarray(frame.end);
       if (frame.opcode === TEXT) onText(frame.payload.toString(), client);
+      else if (frame.opcode === CLOSE) socket.end();
     }
   };
   socket.on("data", (bytes: Buffer) => {
