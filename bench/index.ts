@@ -25,6 +25,8 @@ async function loadSuites(): Promise<Suite[]> {
   return suites.toSorted((a, b) => a.order - b.order);
 }
 
+const quickOf = (suites: readonly Suite[]) => suites.filter(({ isQuick }) => isQuick);
+
 const usage = (suites: readonly Suite[]): string => `npm run bench -- [suite ...] [options]
 
 Measures Citadel beside other frameworks, in turn, and prints their figures and ratios.
@@ -34,7 +36,10 @@ ${suites.map(({ name, description }) => `  ${name.padEnd(14)}${description}`).jo
 
 Options:
   --only <names>     the suites, separated by commas
-  --quick            fewer and shorter rounds, fewer peers: under 2 minutes for all suites
+  --quick            fewer and shorter rounds, fewer peers. Without names it runs only
+                     ${quickOf(suites)
+                       .map(({ name }) => name)
+                       .join(", ")}: under 2 minutes
   --check            compares the ratios with bench/results.json, and fails where one differs beyond the noise
   --write            writes the results of the given suites, too. A run of all suites writes them anyway
   --sides <names>    only the peers whose name contains one of these, separated by commas; "none": only Citadel
@@ -73,17 +78,22 @@ const listed = (text: string | undefined): string[] =>
     .map((name) => name.trim())
     .filter(Boolean);
 
-function chosen(suites: readonly Suite[], names: readonly string[]): readonly Suite[] {
+function chosen(
+  suites: readonly Suite[],
+  names: readonly string[],
+  isQuick: boolean,
+): readonly Suite[] {
   const unknown = names.filter((name) => !suites.some((suite) => suite.name === name));
   if (unknown.length > 0) fail(`There is no suite '${unknown.join("', '")}'.\n\n${usage(suites)}`);
-  return names.length === 0 ? suites : suites.filter(({ name }) => names.includes(name));
+  if (names.length > 0) return suites.filter(({ name }) => names.includes(name));
+  return isQuick ? quickOf(suites) : suites;
 }
 
 async function main(): Promise<void> {
   const all = await loadSuites();
   const { values, positionals } = parse(all);
   if (values.help) return console.log(usage(all));
-  const suites = chosen(all, [...positionals, ...listed(values.only)]);
+  const suites = chosen(all, [...positionals, ...listed(values.only)], values.quick);
   const progress = new Progress();
   installPeers(progress);
   const sides = listed(values.sides).map((name) => name.toLowerCase());

@@ -9,6 +9,8 @@ export interface Suite {
   description: string;
   /** Its place among the suites: those with small numbers come first. */
   order: number;
+  /** Does `--quick` measure it, if no suite is named? */
+  isQuick?: boolean;
   /** How it is measured, for docs/benchmarks.md. */
   method: string;
   charts?: readonly Chart[];

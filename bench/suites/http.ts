@@ -158,6 +158,7 @@ async function mustRespond({ name, request: { url, headers } }: HttpSide): Promi
 export const suite: Suite = {
   name: "http",
   order: 1,
+  isQuick: true,
   description: "a signed-in GET through the gateway and a service, beside other frameworks",
   method: `The gateway verifies an RS256 access token and calls a service over NATS, which responds with 454 bytes of JSON; all peers
 get the same token. Citadel is the application as it ships, with rate limits that are counted and not reached, metrics, the

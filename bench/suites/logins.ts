@@ -86,6 +86,7 @@ async function readPosts(url: string, isOver: (count: number) => boolean): Promi
 export const suite: Suite = {
   name: "logins",
   order: 4,
+  isQuick: true,
   description: "50 logins at once, and what they cost other requests",
   method: `All services run in one process with the embedded database, at the cost of password hashing that ships. 50 users sign in at once
 while another client reads posts, one request after the other; the latencies are compared with those of the same process when idle.`,

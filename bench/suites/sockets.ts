@@ -197,6 +197,7 @@ const PEERS = [
 export const suite: Suite = {
   name: "sockets",
   order: 3,
+  isQuick: true,
   description: "messages to 100 sockets, beside socket.io and moleculer-io, and messages stored",
   method: `${SOCKETS} sockets are connected to one gateway; ${SENDERS} of them send messages, one at a time each, and all receive each message.
 Citadel verifies who sends, numbers the message, stores it in PostgreSQL, and acknowledges it after the commit. The peers know

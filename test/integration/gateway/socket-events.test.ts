@@ -67,11 +67,14 @@ describe.skipIf(isMissing)("Socket events that a contract declares:", () => {
     const noteId = `${alice.id}:room`;
     const seen = [ofAlice, ofBob].map((one) => collect(one, "note:changed"));
     await broadcast("notes.changed", { noteId, text: "before" });
+    // over NATS a client's event may be faster than a broadcast
+    await settle(ofAlice, ofBob);
     expect(await ask(ofAlice, "note:open", { noteId })).toEqual({
       ok: true,
       data: { id: noteId, mode: "read" },
     });
     await broadcast("notes.changed", { noteId, text: "inside" });
+    await settle(ofAlice, ofBob);
     expect(await ask(ofAlice, "note:close", { noteId })).toEqual({ ok: true, data: null });
     await broadcast("notes.changed", { noteId, text: "after" });
     await settle(ofAlice, ofBob);
