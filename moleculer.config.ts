@@ -83,8 +83,8 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
         level: config.logLevel,
         pino: {
           options: loggerOptions(config.logLevel, process.stdout.isTTY ?? false, redact),
-          // on a terminal pino-pretty writes
-          ...(!process.stdout.isTTY && { destination: logOutput() }),
+          // in development each line is written at once; on a terminal pino-pretty writes
+          ...(config.production && !process.stdout.isTTY && { destination: logOutput() }),
         },
       },
     },
