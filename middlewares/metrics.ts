@@ -17,6 +17,8 @@ const OF_PACKETS: ReadonlySet<string> = new Set([
 /** The value of a metric for some labels. */
 interface Value {
   value: number;
+  /** From it Moleculer computes the calls of a minute. */
+  readonly rate?: { update(value: number): void };
 }
 
 /** The calls of an action by one caller. */
@@ -64,6 +66,7 @@ function counted(
     const { labels, total, active } = byCaller.get(ctx.caller) ?? add(ctx.caller);
     const startedAt = performance.now();
     total.value += 1;
+    total.rate?.update(total.value);
     active.value += 1;
     const end = () => {
       active.value -= 1;

@@ -96,6 +96,9 @@ describe("The metrics of a node", () => {
         text,
       )?.[1];
     expect(valueOf("moleculer_request_total", "work")).toBe("3");
+    const total = (broker.metrics as any).getMetric("moleculer.request.total");
+    const labels = { service: "counted", action: "counted.work", caller: null, type: "local" };
+    expect(total.get(labels).rate.value).toBe(3);
     expect(valueOf("moleculer_request_active", "work")).toBe("0");
     expect(valueOf("moleculer_request_time_count", "work")).toBe("3");
     expect(valueOf("moleculer_request_total", "fail")).toBe("1");
