@@ -8,7 +8,7 @@ import {
 /** The most messages that one statement stores. */
 const MAX_BATCH = 100;
 
-/** How often a batch is tried of which another node stores a message at the same time. */
+/** The most attempts to store a batch while other nodes store messages with the same clientId. */
 const MAX_ATTEMPTS = 3;
 
 /** A message that waits to be stored, with those that repeat it. */
