@@ -1,6 +1,7 @@
 import type { Access } from "../contract/declarations/access.ts";
 import type { ActionContract } from "../contract/declarations/action.ts";
 import type { EmitContract } from "../contract/declarations/event.ts";
+import type { JobContract, RetryContract } from "../contract/declarations/job.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/schemas/infer.ts";
 import type { ErrorContract } from "../errors/errors.ts";
@@ -44,7 +45,25 @@ const ACTION: KeysOf<keyof ActionContract> = {
   errors: true,
 };
 
-const EMIT: KeysOf<keyof EmitContract> = { description: true, params: true, socket: true };
+const EMIT: KeysOf<keyof EmitContract> = {
+  description: true,
+  params: true,
+  socket: true,
+  durable: true,
+  broadcast: true,
+  orderBy: true,
+};
+
+const JOB: KeysOf<keyof JobContract> = {
+  description: true,
+  params: true,
+  retry: true,
+  concurrency: true,
+  timeout: true,
+  schedule: true,
+};
+
+const RETRY: KeysOf<keyof RetryContract> = { limit: true, delay: true, maxDelay: true };
 
 const SERVER_EVENT: KeysOf<keyof ServerEventContract> = {
   event: true,
@@ -82,6 +101,7 @@ const CONTRACT: KeysOf<keyof ServiceContract> = {
   actions: true,
   emits: true,
   events: true,
+  jobs: true,
   audit: true,
   secrets: true,
   redacted: true,
@@ -201,14 +221,26 @@ const checkEmit: Check = (what, value) => {
   ];
 };
 
+const checkJob: Check = (what, value) => {
+  const unknown = unknownKeys(JOB)(what, value);
+  if (!isObject(value)) return unknown;
+  const { params, retry } = value;
+  return [
+    ...unknown,
+    ...checkSchema(`${what}.params`, params),
+    ...(retry === undefined ? [] : unknownKeys(RETRY)(`${what}.retry`, retry)),
+  ];
+};
+
 /** The unknown keys of a contract, at any depth, and its invalid declarations. A cast hides both from the compiler. */
 function contractProblems(contract: ServiceContract): string[] {
-  const { name, actions, emits, events, errors, limits, rooms } = contract;
+  const { name, actions, emits, events, jobs, errors, limits, rooms } = contract;
   return [
     ...unknownKeys(CONTRACT)(`the contract '${name}'`, contract),
     ...each(actions, (action) => `${name}.${action}`, checkAction),
     ...each(emits, (event) => `event '${event}' of '${name}'`, checkEmit),
     ...each(events, (event) => `the handler of '${event}' in '${name}'`, checkHandler),
+    ...each(jobs, (job) => `the job '${job}' of '${name}'`, checkJob),
     ...each(errors, (type) => `the error '${type}' of '${name}'`, unknownKeys(ERROR)),
     ...each(limits, (limit) => `the limit '${limit}' of '${name}'`, unknownKeys(LIMIT)),
     ...declarationProblems(contract),

@@ -38,6 +38,24 @@ type SocketEventName = {
   }[keyof Emits<S>];
 }[keyof Contracts];
 
+/** Events that are only emitted in a transaction (`Events` in durable.ts). */
+type DurableEventName = {
+  [S in keyof Contracts]: {
+    [E in keyof Emits<S>]: Emits<S>[E] extends { readonly durable: true } ? E : never;
+  }[keyof Emits<S>];
+}[keyof Contracts];
+
+/** Durable events that each subscribing service handles once, in a transaction. */
+export type OnceHandledEventName = {
+  [S in keyof Contracts]: {
+    [E in keyof Emits<S>]: Emits<S>[E] extends { readonly durable: true }
+      ? Emits<S>[E] extends { readonly broadcast: true }
+        ? never
+        : E
+      : never;
+  }[keyof Emits<S>];
+}[keyof Contracts];
+
 /** The payload of this event. */
 export type PayloadOf<N> = {
   [S in keyof Contracts]: N extends keyof Emits<S>
@@ -65,11 +83,11 @@ type CallArguments<P> =
 /** Moleculer's call methods, typed by the contracts: a wrong name, parameter or use of a result is a type error. */
 export interface Caller {
   call<N extends ActionName>(action: N, ...rest: CallArguments<ParamsOf<N>>): Promise<ResultOf<N>>;
-  emit<N extends Exclude<EventName, SocketEventName>>(
+  emit<N extends Exclude<EventName, SocketEventName | DurableEventName>>(
     event: N,
     payload: PayloadOf<N>,
   ): Promise<void>;
-  broadcast<N extends EventName>(
+  broadcast<N extends Exclude<EventName, DurableEventName>>(
     event: N,
     payload: PayloadOf<N>,
     options?: EmitOptions,

@@ -2,6 +2,7 @@ import type { Access } from "./declarations/access.ts";
 import type { ActionContract } from "./declarations/action.ts";
 import type { AuditContract } from "./declarations/audit.ts";
 import type { EmitContract } from "./declarations/event.ts";
+import type { JobContract } from "./declarations/job.ts";
 import type { ErrorContracts } from "../errors/service-error.ts";
 import type { Limits } from "../limits/limit.ts";
 import type { ExactContract } from "./exact.ts";
@@ -11,7 +12,7 @@ import { strictParams } from "./schemas/strict.ts";
 import type { MetricContract } from "./declarations/metric.ts";
 import type { SecretContract } from "./declarations/secret.ts";
 
-/** Everything that a service declares: its actions, the events that it emits and handles, its errors, limits and secrets. */
+/** Everything that a service declares: its actions, the events that it emits and handles, its jobs, errors, limits and secrets. */
 export interface ServiceContract {
   readonly name: string;
   /** The permissions of this service, by the part of the name after the colon, and what each one allows. */
@@ -24,6 +25,7 @@ export interface ServiceContract {
   readonly emits?: Readonly<Record<string, EmitContract>>;
   /** The access of its event handlers, by the event's name. */
   readonly events?: Readonly<Record<string, Access>>;
+  readonly jobs?: Readonly<Record<string, JobContract>>;
   /** The audit events that this service writes, and what each one means. */
   readonly audit?: AuditContract;
   /** Its secrets, by name in lower case: `signing_key`. Its credential, `auth_token`, is not declared. */
@@ -38,16 +40,17 @@ export interface ServiceContract {
 /**
  * Declares a contract; the literals keep their types, and everything else is derived from them. An unknown key is a
  * type error, and a node with it does not start (lib/access/contract-problems.ts). Parameters of
- * actions and events are strict: they refuse unknown fields.
+ * actions, events and jobs are strict: they refuse unknown fields.
  */
 export function defineContract<const C extends ServiceContract>(
   contract: C & ExactContract<C, ServiceContract>,
 ): C {
-  const { actions, emits } = contract as C;
+  const { actions, emits, jobs } = contract as C;
   return {
     ...(contract as C),
     actions: withStrictParams(actions),
     ...(emits && { emits: withStrictParams(emits) }),
+    ...(jobs && { jobs: withStrictParams(jobs) }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Access } from "./declarations/access.ts";
 import type { ActionContract } from "./declarations/action.ts";
 import type { EmitContract } from "./declarations/event.ts";
+import type { JobContract, RetryContract } from "./declarations/job.ts";
 import type { ErrorContract, ErrorType } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
 import type { RuleKeys } from "./schemas/infer.ts";
@@ -102,7 +103,23 @@ type ExactEmit<E> = {
       ? ExactSchema<E[K]>
       : K extends "socket"
         ? Only<E[K], ServerEventContract>
-        : E[K]
+        : K extends "orderBy"
+          ? E extends { params: infer P }
+            ? E[K] extends keyof P
+              ? E[K]
+              : `'${E[K] & string}' is not a parameter of this event`
+            : never
+          : E[K]
+    : Unknown<K>;
+};
+
+type ExactJob<J> = {
+  [K in keyof J]: K extends keyof JobContract
+    ? K extends "params"
+      ? ExactSchema<J[K]>
+      : K extends "retry"
+        ? Only<J[K], RetryContract>
+        : J[K]
     : Unknown<K>;
 };
 
@@ -126,10 +143,12 @@ export type ExactContract<C, Known> = {
       ? { [A in keyof C[K]]: ExactAction<C[K][A], ErrorTypesOf<C>, LimitsOf<C>> }
       : K extends "emits"
         ? { [E in keyof C[K]]: ExactEmit<C[K][E]> }
-        : K extends keyof Declarations
-          ? { [D in keyof C[K]]: Only<C[K][D], Declarations[K]> }
-          : K extends "rooms"
-            ? Only<C[K], RoomsContract>
-            : C[K]
+        : K extends "jobs"
+          ? { [J in keyof C[K]]: ExactJob<C[K][J]> }
+          : K extends keyof Declarations
+            ? { [D in keyof C[K]]: Only<C[K][D], Declarations[K]> }
+            : K extends "rooms"
+              ? Only<C[K], RoomsContract>
+              : C[K]
     : Unknown<K>;
 };

@@ -1,10 +1,12 @@
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import type { Context } from "moleculer";
 import type { Client } from "../context/client.ts";
 import type { AccessTokenClaims } from "../tokens/access-token.ts";
+import type { Cause } from "../context/cause.ts";
 import type { Access } from "./declarations/access.ts";
 import type { ActionContract } from "./declarations/action.ts";
-import type { Caller, PayloadOf, Result } from "./calls.ts";
+import type { JobContract } from "./declarations/job.ts";
+import type { Caller, OnceHandledEventName, PayloadOf, Result } from "./calls.ts";
 import type { ServiceContract } from "./contract.ts";
 import type { Output } from "./schemas/infer.ts";
 
@@ -35,6 +37,34 @@ export type ActionContext<A extends ActionContract> = TypedContext<Output<A["par
 /** The context of an event's handler. */
 export type EventContext<N, A extends Access> = TypedContext<PayloadOf<N>, A["auth"]>;
 
+/** The event that a handler handles: its id, and what caused it. */
+export interface HandledEvent {
+  readonly id: string;
+  /** When it was emitted. */
+  readonly time: Date;
+  readonly cause: Cause;
+}
+
+/** The context of a durable event's handler. */
+export type DurableEventContext<N, A extends Access> = EventContext<N, A> & {
+  readonly event: HandledEvent;
+};
+
+/** The job that a handler runs. */
+export interface RunningJob {
+  readonly id: string;
+  /** 1 for the first run. */
+  readonly attempt: number;
+  readonly cause: Cause;
+  /** Aborted when the job has timed out, or its node has no more time to stop. */
+  readonly signal: AbortSignal;
+}
+
+/** The context of a job's handler. */
+export type JobContext<J extends JobContract> = TypedContext<Output<J["params"]>, "none"> & {
+  readonly job: RunningJob;
+};
+
 /** Runs a function on the first request. @returns its result; undefined if the request is a repeat */
 export type Once = <T>(run: () => Promise<T>) => Promise<T | undefined>;
 
@@ -54,14 +84,25 @@ type ActionHandlers<A, DB> = {
     : never;
 };
 
-type EventHandlers<E> = {
-  [K in keyof E]: E[K] extends Access ? (ctx: EventContext<K, E[K]>) => Promise<void> : never;
+/** A durable event's handler writes through `trx`: the event is acknowledged when it is committed. */
+type EventHandlers<E, DB> = {
+  [K in keyof E]: E[K] extends Access
+    ? K extends OnceHandledEventName
+      ? (ctx: DurableEventContext<K, E[K]>, trx: Transaction<DB>) => Promise<void>
+      : (ctx: EventContext<K, E[K]>) => Promise<void>
+    : never;
+};
+
+/** A job may run again after a crash, so that its handler must be repeatable. */
+type JobHandlers<J> = {
+  [K in keyof J]: J[K] extends JobContract ? (ctx: JobContext<J[K]>) => Promise<void> : never;
 };
 
 /**
- * One handler for each action and event of the contract: a missing or extra one is a type error.
- * `DB`: the tables of the service, for its atomic actions.
+ * One handler for each action, event and job of the contract: a missing or extra one is a type error.
+ * `DB`: the tables of the service, for its atomic actions and durable events.
  */
 export type Handlers<C extends ServiceContract, DB = never> = {
   actions: ActionHandlers<C["actions"], DB>;
-} & (C extends { events: infer E } ? { events: EventHandlers<E> } : { events?: never });
+} & (C extends { events: infer E } ? { events: EventHandlers<E, DB> } : { events?: never }) &
+  (C extends { jobs: infer J } ? { jobs: JobHandlers<J> } : { jobs?: never });
