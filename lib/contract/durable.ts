@@ -13,7 +13,7 @@ export interface Events<C extends ServiceContract> {
    * Emits a durable event when the transaction commits, and not at all if it is rolled back. Emit ordered events while
    * the transaction holds a lock on what they are about: otherwise two transactions decide their order by chance.
    *
-   * @throws CitadelError VALIDATION_ERROR; Error outside a transaction
+   * @throws Error outside a transaction, or for a payload that does not fit the contract
    */
   emit<N extends DurableEventOf<C>>(
     trx: AnyTransaction,
@@ -33,7 +33,7 @@ export interface Jobs<C extends ServiceContract> {
   /**
    * Sends a job when the transaction commits, and not at all if it is rolled back.
    *
-   * @throws CitadelError VALIDATION_ERROR; Error outside a transaction
+   * @throws Error outside a transaction, or for parameters that do not fit the contract
    */
   send<N extends keyof JobsIn<C> & string>(
     trx: AnyTransaction,

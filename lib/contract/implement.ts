@@ -1,19 +1,39 @@
-import type { ServiceSchema } from "moleculer";
+import type { Service, ServiceSchema } from "moleculer";
 import {
   ActionLimits,
   type LimitedHandler,
   limitsOfActions,
   withLimit,
 } from "../limits/action-limits.ts";
+import { causeOf, withCause } from "../context/cause.ts";
 import { mustBeKnown } from "../access/contract-problems.ts";
 import type { ActionContract } from "./declarations/action.ts";
 import type { EmitContract } from "./declarations/event.ts";
+import { receivingAction } from "../queue/deliveries.ts";
+import { type DurableHandler, receive } from "../queue/inbox.ts";
+import type { JobHandler } from "../queue/jobs.ts";
+import { DELIVERY_TIMEOUT, isHandledOnce } from "../queue/queues.ts";
+import { startWorkers } from "../queue/workers.ts";
 import type { Handlers } from "./handlers.ts";
 import type { ServiceContract } from "./contract.ts";
 import { loadContracts } from "./load.ts";
 import { metricsMixin } from "../metrics/metrics.ts";
 import { type ActionHandler, onceForEachKey } from "./idempotent-handler.ts";
 import { withListedErrors } from "./listed-errors.ts";
+
+/** The parameters of an action that receives durable events. Their payloads are checked one by one. */
+const DELIVERY = {
+  events: {
+    type: "array",
+    max: 1_000,
+    items: {
+      type: "object",
+      strict: true,
+      props: { id: "uuid", time: "string", payload: "any", cause: "any" },
+    },
+  },
+  $$strict: true,
+} as const;
 
 /** The parts of a Moleculer schema that a contract does not declare. */
 type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settings"> & {
@@ -34,6 +54,7 @@ export function implement<C extends ServiceContract, DB = never>(
   mustBeKnown([contract]);
   const limits = new ActionLimits(limitsOfActions(contract));
   const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
+  const hasCauses = sendsLater(contract);
   // nodes send their action schemas to each other, so keys that other nodes do not read are left out
   const actions = Object.entries(contract.actions).map(([name, action]) => {
     const {
@@ -49,36 +70,72 @@ export function implement<C extends ServiceContract, DB = never>(
       {
         ...declared,
         retryPolicy: { enabled: action.safe ?? action.rest?.startsWith("GET ") ?? false },
-        handler: handlerOf(action, actionHandlers[name], limits),
+        handler: handlerOf(action, actionHandlers[name], { limits, hasCauses }),
       },
     ];
   });
-  const events = Object.entries(contract.events ?? {}).map(([name, access]) => [
+  const eventHandlers = Object.entries(contract.events ?? {}).map(([name, access]) => ({
     name,
-    {
-      ...access,
-      params: emitted(name).params,
-      handler: (handlers.events as Record<string, unknown> | undefined)?.[name],
-    },
-  ]);
+    access,
+    emit: emitted(name),
+    handler: (handlers.events as Record<string, unknown> | undefined)?.[name],
+  }));
+  const events = eventHandlers
+    .filter(({ emit }) => !isHandledOnce(emit))
+    .map(({ name, access, emit: { params }, handler }) => [name, { ...access, params, handler }]);
+  const received = eventHandlers
+    .filter(({ emit }) => isHandledOnce(emit))
+    .map(({ name, access, emit, handler }) => [
+      receivingAction(name),
+      {
+        ...access,
+        params: DELIVERY,
+        timeout: DELIVERY_TIMEOUT,
+        retryPolicy: { enabled: false },
+        handler: receive(name, emit, handler as DurableHandler),
+      },
+    ]);
+  let stopWatching: (() => void) | undefined;
   return {
     ...rest,
+    // the workers run handlers, which need what the service's own `started` makes
+    started: [
+      rest.started ?? [],
+      function work(this: Service) {
+        const jobHandlers = (handlers.jobs ?? {}) as Readonly<Record<string, JobHandler>>;
+        stopWatching = startWorkers(this, contract, jobHandlers);
+      },
+    ].flat() as never,
+    stopped: [() => stopWatching?.(), rest.stopped ?? []].flat() as never,
     // Moleculer runs the `started` of the first mixin last, so the database is open
     mixins: [limits.mixin(), metricsMixin(contract), rest.mixins ?? []].flat(),
     name: contract.name,
-    actions: Object.fromEntries(actions) as NonNullable<ServiceSchema["actions"]>,
+    actions: Object.fromEntries([...actions, ...received]) as NonNullable<ServiceSchema["actions"]>,
     events: Object.fromEntries(events) as NonNullable<ServiceSchema["events"]>,
   };
 }
+
+/** Do its handlers cause durable events or jobs? */
+const sendsLater = ({ emits = {}, jobs }: ServiceContract): boolean =>
+  jobs !== undefined || Object.values(emits).some(({ durable }) => durable);
+
+/** A handler whose durable events and jobs know what caused them. */
+const asCause =
+  (handler: ActionHandler): ActionHandler =>
+  (ctx, ...rest) =>
+    withCause(
+      () => causeOf(ctx),
+      () => handler(ctx, ...rest),
+    );
 
 /** Wraps a handler: the limit is checked first, then the idempotency key, then the errors that the handler throws. */
 function handlerOf(
   { idempotent, errors = [], limit }: ActionContract,
   handler: ActionHandler | undefined,
-  limits: ActionLimits,
+  { limits, hasCauses }: { limits: ActionLimits; hasCauses: boolean },
 ) {
   if (!handler) return undefined;
-  const checked = withListedErrors(handler, errors);
+  const checked = withListedErrors(hasCauses ? asCause(handler) : handler, errors);
   const once = idempotent ? onceForEachKey(checked, idempotent) : checked;
   return limit === undefined ? once : withLimit(once as LimitedHandler, limit, limits);
 }

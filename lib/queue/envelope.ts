@@ -1,0 +1,16 @@
+import type { Cause } from "../context/cause.ts";
+
+/** An event in a queue and on the bus. Its id is the job's. */
+export interface EventEnvelope {
+  readonly event: string;
+  readonly payload: unknown;
+  /** When it was emitted, in ISO 8601. */
+  readonly time: string;
+  readonly cause: Cause;
+}
+
+/** A job's data in its queue. A scheduled job has none. */
+export interface JobEnvelope {
+  readonly params: unknown;
+  readonly cause: Cause;
+}

@@ -1,0 +1,140 @@
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { Context, Service } from "moleculer";
+import { withCause } from "../context/cause.ts";
+import { ownContext } from "../context/own-context.ts";
+import type { EmitContract } from "../contract/declarations/event.ts";
+import type { AnyDatabase } from "../database/any-database.ts";
+import { type Check, checkOf } from "./checks.ts";
+import type { DeliveredEvent, Outcome } from "./deliveries.ts";
+import { reasonOf } from "./failure.ts";
+
+/** The most events that one call handles at the same time, each in a transaction. */
+const CONCURRENCY = 5;
+
+export interface InboxDatabase {
+  /** The events that this service has handled. */
+  inbox: { emitter: string; event_id: string; handled_at: Date };
+}
+
+/** A handler that writes through the transaction in which its event is recorded as handled. */
+export type DurableHandler = (ctx: Context, trx: Transaction<never>) => Promise<void>;
+
+interface WithDatabase extends Service {
+  db: AnyDatabase;
+}
+
+/** Creates the table, if it does not exist. */
+export async function createInbox(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable("inbox")
+    .ifNotExists()
+    .addColumn("emitter", "text", (column) => column.notNull())
+    .addColumn("event_id", "uuid", (column) => column.notNull())
+    .addColumn("handled_at", "timestamptz", (column) => column.notNull().defaultTo(sql`now()`))
+    .addPrimaryKeyConstraint("inbox_pkey", ["emitter", "event_id"])
+    .execute();
+  await db.schema
+    .createIndex("inbox_handled_at")
+    .ifNotExists()
+    .on("inbox")
+    .column("handled_at")
+    .execute();
+}
+
+/**
+ * The handler of the action that receives a durable event. Each event is handled in a transaction with its row in the
+ * inbox: a repeated one is acknowledged and not handled again.
+ */
+export function receive(event: string, { params }: EmitContract, handler: DurableHandler) {
+  let check: Check | undefined;
+  return async function received(this: WithDatabase, ctx: Context): Promise<Outcome[]> {
+    const { events } = ctx.params as { events: DeliveredEvent[] };
+    const { caller = "" } = ctx.locals as { caller?: string };
+    check ??= checkOf(this.broker, params);
+    const outcomes = new Array<Outcome>(events.length).fill(null);
+    const waiting = events.entries();
+    const handleSome = async () => {
+      for (const [at, one] of waiting)
+        outcomes[at] = await handleOnce(this, {
+          event,
+          caller,
+          one,
+          check: check as Check,
+          handler,
+        });
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, handleSome));
+    return outcomes;
+  };
+}
+
+interface Received {
+  readonly event: string;
+  readonly caller: string;
+  readonly one: DeliveredEvent;
+  readonly check: Check;
+  readonly handler: DurableHandler;
+}
+
+async function handleOnce(service: WithDatabase, received: Received): Promise<Outcome> {
+  const { event, caller, one, check, handler } = received;
+  const problems = check(one.payload);
+  if (problems.length > 0) {
+    const fields = problems.map(({ field, type }) => `${field} (${type})`).join(", ");
+    return { type: "VALIDATION_ERROR", message: `Refused fields: ${fields}.`, isFinal: true };
+  }
+  try {
+    const db = service.db as unknown as Kysely<InboxDatabase>;
+    await db.transaction().execute(async (trx) => {
+      if (!(await isNew(trx, caller, one.id))) return;
+      const ctx = contextOf(service, received);
+      const cause = () => ({ ...one.cause, parentId: ctx.id });
+      await withCause(cause, () => handler(ctx, trx as unknown as Transaction<never>));
+    });
+    return null;
+  } catch (err) {
+    service.logger.warn({ err, event, id: one.id }, "An event could not be handled.");
+    return reasonOf(err);
+  }
+}
+
+async function isNew(trx: Kysely<InboxDatabase>, emitter: string, id: string): Promise<boolean> {
+  const row = await trx
+    .insertInto("inbox")
+    .values({ emitter, event_id: id } as InboxDatabase["inbox"])
+    .onConflict((conflict) => conflict.doNothing())
+    .returning("event_id")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** The context of one event's handler, which continues the trace of the event's cause. */
+function contextOf(service: Service, { event, caller, one }: Received): Context {
+  const { requestId, parentId } = one.cause;
+  const ctx = ownContext(service, { requestID: requestId }) as unknown as Context;
+  Object.assign(ctx, {
+    params: one.payload,
+    parentID: parentId ?? null,
+    eventName: event,
+    locals: { caller },
+    event: { id: one.id, time: new Date(one.time), cause: one.cause },
+  });
+  return ctx;
+}
+
+/** How long handled events are remembered, in days. A failed event that is retried later may be handled again. */
+const REMEMBERED = 30;
+
+/** Deletes what need not be remembered any more, at most `size` rows. @returns how many */
+export async function purgeInbox(db: Kysely<InboxDatabase>, size: number): Promise<bigint> {
+  const { numDeletedRows } = await db
+    .deleteFrom("inbox")
+    .where("event_id", "in", ({ selectFrom }) =>
+      selectFrom("inbox")
+        .select("event_id")
+        .where("handled_at", "<", sql<Date>`now() - make_interval(days => ${REMEMBERED})`)
+        .limit(size),
+    )
+    .executeTakeFirstOrThrow();
+  return numDeletedRows;
+}

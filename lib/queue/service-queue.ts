@@ -1,0 +1,239 @@
+import type { Db, JobInsert, JobWithMetadata, PgBoss, Queue } from "pg-boss";
+import type { Service } from "moleculer";
+import { HEARTBEAT } from "./queues.ts";
+import { JobTable } from "./job-table.ts";
+import { reasonOf, type FailureReason } from "./failure.ts";
+import { Worker } from "./worker.ts";
+
+/** The interval of pg-boss's maintenance, in seconds: runs whose node has died are run again. */
+const SUPERVISION_INTERVAL = 60;
+const DAY = 86_400;
+
+export interface ServiceQueueOptions {
+  /** The service's own PostgreSQL schema. */
+  readonly schema: string;
+  readonly db: Db;
+  readonly isEmbedded: boolean;
+  readonly queues: ReadonlyMap<string, Queue>;
+  /** Cron expressions in UTC, by queue. */
+  readonly schedules: ReadonlyMap<string, string>;
+  readonly logger: Service["logger"];
+}
+
+/** A job that a worker has taken. */
+export type TakenJob<Data extends object> = JobWithMetadata<Data>;
+
+export interface WorkOptions<Data extends object> {
+  readonly queue: string;
+  /** How many jobs are taken at once. */
+  readonly batchSize: number;
+  /** How many batches run at the same time. */
+  readonly concurrency: number;
+  /** Runs a batch. @returns the errors of the jobs that failed, by id */
+  readonly run: (jobs: readonly TakenJob<Data>[]) => Promise<ReadonlyMap<string, unknown>>;
+}
+
+/** The queues of one service, in its own schema: pg-boss, and the workers that take jobs from it. */
+export class ServiceQueue {
+  readonly #options: ServiceQueueOptions;
+  readonly #workers = new Map<string, Worker<TakenJob<object>>>();
+  /** The jobs that are running, by queue. */
+  readonly #running = new Map<string, Set<string>>();
+  readonly table: JobTable;
+  #boss: PgBoss | undefined;
+
+  constructor(options: ServiceQueueOptions) {
+    this.#options = options;
+    this.table = new JobTable(options.db, options.schema);
+  }
+
+  get boss(): PgBoss {
+    if (!this.#boss) throw new Error("The queue has not started.");
+    return this.#boss;
+  }
+
+  /** Creates or updates the tables and queues. */
+  async start(): Promise<void> {
+    const { db, schema, isEmbedded, logger, schedules } = this.#options;
+    const { PgBoss: Boss } = await import("pg-boss");
+    const boss = new Boss({
+      schema,
+      db: this.#withWakeUps(db),
+      backend: isEmbedded ? "pglite" : "postgres",
+      // the migrations have created it; a service's role may create no schema
+      createSchema: false,
+      useListenNotify: true,
+      schedule: schedules.size > 0,
+      superviseIntervalSeconds: SUPERVISION_INTERVAL,
+      monitorIntervalSeconds: 1,
+      maintenanceIntervalSeconds: DAY,
+      queueCacheIntervalSeconds: DAY,
+      bamIntervalSeconds: SUPERVISION_INTERVAL,
+      flowIntervalSeconds: DAY,
+      cronMonitorIntervalSeconds: 45,
+      cronWorkerIntervalSeconds: 45,
+      registerInstance: false,
+      monitorVacuum: !isEmbedded,
+      openTelemetry: { enabled: false },
+    });
+    boss.on("error", (err) => logger.warn({ err }, "The queue's maintenance failed."));
+    boss.on("warning", ({ message, data }) => logger.warn({ data }, message));
+    this.#boss = await boss.start();
+    await this.#declareQueues(boss);
+    await this.#declareSchedules(boss);
+  }
+
+  /** The database, whose notifications wake the workers as well. */
+  #withWakeUps(db: Db): Db {
+    const { listen } = db;
+    return {
+      ...db,
+      executeSql: (text, values) => db.executeSql(text, values),
+      ...(listen && {
+        listen: (channel, onNotification, onReconnect) =>
+          listen.call(
+            db,
+            channel,
+            (queue) => {
+              onNotification(queue);
+              this.#workers.get(queue)?.wake();
+            },
+            () => {
+              onReconnect();
+              this.wakeAll();
+            },
+          ),
+      }),
+    };
+  }
+
+  async #declareQueues(boss: PgBoss): Promise<void> {
+    const existing = new Map((await boss.getQueues()).map((queue) => [queue.name, queue]));
+    for (const [name, { policy, ...options }] of this.#options.queues) {
+      const known = existing.get(name);
+      if (!known) await boss.createQueue(name, { ...options, ...(policy && { policy }) });
+      else if (Object.entries(options).some(([key, value]) => known[key as keyof Queue] !== value))
+        await boss.updateQueue(name, options);
+    }
+  }
+
+  async #declareSchedules(boss: PgBoss): Promise<void> {
+    const { schedules } = this.#options;
+    const existing = new Map((await boss.getSchedules()).map(({ name, cron }) => [name, cron]));
+    for (const [queue, cron] of schedules)
+      if (existing.get(queue) !== cron)
+        await boss.schedule(queue, cron, null, { tz: "UTC", missed: "once" });
+    for (const queue of existing.keys()) if (!schedules.has(queue)) await boss.unschedule(queue);
+  }
+
+  /** Inserts a job when the transaction commits. @param db the transaction */
+  async insert(db: Db, queue: string, job: JobInsert & { id: string }): Promise<void> {
+    await this.boss.insert(queue, [job], { db });
+    if (job.singletonKey !== undefined) await this.table.orderByNow(db, queue, job.id);
+  }
+
+  /** Starts a worker for a queue. */
+  work<Data extends object>({ queue, batchSize, concurrency, run }: WorkOptions<Data>): void {
+    const { logger } = this.#options;
+    const worker = new Worker<TakenJob<object>>({
+      concurrency,
+      fetch: () => this.boss.fetch<object>(queue, { batchSize, includeMetadata: true }),
+      // this queue has only jobs that were inserted with this kind of data
+      run: (jobs) => this.#runBatch(queue, jobs as TakenJob<Data>[], run),
+      onOutage: (err) =>
+        err === undefined
+          ? logger.info({ queue }, "The queue works again.")
+          : logger.warn({ err, queue }, "The queue is unavailable; trying again."),
+    });
+    this.#workers.set(queue, worker);
+    worker.start();
+  }
+
+  /** A paused queue takes no jobs. */
+  setPaused(queue: string, isPaused: boolean): void {
+    this.#workers.get(queue)?.setPaused(isPaused);
+  }
+
+  wakeAll(): void {
+    for (const worker of this.#workers.values()) worker.wake();
+  }
+
+  /** Runs the jobs of nodes that have died again, once their heartbeats are too old. */
+  async recover(): Promise<void> {
+    await this.boss.supervise();
+    this.wakeAll();
+  }
+
+  async #runBatch<Data extends object>(
+    queue: string,
+    jobs: readonly TakenJob<Data>[],
+    run: WorkOptions<Data>["run"],
+  ): Promise<void> {
+    const running = this.#running.get(queue) ?? new Set();
+    this.#running.set(queue, running);
+    for (const { id } of jobs) running.add(id);
+    const heartbeat = setInterval(() => {
+      this.boss.touch(queue, [...jobs]).catch(() => undefined);
+    }, HEARTBEAT * 400).unref();
+    try {
+      const errors = await run(jobs).catch(
+        (error: unknown) =>
+          // nothing is known of any of them
+          new Map(jobs.map(({ id }) => [id, error])),
+      );
+      await this.#settle(queue, jobs, errors);
+    } finally {
+      clearInterval(heartbeat);
+      for (const { id } of jobs) running.delete(id);
+    }
+  }
+
+  async #settle<Data extends object>(
+    queue: string,
+    jobs: readonly TakenJob<Data>[],
+    errors: ReadonlyMap<string, unknown>,
+  ): Promise<void> {
+    const done = jobs.filter(({ id }) => !errors.has(id));
+    if (done.length > 0) await this.boss.deleteJob(queue, done);
+    for (const job of jobs)
+      if (errors.has(job.id))
+        await this.#fail(queue, job, reasonOf(errors.get(job.id)), errors.get(job.id));
+  }
+
+  async #fail<Data extends object>(
+    queue: string,
+    job: TakenJob<Data>,
+    reason: FailureReason,
+    err: unknown,
+  ): Promise<void> {
+    const { id, retryCount, retryLimit, retryDelay, retryDelayMax = 0 } = job;
+    const isLast = reason.isFinal === true || retryCount >= retryLimit;
+    if (reason.isFinal) await this.table.endRetries(queue, [id]);
+    await this.boss.fail(queue, job, reason);
+    const details = { err, queue, job: id, attempt: retryCount + 1 };
+    if (isLast)
+      return this.#options.logger.error(details, "A job failed for good; an operator decides.");
+    this.#options.logger.warn(details, "A job failed and is retried.");
+    // pg-boss's pause is at most this long
+    const pause = Math.min(
+      retryDelayMax || Infinity,
+      retryDelay * 2 ** Math.min(retryCount + 1, 16),
+    );
+    this.#workers.get(queue)?.wakeIn(pause * 1000 + 100);
+  }
+
+  /**
+   * Takes no more jobs, waits for those that are running, and gives back what is running after `timeout` milliseconds.
+   */
+  async stop(timeout: number): Promise<void> {
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop(timeout)));
+    for (const [queue, ids] of this.#running)
+      if (ids.size > 0)
+        await this.table
+          .giveBack(queue, [...ids])
+          .catch((err: unknown) =>
+            this.#options.logger.warn({ err, queue }, "Running jobs could not be given back."),
+          );
+    await this.#boss?.stop({ graceful: false });
+  }
+}

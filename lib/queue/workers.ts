@@ -1,0 +1,161 @@
+import type { Service, ServiceBroker } from "moleculer";
+import { contractsOf } from "../context/attachment.ts";
+import type { ServiceContract } from "../contract/contract.ts";
+import { broadcastAll, deliver, receivingAction } from "./deliveries.ts";
+import type { EventEnvelope, JobEnvelope } from "./envelope.ts";
+import { type JobHandler, runJob } from "./jobs.ts";
+import {
+  BROADCASTS,
+  eventQueue,
+  HEARTBEAT,
+  isHandledOnce,
+  jobQueue,
+  queuesOf,
+  subscribersOf,
+} from "./queues.ts";
+import type { ServiceQueue, TakenJob } from "./service-queue.ts";
+
+/** The most events in one call. */
+const BATCH = 50;
+/** How many calls with events of one queue a node makes at the same time. */
+const CALLS = 4;
+
+/** The local events after which another service may have become reachable or unreachable. */
+const TOPOLOGY_EVENTS = [
+  "$services.changed",
+  "$node.connected",
+  "$node.disconnected",
+  "$transporter.connected",
+  "$transporter.disconnected",
+] as const;
+
+interface WithQueue extends Service {
+  queue?: ServiceQueue;
+}
+
+/**
+ * Starts the workers of a service that has started.
+ *
+ * @returns stops the watching of other nodes; the queue stops the workers
+ */
+export function startWorkers(
+  service: WithQueue,
+  contract: ServiceContract,
+  handlers: Readonly<Record<string, JobHandler>>,
+): () => void {
+  const { queue, broker } = service;
+  if (!queue) return () => {};
+  const contracts = [...contractsOf(broker).values()];
+  const queues = queuesOf(contract, contracts);
+
+  const subscribers = new Set(
+    Object.entries(contract.emits ?? {}).flatMap(([event, emit]) =>
+      isHandledOnce(emit) ? subscribersOf(event, contracts) : [],
+    ),
+  );
+  const eventQueues = [...subscribers].flatMap((subscriber) =>
+    [true, false]
+      .map((isOrdered) => ({ subscriber, name: eventQueue(subscriber, isOrdered) }))
+      .filter(({ name }) => queues.has(name)),
+  );
+  for (const { subscriber, name } of eventQueues)
+    queue.work<EventEnvelope>({
+      queue: name,
+      batchSize: BATCH,
+      concurrency: CALLS,
+      run: (jobs) => deliver(service, subscriber, jobs),
+    });
+  if (queues.has(BROADCASTS))
+    queue.work<EventEnvelope>({
+      queue: BROADCASTS,
+      batchSize: BATCH,
+      concurrency: 1,
+      run: (jobs) => broadcastAll(service, jobs),
+    });
+  for (const [name, job] of Object.entries(contract.jobs ?? {})) {
+    const handler = handlers[name];
+    if (!handler) throw new Error(`The job '${name}' of '${contract.name}' has no handler.`);
+    queue.work<JobEnvelope>({
+      queue: jobQueue(name),
+      batchSize: 1,
+      concurrency: job.concurrency ?? 1,
+      run: (jobs) => runAll(jobs, (one) => runJob(service, job, handler, one)),
+    });
+  }
+
+  const eventsOf = (subscriber: string) =>
+    Object.entries(contract.emits ?? {})
+      .filter(
+        ([event, emit]) =>
+          isHandledOnce(emit) && subscribersOf(event, contracts).includes(subscriber),
+      )
+      .map(([event]) => `${subscriber}.${receivingAction(event)}`);
+  return watchOthers(broker, {
+    onChange: () => {
+      for (const { subscriber, name } of eventQueues)
+        queue.setPaused(name, !eventsOf(subscriber).some((action) => isReachable(broker, action)));
+      queue.setPaused(BROADCASTS, isDisconnected(broker));
+    },
+    recover: () => queue.recover(),
+    service: contract.name,
+  });
+}
+
+/** Runs jobs one after the other. @returns the errors of those that failed, by id */
+async function runAll<Data extends object>(
+  jobs: readonly TakenJob<Data>[],
+  run: (job: TakenJob<Data>) => Promise<void>,
+): Promise<Map<string, unknown>> {
+  const errors = new Map<string, unknown>();
+  for (const job of jobs) await run(job).catch((error: unknown) => errors.set(job.id, error));
+  return errors;
+}
+
+const isDisconnected = ({ transit }: ServiceBroker): boolean =>
+  transit !== undefined && transit !== null && !transit.connected;
+
+/** Can an action be called now, as far as this node knows? */
+function isReachable(broker: ServiceBroker, action: string): boolean {
+  const endpoints = broker.registry.getActionEndpoints(action);
+  return Boolean(endpoints?.hasLocal() || (endpoints?.count() && !isDisconnected(broker)));
+}
+
+interface Watch {
+  readonly onChange: () => void;
+  readonly recover: () => Promise<void>;
+  /** The service whose nodes may leave jobs behind that were running. */
+  readonly service: string;
+}
+
+/** Follows which services can be reached, and takes over the running jobs of nodes that have died. */
+function watchOthers(broker: ServiceBroker, { onChange, recover, service }: Watch): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  // by then the heartbeats of a dead node are too old
+  const recoverLater = () => {
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        recover().catch((err: unknown) =>
+          broker.logger.warn(
+            { err, service },
+            "The jobs of a stopped node could not be taken over.",
+          ),
+        );
+      },
+      (HEARTBEAT + 1) * 1000,
+    ).unref();
+  };
+  const onDisconnected = ({ node }: { node: { services?: { name: string }[] } }) => {
+    if (node.services?.some(({ name }) => name === service)) recoverLater();
+  };
+  for (const event of TOPOLOGY_EVENTS) broker.localBus.on(event, onChange);
+  broker.localBus.on("$node.disconnected", onDisconnected);
+  onChange();
+  // this node may have died while jobs were running
+  recoverLater();
+  return () => {
+    clearTimeout(timer);
+    for (const event of TOPOLOGY_EVENTS) broker.localBus.off(event, onChange);
+    broker.localBus.off("$node.disconnected", onDisconnected);
+  };
+}
