@@ -4,7 +4,9 @@ import { FileMigrationProvider, Migrator } from "kysely/migration";
 import type { Service, ServiceSchema } from "moleculer";
 import { configOf } from "../lib/context/attachment.ts";
 import type { AnyDatabase } from "../lib/database/any-database.ts";
-import { openDatabase } from "../lib/database/database.ts";
+import { type DatabaseOptions, openDatabase } from "../lib/database/database.ts";
+import type { QueueDatabase } from "../lib/database/queue-database.ts";
+import { startQueue } from "../lib/database/start-queue.ts";
 
 export interface DatabaseMixinOptions {
   /** The service's own PostgreSQL schema, which no other service uses. */
@@ -15,13 +17,15 @@ export interface DatabaseMixinOptions {
 
 interface WithDatabase extends Service {
   db?: AnyDatabase;
+  queueDb?: QueueDatabase;
   closeDatabase?: () => Promise<void>;
   /** Settles when this mixin has started. */
   preparing?: Promise<void>;
 }
 
 /**
- * Gives a service `this.db`: kysely with the service's own schema, migrated. Nodes that start at the same time wait for
+ * Gives a service `this.db`: kysely with the service's own schema, migrated; and for the mixin of its queue `this.queueDb`,
+ * the same database for pg-boss, and `this.startQueue`. Nodes that start at the same time wait for
  * each other's migrations on an advisory lock.
  */
 export function database({ schema, migrations }: DatabaseMixinOptions): Partial<ServiceSchema> {
@@ -29,6 +33,12 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
     async started(this: WithDatabase) {
       this.preparing = prepare.call(this);
       await this.preparing;
+    },
+
+    methods: {
+      startQueue<T>(this: WithDatabase, start: (queueDb: QueueDatabase) => Promise<T>) {
+        return startQueue(optionsOf(this), this.queueDb!, start);
+      },
     },
 
     async stopped(this: WithDatabase) {
@@ -39,14 +49,10 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
   };
 
   async function prepare(this: WithDatabase) {
-    const { databaseUrl, dataDir } = configOf(this.broker);
-    const options = {
-      databaseUrl,
-      dataDir,
-      onError: (error: Error) => this.logger.warn({ err: error }, "A database connection broke."),
-    };
-    const { db, close } = await openDatabase(options);
+    const options = optionsOf(this);
+    const { db, queueDb, close } = await openDatabase(options);
     this.db = db.withSchema(schema);
+    this.queueDb = queueDb;
     this.closeDatabase = close;
     const unlimited = await openDatabase({ ...options, withoutTimeouts: true });
     try {
@@ -56,6 +62,12 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
       await unlimited.close();
     }
   }
+}
+
+function optionsOf({ broker, logger }: Service): DatabaseOptions {
+  const { databaseUrl, dataDir } = configOf(broker);
+  const onError = (error: Error) => logger.warn({ err: error }, "A database connection broke.");
+  return { databaseUrl, dataDir, onError };
 }
 
 /** What to do if the database cannot be reached, by the code of the error. */

@@ -1,29 +1,28 @@
-import type { Db } from "pg-boss";
 import type { Service, ServiceSchema } from "moleculer";
 import { configOf, contractsOf } from "../lib/context/attachment.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import type { AnyDatabase } from "../lib/database/any-database.ts";
+import type { QueueDatabase } from "../lib/database/queue-database.ts";
 import { createInbox } from "../lib/queue/inbox.ts";
 import { JobSender } from "../lib/queue/jobs.ts";
 import { Outbox } from "../lib/queue/outbox.ts";
 import { inboxEvents, jobQueue, queuesOf } from "../lib/queue/queues.ts";
 import { ServiceQueue } from "../lib/queue/service-queue.ts";
 
-/** How long a node that stops waits for running jobs, in milliseconds. */
-const STOP_TIMEOUT = 5_000;
+type StartQueue = (start: (queueDb: QueueDatabase) => Promise<void>) => Promise<void>;
 
 interface WithQueue extends Service {
   /** Of the mixin `database`. */
   db?: AnyDatabase;
-  queueDb?: Db;
+  startQueue?: StartQueue;
   queue?: ServiceQueue;
   events?: object;
   jobs?: JobSender;
 }
 
 /**
- * Gives a service `this.events.emit(trx, …)` and `this.jobs.send(trx, …)`, and runs its queue. List it after the mixin
- * `database`. The workers start when the service has started (lib/contract/implement.ts).
+ * Gives a service `this.events.emit(trx, …)` and `this.jobs.send(trx, …)`, and runs its queue. List it before the mixin
+ * `database`: Moleculer starts the last one first, and stops it last. The workers start when the service has started (lib/contract/implement.ts).
  */
 export function queue(contract: ServiceContract): Partial<ServiceSchema> {
   return {
@@ -40,19 +39,18 @@ export function queue(contract: ServiceContract): Partial<ServiceSchema> {
     },
 
     async started(this: WithQueue) {
-      const { db, queueDb } = this;
-      if (!db || !queueDb)
+      const { db, startQueue } = this;
+      if (!db || !startQueue)
         throw new Error(
-          `The service '${contract.name}' has no database: list the mixin 'database' before 'queue'.`,
+          `The service '${contract.name}' has no database: list the mixin 'database' after 'queue'.`,
         );
       const contracts = [...contractsOf(this.broker).values()];
       if (inboxEvents(contract, contracts).length > 0) await createInbox(db);
       const { jobs = {} } = contract;
       const queues = queuesOf(contract, contracts);
       if (queues.size === 0) return;
-      this.queue = new ServiceQueue({
+      const queue = new ServiceQueue({
         schema: contract.name,
-        db: queueDb,
         isEmbedded: !configOf(this.broker).databaseUrl,
         queues,
         schedules: new Map(
@@ -62,11 +60,12 @@ export function queue(contract: ServiceContract): Partial<ServiceSchema> {
         ),
         logger: this.logger,
       });
-      await this.queue.start();
+      this.queue = queue;
+      await startQueue.call(this, (db) => queue.start(db));
     },
 
     async stopped(this: WithQueue) {
-      await this.queue?.stop(STOP_TIMEOUT);
+      await this.queue?.close();
     },
   };
 }

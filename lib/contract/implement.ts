@@ -44,11 +44,14 @@ type Rest = Omit<Partial<ServiceSchema>, "name" | "actions" | "events" | "settin
  * Makes a Moleculer schema from a contract and its handlers. Actions get their parameters, route and access from the
  * contract; event handlers get their access from it, and their parameters from the contract of the service that emits
  * the event.
+ *
+ * @param contracts those of all services
  */
 export function implement<C extends ServiceContract, DB = never>(
   contract: C,
   handlers: Handlers<NoInfer<C>, DB>,
   rest: Rest = {},
+  contracts: Iterable<ServiceContract> = loadContracts().values(),
 ): ServiceSchema {
   // the check at the start covers only the contracts in services/
   mustBeKnown([contract]);
@@ -74,10 +77,11 @@ export function implement<C extends ServiceContract, DB = never>(
       },
     ];
   });
+  const emitters = [...contracts];
   const eventHandlers = Object.entries(contract.events ?? {}).map(([name, access]) => ({
     name,
     access,
-    emit: emitted(name),
+    emit: emitted(name, emitters),
     handler: (handlers.events as Record<string, unknown> | undefined)?.[name],
   }));
   const events = eventHandlers
@@ -95,7 +99,7 @@ export function implement<C extends ServiceContract, DB = never>(
         handler: receive(name, emit, handler as DurableHandler),
       },
     ]);
-  let stopWatching: (() => void) | undefined;
+  let stopWorkers: (() => Promise<void>) | undefined;
   return {
     ...rest,
     // the workers run handlers, which need what the service's own `started` makes
@@ -103,10 +107,11 @@ export function implement<C extends ServiceContract, DB = never>(
       rest.started ?? [],
       function work(this: Service) {
         const jobHandlers = (handlers.jobs ?? {}) as Readonly<Record<string, JobHandler>>;
-        stopWatching = startWorkers(this, contract, jobHandlers);
+        stopWorkers = startWorkers(this, contract, jobHandlers);
       },
     ].flat() as never,
-    stopped: [() => stopWatching?.(), rest.stopped ?? []].flat() as never,
+    // Moleculer runs the last one first
+    stopped: [rest.stopped ?? [], () => stopWorkers?.()].flat() as never,
     // Moleculer runs the `started` of the first mixin last, so the database is open
     mixins: [limits.mixin(), metricsMixin(contract), rest.mixins ?? []].flat(),
     name: contract.name,
@@ -141,7 +146,7 @@ function handlerOf(
 }
 
 /** The contract of an event, from the service that emits it. */
-function emitted(event: string): EmitContract {
-  for (const { emits = {} } of loadContracts().values()) if (emits[event]) return emits[event];
+function emitted(event: string, contracts: readonly ServiceContract[]): EmitContract {
+  for (const { emits = {} } of contracts) if (emits[event]) return emits[event];
   throw new Error(`No contract emits the event '${event}'.`);
 }

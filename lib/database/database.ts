@@ -1,6 +1,6 @@
 import type { AnyDatabase } from "./any-database.ts";
 import { openEmbedded } from "./embedded.ts";
-import { openPostgres } from "./postgres.ts";
+import type { QueueDatabase } from "./queue-database.ts";
 
 export interface DatabaseOptions {
   /** The URL of PostgreSQL; without it the embedded database in `dataDir` is opened. */
@@ -14,6 +14,8 @@ export interface DatabaseOptions {
 
 interface OpenDatabase {
   db: AnyDatabase;
+  /** The same database for pg-boss. */
+  queueDb: QueueDatabase;
   close: () => Promise<void>;
   /** Only for the embedded database. */
   backUp?: () => Promise<void>;
@@ -35,7 +37,7 @@ const shared = new Map<string, SharedDatabase>();
  */
 export async function openDatabase(
   options: DatabaseOptions,
-): Promise<{ db: AnyDatabase; close: () => Promise<void> }> {
+): Promise<Omit<OpenDatabase, "backUp">> {
   const { databaseUrl, dataDir, withoutTimeouts = false } = options;
   // the embedded database has one connection for all
   const id = databaseUrl ? `${databaseUrl} ${withoutTimeouts}` : dataDir;
@@ -49,7 +51,7 @@ export async function openDatabase(
   shared.set(id, entry);
   entry.users += 1;
   const { opening } = entry;
-  const { db, close } = await opening.catch((error: unknown) => {
+  const { db, queueDb, close } = await opening.catch((error: unknown) => {
     forget(id, opening);
     throw error;
   });
@@ -60,7 +62,7 @@ export async function openDatabase(
     await entry.closing;
   };
   let closed: Promise<void> | undefined;
-  return { db, close: () => (closed ??= closeOnce()) };
+  return { db, queueDb, close: () => (closed ??= closeOnce()) };
 }
 
 /** Removes a database that failed to open or is closed, so that the next call opens it again. */
@@ -74,12 +76,13 @@ export async function backUpEmbedded(dataDir: string): Promise<void> {
   if (entry && !entry.closing) await (await entry.opening).backUp?.();
 }
 
-const open = ({
+async function open({
   databaseUrl,
   dataDir,
   onError,
   withoutTimeouts = false,
-}: DatabaseOptions): Promise<OpenDatabase> =>
-  databaseUrl
-    ? openPostgres({ connectionString: databaseUrl, onError, withoutTimeouts })
-    : openEmbedded(dataDir);
+}: DatabaseOptions): Promise<OpenDatabase> {
+  if (!databaseUrl) return openEmbedded(dataDir);
+  const { openPostgres } = await import("./postgres.ts");
+  return openPostgres({ connectionString: databaseUrl, onError, withoutTimeouts });
+}

@@ -6,6 +6,7 @@ import { makePrivate } from "../files/private-folder.ts";
 import { restoreAdvice, writeBackup } from "./backup.ts";
 import { createDatabase } from "./new-database.ts";
 import { openPGlite } from "./pglite.ts";
+import { queueOnPGlite } from "./pglite-queue.ts";
 import { InUseError, lockForProcess } from "./single-process-lock.ts";
 
 /** A file that exists while the database is created. */
@@ -27,6 +28,7 @@ export async function openEmbedded(dataDir: string) {
     let backup: Promise<void> | undefined;
     return {
       db,
+      queueDb: queueOnPGlite(pglite),
       /** Writes a backup, once. Queries wait for a few tenths of a second. */
       backUp(): Promise<void> {
         backup ??= pglite.dumpDataDir("none").then((dump) => writeBackup(dataDir, dump));

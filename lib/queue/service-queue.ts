@@ -12,7 +12,6 @@ const DAY = 86_400;
 export interface ServiceQueueOptions {
   /** The service's own PostgreSQL schema. */
   readonly schema: string;
-  readonly db: Db;
   readonly isEmbedded: boolean;
   readonly queues: ReadonlyMap<string, Queue>;
   /** Cron expressions in UTC, by queue. */
@@ -39,12 +38,11 @@ export class ServiceQueue {
   readonly #workers = new Map<string, Worker<TakenJob<object>>>();
   /** The jobs that are running, by queue. */
   readonly #running = new Map<string, Set<string>>();
-  readonly table: JobTable;
+  #table: JobTable | undefined;
   #boss: PgBoss | undefined;
 
   constructor(options: ServiceQueueOptions) {
     this.#options = options;
-    this.table = new JobTable(options.db, options.schema);
   }
 
   get boss(): PgBoss {
@@ -52,9 +50,14 @@ export class ServiceQueue {
     return this.#boss;
   }
 
+  get table(): JobTable {
+    if (!this.#table) throw new Error("The queue has not started.");
+    return this.#table;
+  }
+
   /** Creates or updates the tables and queues. */
-  async start(): Promise<void> {
-    const { db, schema, isEmbedded, logger, schedules } = this.#options;
+  async start(db: Db): Promise<void> {
+    const { schema, isEmbedded, logger, schedules } = this.#options;
     const { PgBoss: Boss } = await import("pg-boss");
     const boss = new Boss({
       schema,
@@ -78,6 +81,7 @@ export class ServiceQueue {
     });
     boss.on("error", (err) => logger.warn({ err }, "The queue's maintenance failed."));
     boss.on("warning", ({ message, data }) => logger.warn({ data }, message));
+    this.#table = new JobTable(db, schema);
     this.#boss = await boss.start();
     await this.#declareQueues(boss);
     await this.#declareSchedules(boss);
@@ -225,7 +229,7 @@ export class ServiceQueue {
   /**
    * Takes no more jobs, waits for those that are running, and gives back what is running after `timeout` milliseconds.
    */
-  async stop(timeout: number): Promise<void> {
+  async drain(timeout: number): Promise<void> {
     await Promise.all([...this.#workers.values()].map((worker) => worker.stop(timeout)));
     for (const [queue, ids] of this.#running)
       if (ids.size > 0)
@@ -234,6 +238,10 @@ export class ServiceQueue {
           .catch((err: unknown) =>
             this.#options.logger.warn({ err, queue }, "Running jobs could not be given back."),
           );
+  }
+
+  /** Closes it. The workers have stopped. */
+  async close(): Promise<void> {
     await this.#boss?.stop({ graceful: false });
   }
 }

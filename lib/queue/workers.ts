@@ -33,18 +33,21 @@ interface WithQueue extends Service {
   queue?: ServiceQueue;
 }
 
+/** How long a node that stops waits for running jobs, in milliseconds. */
+const STOP_TIMEOUT = 5_000;
+
 /**
  * Starts the workers of a service that has started.
  *
- * @returns stops the watching of other nodes; the queue stops the workers
+ * @returns stops them: running jobs finish, or are given back
  */
 export function startWorkers(
   service: WithQueue,
   contract: ServiceContract,
   handlers: Readonly<Record<string, JobHandler>>,
-): () => void {
+): () => Promise<void> {
   const { queue, broker } = service;
-  if (!queue) return () => {};
+  if (!queue) return async () => {};
   const contracts = [...contractsOf(broker).values()];
   const queues = queuesOf(contract, contracts);
 
@@ -90,7 +93,7 @@ export function startWorkers(
           isHandledOnce(emit) && subscribersOf(event, contracts).includes(subscriber),
       )
       .map(([event]) => `${subscriber}.${receivingAction(event)}`);
-  return watchOthers(broker, {
+  const stopWatching = watchOthers(broker, {
     onChange: () => {
       for (const { subscriber, name } of eventQueues)
         queue.setPaused(name, !eventsOf(subscriber).some((action) => isReachable(broker, action)));
@@ -99,6 +102,10 @@ export function startWorkers(
     recover: () => queue.recover(),
     service: contract.name,
   });
+  return () => {
+    stopWatching();
+    return queue.drain(STOP_TIMEOUT);
+  };
 }
 
 /** Runs jobs one after the other. @returns the errors of those that failed, by id */
