@@ -88,10 +88,10 @@ function fieldNames(value: unknown): string[] {
 }
 
 /** Refuses unknown names: with a misspelt name the field would be in the logs. */
-function redactionProblems({ name, redacted, actions, emits }: ServiceContract): string[] {
+function redactionProblems({ name, redacted, actions, emits, jobs }: ServiceContract): string[] {
   if (redacted === undefined) return [];
   if (!Array.isArray(redacted)) return [`'redacted' of '${name}' must be a list`];
-  const schemas = [actions, emits].flatMap((part) => Object.values(part ?? {}));
+  const schemas = [actions, emits, jobs].flatMap((part) => Object.values(part ?? {}));
   const known = new Set(
     schemas.flatMap((one) => [
       ...fieldNames(one.params),

@@ -1,5 +1,6 @@
 import type { ServiceContract } from "../contract/contract.ts";
 import { mustBeKnown } from "./contract-problems.ts";
+import { mustBeQueueable } from "./queue-problems.ts";
 import type { Roles } from "./report.ts";
 import { mustBeRoutable } from "./route-problems.ts";
 import { mustBeDeliverable } from "./socket-problems.ts";
@@ -15,5 +16,6 @@ export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, rol
   mustBeKnown(contracts.values());
   mustBeRoutable(contracts);
   mustBeDeliverable(contracts);
+  mustBeQueueable(contracts);
   mustMatch(contracts, roles);
 }

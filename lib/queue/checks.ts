@@ -18,10 +18,13 @@ export function checkOf(broker: ServiceBroker, schema: Schema): Check {
   };
 }
 
+/** The problems as text, without values. */
+export const asText = (problems: ReturnType<Check>): string =>
+  problems.map(({ field = "unknown fields", type }) => `${field} (${type})`).join(", ");
+
 /** @throws Error that names the fields and not their values */
 export function mustBeValid(what: string, check: Check, value: unknown): void {
   const problems = check(value);
-  if (problems.length === 0) return;
-  const fields = problems.map(({ field, type }) => `${field} (${type})`).join(", ");
-  throw new Error(`${what} does not fit its contract: ${fields}.`);
+  if (problems.length > 0)
+    throw new Error(`${what} does not fit its contract: ${asText(problems)}.`);
 }

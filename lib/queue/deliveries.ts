@@ -1,8 +1,7 @@
 import type { Service } from "moleculer";
 import { ownContext } from "../context/own-context.ts";
-import { CitadelError } from "../errors/errors.ts";
 import type { EventEnvelope } from "./envelope.ts";
-import { FinalFailure } from "./failure.ts";
+import { type Failure, failureOf, type FailureReason } from "./failure.ts";
 import { DELIVERY_TIMEOUT } from "./queues.ts";
 import type { TakenJob } from "./service-queue.ts";
 
@@ -11,12 +10,8 @@ export interface DeliveredEvent extends Omit<EventEnvelope, "event"> {
   readonly id: string;
 }
 
-/** What became of an event, in the order of the call: `null` if it is handled and committed. */
-export type Outcome = null | {
-  readonly type: string;
-  readonly message?: string;
-  readonly isFinal?: true;
-};
+/** What became of an event: `null` if it is handled and committed. */
+export type Outcome = FailureReason | null;
 
 /** The action of a service that receives a durable event. */
 export const receivingAction = (event: string): string => `event.${event}`;
@@ -26,33 +21,37 @@ type Jobs = readonly TakenJob<EventEnvelope>[];
 /**
  * Calls a service with events, those of one name in one call.
  *
- * @returns the errors of the events that it did not acknowledge, by id
+ * @returns the events that it did not acknowledge, by id
  */
 export async function deliver(
   service: Service,
   subscriber: string,
   jobs: Jobs,
-): Promise<Map<string, unknown>> {
+): Promise<Map<string, Failure>> {
   const byName = Map.groupBy(jobs, ({ data }) => data.event);
-  const errors = new Map<string, unknown>();
+  const failures = new Map<string, Failure>();
   await Promise.all(
     [...byName].map(async ([event, some]) => {
-      const outcomes = await callWith(service, subscriber, event, some).catch((error: unknown) =>
-        some.map(() => error),
-      );
-      for (const [at, { id }] of some.entries())
-        if (outcomes[at] !== null) errors.set(id, errorOf(outcomes[at]));
+      const outcomes = await callWith(service, subscriber, event, some).catch(failureOf);
+      for (const [at, { id }] of some.entries()) {
+        const failure = Array.isArray(outcomes) ? refusalOf(outcomes[at]) : outcomes;
+        if (failure) failures.set(id, failure);
+      }
     }),
   );
-  return errors;
+  return failures;
 }
+
+/** The subscriber has logged the error. */
+const refusalOf = (outcome: Outcome | undefined): Failure | undefined =>
+  outcome === null ? undefined : { reason: outcome ?? { type: "NoOutcome" } };
 
 async function callWith(
   service: Service,
   subscriber: string,
   event: string,
   jobs: Jobs,
-): Promise<readonly unknown[]> {
+): Promise<Outcome[]> {
   const events: DeliveredEvent[] = jobs.map(({ id, data: { payload, time, cause } }) => ({
     id,
     payload,
@@ -61,7 +60,7 @@ async function callWith(
   }));
   // the types know the actions of contracts, and not those that receive events
   const ctx = ownContext(service) as unknown as {
-    call(action: string, params: object, options: object): Promise<readonly Outcome[]>;
+    call(action: string, params: object, options: object): Promise<Outcome[]>;
   };
   return ctx.call(
     `${subscriber}.${receivingAction(event)}`,
@@ -70,17 +69,9 @@ async function callWith(
   );
 }
 
-/** The error for an outcome of the subscriber, or of the call itself. */
-function errorOf(outcome: unknown): unknown {
-  if (outcome instanceof Error) return outcome;
-  const { type, message, isFinal } = (outcome ?? {}) as NonNullable<Outcome>;
-  if (isFinal) return new FinalFailure(message);
-  return new CitadelError({ type: type ?? "InternalError", code: 500, message: message ?? "" });
-}
-
-/** Broadcasts events to all nodes. @returns the errors of those that could not be sent, by id */
-export async function broadcastAll(service: Service, jobs: Jobs): Promise<Map<string, unknown>> {
-  const errors = new Map<string, unknown>();
+/** Broadcasts events to all nodes. @returns those that could not be sent, by id */
+export async function broadcastAll(service: Service, jobs: Jobs): Promise<Map<string, Failure>> {
+  const failures = new Map<string, Failure>();
   for (const { id, data } of jobs) {
     const { event, payload, cause } = data;
     const ctx = ownContext(service, { requestID: cause.requestId }) as unknown as {
@@ -88,7 +79,7 @@ export async function broadcastAll(service: Service, jobs: Jobs): Promise<Map<st
     };
     await ctx
       .broadcast(event, payload, { throwError: true })
-      .catch((error: unknown) => errors.set(id, error));
+      .catch((error: unknown) => failures.set(id, failureOf(error)));
   }
-  return errors;
+  return failures;
 }

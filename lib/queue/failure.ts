@@ -17,6 +17,14 @@ export interface FailureReason {
   readonly isFinal?: true;
 }
 
+/** A failed run: the reason that is stored, and the error that is only logged. */
+export interface Failure {
+  readonly reason: FailureReason;
+  readonly error?: unknown;
+}
+
+export const failureOf = (error: unknown): Failure => ({ reason: reasonOf(error), error });
+
 export function reasonOf(error: unknown): FailureReason {
   if (error instanceof CitadelError) return { type: error.type, message: error.message };
   const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };

@@ -4,7 +4,7 @@ import { withCause } from "../context/cause.ts";
 import { ownContext } from "../context/own-context.ts";
 import type { EmitContract } from "../contract/declarations/event.ts";
 import type { AnyDatabase } from "../database/any-database.ts";
-import { type Check, checkOf } from "./checks.ts";
+import { asText, type Check, checkOf } from "./checks.ts";
 import type { DeliveredEvent, Outcome } from "./deliveries.ts";
 import { reasonOf } from "./failure.ts";
 
@@ -79,10 +79,12 @@ interface Received {
 async function handleOnce(service: WithDatabase, received: Received): Promise<Outcome> {
   const { event, caller, one, check, handler } = received;
   const problems = check(one.payload);
-  if (problems.length > 0) {
-    const fields = problems.map(({ field, type }) => `${field} (${type})`).join(", ");
-    return { type: "VALIDATION_ERROR", message: `Refused fields: ${fields}.`, isFinal: true };
-  }
+  if (problems.length > 0)
+    return {
+      type: "VALIDATION_ERROR",
+      message: `The payload does not fit its contract: ${asText(problems)}.`,
+      isFinal: true,
+    };
   try {
     const db = service.db as unknown as Kysely<InboxDatabase>;
     await db.transaction().execute(async (trx) => {

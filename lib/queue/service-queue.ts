@@ -2,7 +2,7 @@ import type { Db, JobInsert, JobWithMetadata, PgBoss, Queue } from "pg-boss";
 import type { Service } from "moleculer";
 import { HEARTBEAT } from "./queues.ts";
 import { JobTable } from "./job-table.ts";
-import { reasonOf, type FailureReason } from "./failure.ts";
+import { type Failure, failureOf } from "./failure.ts";
 import { Worker } from "./worker.ts";
 
 /** The interval of pg-boss's maintenance, in seconds: runs whose node has died are run again. */
@@ -28,8 +28,8 @@ export interface WorkOptions<Data extends object> {
   readonly batchSize: number;
   /** How many batches run at the same time. */
   readonly concurrency: number;
-  /** Runs a batch. @returns the errors of the jobs that failed, by id */
-  readonly run: (jobs: readonly TakenJob<Data>[]) => Promise<ReadonlyMap<string, unknown>>;
+  /** Runs a batch. @returns the jobs that failed, by id */
+  readonly run: (jobs: readonly TakenJob<Data>[]) => Promise<ReadonlyMap<string, Failure>>;
 }
 
 /** The queues of one service, in its own schema: pg-boss, and the workers that take jobs from it. */
@@ -180,12 +180,12 @@ export class ServiceQueue {
       this.boss.touch(queue, [...jobs]).catch(() => undefined);
     }, HEARTBEAT * 400).unref();
     try {
-      const errors = await run(jobs).catch(
+      const failures = await run(jobs).catch(
         (error: unknown) =>
           // nothing is known of any of them
-          new Map(jobs.map(({ id }) => [id, error])),
+          new Map(jobs.map(({ id }) => [id, failureOf(error)])),
       );
-      await this.#settle(queue, jobs, errors);
+      await this.#settle(queue, jobs, failures);
     } finally {
       clearInterval(heartbeat);
       for (const { id } of jobs) running.delete(id);
@@ -195,26 +195,26 @@ export class ServiceQueue {
   async #settle<Data extends object>(
     queue: string,
     jobs: readonly TakenJob<Data>[],
-    errors: ReadonlyMap<string, unknown>,
+    failures: ReadonlyMap<string, Failure>,
   ): Promise<void> {
-    const done = jobs.filter(({ id }) => !errors.has(id));
+    const done = jobs.filter(({ id }) => !failures.has(id));
     if (done.length > 0) await this.boss.deleteJob(queue, done);
-    for (const job of jobs)
-      if (errors.has(job.id))
-        await this.#fail(queue, job, reasonOf(errors.get(job.id)), errors.get(job.id));
+    for (const job of jobs) {
+      const failure = failures.get(job.id);
+      if (failure) await this.#fail(queue, job, failure);
+    }
   }
 
   async #fail<Data extends object>(
     queue: string,
     job: TakenJob<Data>,
-    reason: FailureReason,
-    err: unknown,
+    { reason, error }: Failure,
   ): Promise<void> {
     const { id, retryCount, retryLimit, retryDelay, retryDelayMax = 0 } = job;
     const isLast = reason.isFinal === true || retryCount >= retryLimit;
     if (reason.isFinal) await this.table.endRetries(queue, [id]);
     await this.boss.fail(queue, job, reason);
-    const details = { err, queue, job: id, attempt: retryCount + 1 };
+    const details = { queue, job: id, attempt: retryCount + 1, reason, err: error };
     if (isLast)
       return this.#options.logger.error(details, "A job failed for good; an operator decides.");
     this.#options.logger.warn(details, "A job failed and is retried.");

@@ -3,6 +3,7 @@ import { contractsOf } from "../context/attachment.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { broadcastAll, deliver, receivingAction } from "./deliveries.ts";
 import type { EventEnvelope, JobEnvelope } from "./envelope.ts";
+import { type Failure, failureOf } from "./failure.ts";
 import { type JobHandler, runJob } from "./jobs.ts";
 import {
   BROADCASTS,
@@ -108,14 +109,15 @@ export function startWorkers(
   };
 }
 
-/** Runs jobs one after the other. @returns the errors of those that failed, by id */
+/** Runs jobs one after the other. @returns those that failed, by id */
 async function runAll<Data extends object>(
   jobs: readonly TakenJob<Data>[],
   run: (job: TakenJob<Data>) => Promise<void>,
-): Promise<Map<string, unknown>> {
-  const errors = new Map<string, unknown>();
-  for (const job of jobs) await run(job).catch((error: unknown) => errors.set(job.id, error));
-  return errors;
+): Promise<Map<string, Failure>> {
+  const failures = new Map<string, Failure>();
+  for (const job of jobs)
+    await run(job).catch((error: unknown) => failures.set(job.id, failureOf(error)));
+  return failures;
 }
 
 const isDisconnected = ({ transit }: ServiceBroker): boolean =>
