@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from "kysely";
+import type { Transaction } from "kysely";
 import type { Context } from "moleculer";
 import type { Client } from "../context/client.ts";
 import type { AccessTokenClaims } from "../tokens/access-token.ts";
@@ -70,7 +70,7 @@ export type Once = <T>(run: () => Promise<T>) => Promise<T | undefined>;
 
 /** The second argument of an idempotent handler: the transaction of the request, or `once`. */
 type IdempotencyArguments<A, DB> = A extends { idempotent: "atomic" }
-  ? [db: Kysely<DB>]
+  ? [trx: Transaction<DB>]
   : A extends { idempotent: "once" }
     ? [once: Once]
     : [];

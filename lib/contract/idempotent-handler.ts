@@ -2,7 +2,7 @@ import type { Context, Service } from "moleculer";
 import { configOf } from "../context/attachment.ts";
 import type { ActionContract } from "./declarations/action.ts";
 import type { Once } from "./handlers.ts";
-import type { AnyDatabase } from "../database/any-database.ts";
+import type { AnyDatabase, AnyTransaction } from "../database/any-database.ts";
 import {
   type IdempotencyDatabase,
   IdempotentRequests,
@@ -14,8 +14,8 @@ interface WithDatabase extends Service {
   db: AnyDatabase;
 }
 
-/** @param idempotency the database of an atomic handler, or the `once` of another idempotent one */
-export type ActionHandler = (ctx: Context, idempotency: AnyDatabase | Once) => Promise<unknown>;
+/** @param idempotency the transaction of an atomic handler, or the `once` of another idempotent one */
+export type ActionHandler = (ctx: Context, idempotency?: AnyTransaction | Once) => Promise<unknown>;
 
 type Kind = NonNullable<ActionContract["idempotent"]>;
 
@@ -26,7 +26,7 @@ type Kind = NonNullable<ActionContract["idempotent"]>;
 export function onceForEachKey(handler: ActionHandler, kind: Kind) {
   return function once(this: WithDatabase, ctx: Context): Promise<unknown> {
     const { idempotencyKey: key, ...meta } = ctx.meta as Record<string, unknown>;
-    if (typeof key !== "string") return handler(ctx, kind === "once" ? (run) => run() : this.db);
+    if (typeof key !== "string") return withoutKey(this.db, ctx, handler, kind);
     ctx.meta = meta;
     const secret = configOf(this.broker).secret(this.name, "encryption_key") ?? "";
     const db = this.db as unknown as Kysely<IdempotencyDatabase>;
@@ -35,9 +35,15 @@ export function onceForEachKey(handler: ActionHandler, kind: Kind) {
     const requests = new IdempotentRequests(db, secret, this.logger);
     if (kind === "once") return handler(ctx, (run) => firstOf(requests, request, run));
     return kind === "atomic"
-      ? requests.onceAtomically(request, (trx) => handler(ctx, trx as unknown as AnyDatabase))
-      : requests.once(request, () => handler(ctx, this.db));
+      ? requests.onceAtomically(request, (trx) => handler(ctx, trx as unknown as AnyTransaction))
+      : requests.once(request, () => handler(ctx));
   };
+}
+
+/** Runs a handler for a request that may not be repeated. */
+function withoutKey(db: AnyDatabase, ctx: Context, handler: ActionHandler, kind: Kind) {
+  if (kind === "once") return handler(ctx, (run) => run());
+  return kind === "atomic" ? db.transaction().execute((trx) => handler(ctx, trx)) : handler(ctx);
 }
 
 /** Runs a function on the first request and does not store its result. @returns undefined for a repeat */

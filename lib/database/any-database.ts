@@ -3,6 +3,4 @@ import type { Kysely, Transaction } from "kysely";
 /** A database with unknown tables; each service narrows it to its own. */
 export type AnyDatabase = Kysely<Record<string, never>>;
 
-/** A transaction of any service. kysely's type is invariant in its tables: only `any` accepts all of them. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type AnyTransaction = Transaction<any>;
+export type AnyTransaction = Transaction<Record<string, never>>;

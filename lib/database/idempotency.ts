@@ -1,5 +1,5 @@
 import { createHash, createHmac, hkdfSync } from "node:crypto";
-import { type Kysely, sql } from "kysely";
+import { type Kysely, sql, type Transaction } from "kysely";
 import type { Service } from "moleculer";
 import { Encryption } from "../encryption.ts";
 import { CitadelError } from "../errors/errors.ts";
@@ -84,7 +84,7 @@ export class IdempotentRequests {
    */
   async onceAtomically<Response>(
     request: RepeatableRequest,
-    run: (db: Kysely<IdempotencyDatabase>) => Promise<Response>,
+    run: (trx: Transaction<IdempotencyDatabase>) => Promise<Response>,
   ): Promise<Response> {
     const { id, params, encrypt, decrypt } = this.#derive<Response>(request);
     await this.#deleteOld(id);

@@ -28,8 +28,8 @@ export default class PostsService extends Service {
 
             get: async (ctx) => mustExist(await this.posts.find(ctx.params.id)),
 
-            create: async (ctx, db) => {
-              const post = await new PostsRepository(db).insert(ctx.locals.user.sub, ctx.params);
+            create: async (ctx, trx) => {
+              const post = await new PostsRepository(trx).insert(ctx.locals.user.sub, ctx.params);
               count(ctx, "posts.created.total");
               return post;
             },

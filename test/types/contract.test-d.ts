@@ -1,4 +1,5 @@
 // Type tests: 'npm run check' fails if one of these lines stops being an error, or starts to be one.
+import type { Transaction } from "kysely";
 import { STAFF } from "../../lib/tokens/access-token.ts";
 import { type Caller } from "../../lib/contract/calls.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
@@ -117,6 +118,28 @@ export const extra: Handlers<typeof contract>["actions"] = {
   ask: async () => {},
   // @ts-expect-error no such action
   tell: async () => {},
+};
+
+// an atomic handler writes in a transaction
+const writer = defineContract({
+  name: "writer",
+  actions: {
+    store: {
+      description: "",
+      restricted: null,
+      auth: "none",
+      params: {},
+      result: null,
+      idempotent: "atomic",
+    },
+  },
+});
+export const atomic: Handlers<typeof writer, { items: { id: number } }> = {
+  actions: {
+    store: async (_ctx, trx) => {
+      same<typeof trx, Transaction<{ items: { id: number } }>>(true);
+    },
+  },
 };
 
 // @ts-expect-error a handler is missing

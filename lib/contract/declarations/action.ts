@@ -39,8 +39,8 @@ export interface ActionContract extends Access {
   readonly timeout?: number;
   /**
    * A repeated request with the same `Idempotency-Key` gets the first response. The service needs the table
-   * `idempotency_keys`. `"atomic"`: the handler only writes to its own database, through the `db` that it receives, and
-   * its rows and the response are committed together. `"once"`: the response contains secrets and is not stored; the
+   * `idempotency_keys`. `"atomic"`: the handler only writes to its own database, in the transaction that it receives, and
+   * its rows and the response are committed together; without the header it receives a transaction as well. `"once"`: the response contains secrets and is not stored; the
    * handler receives `once`, which runs a function on the first request only.
    */
   readonly idempotent?: true | "atomic" | "once";

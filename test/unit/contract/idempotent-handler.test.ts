@@ -1,0 +1,49 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sql } from "kysely";
+import type { Context } from "moleculer";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { onceForEachKey } from "../../../lib/contract/idempotent-handler.ts";
+import type { AnyTransaction } from "../../../lib/database/any-database.ts";
+import { openDatabase } from "../../../lib/database/database.ts";
+
+describe("An atomic handler of a request without Idempotency-Key", () => {
+  let database: Awaited<ReturnType<typeof openDatabase>>;
+  beforeAll(async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), "citadel-atomic-"));
+    database = await openDatabase({ databaseUrl: undefined, dataDir, onError: () => undefined });
+    await sql`create table items (id integer)`.execute(database.db);
+  });
+  afterAll(() => database?.close());
+
+  const run = (handler: (trx: AnyTransaction) => Promise<unknown>) =>
+    onceForEachKey((_ctx, trx) => handler(trx as AnyTransaction), "atomic").call(
+      { db: database.db } as never,
+      { meta: {} } as Context,
+    );
+  const count = async () => {
+    const { rows } = await sql<{ id: number }>`select id from items`.execute(database.db);
+    return rows.length;
+  };
+
+  it("runs in a transaction, which is committed with its result", async () => {
+    const result = await run(async (trx) => {
+      expect(trx.isTransaction).toBe(true);
+      await sql`insert into items values (1)`.execute(trx);
+      return "stored";
+    });
+    expect(result).toBe("stored");
+    expect(await count()).toBe(1);
+  });
+
+  it("leaves nothing if it fails", async () => {
+    const before = await count();
+    const failing = run(async (trx) => {
+      await sql`insert into items values (2)`.execute(trx);
+      throw new Error("half-way");
+    });
+    await expect(failing).rejects.toThrow("half-way");
+    expect(await count()).toBe(before);
+  });
+});
