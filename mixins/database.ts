@@ -24,9 +24,9 @@ interface WithDatabase extends Service {
 }
 
 /**
- * Gives a service `this.db`: kysely with the service's own schema, migrated; and for the mixin of its queue `this.queueDb`,
- * the same database for pg-boss, and `this.startQueue`. Nodes that start at the same time wait for
- * each other's migrations on an advisory lock.
+ * Gives a service `this.db`: kysely with the service's own schema, migrated. Nodes that start at the same time wait for
+ * each other's migrations on an advisory lock. For the mixin of the service's queue, `this.startQueue` starts pg-boss on
+ * the same database, `this.queueDb`.
  */
 export function database({ schema, migrations }: DatabaseMixinOptions): Partial<ServiceSchema> {
   return {
@@ -36,8 +36,11 @@ export function database({ schema, migrations }: DatabaseMixinOptions): Partial<
     },
 
     methods: {
-      startQueue<T>(this: WithDatabase, start: (queueDb: QueueDatabase) => Promise<T>) {
-        return startQueue(optionsOf(this), this.queueDb!, start);
+      startQueue<T>(
+        this: WithDatabase & { queueDb: QueueDatabase },
+        start: (queueDb: QueueDatabase) => Promise<T>,
+      ) {
+        return startQueue(optionsOf(this), this.queueDb, start);
       },
     },
 

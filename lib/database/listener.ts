@@ -121,7 +121,9 @@ export class Listener {
   #retry(error: Error): void {
     if (this.#subscriptions.size === 0) return;
     if (this.#pause === MIN_PAUSE) this.#onError(error);
-    this.#timer = setTimeout(() => (this.#connecting = this.#connect()), this.#pause);
+    this.#timer = setTimeout(() => {
+      this.#connecting = this.#connect();
+    }, this.#pause);
     this.#pause = Math.min(this.#pause * 2, MAX_PAUSE);
   }
 }

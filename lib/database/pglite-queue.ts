@@ -18,7 +18,7 @@ export function queueOnPGlite(pglite: PGlite): QueueDatabase {
       return { rows: results.flatMap(({ rows }) => rows) };
     },
     async listen(channel, onNotification, onReconnect) {
-      const unlisten = await pglite.listen(`"${channel}"`, onNotification);
+      const unlisten = await pglite.listen(channel, onNotification);
       onReconnect();
       return { close: () => unlisten() };
     },

@@ -1,6 +1,8 @@
 import { type Kysely, sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDatabase } from "../../lib/database/database.ts";
+import type { QueueDatabase } from "../../lib/database/queue-database.ts";
+import { startQueue } from "../../lib/database/start-queue.ts";
 import { application, type User } from "../fixtures/application.ts";
 import { isMissing } from "../helpers/app.ts";
 import { type Proxy, startProxy } from "../helpers/proxy.ts";
@@ -32,14 +34,14 @@ describe.skipIf(isMissing)("A PostgreSQL server that does not serve", () => {
   });
 
   /** Opens connections of the test's own, which bypass the proxy. */
+  const options = () => ({
+    databaseUrl: urlOf(server, name),
+    dataDir: "",
+    onError: () => undefined,
+  });
   const open = async (withoutTimeouts = false) => {
-    const { db, close } = await openDatabase({
-      databaseUrl: urlOf(server, name),
-      dataDir: "",
-      onError: () => undefined,
-      withoutTimeouts,
-    });
-    return { db: db as unknown as Kysely<any>, close };
+    const { db, ...rest } = await openDatabase({ ...options(), withoutTimeouts });
+    return { db: db as unknown as Kysely<any>, ...rest };
   };
 
   const write = (title: string) =>
@@ -91,5 +93,17 @@ describe.skipIf(isMissing)("A PostgreSQL server that does not serve", () => {
     expect(done.status).toBe("fulfilled");
     await limited.close();
     await unlimited.close();
+  });
+
+  it("ends a statement of the queue after 5 s, but not while the queue starts", async () => {
+    const { queueDb, close } = await open();
+    const sleep = (on: QueueDatabase) => on.executeSql("select pg_sleep(5.7)");
+    // pg-boss keeps the database that it starts with
+    const started = await startQueue(options(), queueDb, async (starting) => {
+      await sleep(starting);
+      return starting;
+    });
+    await expect(sleep(started)).rejects.toMatchObject({ code: "57014" });
+    await close();
   });
 });
