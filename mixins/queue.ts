@@ -6,7 +6,7 @@ import type { QueueDatabase } from "../lib/database/queue-database.ts";
 import { createInbox } from "../lib/queue/inbox.ts";
 import { JobSender } from "../lib/queue/jobs.ts";
 import { Outbox } from "../lib/queue/outbox.ts";
-import { inboxEvents, jobQueue, queuesOf } from "../lib/queue/queues.ts";
+import { inboxEvents, queuesOf, schedulesOf } from "../lib/queue/queues.ts";
 import { ServiceQueue } from "../lib/queue/service-queue.ts";
 
 type StartQueue = (start: (queueDb: QueueDatabase) => Promise<void>) => Promise<void>;
@@ -46,22 +46,17 @@ export function queue(contract: ServiceContract): Partial<ServiceSchema> {
         );
       const contracts = [...contractsOf(this.broker).values()];
       if (inboxEvents(contract, contracts).length > 0) await createInbox(db);
-      const { jobs = {} } = contract;
       const queues = queuesOf(contract, contracts);
       if (queues.size === 0) return;
-      const queue = new ServiceQueue({
+      const opened = new ServiceQueue({
         schema: contract.name,
         isEmbedded: !configOf(this.broker).databaseUrl,
         queues,
-        schedules: new Map(
-          Object.entries(jobs).flatMap(([name, { schedule }]) =>
-            schedule === undefined ? [] : [[jobQueue(name), schedule] as const],
-          ),
-        ),
+        schedules: schedulesOf(contract, queues),
         logger: this.logger,
       });
-      this.queue = queue;
-      await startQueue.call(this, (db) => queue.start(db));
+      this.queue = opened;
+      await startQueue.call(this, (queueDb) => opened.start(queueDb));
     },
 
     async stopped(this: WithQueue) {

@@ -51,7 +51,7 @@ export function receive(event: string, { params }: EmitContract, handler: Durabl
     const { events } = ctx.params as { events: DeliveredEvent[] };
     const { caller = "" } = ctx.locals as { caller?: string };
     check ??= checkOf(this.broker, params);
-    const outcomes = new Array<Outcome>(events.length).fill(null);
+    const outcomes: Outcome[] = events.map(() => null);
     const waiting = events.entries();
     const handleSome = async () => {
       for (const [at, one] of waiting)
@@ -127,15 +127,23 @@ function contextOf(service: Service, { event, caller, one }: Received): Context 
 /** How long handled events are remembered, in days. A failed event that is retried later may be handled again. */
 const REMEMBERED = 30;
 
-/** Deletes what need not be remembered any more, at most `size` rows. @returns how many */
-export async function purgeInbox(db: Kysely<InboxDatabase>, size: number): Promise<bigint> {
+/** The most rows that one statement deletes. */
+const PURGE_BATCH = 1_000;
+
+/** Deletes what need not be remembered any more. */
+export async function purgeInbox(service: Service): Promise<void> {
+  const db = (service as WithDatabase).db as unknown as Kysely<InboxDatabase>;
+  while ((await purgeSome(db)) >= PURGE_BATCH);
+}
+
+async function purgeSome(db: Kysely<InboxDatabase>): Promise<bigint> {
   const { numDeletedRows } = await db
     .deleteFrom("inbox")
     .where("event_id", "in", ({ selectFrom }) =>
       selectFrom("inbox")
         .select("event_id")
         .where("handled_at", "<", sql<Date>`now() - make_interval(days => ${REMEMBERED})`)
-        .limit(size),
+        .limit(PURGE_BATCH),
     )
     .executeTakeFirstOrThrow();
   return numDeletedRows;

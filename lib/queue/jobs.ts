@@ -26,8 +26,8 @@ export class JobSender implements Jobs<ServiceContract> {
 
   send: Jobs<ServiceContract>["send"] = async (trx, job, params: unknown = {}) => {
     const check = this.#checks.get(job);
-    if (!check) throw new Error(`The contract declares no job '${job}'.`);
-    mustBeValid(`The job '${job}'`, check, params);
+    if (!check) throw new Error(`The contract declares no job '${String(job)}'.`);
+    mustBeValid(`The job '${String(job)}'`, check, params);
     const data: JobEnvelope = { params, cause: currentCause() };
     await this.#queue().insert(statementsIn(trx), jobQueue(job), { id: randomUUID(), data });
   };

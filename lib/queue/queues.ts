@@ -24,6 +24,10 @@ type Contracts = Iterable<ServiceContract>;
 /** The queue of the events that every node gets. */
 export const BROADCASTS = "broadcasts";
 
+/** The queue of the deletion of old rows in the inbox, and when it runs. */
+export const INBOX_PURGE = "inbox/purge";
+const INBOX_PURGE_SCHEDULE = "23 * * * *";
+
 /** The queue of the events for one service. A queue with keys keeps the order of events with the same key. */
 export const eventQueue = (subscriber: string, isOrdered: boolean): string =>
   `${isOrdered ? "ordered-events" : "events"}/${subscriber}`;
@@ -90,5 +94,18 @@ export function queuesOf(contract: ServiceContract, contracts: Contracts): Map<s
   }
   for (const [name, job] of Object.entries(jobs))
     add(jobQueue(name), settings(job.retry, timeoutOf(job)));
+  if (inboxEvents(contract, all).length > 0) add(INBOX_PURGE, settings());
   return queues;
 }
+
+/** When the scheduled jobs of a service run, by queue: cron expressions in UTC. */
+export const schedulesOf = (
+  { jobs = {} }: ServiceContract,
+  queues: ReadonlyMap<string, Queue>,
+): Map<string, string> =>
+  new Map([
+    ...Object.entries(jobs).flatMap(([name, { schedule }]) =>
+      schedule === undefined ? [] : [[jobQueue(name), schedule] as const],
+    ),
+    ...(queues.has(INBOX_PURGE) ? [[INBOX_PURGE, INBOX_PURGE_SCHEDULE] as const] : []),
+  ]);

@@ -4,11 +4,13 @@ import type { ServiceContract } from "../contract/contract.ts";
 import { broadcastAll, deliver, receivingAction } from "./deliveries.ts";
 import type { EventEnvelope, JobEnvelope } from "./envelope.ts";
 import { type Failure, failureOf } from "./failure.ts";
+import { purgeInbox } from "./inbox.ts";
 import { type JobHandler, runJob } from "./jobs.ts";
 import {
   BROADCASTS,
   eventQueue,
   HEARTBEAT,
+  INBOX_PURGE,
   isHandledOnce,
   jobQueue,
   queuesOf,
@@ -48,9 +50,14 @@ export function startWorkers(
   handlers: Readonly<Record<string, JobHandler>>,
 ): () => Promise<void> {
   const { queue, broker } = service;
-  if (!queue) return async () => {};
   const contracts = [...contractsOf(broker).values()];
   const queues = queuesOf(contract, contracts);
+  if (!queue) {
+    if (queues.size === 0) return async () => {};
+    throw new Error(
+      `'${contract.name}' has durable events or jobs and no queue: add 'queue(contract)' to its mixins, before 'database'.`,
+    );
+  }
 
   const subscribers = new Set(
     Object.entries(contract.emits ?? {}).flatMap(([event, emit]) =>
@@ -75,6 +82,13 @@ export function startWorkers(
       batchSize: BATCH,
       concurrency: 1,
       run: (jobs) => broadcastAll(service, jobs),
+    });
+  if (queues.has(INBOX_PURGE))
+    queue.work<JobEnvelope>({
+      queue: INBOX_PURGE,
+      batchSize: 1,
+      concurrency: 1,
+      run: (jobs) => runAll(jobs, () => purgeInbox(service)),
     });
   for (const [name, job] of Object.entries(contract.jobs ?? {})) {
     const handler = handlers[name];
