@@ -45,8 +45,11 @@ export interface HandledEvent {
   readonly cause: Cause;
 }
 
-/** The context of a durable event's handler. */
-export type DurableEventContext<N, A extends Access> = EventContext<N, A> & {
+/**
+ * The context of a durable event's handler. It cannot call: the handler holds a transaction, and with the embedded
+ * database the other service would wait for its end.
+ */
+export type DurableEventContext<N, A extends Access> = Omit<EventContext<N, A>, "call"> & {
   readonly event: HandledEvent;
 };
 

@@ -26,6 +26,15 @@ export class JobTable {
     );
   }
 
+  /** The number of jobs in a queue, in whatever state. */
+  async count(queue: string): Promise<number> {
+    const { rows } = await this.#db.executeSql(
+      `select count(*)::int as jobs from ${this.#table} where name = $1`,
+      [queue],
+    );
+    return (rows as [{ jobs: number }])[0].jobs;
+  }
+
   /** Makes the running attempts of jobs their last ones. */
   async endRetries(queue: string, ids: readonly string[]): Promise<void> {
     await this.#db.executeSql(

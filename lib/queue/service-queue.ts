@@ -113,11 +113,26 @@ export class ServiceQueue {
 
   async #declareQueues(boss: PgBoss): Promise<void> {
     const existing = new Map((await boss.getQueues()).map((queue) => [queue.name, queue]));
+    await this.#reportOthers([...existing.keys()]);
     for (const [name, { policy, ...options }] of this.#options.queues) {
       const known = existing.get(name);
       if (!known) await boss.createQueue(name, { ...options, ...(policy && { policy }) });
       else if (Object.entries(options).some(([key, value]) => known[key as keyof Queue] !== value))
         await boss.updateQueue(name, options);
+    }
+  }
+
+  /** Rows in a queue that no contract declares any more would wait forever. */
+  async #reportOthers(existing: readonly string[]): Promise<void> {
+    const { queues, logger } = this.#options;
+    for (const name of existing) {
+      if (queues.has(name) || name.startsWith("__pgboss__")) continue;
+      const jobs = await this.table.count(name);
+      if (jobs > 0)
+        logger.warn(
+          { queue: name, jobs },
+          "A queue holds jobs, and no contract declares it. Restore the event, its handler or the job; or delete the rows.",
+        );
     }
   }
 
