@@ -3,11 +3,15 @@ import type { Service } from "moleculer";
 import { HEARTBEAT } from "./queues.ts";
 import { JobTable } from "./job-table.ts";
 import { type Failure, failureOf } from "./failure.ts";
+import { Settlement } from "./settlement.ts";
 import { Worker } from "./worker.ts";
 
 /** The interval of pg-boss's maintenance, in seconds: runs whose node has died are run again. */
 const SUPERVISION_INTERVAL = 60;
 const DAY = 86_400;
+
+/** The clocks of the database and of this process may differ a little, in milliseconds. */
+const RETRY_MARGIN = 100;
 
 export interface ServiceQueueOptions {
   /** The service's own PostgreSQL schema. */
@@ -40,6 +44,8 @@ export class ServiceQueue {
   readonly #running = new Map<string, Set<string>>();
   #table: JobTable | undefined;
   #boss: PgBoss | undefined;
+  #settlement: Settlement | undefined;
+  readonly #stopping = new AbortController();
 
   constructor(options: ServiceQueueOptions) {
     this.#options = options;
@@ -83,6 +89,13 @@ export class ServiceQueue {
     boss.on("warning", ({ message, data }) => logger.warn({ data }, message));
     this.#table = new JobTable(db, schema);
     this.#boss = await boss.start();
+    this.#settlement = new Settlement({
+      boss,
+      table: this.#table,
+      logger,
+      onRetryIn: (queue, delay) => this.#workers.get(queue)?.wakeIn(delay + RETRY_MARGIN),
+      signal: this.#stopping.signal,
+    });
     await this.#declareQueues(boss);
     await this.#declareSchedules(boss);
   }
@@ -200,51 +213,18 @@ export class ServiceQueue {
           // nothing is known of any of them
           new Map(jobs.map(({ id }) => [id, failureOf(error)])),
       );
-      await this.#settle(queue, jobs, failures);
+      await this.#settlement?.settle(queue, jobs, failures);
     } finally {
       clearInterval(heartbeat);
       for (const { id } of jobs) running.delete(id);
     }
   }
 
-  async #settle<Data extends object>(
-    queue: string,
-    jobs: readonly TakenJob<Data>[],
-    failures: ReadonlyMap<string, Failure>,
-  ): Promise<void> {
-    const done = jobs.filter(({ id }) => !failures.has(id));
-    if (done.length > 0) await this.boss.deleteJob(queue, done);
-    for (const job of jobs) {
-      const failure = failures.get(job.id);
-      if (failure) await this.#fail(queue, job, failure);
-    }
-  }
-
-  async #fail<Data extends object>(
-    queue: string,
-    job: TakenJob<Data>,
-    { reason, error }: Failure,
-  ): Promise<void> {
-    const { id, retryCount, retryLimit, retryDelay, retryDelayMax = 0 } = job;
-    const isLast = reason.isFinal === true || retryCount >= retryLimit;
-    if (reason.isFinal) await this.table.endRetries(queue, [id]);
-    await this.boss.fail(queue, job, reason);
-    const details = { queue, job: id, attempt: retryCount + 1, reason, err: error };
-    if (isLast)
-      return this.#options.logger.error(details, "A job failed for good; an operator decides.");
-    this.#options.logger.warn(details, "A job failed and is retried.");
-    // pg-boss's pause is at most this long
-    const pause = Math.min(
-      retryDelayMax || Infinity,
-      retryDelay * 2 ** Math.min(retryCount + 1, 16),
-    );
-    this.#workers.get(queue)?.wakeIn(pause * 1000 + 100);
-  }
-
   /**
    * Takes no more jobs, waits for those that are running, and gives back what is running after `timeout` milliseconds.
    */
   async drain(timeout: number): Promise<void> {
+    setTimeout(() => this.#stopping.abort(), timeout).unref();
     await Promise.all([...this.#workers.values()].map((worker) => worker.stop(timeout)));
     for (const [queue, ids] of this.#running)
       if (ids.size > 0)
