@@ -1,3 +1,4 @@
+import type { JobWithMetadata } from "pg-boss";
 import type { Cause } from "../context/cause.ts";
 
 /** An event in a queue and on the bus. Its id is the job's. */
@@ -14,3 +15,6 @@ export interface JobEnvelope {
   readonly params: unknown;
   readonly cause: Cause;
 }
+
+/** A job that a worker has taken. */
+export type TakenJob<Data extends object> = JobWithMetadata<Data>;

@@ -7,9 +7,9 @@ import type { JobContract } from "../contract/declarations/job.ts";
 import type { Jobs } from "../contract/durable.ts";
 import { CitadelError } from "../errors/errors.ts";
 import { type Check, checkOf, mustBeValid } from "./checks.ts";
-import type { JobEnvelope } from "./envelope.ts";
+import type { JobEnvelope, TakenJob } from "./envelope.ts";
 import { jobQueue, timeoutOf } from "./queues.ts";
-import type { ServiceQueue, TakenJob } from "./service-queue.ts";
+import type { ServiceQueue } from "./service-queue.ts";
 import { statementsIn } from "./transactions.ts";
 
 /** Sends the jobs of a service. */

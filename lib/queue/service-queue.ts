@@ -1,5 +1,6 @@
-import type { Db, JobInsert, JobWithMetadata, PgBoss, Queue } from "pg-boss";
+import type { Db, JobInsert, PgBoss, Queue } from "pg-boss";
 import type { Service } from "moleculer";
+import type { TakenJob } from "./envelope.ts";
 import { HEARTBEAT } from "./queues.ts";
 import { JobTable } from "./job-table.ts";
 import { type Failure, failureOf } from "./failure.ts";
@@ -22,9 +23,6 @@ export interface ServiceQueueOptions {
   readonly schedules: ReadonlyMap<string, string>;
   readonly logger: Service["logger"];
 }
-
-/** A job that a worker has taken. */
-export type TakenJob<Data extends object> = JobWithMetadata<Data>;
 
 export interface WorkOptions<Data extends object> {
   readonly queue: string;

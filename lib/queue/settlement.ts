@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PgBoss } from "pg-boss";
 import type { Service } from "moleculer";
+import type { TakenJob } from "./envelope.ts";
 import type { Failure } from "./failure.ts";
 import type { JobTable } from "./job-table.ts";
-import type { TakenJob } from "./service-queue.ts";
 
 /** The pause before the outcome of a run is stored again, in milliseconds, and how often: the database is unreachable. */
 const PAUSE = 1_000;

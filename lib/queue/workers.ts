@@ -2,7 +2,7 @@ import type { Service, ServiceBroker } from "moleculer";
 import { contractsOf } from "../context/attachment.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { broadcastAll, deliver, receivingAction } from "./deliveries.ts";
-import type { EventEnvelope, JobEnvelope } from "./envelope.ts";
+import type { EventEnvelope, JobEnvelope, TakenJob } from "./envelope.ts";
 import { type Failure, failureOf } from "./failure.ts";
 import { purgeInbox } from "./inbox.ts";
 import { type JobHandler, runJob } from "./jobs.ts";
@@ -16,7 +16,7 @@ import {
   queuesOf,
   subscribersOf,
 } from "./queues.ts";
-import type { ServiceQueue, TakenJob } from "./service-queue.ts";
+import type { ServiceQueue } from "./service-queue.ts";
 
 /** The most events in one call. */
 const BATCH = 50;
