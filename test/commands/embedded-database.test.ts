@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
+import { PgBoss } from "pg-boss";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import { backUpEmbedded, openDatabase } from "../../lib/database/database.ts";
 import { createDatabase, createTemplate } from "../../lib/database/new-database.ts";
@@ -99,8 +100,8 @@ describe("The embedded database", { timeout: 60_000 }, () => {
 
   it("is a copy of the template, or created where there is none, and only its owner can read it", async () => {
     const template = join(newFolder(), "template");
-    await createTemplate(template);
-    await createTemplate(template);
+    await createTemplate([], template);
+    await createTemplate([], template);
     for (const from of [template, join(newFolder(), "missing")]) {
       const dataDir = newFolder();
       const folder = join(dataDir, "database");
@@ -113,6 +114,20 @@ describe("The embedded database", { timeout: 60_000 }, () => {
       expect(rows).toEqual([{ name: "postgres" }]);
       await close();
     }
+  });
+
+  it("has the tables of the queues if it is a copy of the template", async () => {
+    const template = join(newFolder(), "template");
+    await createTemplate(["probe"], template);
+    const dataDir = newFolder();
+    mkdirSync(join(dataDir, "database"));
+    await createDatabase(join(dataDir, "database"), template);
+    const { queueDb, close } = await open(dataDir);
+    const boss = new PgBoss({ db: queueDb, schema: "probe", backend: "pglite", migrate: false });
+    // it throws if its tables are missing or of another version
+    await boss.start();
+    await boss.stop();
+    await close();
   });
 
   it("says why it could not be created", async () => {
