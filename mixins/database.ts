@@ -5,8 +5,8 @@ import type { Service, ServiceSchema } from "moleculer";
 import { configOf } from "../lib/context/attachment.ts";
 import type { AnyDatabase } from "../lib/database/any-database.ts";
 import { type DatabaseOptions, openDatabase } from "../lib/database/database.ts";
-import type { QueueDatabase } from "../lib/database/queue-database.ts";
-import { startQueue } from "../lib/database/start-queue.ts";
+import type { QueueDatabase } from "../lib/database/queue/queue-database.ts";
+import { startQueue } from "../lib/database/queue/start-queue.ts";
 
 export interface DatabaseMixinOptions {
   /** The service's own PostgreSQL schema, which no other service uses. */

@@ -2,7 +2,7 @@ import type { Service, ServiceSchema } from "moleculer";
 import { configOf, contractsOf } from "../lib/context/attachment.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import type { AnyDatabase } from "../lib/database/any-database.ts";
-import type { QueueDatabase } from "../lib/database/queue-database.ts";
+import type { QueueDatabase } from "../lib/database/queue/queue-database.ts";
 import { createInbox } from "../lib/queue/inbox.ts";
 import { JobSender } from "../lib/queue/jobs.ts";
 import { Outbox } from "../lib/queue/outbox.ts";

@@ -1,6 +1,6 @@
 import type { AnyDatabase } from "./any-database.ts";
 import { openEmbedded } from "./embedded.ts";
-import type { QueueDatabase } from "./queue-database.ts";
+import type { QueueDatabase } from "./queue/queue-database.ts";
 
 export interface DatabaseOptions {
   /** The URL of PostgreSQL; without it the embedded database in `dataDir` is opened. */

@@ -6,7 +6,7 @@ import { makePrivate } from "../files/private-folder.ts";
 import { restoreAdvice, writeBackup } from "./backup.ts";
 import { createDatabase } from "./new-database.ts";
 import { openPGlite } from "./pglite.ts";
-import { queueOnPGlite } from "./pglite-queue.ts";
+import { queueOnPGlite } from "./queue/pglite-queue.ts";
 import { InUseError, lockForProcess } from "./single-process-lock.ts";
 
 /** A file that exists while the database is created. */

@@ -1,8 +1,8 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from "kysely";
 import { DatabaseError, Pool, type PoolClient, type QueryResult } from "pg";
 import type { AnyDatabase } from "./any-database.ts";
-import { Listener } from "./listener.ts";
-import type { QueueDatabase } from "./queue-database.ts";
+import { Listener } from "./queue/listener.ts";
+import type { QueueDatabase } from "./queue/queue-database.ts";
 
 /** How long connecting, or waiting for a free connection, may take, in milliseconds. */
 const CONNECTION_TIMEOUT = 3_000;

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDatabase } from "../../lib/database/database.ts";
-import type { QueueDatabase } from "../../lib/database/queue-database.ts";
-import { startQueue } from "../../lib/database/start-queue.ts";
+import type { QueueDatabase } from "../../lib/database/queue/queue-database.ts";
+import { startQueue } from "../../lib/database/queue/start-queue.ts";
 import { application, type User } from "../fixtures/application.ts";
 import { isMissing } from "../helpers/app.ts";
 import { type Proxy, startProxy } from "../helpers/proxy.ts";

@@ -1,4 +1,4 @@
-import { type DatabaseOptions, openDatabase } from "./database.ts";
+import { type DatabaseOptions, openDatabase } from "../database.ts";
 import type { QueueDatabase } from "./queue-database.ts";
 
 /**
