@@ -82,6 +82,8 @@ export class ServiceQueue {
       registerInstance: false,
       monitorVacuum: !isEmbedded,
       openTelemetry: { enabled: false },
+      // it would be cut off by the pool's statement timeout; the tables hold few rows
+      reindex: false,
     });
     boss.on("error", (err) => logger.warn({ err }, "The queue's maintenance failed."));
     boss.on("warning", ({ message, data }) => logger.warn({ data }, message));
