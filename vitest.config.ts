@@ -72,6 +72,7 @@ export default defineConfig({
           exclude: [EXAMPLE],
         },
       },
+      { extends: true, test: { name: "chaos", include: ["test/chaos/**/*.test.ts"] } },
       form("process", {
         include: [
           ...integration("**/*"),
