@@ -1,17 +1,21 @@
-import type { Service, ServiceSchema } from "moleculer";
+import type { ServiceSchema } from "moleculer";
 import { configOf, contractsOf } from "../lib/context/attachment.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import type { AnyDatabase } from "../lib/database/any-database.ts";
 import type { QueueDatabase } from "../lib/database/queue/queue-database.ts";
 import { createInbox } from "../lib/queue/inbox.ts";
+import { redactorOf } from "../lib/logging/redaction.ts";
 import { JobSender } from "../lib/queue/jobs.ts";
 import { Outbox } from "../lib/queue/outbox.ts";
+import { QueueAdministration } from "../lib/queue/queue-administration.ts";
+import type { WithQueueAdministration } from "../lib/queue/queue-handlers.ts";
 import { inboxEvents, queuesOf, schedulesOf } from "../lib/queue/queues.ts";
 import { ServiceQueue } from "../lib/queue/service-queue.ts";
+import { audit } from "../middlewares/audit.ts";
 
 type StartQueue = (start: (queueDb: QueueDatabase) => Promise<void>) => Promise<void>;
 
-interface WithQueue extends Service {
+interface WithQueue extends WithQueueAdministration {
   /** Of the mixin `database`. */
   db?: AnyDatabase;
   startQueue?: StartQueue;
@@ -36,6 +40,11 @@ export function queue(contract: ServiceContract): Partial<ServiceSchema> {
       // Moleculer keeps the functions of event handlers in `events`
       Object.assign(this.events ?? {}, { emit: outbox.emit });
       this.jobs = new JobSender(this.broker, contract, ofService);
+      this.queueAdministration = new QueueAdministration({
+        queue: () => this.queue,
+        redact: redactorOf(contracts.values()),
+        audit,
+      });
     },
 
     async started(this: WithQueue) {

@@ -13,6 +13,7 @@ import type {
   ServerEventContract,
 } from "../contract/declarations/socket.ts";
 import { limitProblems } from "./limit-problems.ts";
+import { queueActionProblems } from "./queue-action-problems.ts";
 import { inFull } from "../contract/schemas/validator.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
 import { declarationProblems, sharedVariables } from "./declaration-problems.ts";
@@ -264,6 +265,7 @@ export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
       : [
           ...all.flatMap(errorProblems),
           ...all.flatMap(limitProblems),
+          ...all.flatMap(queueActionProblems),
           ...sharedErrorTypes(all),
           ...sharedVariables(all),
         ];

@@ -1,11 +1,14 @@
 import type { Contracts, ServiceContract } from "../contract/contract.ts";
 
-/** The audit events that middlewares write, on behalf of any service. Services declare theirs in their contracts. */
+/** The audit events that middlewares and mixins write, on behalf of any service. Services declare theirs in their contracts. */
 const APPLICATION_EVENTS = {
   "user.refused":
     "A user or an invalid access token was refused; `data` has the action and the error type.",
   "service.refused":
     "A service was refused because it may not call the action; `data` has the action and the error type.",
+  "job.retried":
+    "An operator ran a failed job, or delivered a failed event, once more; `data` has its queue and id.",
+  "job.discarded": "An operator deleted a failed job or event; `data` has its queue and id.",
 } as const;
 
 type ApplicationAuditEvent = keyof typeof APPLICATION_EVENTS;

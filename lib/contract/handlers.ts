@@ -8,6 +8,7 @@ import type { ActionContract } from "./declarations/action.ts";
 import type { JobContract } from "./declarations/job.ts";
 import type { Caller, OnceHandledEventName, PayloadOf, Result } from "./calls.ts";
 import type { ServiceContract } from "./contract.ts";
+import type { QueueActionName } from "./queue-actions.ts";
 import type { Output } from "./schemas/infer.ts";
 
 type User<A> = A extends "required"
@@ -78,8 +79,9 @@ type IdempotencyArguments<A, DB> = A extends { idempotent: "atomic" }
     ? [once: Once]
     : [];
 
+/** Without the actions for the service's queue, whose handlers `implement` adds. */
 type ActionHandlers<A, DB> = {
-  [K in keyof A]: A[K] extends ActionContract
+  [K in keyof A as K extends QueueActionName ? never : K]: A[K] extends ActionContract
     ? (
         ctx: ActionContext<A[K]>,
         ...idempotency: IdempotencyArguments<A[K], DB>

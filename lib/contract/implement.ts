@@ -12,10 +12,12 @@ import type { EmitContract } from "./declarations/event.ts";
 import { receivingAction } from "../queue/deliveries.ts";
 import { type DurableHandler, receive } from "../queue/inbox.ts";
 import type { JobHandler } from "../queue/jobs.ts";
+import { queueHandlers } from "../queue/queue-handlers.ts";
 import { DELIVERY_TIMEOUT, isHandledOnce } from "../queue/queues.ts";
 import { startWorkers } from "../queue/workers.ts";
 import type { Handlers } from "./handlers.ts";
 import type { ServiceContract } from "./contract.ts";
+import { hasQueue } from "./queue-actions.ts";
 import { loadContracts } from "./load.ts";
 import { metricsMixin } from "../metrics/metrics.ts";
 import { type ActionHandler, onceForEachKey } from "./idempotent-handler.ts";
@@ -56,8 +58,11 @@ export function implement<C extends ServiceContract, DB = never>(
   // the check at the start covers only the contracts in services/
   mustBeKnown([contract]);
   const limits = new ActionLimits(limitsOfActions(contract));
-  const actionHandlers = handlers.actions as object as Record<string, ActionHandler>;
-  const hasCauses = sendsLater(contract);
+  const hasCauses = hasQueue(contract);
+  const actionHandlers = {
+    ...(handlers.actions as object),
+    ...(hasCauses && queueHandlers),
+  } as Readonly<Record<string, ActionHandler>>;
   // nodes send their action schemas to each other, so keys that other nodes do not read are left out
   const actions = Object.entries(contract.actions).map(([name, action]) => {
     const {
@@ -119,10 +124,6 @@ export function implement<C extends ServiceContract, DB = never>(
     events: Object.fromEntries(events) as NonNullable<ServiceSchema["events"]>,
   };
 }
-
-/** Do its handlers cause durable events or jobs? */
-const sendsLater = ({ emits = {}, jobs }: ServiceContract): boolean =>
-  jobs !== undefined || Object.values(emits).some(({ durable }) => durable);
 
 /** A handler whose durable events and jobs know what caused them. */
 const asCause =

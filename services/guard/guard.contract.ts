@@ -2,6 +2,7 @@ import { STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { serviceNames } from "../../lib/contract/load.ts";
+import { QUEUE_STATE } from "../../lib/contract/queue-actions.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 
 /** A credential without its secret. */
@@ -59,6 +60,7 @@ export const contract = defineContract({
   permissions: {
     operate: "Create, list and revoke the services' credentials; read the list of refusals.",
     audit: "Read the audit trail.",
+    jobs: "See the services' queues; see, retry and discard failed jobs and events.",
   },
   secrets: {
     signing_key: { description: "Signs the services' credentials.", type: "private-key" },
@@ -164,6 +166,23 @@ export const contract = defineContract({
       result: pageOf({
         type: "object",
         props: { ...AUDIT_ENTRY, service: "string" },
+      }),
+    }),
+    jobs: route({
+      rest: "GET /api/admin/jobs",
+      description: "The state of the queues of each service that has some.",
+      auth: "required",
+      permissions: "guard:jobs",
+      subjects: STAFF,
+      params: {},
+      result: pageOf({
+        type: "object",
+        props: {
+          service: "string",
+          /** Left out if the service is unavailable. */
+          queues: { type: "array", items: QUEUE_STATE, optional: true },
+          isUnavailable: "boolean|optional",
+        },
       }),
     }),
   },

@@ -25,4 +25,25 @@ export const examples: Examples<typeof contract> = {
       nextCursor: null,
     },
   },
+  jobs: {
+    result: {
+      items: [
+        {
+          service: "users",
+          queues: [
+            {
+              name: "events/chat",
+              waiting: 0,
+              delayed: 2,
+              running: 0,
+              failed: 1,
+              oldest: 41,
+            },
+          ],
+        },
+        { service: "auth", isUnavailable: true },
+      ],
+      nextCursor: null,
+    },
+  },
 };

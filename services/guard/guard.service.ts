@@ -3,11 +3,12 @@ import type { Kysely } from "kysely";
 import { type Context, Service, type ServiceBroker } from "moleculer";
 import { attachAuthority, GuardAuthority, refusalsOfAllNodes } from "moleculer-service-guard";
 import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
-import { configOf } from "../../lib/context/attachment.ts";
+import { configOf, contractsOf } from "../../lib/context/attachment.ts";
 import { secretOf } from "../../lib/context/secret-of.ts";
 import type { AuditEntry } from "../../lib/audit/audit.ts";
 import { auditEventsOf, mayAudit } from "../../lib/audit/declared-events.ts";
 import { loadContracts } from "../../lib/contract/load.ts";
+import { hasQueue } from "../../lib/contract/queue-actions.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { implement } from "../../lib/contract/implement.ts";
@@ -19,6 +20,7 @@ import {
   toCredential,
 } from "./credential.repository.ts";
 import { contract } from "./guard.contract.ts";
+import { queuesOf } from "./queues.ts";
 
 /** Creates the services' credentials, issues identity tokens for them, and stores the audit trail. */
 export default class GuardService extends Service {
@@ -103,6 +105,12 @@ export default class GuardService extends Service {
             audit: (ctx) => {
               mustBeAuditEvent(ctx.params.event);
               return this.trail.list(ctx.params);
+            },
+
+            jobs: async (ctx) => {
+              const services = [...contractsOf(broker).values()].filter(hasQueue);
+              const items = await Promise.all(services.map(({ name }) => queuesOf(ctx, name)));
+              return { items, nextCursor: null };
             },
           },
         },
