@@ -9,6 +9,7 @@ import { JobSender } from "../lib/queue/jobs.ts";
 import { Outbox } from "../lib/queue/outbox.ts";
 import { QueueAdministration } from "../lib/queue/queue-administration.ts";
 import type { WithQueueAdministration } from "../lib/queue/queue-handlers.ts";
+import { QueueMetrics } from "../lib/queue/queue-metrics.ts";
 import { inboxEvents, queuesOf, schedulesOf } from "../lib/queue/queues.ts";
 import { ServiceQueue } from "../lib/queue/service-queue.ts";
 import { audit } from "../middlewares/audit.ts";
@@ -22,6 +23,7 @@ interface WithQueue extends WithQueueAdministration {
   queue?: ServiceQueue;
   events?: object;
   jobs?: JobSender;
+  queueMetrics?: QueueMetrics;
 }
 
 /**
@@ -63,12 +65,20 @@ export function queue(contract: ServiceContract): Partial<ServiceSchema> {
         queues,
         schedules: schedulesOf(contract, queues),
         logger: this.logger,
+        onFailures: (name, count) => this.queueMetrics?.countFailures(name, count),
       });
       this.queue = opened;
       await startQueue.call(this, (queueDb) => opened.start(queueDb));
+      this.queueMetrics = new QueueMetrics({
+        broker: this.broker,
+        service: contract.name,
+        queues: queues.keys(),
+        states: () => opened.table.states(),
+      });
     },
 
     async stopped(this: WithQueue) {
+      this.queueMetrics?.stop();
       await this.queue?.close();
     },
   };

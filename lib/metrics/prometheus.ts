@@ -1,5 +1,7 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { type BrokerOptions, type MetricRegistry, MetricReporters } from "moleculer";
 import type { Config } from "../config/config.ts";
+import { collectMetrics } from "./collectors.ts";
 
 /**
  * Not shown: the command line, which may hold secrets, and the user, addresses and host name of the machine. Prometheus
@@ -7,7 +9,7 @@ import type { Config } from "../config/config.ts";
  */
 const EXCLUDED = ["process.arguments", "os.**"];
 
-/** Moleculer's reporter ends the process if its port is in use. */
+/** Moleculer's reporter ends the process if its port is in use, and has no gauges that are read on demand. */
 class PrometheusReporter extends MetricReporters.Prometheus {
   override init(registry: MetricRegistry): void {
     super.init(registry);
@@ -17,6 +19,10 @@ class PrometheusReporter extends MetricReporters.Prometheus {
         "The metrics cannot be served. Set METRICS_PORT to a free port, or to 'off'.",
       ),
     );
+  }
+
+  override handler(request: IncomingMessage, response: ServerResponse): void {
+    void collectMetrics(this.registry.broker).then(() => super.handler(request, response));
   }
 
   override async stop(): Promise<void> {

@@ -22,6 +22,8 @@ export interface ServiceQueueOptions {
   /** Cron expressions in UTC, by queue. */
   readonly schedules: ReadonlyMap<string, string>;
   readonly logger: Service["logger"];
+  /** Called with the number of jobs that failed in a batch. */
+  readonly onFailures?: (queue: string, count: number) => void;
 }
 
 export interface WorkOptions<Data extends object> {
@@ -213,6 +215,7 @@ export class ServiceQueue {
           // nothing is known of any of them
           new Map(jobs.map(({ id }) => [id, failureOf(error)])),
       );
+      if (failures.size > 0) this.#options.onFailures?.(queue, failures.size);
       await this.#settlement?.settle(queue, jobs, failures);
     } finally {
       clearInterval(heartbeat);
