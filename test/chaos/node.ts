@@ -94,11 +94,8 @@ const requests: Requests = {
     await db.transaction().execute((trx) => jobs.send(trx, "ship", shipment));
   },
   async invoices() {
-    const { db } = broker.getLocalService("billing") as OrdersService;
-    return db
-      .selectFrom("invoices" as never)
-      .selectAll()
-      .execute();
+    const { db } = broker.getLocalService("billing") as BillingService;
+    return db.selectFrom("invoices").selectAll().execute();
   },
 };
 

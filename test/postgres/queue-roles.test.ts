@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDatabase } from "../../lib/database/database.ts";
-import type { QueueDatabase } from "../../lib/database/queue-database.ts";
+import type { QueueDatabase } from "../../lib/database/queue/queue-database.ts";
 import { DATABASE, databaseRoles } from "../../lib/deployment/database-roles.ts";
 import { ServiceQueue } from "../../lib/queue/service-queue.ts";
 import { isMissing } from "../helpers/app.ts";
