@@ -16,7 +16,7 @@ export interface Order {
 export interface Requests {
   place: (order: Order) => Promise<void>;
   ship: (shipment: { id: string; duration: number }) => Promise<void>;
-  invoices: () => Promise<Order[]>;
+  invoices: () => Promise<{ order: string; customer: string; number: number }[]>;
 }
 
 /** A request; or without one, the moment of the node's death. */
