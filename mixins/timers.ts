@@ -38,7 +38,7 @@ export function every(service: Service, interval: number, run: () => Promise<unk
   });
 }
 
-/** Stops the tasks of `every`, and waits for their runs. List it after the mixins that the tasks need. */
+/** Stops the tasks of `every`, and waits for their runs. List it before the mixins that the tasks need. */
 export const timers: Partial<ServiceSchema> = {
   async stopped(this: WithTimers) {
     await Promise.all((this.timers ?? []).map((stop) => stop()));

@@ -3,8 +3,9 @@ import { type Kysely, sql, type Transaction } from "kysely";
 import type { Service } from "moleculer";
 import { Encryption } from "../encryption.ts";
 import { CitadelError } from "../errors/errors.ts";
+import { deleteInBatches } from "./purge.ts";
 
-/** How long a response is stored, in seconds. */
+/** How long a response is stored at least, in seconds. */
 const RETENTION = 86_400;
 /** After how long a request without a response counts as aborted, in seconds. */
 const ABORTED_AFTER = 60;
@@ -39,6 +40,26 @@ export async function createIdempotencyKeys(db: Kysely<never>): Promise<void> {
     .column("created_at")
     .execute();
 }
+
+/** Deletes the requests that are too old to be repeated. A service with the table runs it in a scheduled job. */
+export async function deleteOldRequests(db: Kysely<IdempotencyDatabase>): Promise<void> {
+  await deleteInBatches(async (size) => {
+    const { numDeletedRows } = await db
+      .deleteFrom("idempotency_keys")
+      .where("id", "in", ({ selectFrom }) =>
+        selectFrom("idempotency_keys")
+          .select("id")
+          .where("created_at", "<", ago(RETENTION))
+          .limit(size)
+          .forUpdate()
+          .skipLocked(),
+      )
+      .executeTakeFirstOrThrow();
+    return numDeletedRows;
+  });
+}
+
+const ago = (seconds: number) => sql<Date>`now() - make_interval(secs => ${seconds})`;
 
 /** A request that a client may repeat. */
 export interface RepeatableRequest {
@@ -87,7 +108,7 @@ export class IdempotentRequests {
     run: (trx: Transaction<IdempotencyDatabase>) => Promise<Response>,
   ): Promise<Response> {
     const { id, params, encrypt, decrypt } = this.#derive<Response>(request);
-    await this.#deleteOld(id);
+    await this.#deleteAborted(id);
     return this.#db.transaction().execute(async (trx) => {
       const first = await begin(trx, id, params);
       if (first !== undefined) return decrypt(first);
@@ -109,7 +130,7 @@ export class IdempotentRequests {
     run: () => Promise<Response>,
   ): Promise<Response> {
     const { id, params, encrypt, decrypt } = this.#derive<Response>(request);
-    await this.#deleteOld(id);
+    await this.#deleteAborted(id);
     const first = await begin(this.#db, id, params);
     if (first !== undefined) return decrypt(first);
     const response = await this.#deleteIfFailed(id, run);
@@ -149,21 +170,13 @@ export class IdempotentRequests {
     };
   }
 
-  /** Deletes the requests that are too old, and this one if it was aborted. */
-  async #deleteOld(id: string): Promise<void> {
-    const ago = (seconds: number) => sql<Date>`now() - make_interval(secs => ${seconds})`;
+  /** Deletes this request if it was aborted. */
+  async #deleteAborted(id: string): Promise<void> {
     await this.#db
       .deleteFrom("idempotency_keys")
-      .where(({ and, or, eb }) =>
-        or([
-          eb("created_at", "<", ago(RETENTION)),
-          and([
-            eb("id", "=", id),
-            eb("answer", "is", null),
-            eb("created_at", "<", ago(ABORTED_AFTER)),
-          ]),
-        ]),
-      )
+      .where("id", "=", id)
+      .where("answer", "is", null)
+      .where("created_at", "<", ago(ABORTED_AFTER))
       .execute();
   }
 }

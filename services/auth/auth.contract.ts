@@ -294,6 +294,16 @@ export const contract = defineContract({
       params: {},
     },
   },
+  jobs: {
+    purge: {
+      description: "Deletes expired tokens, sessions, signing keys and stored responses.",
+      params: {},
+      schedule: "*/10 * * * *",
+      // the next run deletes what is left
+      retry: { limit: 0 },
+      timeout: 300_000,
+    },
+  },
   events: {
     "user.removed": { restricted: ["users"], auth: "none" },
     "signing-keys.changed": { restricted: ["auth"], auth: "none" },

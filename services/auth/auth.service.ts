@@ -4,10 +4,13 @@ import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/context/attachment.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
 import { implement } from "../../lib/contract/implement.ts";
+import { deleteOldRequests, type IdempotencyDatabase } from "../../lib/database/idempotency.ts";
+import { purgeAll } from "../../lib/database/purge.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { audit } from "../../middlewares/audit.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
 import { database } from "../../mixins/database.ts";
+import { queue } from "../../mixins/queue.ts";
 import { every, timers } from "../../mixins/timers.ts";
 import { contract } from "./auth.contract.ts";
 import { serviceAccountActions } from "./service-accounts/service-accounts.actions.ts";
@@ -26,18 +29,15 @@ import { signAccessToken, type TokenSubject } from "./tokens/access-tokens.ts";
 import { LEEWAY, secondsFromNow } from "./tokens/expiry.ts";
 import { tokenEndpointActions } from "./tokens/token-endpoint.actions.ts";
 
-/** The time between two purges, in milliseconds. */
-const PURGE_INTERVAL = 600_000;
-
 /** Sessions, and the tokens issued in them. The users are the users service's. */
 export default class AuthService extends Service {
-  declare db: Kysely<AuthDatabase>;
+  declare db: Kysely<AuthDatabase & IdempotencyDatabase>;
   declare sessions: SessionsRepository;
   declare revocations: RevocationsRepository;
   declare refreshTokens: RefreshTokensRepository;
   declare accounts: ServiceAccountsRepository;
   declare keys: SigningKeys;
-  /** Deletes what has expired. Several nodes may do so at the same time. */
+  /** Deletes what has expired. */
   declare purge: () => Promise<void>;
 
   constructor(broker: ServiceBroker) {
@@ -46,17 +46,13 @@ export default class AuthService extends Service {
     const { accessTokenTtl, refreshTokenTtl, issuer } = config;
     const encryption = readEncryption(config.secret("auth", "encryption_key"));
 
-    this.purge = async () => {
-      const purges = {
-        "refresh tokens": () => this.refreshTokens.purge(),
-        sessions: () => this.revocations.purge(),
-        "signing keys": () => this.keys.purge(accessTokenTtl + LEEWAY),
-      };
-      for (const [what, purge] of Object.entries(purges))
-        await purge().catch((err: unknown) =>
-          this.logger.warn({ err, what }, "A purge failed. The next one tries again."),
-        );
-    };
+    this.purge = () =>
+      purgeAll([
+        () => this.refreshTokens.purge(),
+        () => this.revocations.purge(),
+        () => this.keys.purge(accessTokenTtl + LEEWAY),
+        () => deleteOldRequests(this.db),
+      ]);
 
     const sign = (subject: TokenSubject) => signAccessToken(subject, this.keys.current, config);
 
@@ -120,11 +116,13 @@ export default class AuthService extends Service {
               await this.keys.load();
             },
           },
+          jobs: { purge: () => this.purge() },
         },
         {
           mixins: [
-            database({ schema: "auth", migrations: join(import.meta.dirname, "migrations") }),
             timers,
+            queue(contract),
+            database({ schema: "auth", migrations: join(import.meta.dirname, "migrations") }),
           ],
           started: async () => {
             this.sessions = new SessionsRepository(this.db, config);
@@ -142,7 +140,6 @@ export default class AuthService extends Service {
               const created = await this.keys.check();
               if (created) await announceNewKey(ownContext(this), created);
             });
-            every(this, PURGE_INTERVAL, () => this.purge());
           },
         },
       ),

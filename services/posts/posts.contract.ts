@@ -93,6 +93,15 @@ export const contract = defineContract({
       result: null,
     },
   },
+  jobs: {
+    purge: {
+      description: "Deletes stored responses that are too old to be repeated.",
+      params: {},
+      schedule: "*/10 * * * *",
+      // the next run deletes what is left
+      retry: { limit: 0 },
+    },
+  },
 });
 
 declare module "../../lib/contract/contract.ts" {

@@ -4,16 +4,18 @@ import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import type { ResultOf } from "../../lib/contract/calls.ts";
+import { deleteOldRequests, type IdempotencyDatabase } from "../../lib/database/idempotency.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { count } from "../../lib/metrics/metrics.ts";
 import { database } from "../../mixins/database.ts";
+import { queue } from "../../mixins/queue.ts";
 import { contract } from "./posts.contract.ts";
 import { PostsRepository, type PostsDatabase } from "./posts.repository.ts";
 
 /** Posts: public to read, and changed by their authors and moderators. */
 export default class PostsService extends Service {
-  declare db: Kysely<PostsDatabase>;
+  declare db: Kysely<PostsDatabase & IdempotencyDatabase>;
   declare posts: PostsRepository;
 
   constructor(broker: ServiceBroker) {
@@ -58,9 +60,11 @@ export default class PostsService extends Service {
               });
             },
           },
+          jobs: { purge: () => deleteOldRequests(this.db) },
         },
         {
           mixins: [
+            queue(contract),
             database({ schema: "posts", migrations: join(import.meta.dirname, "migrations") }),
           ],
           started: () => {

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from "kysely";
 import type { Client } from "../../../lib/context/client.ts";
 import { hashOfToken } from "../../../lib/tokens/opaque-token.ts";
+import { deleteInBatches } from "../../../lib/database/purge.ts";
 import type { AuthDatabase } from "../tables.ts";
 import { latestTokenExpiry } from "../tokens/expiry.ts";
-import { deleteInBatches } from "./delete-in-batches.ts";
 import { columnsOf, type OwnedSession, type SessionsOptions } from "./sessions.repository.ts";
 
 /**

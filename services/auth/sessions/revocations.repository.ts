@@ -6,9 +6,9 @@ import {
   type UpdateObject,
 } from "kysely";
 import { MAX_LIFETIME } from "../../../lib/tokens/access-token.ts";
+import { deleteInBatches } from "../../../lib/database/purge.ts";
 import type { AuthDatabase, Sessions } from "../tables.ts";
 import { LEEWAY, latestTokenExpiry } from "../tokens/expiry.ts";
-import { deleteInBatches } from "./delete-in-batches.ts";
 import type { OwnedSession, SessionsOptions } from "./sessions.repository.ts";
 
 /** One session, if given of this user only; or all sessions of a user, except one if given. */

@@ -178,7 +178,7 @@ describe.skipIf(isMissing)("Service accounts", () => {
       .execute();
     // a failed purge does not prevent the others
     const failing = vi.spyOn(auth.refreshTokens, "purge").mockRejectedValueOnce(new Error("away"));
-    await auth.purge();
+    await expect(auth.purge()).rejects.toThrow("away");
     failing.mockRestore();
     const left = await auth.db.selectFrom("sessions").select("id").where("id", "in", ids).execute();
     expect(left).toEqual([{ id: client.client_id }]);

@@ -106,7 +106,7 @@ describe.skipIf(isMissing)("A repeated request", () => {
 
   it("runs again if the handler of the first one threw synchronously", async () => {
     const { db, logger } = app.service("posts") as unknown as PostsService;
-    const requests = new IdempotentRequests(db as never, "secret", logger);
+    const requests = new IdempotentRequests(db, "secret", logger);
     const asked = { key: randomUUID(), action: "probe", userId: alice.id, params: {} };
     const failing = requests.once(asked, () => {
       throw new Error("at once");
