@@ -295,6 +295,11 @@ export const contract = defineContract({
     },
   },
   jobs: {
+    broadcastRevocations: {
+      description: "Broadcasts ended and renewed sessions again, in case a node died before it.",
+      params: SESSIONS_REVOKED,
+      concurrency: 5,
+    },
     purge: {
       description: "Deletes expired tokens, sessions, signing keys and stored responses.",
       params: {},

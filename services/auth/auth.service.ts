@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/context/attachment.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
+import type { Jobs } from "../../lib/contract/durable.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { deleteOldRequests, type IdempotencyDatabase } from "../../lib/database/idempotency.ts";
 import { purgeAll } from "../../lib/database/purge.ts";
@@ -19,7 +20,7 @@ import { impersonationActions } from "./sessions/impersonation.actions.ts";
 import { makeRefresh } from "./sessions/refresh.ts";
 import { RefreshTokensRepository } from "./sessions/refresh-tokens.repository.ts";
 import { RevocationsRepository, type SessionSelection } from "./sessions/revocations.repository.ts";
-import { type CallContext, endSessions } from "./sessions/session-revocation.ts";
+import { type CallContext, SessionRevocation } from "./sessions/session-revocation.ts";
 import { sessionActions } from "./sessions/sessions.actions.ts";
 import { SessionsRepository } from "./sessions/sessions.repository.ts";
 import { CHECK_INTERVAL, SigningKeys } from "./signing-keys/signing-keys.ts";
@@ -32,7 +33,9 @@ import { tokenEndpointActions } from "./tokens/token-endpoint.actions.ts";
 /** Sessions, and the tokens issued in them. The users are the users service's. */
 export default class AuthService extends Service {
   declare db: Kysely<AuthDatabase & IdempotencyDatabase>;
+  declare jobs: Jobs<typeof contract>;
   declare sessions: SessionsRepository;
+  declare revocation: SessionRevocation;
   declare revocations: RevocationsRepository;
   declare refreshTokens: RefreshTokensRepository;
   declare accounts: ServiceAccountsRepository;
@@ -57,7 +60,7 @@ export default class AuthService extends Service {
     const sign = (subject: TokenSubject) => signAccessToken(subject, this.keys.current, config);
 
     const end = (ctx: CallContext, selection: SessionSelection) =>
-      endSessions(ctx, this.revocations, selection);
+      this.revocation.end(ctx, selection);
 
     const refresh = makeRefresh({
       refreshTokens: () => this.refreshTokens,
@@ -73,11 +76,11 @@ export default class AuthService extends Service {
     };
 
     this.parseServiceSchema(
-      implement<typeof contract>(
+      implement<typeof contract, AuthDatabase>(
         contract,
         {
           actions: {
-            ...sessionActions({ repositories: () => this, end, sign, refreshTokenTtl }),
+            ...sessionActions({ repositories: () => this, sign, refreshTokenTtl }),
 
             refresh: async (ctx) => (await refresh(ctx, ctx.params)).tokens,
 
@@ -116,7 +119,11 @@ export default class AuthService extends Service {
               await this.keys.load();
             },
           },
-          jobs: { purge: () => this.purge() },
+          jobs: {
+            broadcastRevocations: (ctx) =>
+              ctx.broadcast("sessions.revoked", ctx.params, { throwError: true }),
+            purge: () => this.purge(),
+          },
         },
         {
           mixins: [
@@ -126,6 +133,8 @@ export default class AuthService extends Service {
           ],
           started: async () => {
             this.sessions = new SessionsRepository(this.db, config);
+            const { db, jobs } = this;
+            this.revocation = new SessionRevocation({ db, jobs, accessTokenTtl });
             this.revocations = new RevocationsRepository(this.db, config);
             this.refreshTokens = new RefreshTokensRepository(this.db, config);
             this.accounts = new ServiceAccountsRepository(this.db, this.sessions);

@@ -25,7 +25,10 @@ export interface RevokedSession {
   generation?: number;
 }
 
-/** Ends and renews sessions. The rows stay until every access token of the session has expired. */
+/**
+ * Ends and renews sessions, each in a transaction of the caller. The rows stay until every access token of the session
+ * has expired.
+ */
 export class RevocationsRepository {
   readonly #db: Kysely<AuthDatabase>;
   readonly #accessTokenTtl: number;
@@ -81,19 +84,17 @@ export class RevocationsRepository {
     selected: SelectQueryBuilder<AuthDatabase, "sessions", { id: string }>,
     changes: UpdateObject<AuthDatabase, "sessions">,
   ) {
-    return this.#db.transaction().execute(async (trx) => {
-      const update = (column: "id" | "parent_id") =>
-        trx
-          .updateTable("sessions")
-          // a refresh in progress may still issue a token
-          .set({ ...changes, tokens_until: latestTokenExpiry(this.#accessTokenTtl) })
-          .where("ended_at", "is", null)
-          .where(column, "in", selected)
-          .returning(["id", "user_id", "generation", "ended_at", "tokens_until"])
-          .execute();
-      const own = await update("id");
-      return [...own, ...(await update("parent_id"))];
-    });
+    const update = (column: "id" | "parent_id") =>
+      this.#db
+        .updateTable("sessions")
+        // a refresh in progress may still issue a token
+        .set({ ...changes, tokens_until: latestTokenExpiry(this.#accessTokenTtl) })
+        .where("ended_at", "is", null)
+        .where(column, "in", selected)
+        .returning(["id", "user_id", "generation", "ended_at", "tokens_until"])
+        .execute();
+    const own = await update("id");
+    return [...own, ...(await update("parent_id"))];
   }
 
   /** The sessions that ended or were renewed, and whose refused access tokens may not have expired yet. */

@@ -10,9 +10,9 @@ import type { AuthDatabase } from "../tables.ts";
 import { FIRST_GENERATION, type SignAccessToken } from "../tokens/access-tokens.ts";
 import { secondsFromNow } from "../tokens/expiry.ts";
 import type { RefreshTokensRepository } from "./refresh-tokens.repository.ts";
-import type { RevocationsRepository, SessionSelection } from "./revocations.repository.ts";
+import type { RevocationsRepository } from "./revocations.repository.ts";
 import { identityForSession, toTokenUser } from "./session-identity.ts";
-import { type CallContext, renewSessions } from "./session-revocation.ts";
+import type { SessionRevocation } from "./session-revocation.ts";
 import type { SessionsRepository } from "./sessions.repository.ts";
 
 type Actions = Handlers<typeof contract>["actions"];
@@ -21,13 +21,13 @@ type Actions = Handlers<typeof contract>["actions"];
 interface SessionRepositories {
   db: Kysely<AuthDatabase>;
   sessions: SessionsRepository;
+  revocation: SessionRevocation;
   revocations: RevocationsRepository;
   refreshTokens: RefreshTokensRepository;
 }
 
 interface SessionDependencies {
   repositories: () => SessionRepositories;
-  end: (ctx: CallContext, selection: SessionSelection) => Promise<boolean>;
   sign: SignAccessToken;
   /** In seconds. */
   refreshTokenTtl: number;
@@ -36,7 +36,6 @@ interface SessionDependencies {
 /** Creates, lists and ends sessions. */
 export function sessionActions({
   repositories,
-  end,
   sign,
   refreshTokenTtl,
 }: SessionDependencies): Pick<
@@ -79,13 +78,14 @@ export function sessionActions({
 
     logout: async (ctx) => {
       const { sub: userId, sid: id } = ctx.locals.user;
-      await end(ctx, { id, userId });
+      await repositories().revocation.end(ctx, { id, userId });
     },
 
     logoutAll: async (ctx) => {
       const { sub: userId, sid } = ctx.locals.user;
-      await repositories().sessions.mustBeConfirmed(sid);
-      await end(ctx, { userId });
+      const { revocation, sessions } = repositories();
+      await sessions.mustBeConfirmed(sid);
+      await revocation.end(ctx, { userId });
     },
 
     sessions: (ctx) => {
@@ -96,8 +96,9 @@ export function sessionActions({
     revokeSession: async (ctx) => {
       const { sub: userId, sid } = ctx.locals.user;
       const { id } = ctx.params;
-      if (id !== sid) await repositories().sessions.mustBeConfirmed(sid);
-      if (!(await end(ctx, { id, userId })))
+      const { revocation, sessions } = repositories();
+      if (id !== sid) await sessions.mustBeConfirmed(sid);
+      if (!(await revocation.end(ctx, { id, userId })))
         throw new CitadelError("NotFound", {
           message: "You have no such session. It may have ended.",
         });
@@ -105,11 +106,12 @@ export function sessionActions({
 
     confirmSession: (ctx) => repositories().sessions.confirm(ctx.params.id),
 
-    renewSessions: (ctx) => renewSessions(ctx, repositories().revocations, ctx.params.userId),
+    renewSessions: (ctx) => repositories().revocation.renew(ctx, ctx.params.userId),
 
     endSessions: async (ctx) => {
       const { userId, except, only } = ctx.params;
-      await end(ctx, only === undefined ? { userId, except } : { userId, id: only });
+      const selection = only === undefined ? { userId, except } : { userId, id: only };
+      await repositories().revocation.end(ctx, selection);
     },
 
     revocations: async () => {
