@@ -112,9 +112,7 @@ export default class AuthService extends Service {
             },
           },
           events: {
-            "user.removed": async (ctx) => {
-              await end(ctx, { userId: ctx.params.id });
-            },
+            "user.removed": (ctx, trx) => this.revocation.endAll(ctx, trx, ctx.params.id),
             "signing-keys.changed": async () => {
               await this.keys.load();
             },

@@ -115,6 +115,12 @@ export const contract = defineContract({
       socket: { event: "serverMessage", to: "all" },
     },
   },
+  jobs: {
+    announce: {
+      description: "Broadcasts a stored message. Clients may receive it twice, with the same seq.",
+      params: { roomId: ROOM_ID, seq: SEQ },
+    },
+  },
   rooms: { everyone: ["lobby"], mayJoin: "mayJoin" },
   events: {
     "user.created": { restricted: ["users"], auth: "none" },

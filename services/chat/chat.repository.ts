@@ -88,6 +88,11 @@ export class ChatRepository {
     return rows.map(toMessage);
   }
 
+  async messageWith(roomId: string, seq: number): Promise<Message | undefined> {
+    const [message] = await this.messagesAfter(roomId, seq - 1, 1);
+    return message?.seq === seq ? message : undefined;
+  }
+
   /**
    * Stores messages of one room with the room's next seqs, in the order given. A message is not stored again if its author
    * has stored one with the same clientId. It is one statement, which locks the room's row until it is committed: messages

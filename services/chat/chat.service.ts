@@ -2,14 +2,17 @@ import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import type { Caller } from "../../lib/contract/calls.ts";
+import type { Jobs } from "../../lib/contract/durable.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
+import { queue } from "../../mixins/queue.ts";
 import { contract } from "./chat.contract.ts";
 import {
   ChatRepository,
   type Message,
   type NewMessage,
   type ChatDatabase,
+  noSuchRoom,
 } from "./chat.repository.ts";
 import { MessageWriter } from "./message-writer.ts";
 import { Usernames } from "./usernames.ts";
@@ -25,6 +28,7 @@ const MAX_MISSED = 100;
 /** Rooms and messages. Only the gateways know which users are connected. */
 export default class ChatService extends Service {
   declare db: Kysely<ChatDatabase>;
+  declare jobs: Jobs<typeof contract>;
   declare chat: ChatRepository;
   declare writer: MessageWriter;
 
@@ -41,7 +45,7 @@ export default class ChatService extends Service {
     };
 
     this.parseServiceSchema(
-      implement<typeof contract>(
+      implement<typeof contract, ChatDatabase>(
         contract,
         {
           actions: {
@@ -84,21 +88,28 @@ export default class ChatService extends Service {
             },
           },
           events: {
-            "user.created": async (ctx) => {
+            "user.created": async (ctx, trx) => {
               const text = `Welcome, ${ctx.params.username}!`;
-              await send(ctx, {
-                roomId: LOBBY,
-                userId: null,
-                username: OWN_NAME,
-                text,
-                clientId: null,
-              });
+              const greeting = { userId: null, username: OWN_NAME, text, clientId: null };
+              const chat = new ChatRepository(trx);
+              const [stored] = await chat.storeAll(LOBBY, [{ roomId: LOBBY, ...greeting }]);
+              if (!stored) throw noSuchRoom();
+              const { seq } = stored.message;
+              await this.jobs.send(trx, "announce", { roomId: LOBBY, seq });
             },
             "user.renamed": async (ctx) => usernames.forget(ctx.params.id),
+          },
+          jobs: {
+            announce: async (ctx) => {
+              const { roomId, seq } = ctx.params;
+              const message = await this.chat.messageWith(roomId, seq);
+              if (message) await ctx.broadcast("chat.message", message, { throwError: true });
+            },
           },
         },
         {
           mixins: [
+            queue(contract),
             database({ schema: "chat", migrations: join(import.meta.dirname, "migrations") }),
           ],
           started: () => {

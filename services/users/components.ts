@@ -1,7 +1,9 @@
 import type { Kysely } from "kysely";
 import type { ServiceBroker } from "moleculer";
 import type { Config } from "../../lib/config/config.ts";
+import type { Events, Jobs } from "../../lib/contract/durable.ts";
 import type { Handlers } from "../../lib/contract/handlers.ts";
+import type { IdempotencyDatabase } from "../../lib/database/idempotency.ts";
 import { Encryption } from "../../lib/encryption.ts";
 import { KeyedConcurrencyLimit } from "../../lib/limits/keyed-concurrency-limit.ts";
 import type { UsersDatabase } from "./accounts/account.ts";
@@ -14,9 +16,10 @@ import { LoginLimits } from "./login/login-limits.ts";
 import { AccountLinks } from "./mail/account-links.ts";
 import { AccountMails } from "./mail/account-mails.ts";
 import { MailLimits } from "./mail/mail-limits.ts";
+import { Mailer, mailFolder } from "./mail/mailer.ts";
+import { Notifications } from "./notifications.ts";
 import { HashingCost, type HashingCostDatabase } from "./passwords/hashing-cost.ts";
 import { Passwords } from "./passwords/passwords.ts";
-import { CodeGuessesRepository } from "./second-factor/code-guesses.repository.ts";
 import { renewStoredFactors } from "./second-factor/key-rotation.ts";
 import { SecondFactorRepository } from "./second-factor/second-factor.repository.ts";
 import { SecondFactor } from "./second-factor/second-factor.ts";
@@ -24,12 +27,15 @@ import type { contract } from "./users.contract.ts";
 import { LIMITS } from "./users.limits.ts";
 import { UsersRepository } from "./users.repository.ts";
 
-/** What the service's actions work with. */
+/** What the service's actions and jobs work with. */
 export interface UsersComponents {
+  readonly db: Kysely<AllTables>;
+  readonly jobs: Jobs<typeof contract>;
   readonly accounts: UsersRepository;
   readonly links: AccountLinks;
   readonly login: Login;
   readonly loginLimits: LoginLimits;
+  readonly mailer: Mailer;
   readonly mailLimits: MailLimits;
   readonly mails: AccountMails;
   readonly passwords: Passwords;
@@ -46,18 +52,37 @@ export type UsersActions<Name extends keyof Handlers<typeof contract>["actions"]
   Name
 >;
 
-export type AllTables = UsersDatabase & KnownAddressesDatabase & HashingCostDatabase;
+/** The handlers of some of the contract's jobs. */
+export type UsersJobs<Name extends keyof Handlers<typeof contract>["jobs"]> = Pick<
+  Handlers<typeof contract>["jobs"],
+  Name
+>;
+
+export type AllTables = UsersDatabase &
+  KnownAddressesDatabase &
+  HashingCostDatabase &
+  IdempotencyDatabase;
+
+interface Foundations {
+  readonly db: Kysely<AllTables>;
+  readonly jobs: Jobs<typeof contract>;
+  readonly events: Events<typeof contract>;
+  readonly config: Config;
+  readonly logger: ServiceBroker["logger"];
+}
 
 /**
  * Creates the components, and re-encrypts second factors that were encrypted with an older key.
  *
  * @throws Error if a key of USERS_ENCRYPTION_KEY that is in use is missing
  */
-export async function createComponents(
-  db: Kysely<AllTables>,
-  config: Config,
-  logger: ServiceBroker["logger"],
-): Promise<UsersComponents> {
+export async function createComponents({
+  db,
+  jobs,
+  events,
+  config,
+  logger,
+}: Foundations): Promise<Omit<UsersComponents, "db" | "jobs">> {
   const counters = { db, schema: "users", table: "login_limits" };
   const encryption = new Encryption(config.secret("users", "encryption_key") ?? "");
   const factors = new SecondFactorRepository(db);
@@ -67,16 +92,20 @@ export async function createComponents(
       `Second factors re-encrypted with the first key of USERS_ENCRYPTION_KEY: ${renewed}.`,
     );
 
-  const accounts = new UsersRepository(db);
-  const links = new AccountLinks(db);
+  const notifications = new Notifications(jobs, events);
+  const accounts = new UsersRepository(db, notifications);
+  const links = new AccountLinks(db, notifications);
   const loginLimits = new LoginLimits(counters, new KnownAddressesRepository(db));
   const mailLimits = new MailLimits(counters);
-  const mails = new AccountMails({ config, accounts, links, limits: mailLimits, log: logger });
+  const { smtpUrl, mailFrom: from } = config;
+  const mailer = new Mailer({ smtpUrl, from, folder: mailFolder(config), log: logger });
+  const mails = new AccountMails({ config, accounts, links, limits: mailLimits, mailer });
   const hashingCost = new HashingCost({ db, config, log: logger });
   const passwords = new Passwords((measure) => hashingCost.current(measure));
   const secondFactor = new SecondFactor({
+    db,
     factors,
-    guesses: new CodeGuessesRepository(db),
+    notifications,
     encryption,
     issuer: URL.parse(config.issuer)?.hostname ?? config.issuer,
     counters,
@@ -86,7 +115,6 @@ export async function createComponents(
     passwords,
     limits: loginLimits,
     secondFactor,
-    mails,
     warn: (message, error) => logger.warn({ err: error }, message),
   });
   const registrations = new KeyedConcurrencyLimit({
@@ -98,6 +126,7 @@ export async function createComponents(
     links,
     login,
     loginLimits,
+    mailer,
     mailLimits,
     mails,
     passwords,

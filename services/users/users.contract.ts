@@ -13,6 +13,7 @@ import {
   EMAIL,
   GIVEN_PASSWORD,
   LINK_TOKEN,
+  NOTICE_NAMES,
   OTP,
   PASSWORD,
   RECOVERY_CODES,
@@ -25,6 +26,13 @@ import {
  * users.limits.ts). A longer one would delay the response to every user while a service is unreachable.
  */
 const HASHING = 15_000;
+
+/** A mail server may be down for an hour: a mail is tried 13 times within about three hours. */
+const MAIL = {
+  retry: { limit: 12, delay: 5_000, maxDelay: 3_600_000 },
+  concurrency: 5,
+  timeout: 60_000,
+} as const;
 
 export const contract = defineContract({
   name: "users",
@@ -405,15 +413,72 @@ export const contract = defineContract({
   emits: {
     "user.created": {
       description: "An account was created.",
+      durable: true,
+      orderBy: "id",
       params: { id: "uuid", username: "string" },
     },
     "user.renamed": {
       description: "An account has a new username.",
+      durable: true,
+      broadcast: true,
       params: { id: "uuid" },
     },
     "user.removed": {
       description: "An account was removed.",
+      durable: true,
+      orderBy: "id",
       params: { id: "uuid" },
+    },
+  },
+  // no job holds a token or the text of a mail: the queue's table and its operators see none
+  jobs: {
+    sendLink: {
+      description: "Gives a link its token and mails it, unless the link was used or revoked.",
+      params: { id: "uuid" },
+      ...MAIL,
+    },
+    sendResetLink: {
+      description:
+        "Mails a link that sets a new password, if there is an account with the address.",
+      params: {
+        email: "string",
+        /** Who requested it. */
+        client: {
+          type: "object",
+          optional: true,
+          props: {
+            address: "string",
+            userAgent: "string|optional",
+            correlationId: "string|optional",
+          },
+        },
+      },
+      ...MAIL,
+    },
+    sendNotice: {
+      description: "Mails a notice of a change, to the address that the account had then.",
+      params: {
+        accountId: "uuid",
+        to: "string",
+        isVerified: "boolean",
+        notice: { type: "enum", values: NOTICE_NAMES },
+      },
+      ...MAIL,
+    },
+    removeExpiredAccounts: {
+      description:
+        "Removes registered accounts whose owners did not verify an address in time, up to 1,000 of them.",
+      params: {},
+      schedule: "*/10 * * * *",
+      // the next run removes what is left
+      retry: { limit: 0 },
+      timeout: 300_000,
+    },
+    purge: {
+      description: "Deletes links that expired a day ago, and stored responses.",
+      params: {},
+      schedule: "*/10 * * * *",
+      retry: { limit: 0 },
     },
   },
 });

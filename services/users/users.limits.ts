@@ -114,10 +114,4 @@ export const LIMITS = {
     seconds: 6 * HOUR,
     exceeded: DROPPED,
   },
-  waitingMails: {
-    counts: "mails that wait for their delivery",
-    per: "node",
-    max: 1_000,
-    exceeded: "the mail is dropped, which is logged",
-  },
 } as const satisfies Limits;

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { type Kysely, sql } from "kysely";
+import { type Kysely, sql, type Transaction } from "kysely";
 import { type PageRequest, toPage } from "../../lib/contract/schemas/page.ts";
 import { newestFirst } from "../../lib/database/newest-first.ts";
 import type {
   Account,
+  AccountChanges,
   ChangedAccount,
   DecideChanges,
   NewAccount,
@@ -18,22 +19,43 @@ import {
 } from "./accounts/account-rows.ts";
 import { lastAdministrator } from "./accounts/account-rules.ts";
 import { mustBeFree, rethrowConflict, type UniqueFields } from "./accounts/unique-fields.ts";
+import type { Notifications } from "./notifications.ts";
 
 /**
- * Accounts. A change that depends on the account's state is decided while its row is locked. The changes that a mailed
- * link makes are in mail/account-links.ts.
+ * Accounts. A change that depends on the account's state is decided while its row is locked, and its mails and events are
+ * committed with it. The changes that a mailed link makes are in mail/account-links.ts.
  */
 export class UsersRepository {
   readonly #db: Kysely<UsersDatabase>;
+  readonly #notifications: Notifications;
 
-  constructor(db: Kysely<UsersDatabase>) {
+  constructor(db: Kysely<UsersDatabase>, notifications: Notifications) {
     this.#db = db;
+    this.#notifications = notifications;
   }
 
-  /** @throws CitadelError Conflict if the username is taken */
-  async insert(account: NewAccount): Promise<Account> {
+  /**
+   * Creates an account, tells other services, and mails its owner a link that verifies the address.
+   *
+   * @throws CitadelError Conflict if the username is taken
+   */
+  async create(given: NewAccount): Promise<Account> {
+    return this.#db.transaction().execute(async (trx) => {
+      const account = await this.insert(given, trx);
+      await this.#notifications.accountCreated(trx, account);
+      return account;
+    });
+  }
+
+  /**
+   * Creates an account that nobody is told of.
+   *
+   * @param db the transaction to use, if any
+   * @throws CitadelError Conflict if the username is taken
+   */
+  async insert(account: NewAccount, db = this.#db): Promise<Account> {
     const { passwordHash, subjectType, expiresAt, ...rest } = account;
-    return this.#db
+    return db
       .insertInto("accounts")
       .values({
         ...rest,
@@ -115,7 +137,7 @@ export class UsersRepository {
   async change(id: string, decide: DecideChanges): Promise<ChangedAccount> {
     return this.#db.transaction().execute(async (trx) => {
       const before = await lockAccount(trx, id);
-      return writeAccount(trx, before, decide(before));
+      return this.#write(trx, before, decide(before));
     });
   }
 
@@ -135,8 +157,14 @@ export class UsersRepository {
       const { account: before, isLast } = await lockWithAdministrators(trx, id);
       const changes = decide(before);
       if (isLast && !changes.roles?.includes("admin")) throw lastAdministrator();
-      return writeAccount(trx, before, changes);
+      return this.#write(trx, before, changes);
     });
+  }
+
+  async #write(trx: Transaction<UsersDatabase>, before: Account, changes: AccountChanges) {
+    const changed = await writeAccount(trx, before, changes);
+    await this.#notifications.accountChanged(trx, changed);
+    return changed;
   }
 
   /**
@@ -144,7 +172,10 @@ export class UsersRepository {
    * @throws CitadelError NotFound; Conflict for the last administrator
    */
   async remove(id: string, check: (account: Account) => void): Promise<void> {
-    await this.#db.transaction().execute((trx) => deleteAccount(trx, id, check));
+    await this.#db.transaction().execute(async (trx) => {
+      await deleteAccount(trx, id, check);
+      await this.#notifications.accountRemoved(trx, id);
+    });
   }
 
   /** Accounts that have expired, the oldest first. */

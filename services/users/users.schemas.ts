@@ -54,3 +54,13 @@ export const SUBJECT_TYPES = [
   "UserAccount",
   "SuperUserAccount",
 ] as const satisfies SubjectType[];
+
+/** The mails that tell the owner of an account of a change and have no link. */
+export const NOTICE_NAMES = [
+  "password-changed",
+  "email-restored",
+  "email-replaced",
+  "second-factor-enabled",
+  "recovery-codes-renewed",
+  "second-factor-guessed",
+] as const;

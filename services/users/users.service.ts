@@ -4,11 +4,14 @@ import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/context/attachment.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
 import type { ResultOf } from "../../lib/contract/calls.ts";
+import type { Events, Jobs } from "../../lib/contract/durable.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
+import { deleteOldRequests } from "../../lib/database/idempotency.ts";
+import { purgeAll } from "../../lib/database/purge.ts";
 import type { KeyedConcurrencyLimit } from "../../lib/limits/keyed-concurrency-limit.ts";
 import { database } from "../../mixins/database.ts";
-import { every, timers } from "../../mixins/timers.ts";
+import { queue } from "../../mixins/queue.ts";
 import { removeExpiredAccounts } from "./accounts/account-removal.ts";
 import { mustExist } from "./accounts/account-rules.ts";
 import { lookupActions } from "./accounts/lookup.actions.ts";
@@ -24,7 +27,8 @@ import type { AccountLinks } from "./mail/account-links.ts";
 import type { AccountMails } from "./mail/account-mails.ts";
 import { emailAddressActions } from "./mail/email-address.actions.ts";
 import type { MailLimits } from "./mail/mail-limits.ts";
-import { mailWarning } from "./mail/mailer.ts";
+import { mailJobs } from "./mail/mail.jobs.ts";
+import { type Mailer, mailWarning } from "./mail/mailer.ts";
 import { passwordActions } from "./passwords/password.actions.ts";
 import type { Passwords } from "./passwords/passwords.ts";
 import { permissionsOfRoles } from "./roles.ts";
@@ -33,19 +37,16 @@ import type { SecondFactor } from "./second-factor/second-factor.ts";
 import { contract } from "./users.contract.ts";
 import type { UsersRepository } from "./users.repository.ts";
 
-/** How often expired accounts are removed, in milliseconds. */
-const EXPIRY_INTERVAL = 600_000;
-
-/** How long a node that stops waits for mails, in milliseconds. */
-const MAIL_SHUTDOWN_TIMEOUT = 3_000;
-
 /** Accounts, logins, passwords, second factors and roles. */
 export default class UsersService extends Service implements UsersComponents {
   declare db: Kysely<AllTables>;
+  declare jobs: Jobs<typeof contract>;
+  declare events: Events<typeof contract>;
   declare accounts: UsersRepository;
   declare links: AccountLinks;
   declare login: Login;
   declare loginLimits: LoginLimits;
+  declare mailer: Mailer;
   declare mailLimits: MailLimits;
   declare mails: AccountMails;
   declare passwords: Passwords;
@@ -72,24 +73,31 @@ export default class UsersService extends Service implements UsersComponents {
             ...lookupActions(allPermissions, components),
             ...administrationActions(allPermissions, components),
           },
+          jobs: {
+            ...mailJobs(components),
+            removeExpiredAccounts: (ctx) =>
+              removeExpiredAccounts(ctx, this.accounts, ctx.job.signal),
+            purge: () => this.purge(),
+          },
         },
         {
           mixins: [
+            queue(contract),
+            // after the queue has stopped, whose jobs deliver mails; undefined if the start failed
+            { stopped: () => this.mailer?.close() },
             database({ schema: "users", migrations: join(import.meta.dirname, "migrations") }),
-            timers,
           ],
           started: async () => {
-            Object.assign(this, await createComponents(this.db, config, this.logger));
+            const { db, jobs, events, logger } = this;
+            Object.assign(this, await createComponents({ db, jobs, events, config, logger }));
             const warning = await mailWarning(config);
             if (warning) this.logger.warn(warning);
             await ensureAdministrator(config, this.accounts, this.passwords, (message) =>
               this.logger.warn(message),
             );
-            every(this, EXPIRY_INTERVAL, () => this.removeExpired());
           },
           stopped: async () => {
             // undefined if the start failed
-            await this.mails?.close(MAIL_SHUTDOWN_TIMEOUT);
             await this.passwords?.close();
           },
         },
@@ -97,9 +105,9 @@ export default class UsersService extends Service implements UsersComponents {
     );
   }
 
-  /** Removes registered accounts whose owners did not verify an address in time. */
-  async removeExpired(): Promise<void> {
-    await removeExpiredAccounts(ownContext(this), this.accounts);
+  /** Deletes what has expired. */
+  async purge(): Promise<void> {
+    await purgeAll([() => this.links.purge(), () => deleteOldRequests(this.db)]);
   }
 
   /** Begins a session without a password, for the REPL of this process. */

@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
+import { ownContext } from "../../lib/context/own-context.ts";
 import { accessTokenVerifierOf } from "../../middlewares/auth/index.ts";
+import { removeExpiredAccounts } from "../../services/users/accounts/account-removal.ts";
 import {
   accountOf,
   canLogin,
@@ -96,14 +98,16 @@ describe.skipIf(isMissing)("the users service, against accounts that exceed thei
         .where("id", "=", unverified.id)
         .execute();
     await expireAt(new Date(Date.now() + 60_000));
-    await users.removeExpired();
+    const removeExpired = () =>
+      removeExpiredAccounts(ownContext(users), users.accounts, new AbortController().signal);
+    await removeExpired();
     expect(await accountOf(app, unverified)).toBeDefined();
     for (const { id } of [verified, created.body, admin])
       expect((await accountOf(app, { id })).expires_at).toBeNull();
     const removed = vi.spyOn(users.accounts, "remove");
     await expireAt(new Date(Date.now() - 1));
     // concurrently, as on two nodes
-    await Promise.all([users.removeExpired(), users.removeExpired()]);
+    await Promise.all([removeExpired(), removeExpired()]);
     expect(removed.mock.calls.map(([id]) => id)).not.toContain(verified.id);
     removed.mockRestore();
     expect(await accountOf(app, unverified)).toBeUndefined();

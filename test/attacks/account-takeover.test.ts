@@ -247,7 +247,7 @@ describe.skipIf(isMissing)("the users service, against account takeover,", () =>
     const email = `victim-${emailOf(mallory)}`;
     expect((await changeEmail(app, mallory, email)).status).toBe(200);
     await mailTo(app, email, SUBJECTS.verifyEmail);
-    const composed = vi.spyOn(Mailer.prototype, "composeOnly");
+    const composed = vi.spyOn(Mailer.prototype, "compose");
     expect((await forgotPassword(app, email)).status).toBe(202);
     await expect.poll(() => composed).toHaveBeenCalled();
     composed.mockRestore();

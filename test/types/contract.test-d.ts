@@ -50,7 +50,7 @@ export async function calls(ctx: Caller): Promise<void> {
   const post = await ctx.call("posts.get", { id: "…" });
   const title: string = post.title;
   await ctx.call("users.list");
-  await ctx.emit("user.created", { id: "…", username: title });
+  await ctx.emit("sessions.revoked", { sessions: [{ sid: title }], until: 0 });
 
   // @ts-expect-error no such action
   await ctx.call("posts.gett", { id: "…" });
@@ -65,9 +65,11 @@ export async function calls(ctx: Caller): Promise<void> {
   // @ts-expect-error the result is no text
   const wrong: string = await ctx.call("posts.get", { id: "…" });
   // @ts-expect-error no such event
-  await ctx.emit("user.creatd", { id: "…", username: "…" });
+  await ctx.emit("sessions.revokd", { sessions: [], until: 0 });
   // @ts-expect-error the event carries something else
-  await ctx.broadcast("user.created", { id: "…" });
+  await ctx.broadcast("sessions.revoked", { sessions: [] });
+  // @ts-expect-error a durable event is emitted in a transaction
+  await ctx.emit("user.created", { id: "…", username: "…" });
   await ctx.broadcast("chat.announcement", { text: "…", timestamp: "…" });
   // @ts-expect-error an event for sockets is broadcast
   await ctx.emit("chat.announcement", { text: "…", timestamp: "…" });

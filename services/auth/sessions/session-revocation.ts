@@ -50,6 +50,16 @@ export class SessionRevocation {
     return revoked.length > 0;
   }
 
+  /** Ends all sessions of a user in a transaction. The broadcast follows its commit. */
+  async endAll(
+    ctx: Pick<CallContext, "broker">,
+    trx: Transaction<AuthDatabase>,
+    userId: string,
+  ): Promise<void> {
+    const { ended } = await this.#endIn(trx, { userId });
+    auditEnded(ctx, ended);
+  }
+
   /**
    * Revokes the access tokens of a user's sessions, because the user's roles have changed. The sessions go on, and a
    * refresh gives a valid token.

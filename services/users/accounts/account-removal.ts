@@ -3,7 +3,7 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { UsersRepository } from "../users.repository.ts";
 import type { Account } from "./account.ts";
-import { partyOf } from "./account-reports.ts";
+import { partyOf } from "./account-audit.ts";
 import { changeAndEndSessions } from "./account-sessions.ts";
 
 type RemovalContext = Caller & Parameters<typeof audit>[0];
@@ -37,18 +37,24 @@ export async function removeAccount(
   await changeAndEndSessions(ctx, { userId: id }, async () => {
     await accounts.remove(id, check);
     audit(ctx, { event: "account.removed", subject: partyOf(account) });
-    await ctx.emit("user.removed", { id });
   });
 }
 
-/** Removes registered accounts whose owners did not verify an address in time. Several nodes may run it at once. */
+/**
+ * Removes registered accounts whose owners did not verify an address in time. Several nodes may run it at once.
+ *
+ * @param signal stops it after the account that it is removing
+ */
 export async function removeExpiredAccounts(
   ctx: RemovalContext,
   accounts: UsersRepository,
+  signal: AbortSignal,
 ): Promise<void> {
-  for (const account of await accounts.expired(MAX_PER_RUN))
+  for (const account of await accounts.expired(MAX_PER_RUN)) {
+    if (signal.aborted) return;
     // NotFound: verified meanwhile, or removed by another node
     await removeAccount(ctx, accounts, account, mustHaveExpired).catch(ignoreNotFound);
+  }
 }
 
 /** @throws CitadelError NotFound */

@@ -104,8 +104,8 @@ export async function writeAccount(
     .executeTakeFirstOrThrow()
     .catch(rethrowConflict);
   if (emailVerified) await revokeOtherClaims(trx, after);
-  const restoreToken = email && (await updateRestoreLinks(trx, { before, email, restoreLinks }));
-  return { before, after, isFactorRemoved, restoreToken };
+  const restoreLinkId = email && (await updateRestoreLinks(trx, { before, email, restoreLinks }));
+  return { before, after, isFactorRemoved, restoreLinkId };
 }
 
 /** Revokes the links and the unconfirmed second factor that belong to a replaced address or password. */
@@ -138,7 +138,7 @@ async function revokeOtherClaims(trx: Transaction, { id, email }: Account): Prom
  * Updates the links that restore a former address when an account gets another one. Returning to a former address
  * revokes the links that restore it, and creates none.
  *
- * @returns the token of a new link
+ * @returns the id of a new link
  */
 async function updateRestoreLinks(
   trx: Transaction,

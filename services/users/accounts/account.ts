@@ -64,6 +64,6 @@ export interface ChangedAccount {
   before: Account;
   after: Account;
   isFactorRemoved: boolean;
-  /** The token of the link that restores the former address, if one was created. */
-  restoreToken?: string | undefined;
+  /** The id of the link that restores the former address, if one was created. */
+  restoreLinkId?: string | undefined;
 }

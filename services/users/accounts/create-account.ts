@@ -1,4 +1,3 @@
-import type { AccountMails } from "../mail/account-mails.ts";
 import { checkPassword } from "../passwords/password-rules.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import type { UsersRepository } from "../users.repository.ts";
@@ -17,30 +16,28 @@ interface CreateAccountOptions {
 }
 
 /**
- * Creates the account of an end user, and mails a link that verifies its address.
+ * Creates the account of an end user.
  *
  * @throws CitadelError VALIDATION_ERROR for the password; Conflict if a unique field is taken; TooManyRequests while too
  * many passwords wait to be hashed
  */
 export async function createAccount(
-  components: { accounts: UsersRepository; mails: AccountMails; passwords: Passwords },
+  components: { accounts: UsersRepository; passwords: Passwords },
   given: { username: string; email: string; password: string },
   { unique, check, expiresAt }: CreateAccountOptions,
 ): Promise<Account> {
-  const { accounts, mails, passwords } = components;
+  const { accounts, passwords } = components;
   const { password, ...owner } = given;
   // hashing is expensive: refuse before it what can be refused
   checkPassword(password, owner);
   await accounts.mustBeFree(unique);
   const passwordHash = await passwords.hash(password, owner);
   await check?.();
-  const account = await accounts.insert({
+  return accounts.create({
     ...owner,
     passwordHash,
     roles: ["user"],
     subjectType: "EndUserAccount",
     expiresAt,
   });
-  mails.verifyAddress(account);
-  return account;
 }

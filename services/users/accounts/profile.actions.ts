@@ -1,13 +1,13 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Components, UsersActions } from "../components.ts";
-import { reportChange } from "./account-reports.ts";
+import { auditChange } from "./account-audit.ts";
 import { mustBeVersion, mustExist } from "./account-rules.ts";
 import { mustNotBeReserved } from "./reserved-usernames.ts";
 import { visibleFields } from "./visible-fields.ts";
 
 /** The actions with which users read and change their own accounts. */
 export function profileActions(
-  components: Components<"accounts" | "login" | "mailLimits" | "mails">,
+  components: Components<"accounts" | "login" | "mailLimits">,
 ): UsersActions<"profile" | "updateProfile"> {
   return {
     profile: async (ctx) => {
@@ -16,7 +16,7 @@ export function profileActions(
     },
 
     updateProfile: async (ctx) => {
-      const { accounts, mails, mailLimits, login } = components();
+      const { accounts, mailLimits, login } = components();
       const { user } = ctx.locals;
       const { version, currentPassword, otp, ...changes } = ctx.params;
       const account = mustExist(await accounts.find(user.sub));
@@ -37,7 +37,7 @@ export function profileActions(
           throw new CitadelError("InvalidCredentials");
         return { ...changes, restoreLinks: "create" };
       });
-      await reportChange(ctx, mails, changed);
+      auditChange(ctx, changed);
       return visibleFields(changed.after, user);
     },
   };

@@ -3,7 +3,7 @@ import { audit } from "../../../middlewares/audit.ts";
 import type { Components, UsersActions } from "../components.ts";
 import { openSession } from "../login/login.actions.ts";
 import { expiryOfUnverified } from "./account-removal.ts";
-import { partyOf } from "./account-reports.ts";
+import { partyOf } from "./account-audit.ts";
 import { createAccount } from "./create-account.ts";
 import { mustNotBeReserved } from "./reserved-usernames.ts";
 
@@ -15,13 +15,12 @@ import { mustNotBeReserved } from "./reserved-usernames.ts";
 export function registrationActions(
   smtpUrl: string | undefined,
   components: Components<
-    "accounts" | "login" | "loginLimits" | "mailLimits" | "mails" | "passwords" | "registrations"
+    "accounts" | "login" | "loginLimits" | "mailLimits" | "passwords" | "registrations"
   >,
 ): UsersActions<"register"> {
   return {
     register: async (ctx, once) => {
-      const { accounts, login, loginLimits, mailLimits, mails, passwords, registrations } =
-        components();
+      const { accounts, login, loginLimits, mailLimits, passwords, registrations } = components();
       // fails while auth is unreachable: an account without a session would block the owner's next attempt
       await ctx.call("auth.ready");
       mustNotBeReserved(ctx.params.username);
@@ -31,7 +30,7 @@ export function registrationActions(
         const expiresAt = expiryOfUnverified(smtpUrl);
         const account = await mailLimits.countRegistration(client, () =>
           registrations.run(widestKeyOf(client?.address ?? ""), () =>
-            createAccount({ accounts, mails, passwords }, ctx.params, {
+            createAccount({ accounts, passwords }, ctx.params, {
               unique: { username },
               expiresAt,
             }),
@@ -40,7 +39,6 @@ export function registrationActions(
         const self = partyOf(account);
         audit(ctx, { event: "account.registered", actor: self, subject: self });
         await loginLimits.remember(account.id, client);
-        await ctx.emit("user.created", { id: account.id, username: account.username });
         return account;
       });
       // a repeated request signs in like any login: the password may have changed since

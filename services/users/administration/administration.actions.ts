@@ -3,7 +3,7 @@ import { audit } from "../../../middlewares/audit.ts";
 import { reverifyAccessToken } from "../../../middlewares/auth/index.ts";
 import type { Account, AccountChanges } from "../accounts/account.ts";
 import { removeAccount } from "../accounts/account-removal.ts";
-import { partyOf, reportChange } from "../accounts/account-reports.ts";
+import { auditChange, partyOf } from "../accounts/account-audit.ts";
 import { lastAdministrator, mustBeVersion, mustExist } from "../accounts/account-rules.ts";
 import { changeAndEndSessions, changeAndExpireTokens } from "../accounts/account-sessions.ts";
 import { createAccount } from "../accounts/create-account.ts";
@@ -18,7 +18,7 @@ import { mustHold, mustNotBeOwn, mustOutrank, subjectTypeFor } from "./administr
  */
 export function administrationActions(
   allPermissions: readonly string[],
-  components: Components<"accounts" | "mails" | "passwords">,
+  components: Components<"accounts" | "passwords">,
 ): UsersActions<"create" | "update" | "remove" | "setRoles"> {
   /** Checked twice: before expensive work, and on the locked row. */
   const checkFor =
@@ -36,12 +36,11 @@ export function administrationActions(
         check: () => reverifyAccessToken(ctx),
       });
       audit(ctx, { event: "account.created", subject: partyOf(account) });
-      await ctx.emit("user.created", { id: account.id, username: account.username });
       return visibleFields(account, ctx.locals.user);
     },
 
     update: async (ctx) => {
-      const { accounts, mails, passwords } = components();
+      const { accounts, passwords } = components();
       const { id, password, version, ...fields } = ctx.params;
       const { user } = ctx.locals;
       if (password !== undefined || fields.email !== undefined) mustNotBeOwn(user, id);
@@ -59,7 +58,7 @@ export function administrationActions(
           // the owner of the address that staff replace must not restore it
           return { ...changes, restoreLinks: "revoke" };
         });
-        await reportChange(ctx, mails, changed);
+        auditChange(ctx, changed);
         return visibleFields(changed.after, user);
       };
       // a person who knew the old password may be signed in

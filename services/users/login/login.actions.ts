@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Caller, ResultOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { partyOf } from "../accounts/account-reports.ts";
+import { partyOf } from "../accounts/account-audit.ts";
 import { mustExist } from "../accounts/account-rules.ts";
 import type { Components, UsersActions } from "../components.ts";
 import { type Credentials, type Login, type LoginContext, refuseRemoved } from "./login.ts";

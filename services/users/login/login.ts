@@ -5,8 +5,7 @@ import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { QueueLine } from "../../../lib/limits/fair-queue.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { Account } from "../accounts/account.ts";
-import { partyOf } from "../accounts/account-reports.ts";
-import type { AccountMails } from "../mail/account-mails.ts";
+import { partyOf } from "../accounts/account-audit.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import type { SecondFactor } from "../second-factor/second-factor.ts";
 import { contract } from "../users.contract.ts";
@@ -29,7 +28,6 @@ interface LoginOptions {
   readonly passwords: Passwords;
   readonly limits: LoginLimits;
   readonly secondFactor: SecondFactor;
-  readonly mails: AccountMails;
   readonly warn: (message: string, error: unknown) => void;
 }
 
@@ -186,7 +184,7 @@ export class Login {
     otp: string | undefined,
     queueLine: QueueLine,
   ): Promise<void> {
-    const { secondFactor, mails } = this.#options;
+    const { secondFactor } = this.#options;
     if (otp === undefined) {
       // not a wrong guess, but the client knows the password
       audit(ctx, { event: "second-factor.required", subject: partyOf(account) });
@@ -195,9 +193,8 @@ export class Login {
     const onGuesses = () => {
       const data = { limit: "second-factor" };
       audit(ctx, { event: "login.limited", subject: partyOf(account), data });
-      mails.secondFactorGuessed(account);
     };
-    const used = await secondFactor.verify(account.id, otp, { queueLine, onGuesses });
+    const used = await secondFactor.verify(account, otp, { queueLine, onGuesses });
     if (used === "recovery-code")
       audit(ctx, { event: "recovery-code.used", actor: partyOf(account) });
   }

@@ -1,25 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { Background } from "../../../lib/background.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import { makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
-import type { Account, ChangedAccount } from "../accounts/account.ts";
+import type { Account } from "../accounts/account.ts";
 import type { UsersRepository } from "../users.repository.ts";
-import type { AccountLinks } from "./account-links.ts";
-import { LimitedMailer } from "./limited-mailer.ts";
-import type { CurrentAddressPurpose, LinkPurpose } from "./links.repository.ts";
+import type { AccountLinks, PendingMail } from "./account-links.ts";
+import type { LinkPurpose } from "./links.repository.ts";
 import type { MailKind, MailLimits } from "./mail-limits.ts";
 import {
   addressAlreadyRegistered,
-  emailReplaced,
-  emailRestored,
   LINK_MAILS,
   type MailContent,
-  passwordChanged,
-  recoveryCodesRenewed,
-  secondFactorEnabled,
-  secondFactorGuessed,
+  type Notice,
+  NOTICES,
 } from "./mail-texts.ts";
-import { mailFolder, type MailLog } from "./mailer.ts";
+import type { Mail, Mailer } from "./mailer.ts";
 
 /** The pages of the web client that take a link's token. It is in the URL's fragment, which no server logs. */
 const PAGES: Readonly<Record<LinkPurpose, string>> = {
@@ -29,75 +23,103 @@ const PAGES: Readonly<Record<LinkPurpose, string>> = {
 };
 
 /** Mails to an address that the account has not verified have a limit of their own, since anyone can cause them. */
-const kindFor = ({ email_verified_at }: Account, kind: MailKind): MailKind =>
-  email_verified_at === null ? "unverified" : kind;
+const kindFor = (isVerified: boolean, kind: MailKind): MailKind =>
+  isVerified ? kind : "unverified";
+
+function kindOf({ purpose, isVerified }: PendingMail): MailKind {
+  if (purpose === "verify-email") return purpose;
+  return kindFor(isVerified, purpose === "restore-email" ? "notice" : purpose);
+}
+
+export interface NoticeMail {
+  readonly accountId: string;
+  readonly to: string;
+  /** Had the account verified the address? */
+  readonly isVerified: boolean;
+  readonly notice: Notice;
+}
 
 interface AccountMailsOptions {
-  readonly config: Config;
+  readonly config: Pick<Config, "webUrl">;
   readonly accounts: UsersRepository;
   readonly links: AccountLinks;
   readonly limits: MailLimits;
-  readonly log: MailLog;
+  readonly mailer: Mailer;
 }
 
-/** Mails to the owners of accounts. They are sent in the background: no request waits for one. */
+/**
+ * Writes and delivers the mails to the owners of accounts; the jobs in mail.jobs.ts call it. A recipient who has had too
+ * many mails of a kind gets none. Each method can be repeated after a failure, and throws the errors of `Mailer.deliver`.
+ */
 export class AccountMails {
   readonly #accounts: UsersRepository;
   readonly #links: AccountLinks;
+  readonly #limits: MailLimits;
+  readonly #mailer: Mailer;
   readonly #webUrl: string;
-  readonly #mailer: LimitedMailer;
-  readonly #background: Background;
 
-  constructor({ config, accounts, links, limits, log }: AccountMailsOptions) {
-    const { smtpUrl, mailFrom: from, webUrl } = config;
+  constructor({ config, accounts, links, limits, mailer }: AccountMailsOptions) {
     this.#accounts = accounts;
     this.#links = links;
-    this.#webUrl = webUrl;
-    this.#mailer = new LimitedMailer({ smtpUrl, from, folder: mailFolder(config), log }, limits);
-    this.#background = new Background((error) =>
-      log.error({ err: error }, "A mail could not be written."),
-    );
-  }
-
-  /** Runs work that may send a mail, so that the response time does not tell whether it did. */
-  inBackground(work: () => Promise<void>): void {
-    this.#background.run(work);
+    this.#limits = limits;
+    this.#mailer = mailer;
+    this.#webUrl = config.webUrl;
   }
 
   /**
-   * Creates a link and mails it. A recipient who has had too many mails gets none, and an older link stays valid. If
-   * another account has verified the address, its owner gets a mail without a link: this account cannot verify it. The
-   * work is the same in all cases, so that the load does not tell which one it is.
-   *
-   * @returns false if the account has had too many links in this hour
+   * Gives a link its token and mails it, unless it was used or revoked. If another account has verified the address, its
+   * owner gets a mail without a link: this account cannot verify it.
    */
-  async sendLink(account: Account, purpose: CurrentAddressPurpose): Promise<boolean> {
-    const isReset = purpose === "reset-password";
-    const kind = isReset ? kindFor(account, purpose) : purpose;
-    const reservation = await this.#mailer.reserve(kind, account.email);
-    if (!reservation) return true;
-    const token = await this.#links.create(account.id, purpose);
-    const holder = await this.#accounts.findHolder(account);
-    if (token === undefined) {
-      await reservation.release();
-      return false;
-    }
-    const content = holder
-      ? addressAlreadyRegistered(holder.username)
-      : this.#linkMail(purpose, token);
-    this.#mailer.sendReserved({ to: holder?.email ?? account.email, ...content });
-    return true;
+  async sendLink(id: string): Promise<void> {
+    const link = await this.#links.findPending(id);
+    if (!link) return;
+    const { ownerId, purpose, email } = link;
+    await this.#deliver(kindOf(link), email, async () => {
+      const token = await this.#links.issue(id, link);
+      const holder = await this.#accounts.findHolder({ id: ownerId, email });
+      if (token === undefined) return undefined;
+      if (!holder) return { to: email, ...this.#linkMail(purpose, token) };
+      // the former address is its new owner's
+      if (purpose === "restore-email") return undefined;
+      return { to: holder.email, ...addressAlreadyRegistered(holder.username) };
+    });
+  }
+
+  /**
+   * Mails a link that sets a new password. If there is no account with this address, or the account has had too many
+   * links, the work is the same, so that the load does not tell which one it is.
+   *
+   * @param id of the link, the same at each repetition
+   */
+  async sendResetLink(account: Account | undefined, email: string, id: string): Promise<void> {
+    // the owner of the new address must not get the account while the change of address can be undone
+    const isMoving = await this.#links.hasRestorableChange(account?.id ?? randomUUID());
+    if (account && !isMoving && (await this.#links.createResetLink(account.id, id)))
+      await this.sendLink(id);
+    else await this.#simulateResetLink(email);
   }
 
   /** Does the work of `sendLink` for an address without an account, and sends nothing. */
-  async simulateLink(email: string, purpose: CurrentAddressPurpose): Promise<void> {
-    const reservation = await this.#mailer.reserve(purpose, email);
+  async #simulateResetLink(email: string): Promise<void> {
+    const reservation = await this.#limits.reserveMail("reset-password", email);
     if (!reservation) return;
-    await this.#links.simulateCreate(purpose);
+    await this.#links.simulateResetLink();
     await this.#accounts.findHolder({ id: randomUUID(), email });
-    this.#mailer.composeOnly({ to: email, ...this.#linkMail(purpose, makeOpaqueToken()) });
+    await this.#mailer.compose({
+      to: email,
+      ...this.#linkMail("reset-password", makeOpaqueToken()),
+    });
     // no mail is sent, so that the recipient's limit is unchanged
     await reservation.release();
+  }
+
+  /** Mails a notice, unless the address belongs to the owner of another account. */
+  async sendNotice({ accountId, to, isVerified, notice }: NoticeMail): Promise<void> {
+    if (await this.#accounts.findHolder({ id: accountId, email: to })) return;
+    await this.#deliver(kindFor(isVerified, "notice"), to, async () => ({
+      to,
+      ...NOTICES[notice],
+    }));
   }
 
   #linkMail(purpose: LinkPurpose, token: string): MailContent {
@@ -105,52 +127,22 @@ export class AccountMails {
     return LINK_MAILS[purpose]({ url, token });
   }
 
-  /** Mails the account's address, unless it belongs to the owner of another account. */
-  #notify(account: Account, content: MailContent): void {
-    this.inBackground(async () => {
-      if (await this.#accounts.findHolder(account)) return;
-      this.#mailer.send({ to: account.email, ...content }, kindFor(account, "notice"));
-    });
-  }
-
-  /** Mails a link that verifies the account's address. */
-  verifyAddress(account: Account): void {
-    this.inBackground(async () => void (await this.sendLink(account, "verify-email")));
-  }
-
-  passwordChanged(account: Account): void {
-    this.#notify(account, passwordChanged);
-  }
-
-  secondFactorEnabled(account: Account): void {
-    this.#notify(account, secondFactorEnabled);
-  }
-
-  recoveryCodesRenewed(account: Account): void {
-    this.#notify(account, recoveryCodesRenewed);
-  }
-
-  secondFactorGuessed(account: Account): void {
-    this.#notify(account, secondFactorGuessed);
-  }
-
-  /** Mails the former address, with a link that restores it if there is a token, and verifies the new one. */
-  emailChanged({ before, after, restoreToken }: Omit<ChangedAccount, "isFactorRemoved">): void {
-    if (before.email === after.email) return;
-    this.#notify(
-      before,
-      restoreToken === undefined ? emailReplaced : this.#linkMail("restore-email", restoreToken),
-    );
-    this.verifyAddress(after);
-  }
-
-  emailRestored(account: Account): void {
-    this.#notify(account, emailRestored);
-  }
-
-  /** Waits for the mails that are being sent, for at most `timeout` milliseconds. */
-  async close(timeout: number): Promise<void> {
-    await this.#background.idle(timeout);
-    await this.#mailer.close(timeout);
+  /** Delivers a mail within the recipient's limit. It is counted before it is written, and stays counted if delivered. */
+  async #deliver(
+    kind: MailKind,
+    to: string,
+    write: () => Promise<Mail | undefined>,
+  ): Promise<void> {
+    const reservation = await this.#limits.reserveMail(kind, to);
+    if (!reservation) return;
+    let isDelivered = false;
+    try {
+      const mail = await write();
+      if (!mail) return;
+      await this.#mailer.deliver(mail);
+      isDelivered = true;
+    } finally {
+      if (!isDelivered) await reservation.release();
+    }
   }
 }

@@ -1,13 +1,12 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { partyOf } from "../accounts/account-reports.ts";
-import { mustExist } from "../accounts/account-rules.ts";
+import { partyOf } from "../accounts/account-audit.ts";
 import { changeAndEndSessions } from "../accounts/account-sessions.ts";
 import type { Components, UsersActions } from "../components.ts";
 
 /** The actions that verify an e-mail address, and that restore a former one. */
 export function emailAddressActions(
-  components: Components<"accounts" | "links" | "mails">,
+  components: Components<"links">,
 ): UsersActions<"verifyEmail" | "resendVerification" | "restoreEmail"> {
   return {
     verifyEmail: async (ctx) => {
@@ -17,15 +16,12 @@ export function emailAddressActions(
     },
 
     resendVerification: async (ctx) => {
-      const { accounts, mails } = components();
-      const account = mustExist(await accounts.find(ctx.locals.user.sub));
-      if (account.email_verified_at) return;
-      if (!(await mails.sendLink(account, "verify-email")))
+      if (!(await components().links.requestVerification(ctx.locals.user.sub)))
         throw new CitadelError("TooManyRequests", { data: { retryAfter: 3_600 } });
     },
 
     restoreEmail: async (ctx) => {
-      const { links, mails } = components();
+      const { links } = components();
       const { token } = ctx.params;
       const userId = await links.ownerOf(token, "restore-email");
       await changeAndEndSessions(ctx, { userId }, async () => {
@@ -35,7 +31,6 @@ export function emailAddressActions(
         audit(ctx, { event: "account.changed", actor: self, subject: self, data });
         if (isFactorRemoved)
           audit(ctx, { event: "second-factor.disabled", actor: self, subject: self });
-        mails.emailRestored(after);
       });
     },
   };

@@ -1,3 +1,4 @@
+import type { NOTICE_NAMES } from "../users.schemas.ts";
 import type { LinkPurpose } from "./links.repository.ts";
 import type { Mail } from "./mailer.ts";
 
@@ -7,6 +8,8 @@ import type { Mail } from "./mailer.ts";
  * `addressAlreadyRegistered` has a username, that of the recipient's own account.
  */
 export type MailContent = Omit<Mail, "to">;
+
+export type Notice = (typeof NOTICE_NAMES)[number];
 
 /** A link, and its token alone for people who use the API themselves. */
 interface Link {
@@ -59,7 +62,7 @@ export const LINK_MAILS: Readonly<Record<LinkPurpose, (link: Link) => MailConten
   }),
 };
 
-export const passwordChanged: MailContent = {
+const passwordChanged: MailContent = {
   subject: "Your password was changed",
   text: paragraphs(
     "The password of your account was changed, and its other sessions were signed out.",
@@ -67,7 +70,7 @@ export const passwordChanged: MailContent = {
   ),
 };
 
-export const emailRestored: MailContent = {
+const emailRestored: MailContent = {
   subject: "Your e-mail address was restored",
   text: paragraphs(
     "Your account has this e-mail address again, and all its sessions were signed out.",
@@ -77,12 +80,48 @@ export const emailRestored: MailContent = {
 };
 
 /** An administrator changed the address, so that no link restores it. */
-export const emailReplaced: MailContent = {
+const emailReplaced: MailContent = {
   subject: "Your e-mail address was changed",
   text: paragraphs(
     EMAIL_CHANGED,
     "If you did not expect this, please tell the operator of this service immediately.",
   ),
+};
+
+const secondFactorEnabled: MailContent = {
+  subject: "Two-factor authentication was enabled",
+  text: paragraphs(
+    "A second factor was set up for your account. Signing in now requires a code from your authenticator app.",
+    IF_NOT_YOU,
+  ),
+};
+
+const recoveryCodesRenewed: MailContent = {
+  subject: "Your recovery codes were renewed",
+  text: paragraphs(
+    "New recovery codes were created for your account. Your old recovery codes no longer work.",
+    IF_NOT_YOU,
+  ),
+};
+
+const secondFactorGuessed: MailContent = {
+  subject: "Another person may know your password",
+  text: paragraphs(
+    "Several wrong codes of your second factor were entered together with the right password.\n" +
+      "The sign-in failed. Each further wrong code makes the waiting time longer.",
+    "If this was you, you can sign in with a recovery code.",
+    'If this was not you, please set a new password immediately ("Forgot password" mails you a link).',
+  ),
+};
+
+/** The mails that tell of a change and have no link. */
+export const NOTICES: Readonly<Record<Notice, MailContent>> = {
+  "password-changed": passwordChanged,
+  "email-restored": emailRestored,
+  "email-replaced": emailReplaced,
+  "second-factor-enabled": secondFactorEnabled,
+  "recovery-codes-renewed": recoveryCodesRenewed,
+  "second-factor-guessed": secondFactorGuessed,
 };
 
 /** To the owner of an address that another account claims. */
@@ -95,29 +134,3 @@ export const addressAlreadyRegistered = (username: string): MailContent => ({
       'a new password ("Forgot password" mails you a link). If it was not you, please ignore this mail.',
   ),
 });
-
-export const secondFactorEnabled: MailContent = {
-  subject: "Two-factor authentication was enabled",
-  text: paragraphs(
-    "A second factor was set up for your account. Signing in now requires a code from your authenticator app.",
-    IF_NOT_YOU,
-  ),
-};
-
-export const recoveryCodesRenewed: MailContent = {
-  subject: "Your recovery codes were renewed",
-  text: paragraphs(
-    "New recovery codes were created for your account. Your old recovery codes no longer work.",
-    IF_NOT_YOU,
-  ),
-};
-
-export const secondFactorGuessed: MailContent = {
-  subject: "Another person may know your password",
-  text: paragraphs(
-    "Several wrong codes of your second factor were entered together with the right password.\n" +
-      "The sign-in failed. Each further wrong code makes the waiting time longer.",
-    "If this was you, you can sign in with a recovery code.",
-    'If this was not you, please set a new password immediately ("Forgot password" mails you a link).',
-  ),
-};

@@ -2,13 +2,11 @@ import { randomUUID } from "node:crypto";
 import { access, constants } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type * as Nodemailer from "nodemailer";
-import { Background } from "../../../lib/background.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import { rewrite } from "../../../lib/deployment/secrets.ts";
 import { makePrivate } from "../../../lib/files/private-folder.ts";
-import { LIMITS } from "../users.limits.ts";
+import { FinalFailure } from "../../../lib/queue/failure.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -22,96 +20,70 @@ export interface Mail {
   readonly text: string;
 }
 
-/** The methods of a logger that mail needs. */
-export interface MailLog {
-  info(text: string): void;
-  warn(details: object, text: string): void;
-  error(details: object, text: string): void;
-}
-
 export interface MailerOptions {
   /** `smtp://` or `smtps://`; without it mails are written to files. */
   smtpUrl: string | undefined;
   from: string;
   /** The folder of these files. */
   folder: string;
-  log: MailLog;
-  /** The delays before each retry, in milliseconds. */
-  delays?: readonly number[];
+  log: { info(text: string): void };
 }
-
-const DELAYS = [1_000, 10_000, 60_000];
-const CAPACITY = LIMITS.waitingMails.max;
 
 /** The folder of the mails that are written to files. */
 export const mailFolder = ({ dataDir }: Pick<Config, "dataDir">): string => join(dataDir, "mail");
 
 /**
- * Delivers mails in the background: by SMTP, or to files that only their owner can read. A failed delivery is retried
- * and logged, at the first failure and when it is given up. The log never has a mail's text, which may hold a link.
+ * Delivers mails: by SMTP, or to files that only their owner can read. No error and no log line has a mail's text, which
+ * may hold a link.
  */
 export class Mailer {
   readonly #open: () => MailTransport;
   #opened: MailTransport | undefined;
-  readonly #log: MailLog;
-  readonly #delays: readonly number[];
-  readonly #background: Background;
-  readonly #closing = new AbortController();
 
-  constructor({ smtpUrl, from, folder, log, delays = DELAYS }: MailerOptions) {
+  constructor({ smtpUrl, from, folder, log }: MailerOptions) {
     const defaults = { from, headers: { "Auto-Submitted": "auto-generated" } };
     this.#open = () => ({
       ...(smtpUrl ? smtp(smtpUrl, defaults) : files(folder, defaults, log)),
       compose: composer(defaults),
     });
-    this.#log = log;
-    this.#delays = delays;
-    this.#background = new Background((error) =>
-      log.error({ err: error }, "A mail could not be delivered."),
-    );
   }
 
   get #transport(): MailTransport {
     return (this.#opened ??= this.#open());
   }
 
-  send(mail: Mail): void {
-    if (this.#background.size >= CAPACITY)
-      return this.#log.error({}, "A mail was dropped: too many are waiting for delivery.");
-    this.#background.run(() => this.#deliverWithRetries(mail));
-  }
-
-  /** Composes a mail as `send` does, and does not send it, so that the load does not tell whether one was sent. */
-  composeOnly(mail: Mail): void {
-    if (this.#background.size < CAPACITY)
-      this.#background.run(async () => void (await this.#transport.compose(mail)));
-  }
-
-  /** Tries the waiting mails once more, for at most `timeout` milliseconds, and closes the connections. */
-  async close(timeout: number): Promise<void> {
-    this.#closing.abort();
-    await this.#background.idle(timeout);
-    this.#opened?.close();
-  }
-
-  async #deliverWithRetries(mail: Mail): Promise<void> {
-    for (const [attempt, wait] of this.#delays.entries()) {
-      try {
-        await this.#transport.deliver(mail);
-        return;
-      } catch (error) {
-        if (isPermanent(error)) throw error;
-        if (attempt === 0)
-          this.#log.warn({ err: error }, "A mail could not be delivered yet; retrying.");
-        await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => undefined);
-      }
+  /**
+   * @throws FinalFailure if the mail server refuses the mail permanently (RFC 5321, 4.2.1); the error of a delivery that
+   * may succeed later
+   */
+  async deliver(mail: Mail): Promise<void> {
+    try {
+      await this.#transport.deliver(mail);
+    } catch (error) {
+      throw isOfThisMail(error)
+        ? new FinalFailure("The mail server refuses this mail.", { cause: error })
+        : error;
     }
-    await this.#transport.deliver(mail);
+  }
+
+  /** Composes a mail as `deliver` does, and does not send it. */
+  async compose(mail: Mail): Promise<void> {
+    await this.#transport.compose(mail);
+  }
+
+  /** Closes the connections to the mail server. */
+  close(): void {
+    this.#opened?.close();
   }
 }
 
-/** A permanent negative response of the server (RFC 5321, 4.2.1). */
-const isPermanent = (error: unknown) => (error as { permanent?: unknown }).permanent === true;
+/** nodemailer's codes for a refused sender or recipient, and for a refused text. Wrong credentials have another one. */
+const REFUSALS: ReadonlySet<unknown> = new Set(["EENVELOPE", "EMESSAGE"]);
+
+function isOfThisMail(error: unknown): boolean {
+  const { code, permanent } = error as { code?: unknown; permanent?: unknown };
+  return permanent === true && REFUSALS.has(code);
+}
 
 interface MailTransport {
   deliver(mail: Mail): Promise<unknown>;
@@ -157,7 +129,7 @@ function smtp(url: string, defaults: Defaults) {
   };
 }
 
-function files(folder: string, defaults: Defaults, log: MailLog) {
+function files(folder: string, defaults: Defaults, log: MailerOptions["log"]) {
   const transport = nodemailer().createTransport(
     { streamTransport: true, buffer: true, ...NO_EXTERNAL_CONTENT },
     defaults,

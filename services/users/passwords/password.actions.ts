@@ -1,8 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { Account } from "../accounts/account.ts";
-import { partyOf, reportChange } from "../accounts/account-reports.ts";
+import { auditChange, partyOf } from "../accounts/account-audit.ts";
 import { mustExist } from "../accounts/account-rules.ts";
 import { changeAndEndSessions } from "../accounts/account-sessions.ts";
 import type { Components, UsersActions } from "../components.ts";
@@ -11,12 +10,12 @@ import type { Period } from "../second-factor/second-factor.repository.ts";
 /** The actions that change a password: with the current one, or with a mailed link. */
 export function passwordActions(
   components: Components<
-    "accounts" | "links" | "login" | "loginLimits" | "mailLimits" | "mails" | "passwords"
+    "accounts" | "db" | "jobs" | "links" | "login" | "loginLimits" | "mailLimits" | "passwords"
   >,
 ): UsersActions<"changePassword" | "forgotPassword" | "resetPassword"> {
   return {
     changePassword: async (ctx) => {
-      const { accounts, mails, login, passwords } = components();
+      const { accounts, login, passwords } = components();
       const { sub: userId, sid: except } = ctx.locals.user;
       const { currentPassword, newPassword, otp } = ctx.params;
       const account = mustExist(await accounts.find(userId));
@@ -28,28 +27,21 @@ export function passwordActions(
           if (password_hash !== account.password_hash) throw new CitadelError("InvalidCredentials");
           return { passwordHash };
         });
-        await reportChange(ctx, mails, changed);
+        auditChange(ctx, changed);
       });
     },
 
     forgotPassword: async (ctx) => {
-      const { accounts, links, mails, mailLimits } = components();
-      if (!(await mailLimits.countLinkRequest(ctx.meta.client))) return;
-      // neither the response nor the load tells whether there is an account
-      mails.inBackground(async () => {
-        const { email } = ctx.params;
-        const account = await accounts.findByEmail(email);
-        // the owner of the new address must not get the account while the change of address can be undone
-        const isMoving = await links.hasRestorableChange(account?.id ?? randomUUID());
-        const isSent = account && !isMoving && (await mails.sendLink(account, "reset-password"));
-        if (!isSent) await mails.simulateLink(email, "reset-password");
-        const subject = account ? partyOf(account) : {};
-        audit(ctx, { event: "password.forgotten", actor: {}, subject });
-      });
+      const { db, jobs, mailLimits } = components();
+      const { client } = ctx.meta;
+      if (!(await mailLimits.countLinkRequest(client))) return;
+      // the job looks for the account: neither the response nor its time tells whether there is one
+      const { email } = ctx.params;
+      await db.transaction().execute((trx) => jobs.send(trx, "sendResetLink", { email, client }));
     },
 
     resetPassword: async (ctx) => {
-      const { accounts, links, loginLimits, mails, passwords } = components();
+      const { accounts, links, loginLimits, passwords } = components();
       const { token, newPassword } = ctx.params;
       const userId = await links.ownerOf(token, "reset-password");
       const owner = mustExist(await accounts.find(userId));
@@ -66,7 +58,6 @@ export function passwordActions(
         audit(ctx, { event: "password.reset", actor: self, subject: self });
         if (isFactorRemoved)
           audit(ctx, { event: "second-factor.disabled", actor: self, subject: self });
-        mails.passwordChanged(after);
       });
       await loginLimits.clear(userId, ctx.meta.client);
     },

@@ -1,6 +1,6 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
-import { partyOf } from "../accounts/account-reports.ts";
+import { partyOf } from "../accounts/account-audit.ts";
 import { mustExist } from "../accounts/account-rules.ts";
 import { changeAndEndSessions } from "../accounts/account-sessions.ts";
 import { mustOutrank } from "../administration/administration-rules.ts";
@@ -13,7 +13,7 @@ import type { Components, UsersActions } from "../components.ts";
  */
 export function secondFactorActions(
   allPermissions: readonly string[],
-  components: Components<"accounts" | "login" | "mails" | "secondFactor">,
+  components: Components<"accounts" | "login" | "secondFactor">,
 ): UsersActions<
   | "secondFactor"
   | "proposeSecondFactor"
@@ -35,7 +35,7 @@ export function secondFactorActions(
     },
 
     confirmSecondFactor: async (ctx) => {
-      const { login, mails, secondFactor } = components();
+      const { login, secondFactor } = components();
       const { sub: userId, sid: except } = ctx.locals.user;
       const account = await accountOf(userId);
       const proposal = await login.limited(ctx, account, () =>
@@ -43,21 +43,19 @@ export function secondFactorActions(
       );
       // the other sessions began without the second factor
       const recoveryCodes = await changeAndEndSessions(ctx, { userId, except }, async () => {
-        const codes = await secondFactor.enable(proposal);
+        const codes = await secondFactor.enable(account, proposal);
         audit(ctx, { event: "second-factor.enabled" });
-        mails.secondFactorEnabled(account);
         return codes;
       });
       return { recoveryCodes };
     },
 
     renewRecoveryCodes: async (ctx) => {
-      const { login, mails, secondFactor } = components();
+      const { login, secondFactor } = components();
       const account = await accountOf(ctx.locals.user.sub);
       await login.confirmBoth(ctx, account, ctx.params);
-      const recoveryCodes = await secondFactor.renewCodes(account.id);
+      const recoveryCodes = await secondFactor.renewCodes(account);
       audit(ctx, { event: "recovery-codes.renewed" });
-      mails.recoveryCodesRenewed(account);
       return { recoveryCodes };
     },
 

@@ -1,4 +1,5 @@
 import { type Generated, type Kysely, type Selectable, sql } from "kysely";
+import type { AnyTransaction } from "../../../lib/database/any-database.ts";
 import { HMAC_PREFIX } from "./recovery-codes.ts";
 
 interface SecondFactorsTable {
@@ -25,6 +26,8 @@ export interface Period {
   /** Exclusive; without it the period lasts until now. */
   readonly until?: Date;
 }
+
+type InTransaction = (trx: AnyTransaction) => Promise<void>;
 
 export type StoredFactor = Selectable<SecondFactorsTable>;
 
@@ -60,8 +63,16 @@ export class SecondFactorRepository {
     return row !== undefined;
   }
 
-  /** Confirms a secret, and stores its recovery codes. @returns false if it was replaced, removed or confirmed */
-  async confirm({ account_id, secret }: StoredFactor, step: number, hashes: readonly string[]) {
+  /**
+   * Confirms a secret, and stores its recovery codes.
+   *
+   * @param tell runs in the transaction of the change
+   * @returns false if the secret was replaced, removed or confirmed
+   */
+  async confirm(
+    { account_id, secret }: StoredFactor,
+    { step, hashes, tell }: { step: number; hashes: readonly string[]; tell: InTransaction },
+  ): Promise<boolean> {
     return this.#db.transaction().execute(async (trx) => {
       const row = await trx
         .updateTable("second_factors")
@@ -71,8 +82,10 @@ export class SecondFactorRepository {
         .where("confirmed_at", "is", null)
         .returning("account_id")
         .executeTakeFirst();
-      if (row) await insertCodes(trx, account_id, hashes);
-      return row !== undefined;
+      if (!row) return false;
+      await insertCodes(trx, account_id, hashes);
+      await tell(trx);
+      return true;
     });
   }
 
@@ -107,11 +120,16 @@ export class SecondFactorRepository {
     return Number(count);
   }
 
-  /** Replaces all recovery codes. */
-  async replaceCodes(accountId: string, hashes: readonly string[]): Promise<void> {
+  /** Replaces all recovery codes. @param tell runs in the transaction of the change */
+  async replaceCodes(
+    accountId: string,
+    hashes: readonly string[],
+    tell: InTransaction,
+  ): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       await trx.deleteFrom("recovery_codes").where("account_id", "=", accountId).execute();
       await insertCodes(trx, accountId, hashes);
+      await tell(trx);
     });
   }
 

@@ -2,11 +2,13 @@ import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import type { RateLimiterAbstract } from "rate-limiter-flexible";
 import type * as Otplib from "otplib";
+import type { Kysely } from "kysely";
 import type { Encryption } from "../../../lib/encryption.ts";
 import { type LimitStore, makeLimiter, reserve } from "../../../lib/limits/counted-attempts.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
 import type { QueueLine } from "../../../lib/limits/fair-queue.ts";
+import type { Account } from "../accounts/account.ts";
 import { codeLimitMessage, recoveryCodeLimitMessage } from "../login/limit-messages.ts";
 import { CODE_LIMITS } from "./code-limits.ts";
 import {
@@ -15,8 +17,13 @@ import {
   normalise,
   RecoveryCodeHashes,
 } from "./recovery-codes.ts";
-import type { CodeGuessesRepository } from "./code-guesses.repository.ts";
-import type { SecondFactorRepository, StoredFactor } from "./second-factor.repository.ts";
+import { CodeGuessesRepository } from "./code-guesses.repository.ts";
+import {
+  type SecondFactorDatabase,
+  SecondFactorRepository,
+  type StoredFactor,
+} from "./second-factor.repository.ts";
+import type { Notifications } from "../notifications.ts";
 import { contract } from "../users.contract.ts";
 import { LIMITS } from "../users.limits.ts";
 
@@ -40,13 +47,14 @@ export interface VerifiedProposal {
 export interface VerifyOptions {
   /** The line of the client's network; recovery codes from a known address have a limit of their own. */
   readonly queueLine: QueueLine;
-  /** Called at every `CODE_LIMITS.mailEvery`th wrong code. */
+  /** Called at every `CODE_LIMITS.mailEvery`th wrong code, after the owner's mail is on its way. */
   readonly onGuesses: () => void;
 }
 
 interface SecondFactorOptions {
+  readonly db: Kysely<SecondFactorDatabase>;
   readonly factors: SecondFactorRepository;
-  readonly guesses: CodeGuessesRepository;
+  readonly notifications: Notifications;
   readonly encryption: Encryption;
   /** The name of the application in an authenticator app. */
   readonly issuer: string;
@@ -56,15 +64,17 @@ interface SecondFactorOptions {
 
 /** The second factor of accounts: TOTP (RFC 6238), with recovery codes for a lost device. */
 export class SecondFactor {
+  readonly #db: Kysely<SecondFactorDatabase>;
   readonly #factors: SecondFactorRepository;
-  readonly #guesses: CodeGuessesRepository;
+  readonly #notifications: Notifications;
   readonly #encryption: Encryption;
   readonly #issuer: string;
   readonly #recoveryGuesses: RateLimiterAbstract;
 
-  constructor({ factors, guesses, encryption, issuer, counters }: SecondFactorOptions) {
+  constructor({ db, factors, notifications, encryption, issuer, counters }: SecondFactorOptions) {
+    this.#db = db;
     this.#factors = factors;
-    this.#guesses = guesses;
+    this.#notifications = notifications;
     this.#encryption = encryption;
     this.#issuer = issuer;
     this.#recoveryGuesses = makeLimiter(counters, "recovery-code", LIMITS.recoveryCodes);
@@ -111,16 +121,20 @@ export class SecondFactor {
   }
 
   /**
-   * Enables a second factor whose proposal was verified.
+   * Enables a second factor whose proposal was verified, and mails the owner.
    *
    * @returns the recovery codes, of which only hashes are stored
    * @throws CitadelError NotFound if the proposal was replaced or removed meanwhile
    */
-  async enable({ factor, step }: VerifiedProposal): Promise<string[]> {
+  async enable(account: Account, { factor, step }: VerifiedProposal): Promise<string[]> {
     const codes = makeRecoveryCodes();
     const own = this.#hashesOf(factor);
-    const hashes = codes.map((code) => own.of(code));
-    if (!(await this.#factors.confirm(factor, step, hashes))) throw noneProposed();
+    const isConfirmed = await this.#factors.confirm(factor, {
+      step,
+      hashes: codes.map((code) => own.of(code)),
+      tell: (trx) => this.#notifications.notify(trx, account, "second-factor-enabled"),
+    });
+    if (!isConfirmed) throw noneProposed();
     return codes;
   }
 
@@ -131,35 +145,45 @@ export class SecondFactor {
    * after too many wrong ones, before the code is verified
    */
   async verify(
-    accountId: string,
+    account: Account,
     otp: string,
     { queueLine, onGuesses }: VerifyOptions,
   ): Promise<"code" | "recovery-code"> {
-    const factor = await this.#factors.find(accountId);
+    const factor = await this.#factors.find(account.id);
     if (!factor?.confirmed_at) throw notEnabled();
     if (isRecoveryCode(normalise(otp))) {
       await this.#verifyRecoveryCode(factor, otp, queueLine);
       return "recovery-code";
     }
-    await this.#verifyCode(factor, otp, onGuesses);
-    return "code";
+    const { isRight, guesses } = await this.#tryCode(account, factor, otp);
+    if (isRight) return "code";
+    if (isMailed(guesses)) onGuesses();
+    throw new ServiceError(contract, "SecondFactorInvalid");
   }
 
-  async #verifyCode(factor: StoredFactor, otp: string, onGuesses: () => void): Promise<void> {
-    const { account_id: id } = factor;
-    const guesses = await this.#guesses.count(id);
-    if (guesses === undefined) {
-      const retryAfter = await this.#guesses.retryAfter(id);
-      throw new CitadelError("TooManyRequests", {
-        message: codeLimitMessage(retryAfter),
-        data: { retryAfter },
-      });
-    }
-    const step = this.#stepOf(factor, otp);
-    if (step !== undefined && (await this.#factors.useStep(id, step)))
-      return this.#guesses.release(id);
-    if (guesses % CODE_LIMITS.mailEvery === 0) onGuesses();
-    throw new ServiceError(contract, "SecondFactorInvalid");
+  /**
+   * Counts a code as wrong, verifies it, and takes the count back if it is right. The first statement locks the row, so
+   * that concurrent codes cannot exceed the limit.
+   */
+  async #tryCode(account: Account, factor: StoredFactor, otp: string) {
+    return this.#db.transaction().execute(async (trx) => {
+      const counts = new CodeGuessesRepository(trx);
+      const guesses = await counts.count(account.id);
+      if (guesses === undefined) {
+        const retryAfter = await counts.retryAfter(account.id);
+        throw new CitadelError("TooManyRequests", {
+          message: codeLimitMessage(retryAfter),
+          data: { retryAfter },
+        });
+      }
+      const step = this.#stepOf(factor, otp);
+      const isRight =
+        step !== undefined && (await new SecondFactorRepository(trx).useStep(account.id, step));
+      if (isRight) await counts.release(account.id);
+      else if (isMailed(guesses))
+        await this.#notifications.notify(trx, account, "second-factor-guessed");
+      return { isRight, guesses };
+    });
   }
 
   /** Recovery codes have a limit of their own, so that wrong codes of another person do not keep the owner out. */
@@ -183,15 +207,16 @@ export class SecondFactor {
     await counted.release();
   }
 
-  /** Replaces the recovery codes. @throws CitadelError NotFound if there is no second factor */
-  async renewCodes(accountId: string): Promise<string[]> {
-    const factor = await this.#factors.find(accountId);
+  /** Replaces the recovery codes, and mails the owner. @throws CitadelError NotFound if there is no second factor */
+  async renewCodes(account: Account): Promise<string[]> {
+    const factor = await this.#factors.find(account.id);
     if (!factor?.confirmed_at) throw notEnabled();
     const codes = makeRecoveryCodes();
     const own = this.#hashesOf(factor);
     await this.#factors.replaceCodes(
-      accountId,
+      account.id,
       codes.map((code) => own.of(code)),
+      (trx) => this.#notifications.notify(trx, account, "recovery-codes-renewed"),
     );
     return codes;
   }
@@ -219,6 +244,8 @@ export class SecondFactor {
     return new RecoveryCodeHashes(account_id, this.#encryption.decrypt(secret, account_id));
   }
 }
+
+const isMailed = (guesses: number) => guesses % CODE_LIMITS.mailEvery === 0;
 
 const notEnabled = () =>
   new CitadelError("NotFound", { message: "This account has no second factor." });

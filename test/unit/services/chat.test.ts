@@ -99,11 +99,9 @@ describe("The chat service", () => {
 
   it("greets a new account in the lobby", async () => {
     await chat.receive("user.created", { id: randomUUID(), username: "bob" });
-    expect(chat.emitted("chat.message").at(-1)).toMatchObject({
-      roomId: "lobby",
-      userId: null,
-      text: "Welcome, bob!",
-    });
+    await expect
+      .poll(() => chat.emitted("chat.message").at(-1))
+      .toMatchObject({ roomId: "lobby", userId: null, text: "Welcome, bob!" });
   });
 
   it("broadcasts an announcement of a user with the permission chat:announce", async () => {

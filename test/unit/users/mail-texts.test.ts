@@ -6,13 +6,8 @@ const link = { url: "https://web.example.com/reset-password#token=abc", token: "
 
 const mails = [
   ...Object.values(texts.LINK_MAILS).map((write) => write(link)),
+  ...Object.values(texts.NOTICES),
   texts.addressAlreadyRegistered("alice"),
-  texts.emailReplaced,
-  texts.emailRestored,
-  texts.passwordChanged,
-  texts.recoveryCodesRenewed,
-  texts.secondFactorEnabled,
-  texts.secondFactorGuessed,
 ];
 
 describe("the texts of the mails", () => {
