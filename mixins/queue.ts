@@ -1,6 +1,7 @@
 import type { ServiceSchema } from "moleculer";
 import { configOf, contractsOf } from "../lib/context/attachment.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
+import { hasQueue } from "../lib/contract/queue-actions.ts";
 import type { AnyDatabase } from "../lib/database/any-database.ts";
 import type { QueueDatabase } from "../lib/database/queue/queue-database.ts";
 import { createInbox } from "../lib/queue/inbox.ts";
@@ -42,6 +43,7 @@ export function queue(contract: ServiceContract): Partial<ServiceSchema> {
       // Moleculer keeps the functions of event handlers in `events`
       Object.assign(this.events ?? {}, { emit: outbox.emit });
       this.jobs = new JobSender(this.broker, contract, ofService);
+      if (!hasQueue(contract)) return;
       this.queueAdministration = new QueueAdministration({
         queue: () => this.queue,
         redact: redactorOf(contracts.values()),

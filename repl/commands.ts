@@ -7,6 +7,7 @@ import type { ErrorType } from "../lib/errors/errors.ts";
 import type { Finding } from "../lib/contract/schemas/findings.ts";
 import { permissionsOfRoles, ROLES, subjectTypeOfRole } from "../services/users/roles.ts";
 import { ownContext } from "../lib/context/own-context.ts";
+import { jobs } from "./jobs.ts";
 
 // The REPL belongs to the operator who started the process, so it can sign in as any user.
 
@@ -134,5 +135,11 @@ export const commands = [
       "Call an action as a user, the way the gateway does: as alice posts.create --title Hi --body There",
     allowUnknownOptions: true,
     action: shown(callAs),
+  },
+  {
+    command: "jobs [operation] [service] [id] [queue]",
+    description:
+      "Show the queues of the services of this process. jobs failed [service]; jobs retry <service> <id>; jobs discard <service> <id>",
+    action: shown(jobs),
   },
 ];

@@ -1,6 +1,7 @@
 import { STAFF } from "../tokens/access-token.ts";
 import type { ServiceContract } from "./contract.ts";
 import { GATEWAY } from "./route.ts";
+import type { ValueOf } from "./schemas/infer.ts";
 import { PAGE_PARAMS, pageOf } from "./schemas/page.ts";
 
 /** The state of a queue. Times are in seconds. */
@@ -49,6 +50,9 @@ const FAILED_JOB = {
     impersonator: ACTOR,
   },
 } as const;
+
+/** A job or an event that has failed for good, as operators see it. */
+export type FailedJob = ValueOf<typeof FAILED_JOB>;
 
 /** Which failed job. An event that failed for several services has one id, and is in several queues. */
 const ID = { id: "uuid", queue: "string|optional|max:200" } as const;

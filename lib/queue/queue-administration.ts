@@ -1,5 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import type { AuditEvent } from "../audit/declared-events.ts";
+import type { FailedJob } from "../contract/queue-actions.ts";
 import { type PageRequest, readCursor, toPage } from "../contract/schemas/page.ts";
 import { CitadelError } from "../errors/errors.ts";
 import type { Redact } from "../logging/redaction.ts";
@@ -92,7 +93,15 @@ export class QueueAdministration {
 const notFailed = () =>
   new CitadelError("NotFound", { message: "No job or event with this id has failed for good." });
 
-function toItem({ id, queue, data, attempts, created_at, failed_at, output }: FailedRow) {
+function toItem({
+  id,
+  queue,
+  data,
+  attempts,
+  created_at,
+  failed_at,
+  output,
+}: FailedRow): FailedJob {
   // a scheduled job has no data
   const { event, payload, params, cause } = (data ?? {}) as Partial<EventEnvelope & JobEnvelope>;
   const { requestId, actor, impersonator } = cause ?? {};
