@@ -1,5 +1,6 @@
 import { defineContract } from "../../lib/contract/contract.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
+import { queueActions } from "../../lib/contract/queue-actions.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
@@ -55,6 +56,7 @@ export const contract = defineContract({
     "signing-key.rotated": "The key that signs access tokens was replaced.",
   },
   actions: {
+    ...queueActions("auth"),
     generateToken: {
       description:
         "Creates a session for a user and returns its access and refresh tokens. The caller has authenticated the user.",

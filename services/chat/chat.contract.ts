@@ -1,4 +1,5 @@
 import { defineContract } from "../../lib/contract/contract.ts";
+import { queueActions } from "../../lib/contract/queue-actions.ts";
 import { route } from "../../lib/contract/route.ts";
 import { pageOf } from "../../lib/contract/schemas/page.ts";
 
@@ -30,6 +31,7 @@ export const contract = defineContract({
     announce: "Send announcements to every connected user.",
   },
   actions: {
+    ...queueActions("chat"),
     rooms: route({
       rest: "GET /api/chat/rooms",
       description: "Lists the rooms that the user is in. Every user is in the lobby.",

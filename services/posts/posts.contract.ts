@@ -1,4 +1,5 @@
 import { defineContract } from "../../lib/contract/contract.ts";
+import { queueActions } from "../../lib/contract/queue-actions.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 import { VERSION } from "../../lib/contract/schemas/version.ts";
@@ -23,6 +24,7 @@ export const contract = defineContract({
     "posts.created.total": { type: "counter", description: "Posts that users created." },
   },
   actions: {
+    ...queueActions("posts"),
     list: route({
       rest: "GET /api/posts",
       description: `The posts of all users, of one author, or those that match a search, the newest first. Each has the first ${EXCERPT_LENGTH} characters of its body as \`excerpt\`; posts.get returns the whole body.`,

@@ -1,5 +1,6 @@
 import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
+import { queueActions } from "../../lib/contract/queue-actions.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 import { VERSION } from "../../lib/contract/schemas/version.ts";
@@ -98,6 +99,7 @@ export const contract = defineContract({
     "recovery-codes.renewed": "A user created new recovery codes.",
   },
   actions: {
+    ...queueActions("users"),
     register: route({
       rest: "POST /api/auth/register",
       description:
