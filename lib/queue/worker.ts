@@ -1,8 +1,16 @@
+import { setTimeout as delay } from "node:timers/promises";
+
 /** How long an idle worker waits without being woken, in milliseconds: a notification may have been lost. */
 const IDLE_INTERVAL = 30_000;
 /** The pauses after a failed fetch, in milliseconds: the database is unreachable. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
+/**
+ * How long a worker rests after a fetch without a job, as a multiple of the time that it took. Where all keys of a long queue
+ * are being delivered, each new event wakes the workers, and each fetch reads the whole queue.
+ */
+const REST = 4;
+const LONGEST_REST = 1_000;
 
 interface WorkerOptions<Job> {
   /** Takes jobs from the queue. */
@@ -24,6 +32,8 @@ export class Worker<Job> {
   #isWoken = false;
   #endSleep: (() => void) | undefined;
   #pause = 0;
+  /** When it may fetch again. */
+  #restsUntil = 0;
   #loop: Promise<void> | undefined;
 
   constructor(options: WorkerOptions<Job>) {
@@ -41,8 +51,8 @@ export class Worker<Job> {
   }
 
   /** Wakes it after some time, in milliseconds: a job is retried then. */
-  wakeIn(delay: number): void {
-    setTimeout(() => this.wake(), delay).unref();
+  wakeIn(time: number): void {
+    setTimeout(() => this.wake(), time).unref();
   }
 
   /** A paused worker takes no jobs. */
@@ -70,6 +80,8 @@ export class Worker<Job> {
   async #work(): Promise<void> {
     while (!this.#isStopped) {
       if (this.#isPaused || this.#running.size >= this.#options.concurrency) await this.#sleep();
+      else if (this.#restsUntil > performance.now())
+        await delay(this.#restsUntil - performance.now(), undefined, { ref: false });
       else if ((await this.#takeJobs()) === 0) await this.#sleep(this.#pause || IDLE_INTERVAL);
     }
   }
@@ -78,8 +90,12 @@ export class Worker<Job> {
   async #takeJobs(): Promise<number> {
     const { fetch, run, onOutage } = this.#options;
     this.#isWoken = false;
+    const began = performance.now();
     try {
       const jobs = await fetch();
+      const ended = performance.now();
+      if (jobs.length === 0)
+        this.#restsUntil = ended + Math.min(LONGEST_REST, REST * (ended - began));
       if (this.#pause > 0) onOutage();
       this.#pause = 0;
       if (jobs.length > 0) this.#track(run(jobs));
