@@ -1,6 +1,6 @@
 import type { Service } from "moleculer";
 import { ownContext } from "../context/own-context.ts";
-import type { EventEnvelope, TakenJob } from "./envelope.ts";
+import type { EventEnvelope, WaitingJob } from "./envelope.ts";
 import { type Failure, failureOf, type FailureReason } from "./failure.ts";
 import { DELIVERY_TIMEOUT } from "./queues.ts";
 
@@ -15,30 +15,54 @@ export type Outcome = FailureReason | null;
 /** The action of a service that receives a durable event. */
 export const receivingAction = (event: string): string => `event.${event}`;
 
-type Jobs = readonly TakenJob<EventEnvelope>[];
+type Jobs = readonly WaitingJob<EventEnvelope>[];
+
+/** The most bytes of events in one call, in characters of JSON. nats-server accepts messages of 1 MB. */
+const MAX_CALL = 300_000;
 
 /**
  * Calls a service with events, those of one name in one call.
  *
+ * @param sequences events that are handled one after the other; those of a sequence have the same name
  * @returns the events that it did not acknowledge, by id
  */
 export async function deliver(
   service: Service,
   subscriber: string,
-  jobs: Jobs,
+  sequences: readonly Jobs[],
 ): Promise<Map<string, Failure>> {
-  const byName = Map.groupBy(jobs, ({ data }) => data.event);
+  const byName = Map.groupBy(sequences, ([first]) => first?.data.event ?? "");
   const failures = new Map<string, Failure>();
   await Promise.all(
-    [...byName].map(async ([event, some]) => {
-      const outcomes = await callWith(service, subscriber, event, some).catch(failureOf);
-      for (const [at, { id }] of some.entries()) {
-        const failure = Array.isArray(outcomes) ? refusalOf(outcomes[at]) : outcomes;
-        if (failure) failures.set(id, failure);
-      }
-    }),
+    [...byName].flatMap(([event, all]) =>
+      callsOf(all).map(async (some) => {
+        const outcomes = await callWith(service, subscriber, event, some).catch(failureOf);
+        for (const [at, { id }] of some.entries()) {
+          const failure = Array.isArray(outcomes) ? refusalOf(outcomes[at]) : outcomes;
+          if (failure) failures.set(id, failure);
+        }
+      }),
+    ),
   );
   return failures;
+}
+
+export const sizeOf = ({ data }: { data: object }): number => JSON.stringify(data).length;
+
+/** The events of each call. A sequence is in one call. */
+function callsOf(sequences: readonly Jobs[]): WaitingJob<EventEnvelope>[][] {
+  const calls: WaitingJob<EventEnvelope>[][] = [];
+  let size = Infinity;
+  for (const sequence of sequences) {
+    const own = sequence.reduce((sum, job) => sum + sizeOf(job), 0);
+    size += own;
+    if (size > MAX_CALL) {
+      calls.push([]);
+      size = own;
+    }
+    calls.at(-1)?.push(...sequence);
+  }
+  return calls;
 }
 
 /** The subscriber has logged the error. */

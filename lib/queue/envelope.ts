@@ -18,3 +18,6 @@ export interface JobEnvelope {
 
 /** A job that a worker has taken. */
 export type TakenJob<Data extends object> = JobWithMetadata<Data>;
+
+/** A job as it is in its queue. */
+export type WaitingJob<Data extends object> = Pick<TakenJob<Data>, "id" | "data" | "singletonKey">;

@@ -41,31 +41,44 @@ export async function createInbox(db: AnyDatabase): Promise<void> {
     .execute();
 }
 
+/** The outcome of an event behind one with the same key that was not handled. */
+const NOT_REACHED = {
+  type: "NotReached",
+  message: "An event before it with the same key failed.",
+} as const satisfies Outcome;
+
 /**
  * The handler of the action that receives a durable event. Each event is handled in a transaction with its row in the
- * inbox: a repeated one is acknowledged and not handled again.
+ * inbox: a repeated one is acknowledged and not handled again. Events with the same key are handled one after the other, up
+ * to the first that fails.
  */
-export function receive(event: string, { params }: EmitContract, handler: DurableHandler) {
+export function receive(event: string, { params, orderBy }: EmitContract, handler: DurableHandler) {
   let check: Check | undefined;
   return async function received(this: WithDatabase, ctx: Context): Promise<Outcome[]> {
     const { events } = ctx.params as { events: DeliveredEvent[] };
     const { caller = "" } = ctx.locals as { caller?: string };
     check ??= checkOf(this.broker, params);
-    const outcomes: Outcome[] = events.map(() => null);
-    const waiting = events.entries();
+    const shared = { event, caller, check, handler };
+    const outcomes = events.map((): Outcome => NOT_REACHED);
+    const sequences = sequencesOf(events, orderBy).values();
     const handleSome = async () => {
-      for (const [at, one] of waiting)
-        outcomes[at] = await handleOnce(this, {
-          event,
-          caller,
-          one,
-          check: check as Check,
-          handler,
-        });
+      for (const sequence of sequences)
+        for (const at of sequence) {
+          outcomes[at] = await handleOnce(this, { ...shared, one: events[at] as DeliveredEvent });
+          if (outcomes[at]) break;
+        }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, handleSome));
     return outcomes;
   };
+}
+
+/** The positions of events that are handled one after the other: those with the same key. */
+function sequencesOf(events: readonly DeliveredEvent[], orderBy: string | undefined): number[][] {
+  if (orderBy === undefined) return events.map((_, at) => [at]);
+  const keyOf = ({ payload }: DeliveredEvent) =>
+    JSON.stringify((payload as Readonly<Record<string, unknown>> | null)?.[orderBy]);
+  return [...Map.groupBy(events.keys(), (at) => keyOf(events[at] as DeliveredEvent)).values()];
 }
 
 interface Received {

@@ -1,5 +1,6 @@
 import type { Db } from "pg-boss";
 import type { Position } from "../contract/schemas/page.ts";
+import type { WaitingJob } from "./envelope.ts";
 
 /** A job that has failed for good. */
 export interface FailedRow {
@@ -138,5 +139,34 @@ export class JobTable {
       [queue, id],
     );
     return rows.length > 0;
+  }
+
+  /** Puts all running jobs back. Nothing may run meanwhile. */
+  async giveAllBack(): Promise<void> {
+    await this.#db.executeSql(
+      `update ${this.#table} set state = 'created', started_on = null where state = 'active'`,
+    );
+  }
+
+  /**
+   * The jobs that wait behind running ones with the same key, in their order. No worker takes them before those are settled.
+   *
+   * @param limit the most jobs of each key
+   */
+  async behind(
+    queue: string,
+    keys: readonly string[],
+    limit: number,
+  ): Promise<WaitingJob<object>[]> {
+    const { rows } = await this.#db.executeSql(
+      `select next.* from unnest($2::text[]) as held(key) cross join lateral (
+         select id, data, singleton_key as "singletonKey" from ${this.#table}
+         where name = $1 and singleton_key = held.key and state = 'created' and not blocked
+           and policy = 'key_strict_fifo' and start_after <= now()
+         order by created_on, id limit $3
+       ) as next`,
+      [queue, keys, limit],
+    );
+    return rows as WaitingJob<object>[];
   }
 }

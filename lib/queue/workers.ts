@@ -4,6 +4,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import { broadcastAll, deliver, receivingAction } from "./deliveries.ts";
 import type { EventEnvelope, JobEnvelope, TakenJob } from "./envelope.ts";
 import { type Failure, failureOf } from "./failure.ts";
+import { withFollowers } from "./followers.ts";
 import { purgeInbox } from "./inbox.ts";
 import { type JobHandler, runJob } from "./jobs.ts";
 import {
@@ -66,15 +67,22 @@ export function startWorkers(
   );
   const eventQueues = [...subscribers].flatMap((subscriber) =>
     [true, false]
-      .map((isOrdered) => ({ subscriber, name: eventQueue(subscriber, isOrdered) }))
+      .map((isOrdered) => ({ subscriber, isOrdered, name: eventQueue(subscriber, isOrdered) }))
       .filter(({ name }) => queues.has(name)),
   );
-  for (const { subscriber, name } of eventQueues)
+  for (const { subscriber, isOrdered, name } of eventQueues)
     queue.work<EventEnvelope>({
       queue: name,
       batchSize: BATCH,
       concurrency: CALLS,
-      run: (jobs) => deliver(service, subscriber, jobs),
+      run: isOrdered
+        ? (jobs) => deliverInOrder(service, queue, { subscriber, name, jobs })
+        : (jobs) =>
+            deliver(
+              service,
+              subscriber,
+              jobs.map((job) => [job]),
+            ),
     });
   if (queues.has(BROADCASTS))
     queue.work<EventEnvelope>({
@@ -121,6 +129,27 @@ export function startWorkers(
     stopWatching();
     return queue.drain(STOP_TIMEOUT);
   };
+}
+
+/** Delivers events with those behind them. @returns the events that were not acknowledged, by id */
+async function deliverInOrder(
+  service: Service,
+  queue: ServiceQueue,
+  given: { subscriber: string; name: string; jobs: readonly TakenJob<EventEnvelope>[] },
+): Promise<Map<string, Failure>> {
+  const { subscriber, name, jobs } = given;
+  const sequences = await withFollowers(queue.table, name, jobs);
+  const failures = await deliver(service, subscriber, sequences);
+  const followers = sequences.flatMap((sequence) => sequence.slice(1));
+  const done = followers.map(({ id }) => id).filter((id) => !failures.has(id));
+  // before those that were taken are deleted, which gives their keys free
+  if (done.length > 0)
+    await queue.boss
+      .deleteJob(name, done)
+      .catch((err: unknown) =>
+        service.logger.warn({ err, queue: name }, "Handled events are delivered again."),
+      );
+  return failures;
 }
 
 /** Runs jobs one after the other. @returns those that failed, by id */
