@@ -46,6 +46,8 @@ export class ServiceQueue {
   #boss: PgBoss | undefined;
   #settlement: Settlement | undefined;
   readonly #stopping = new AbortController();
+  /** Wakes the workers of all nodes for a queue. */
+  #notify: (queue: string) => Promise<unknown> = async () => {};
 
   constructor(options: ServiceQueueOptions) {
     this.#options = options;
@@ -98,6 +100,8 @@ export class ServiceQueue {
       onRetryIn: (queue, delay) => this.#workers.get(queue)?.wakeIn(delay + RETRY_MARGIN),
       signal: this.#stopping.signal,
     });
+    // the process that ran them has ended: the embedded database has one process
+    if (isEmbedded) await this.#table.giveAllBack();
     await this.#declareQueues(boss);
     await this.#declareSchedules(boss);
   }
@@ -109,8 +113,9 @@ export class ServiceQueue {
       ...db,
       executeSql: (text, values) => db.executeSql(text, values),
       ...(listen && {
-        listen: (channel, onNotification, onReconnect) =>
-          listen.call(
+        listen: (channel, onNotification, onReconnect) => {
+          this.#notify = (queue) => db.executeSql("select pg_notify($1, $2)", [channel, queue]);
+          return listen.call(
             db,
             channel,
             (queue) => {
@@ -121,7 +126,8 @@ export class ServiceQueue {
               onReconnect();
               this.wakeAll();
             },
-          ),
+          );
+        },
       }),
     };
   }
@@ -192,10 +198,15 @@ export class ServiceQueue {
     for (const worker of this.#workers.values()) worker.wake();
   }
 
-  /** Runs the jobs of nodes that have died again, once their heartbeats are too old. */
+  /** Runs the jobs of nodes that have died again, if their heartbeats are too old. */
   async recover(): Promise<void> {
     await this.boss.supervise();
-    this.wakeAll();
+    for (const [name, worker] of this.#workers) {
+      worker.wake();
+      const { retryDelay = 0 } = this.#options.queues.get(name) ?? {};
+      // pg-boss's longest pause after a first attempt
+      worker.wakeIn(retryDelay * 2_000 + RETRY_MARGIN);
+    }
   }
 
   async #runBatch<Data extends object>(
@@ -233,6 +244,7 @@ export class ServiceQueue {
       if (ids.size > 0)
         await this.table
           .giveBack(queue, [...ids])
+          .then(() => this.#notify(queue))
           .catch((err: unknown) =>
             this.#options.logger.warn({ err, queue }, "Running jobs could not be given back."),
           );
