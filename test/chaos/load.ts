@@ -50,7 +50,7 @@ export class Load {
       await this.#place({ id: randomUUID(), customer, number });
       // what an outage has delayed is not caught up with
       due = Math.max(due + (customers * 1_000) / rate, performance.now());
-      await setTimeout(due - performance.now());
+      await setTimeout(Math.max(0, due - performance.now()));
     }
   }
 

@@ -14,7 +14,7 @@ describe("Durable events in one process with the embedded database", () => {
 
   beforeAll(async () => {
     cpSync(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true });
-    node = new NodeProcess("node", ["orders", "billing"], environment(dataDir));
+    node = new NodeProcess("node", ["guard", "orders", "billing"], environment(dataDir));
     await node.start();
   });
   afterAll(async () => {
