@@ -7,8 +7,8 @@ import { toSummary } from "./operation.ts";
 /** The section of the routes outside of `/api`. */
 const OTHER = "Other routes";
 
-/** Paths that begin a section; any other path is in OTHER. */
-const PREFIX = /^\/api\/[^/]+/;
+/** Paths that begin a section, of which a service's queues have their own; any other path is in OTHER. */
+const PREFIX = /^\/api\/(?:admin\/jobs\/)?[^/]+/;
 
 /**
  * The sections of docs/routes.md: one for each prefix such as `/api/auth`. A section whose routes are all one service's
