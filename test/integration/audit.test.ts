@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { audit } from "../../middlewares/audit.ts";
@@ -69,6 +69,25 @@ describe.skipIf(isMissing)("The audit trail", () => {
       });
     for (let at = 0; at < 5; at += 1) await refuse(at);
     expect(await auditOf(app, { userId: id, event: "user.refused" })).toHaveLength(1);
+  });
+
+  it("has an entry for a failed job that an operator retries or discards", async () => {
+    const { id: admin, token } = await administrator(app);
+    const { db } = app.service("posts") as unknown as { db: Kysely<never> };
+    const { rows } = await sql<{ id: string }>`
+      insert into posts.job (name, state, completed_on) values ('jobs/purge', 'failed', now()) returning id
+    `.execute(db);
+    const [{ id }] = rows as [{ id: string }];
+    const route = `/api/admin/jobs/posts/failed/${id}`;
+    expect((await request(app, `DELETE ${route}`, { token })).status).toBe(204);
+    expect((await request(app, `POST ${route}/retry`, { token })).status).toBe(404);
+    const [entry, ...others] = await auditOf(app, { event: "job.discarded" });
+    expect(others).toEqual([]);
+    expect(entry).toMatchObject({
+      service: "posts",
+      actorId: admin,
+      data: { queue: "jobs/purge", job: id },
+    });
   });
 
   it("has entries for services that were refused and for sockets with an invalid token", async () => {
