@@ -10,7 +10,15 @@ import {
 import { configOf } from "../../lib/context/attachment.ts";
 import type { Access } from "../../lib/contract/declarations/access.ts";
 import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
-import { declaredActions, declaredHandlers, EVERY_NODE } from "../../lib/access/endpoints.ts";
+import {
+  type DeclaredAction,
+  declaredActions,
+  type DeclaredHandler,
+  declaredHandlers,
+  EVERY_NODE,
+} from "../../lib/access/endpoints.ts";
+import { receivingAction } from "../../lib/queue/deliveries.ts";
+import { isHandledOnce } from "../../lib/queue/queues.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../../lib/context/hooks.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
 import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";
@@ -21,8 +29,20 @@ import { callFrom } from "../helpers/call.ts";
 
 /** Tests each pair of a caller and an action or event; the pairs are made from the contracts. */
 const contracts = loadContracts();
-const actions = Map.groupBy(declaredActions(contracts), ({ service }) => service);
-const events = Map.groupBy(declaredHandlers(contracts), ({ event }) => event);
+const isDeliveredOnce = (event: string) =>
+  [...contracts.values()].some(({ emits = {} }) => emits[event] && isHandledOnce(emits[event]));
+const [handlers, deliveries] = [false, true].map((isOnce) =>
+  declaredHandlers(contracts).filter(({ event }) => isDeliveredOnce(event) === isOnce),
+) as [DeclaredHandler[], DeclaredHandler[]];
+/** A durable event is delivered by a call of an action. */
+const allActions = [
+  ...declaredActions(contracts),
+  ...deliveries.map(({ event, service, access }): DeclaredAction => {
+    return { name: `${service}.${receivingAction(event)}`, service, access };
+  }),
+];
+const actions = Map.groupBy(allActions, ({ service }) => service);
+const events = Map.groupBy(handlers, ({ event }) => event);
 
 const NOBODY = "nobody";
 const callers = [NOBODY, ...contracts.keys()];
@@ -239,8 +259,8 @@ describe.skipIf(isMissing)("The declared access", () => {
     else await contextOf(caller).broadcast(event, {}, { meta });
 
     const wanted = events.get(event)!.flatMap(({ name, service, access }) => {
-      const handlers = service === EVERY_NODE ? app.brokers : [service];
-      return handlers.map(() => ({ id, name, outcome: expected(caller, access) }));
+      const nodes = service === EVERY_NODE ? app.brokers : [service];
+      return nodes.map(() => ({ id, name, outcome: expected(caller, access) }));
     });
     await expect.poll(() => outcomesOf(id).length).toBe(wanted.length);
     const sorted = (list: typeof outcomes) => list.toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -254,7 +274,7 @@ describe.skipIf(isMissing)("The declared access", () => {
     // protected actions cannot be called from other processes
     const reachable = (registry: any) =>
       registry.getActionList(all).filter(({ action }: any) => action.visibility !== "protected");
-    expect(running(reachable)).toEqual(new Set(declaredActions(contracts).map(({ name }) => name)));
+    expect(running(reachable)).toEqual(new Set(allActions.map(({ name }) => name)));
     const handled = running((registry) => registry.getEventList(all));
     // Moleculer's own, $node.connected, never come from outside
     expect([...handled].filter((event) => !event.startsWith("$")).toSorted()).toEqual(
