@@ -36,7 +36,7 @@ export async function deliver(
   await Promise.all(
     [...byName].flatMap(([event, all]) =>
       callsOf(all).map(async (some) => {
-        const outcomes = await callWith(service, subscriber, event, some).catch(failureOf);
+        const outcomes = await callWith(service, subscriber, event, some).catch(failureOfCall);
         for (const [at, { id }] of some.entries()) {
           const failure = Array.isArray(outcomes) ? refusalOf(outcomes[at]) : outcomes;
           if (failure) failures.set(id, failure);
@@ -65,9 +65,29 @@ function callsOf(sequences: readonly Jobs[]): WaitingJob<EventEnvelope>[][] {
   return calls;
 }
 
+/** The errors of a call that has not reached a handler, by their names or types. */
+const NOT_SENT: ReadonlySet<string> = new Set([
+  "ServiceNotFoundError",
+  "ServiceNotAvailableError",
+  "QueueIsFullError",
+  "ServiceNotAvailable",
+  "GuardNotAccessible",
+]);
+
+function failureOfCall(error: unknown): Failure {
+  const failure = failureOf(error);
+  return NOT_SENT.has(failure.reason.type) ? { ...failure, isNotRun: true } : failure;
+}
+
+/** The outcome of an event that the subscriber has not begun to handle. */
+export const NOT_REACHED = { type: "NotReached" } as const satisfies Outcome;
+
 /** The subscriber has logged the error. */
-const refusalOf = (outcome: Outcome | undefined): Failure | undefined =>
-  outcome === null ? undefined : { reason: outcome ?? { type: "NoOutcome" } };
+function refusalOf(outcome: Outcome | undefined): Failure | undefined {
+  if (outcome === null) return undefined;
+  if (outcome?.type === NOT_REACHED.type) return { reason: NOT_REACHED, isNotRun: true };
+  return { reason: outcome ?? { type: "NoOutcome" } };
+}
 
 async function callWith(
   service: Service,

@@ -21,6 +21,8 @@ export interface FailureReason {
 export interface Failure {
   readonly reason: FailureReason;
   readonly error?: unknown;
+  /** It has not been run, which is no attempt: it is given back. */
+  readonly isNotRun?: true;
 }
 
 export const failureOf = (error: unknown): Failure => ({ reason: reasonOf(error), error });

@@ -5,11 +5,14 @@ import { ownContext } from "../context/own-context.ts";
 import type { EmitContract } from "../contract/declarations/event.ts";
 import type { AnyDatabase } from "../database/any-database.ts";
 import { asText, type Check, checkOf } from "./checks.ts";
-import type { DeliveredEvent, Outcome } from "./deliveries.ts";
+import { type DeliveredEvent, NOT_REACHED, type Outcome } from "./deliveries.ts";
 import { reasonOf } from "./failure.ts";
+import { DELIVERY_TIMEOUT } from "./queues.ts";
 
 /** The most events that one call handles at the same time, each in a transaction. */
 const CONCURRENCY = 5;
+/** When a call begins to handle no more events, in milliseconds after its start, so that it ends before its timeout. */
+const LAST_BEGIN = DELIVERY_TIMEOUT / 3;
 
 export interface InboxDatabase {
   /** The events that this service has handled. */
@@ -41,12 +44,6 @@ export async function createInbox(db: AnyDatabase): Promise<void> {
     .execute();
 }
 
-/** The outcome of an event behind one with the same key that was not handled. */
-const NOT_REACHED = {
-  type: "NotReached",
-  message: "An event before it with the same key failed.",
-} as const satisfies Outcome;
-
 /**
  * The handler of the action that receives a durable event. Each event is handled in a transaction with its row in the
  * inbox: a repeated one is acknowledged and not handled again. Events with the same key are handled one after the other, up
@@ -61,9 +58,11 @@ export function receive(event: string, { params, orderBy }: EmitContract, handle
     const shared = { event, caller, check, handler };
     const outcomes = events.map((): Outcome => NOT_REACHED);
     const sequences = sequencesOf(events, orderBy).values();
+    const end = performance.now() + LAST_BEGIN;
     const handleSome = async () => {
       for (const sequence of sequences)
         for (const at of sequence) {
+          if (performance.now() > end) return;
           outcomes[at] = await handleOnce(this, { ...shared, one: events[at] as DeliveredEvent });
           if (outcomes[at]) break;
         }

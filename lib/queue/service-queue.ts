@@ -14,6 +14,9 @@ const DAY = 86_400;
 /** The clocks of the database and of this process may differ a little, in milliseconds. */
 const RETRY_MARGIN = 100;
 
+/** The pause after jobs could not be run, since what they need is unavailable, in milliseconds. */
+const NOT_RUN_PAUSE = 1_000;
+
 export interface ServiceQueueOptions {
   /** The service's own PostgreSQL schema. */
   readonly schema: string;
@@ -98,6 +101,7 @@ export class ServiceQueue {
       table: this.#table,
       logger,
       onRetryIn: (queue, delay) => this.#workers.get(queue)?.wakeIn(delay + RETRY_MARGIN),
+      onNotRun: (queue) => this.#workers.get(queue)?.rest(NOT_RUN_PAUSE),
       signal: this.#stopping.signal,
     });
     // the process that ran them has ended: the embedded database has one process

@@ -15,6 +15,8 @@ interface SettlementOptions {
   readonly logger: Service["logger"];
   /** Called with the time until a failed job of the queue is retried, in milliseconds. */
   readonly onRetryIn: (queue: string, delay: number) => void;
+  /** Called when jobs of the queue could not be run. */
+  readonly onNotRun: (queue: string) => void;
   /** Aborted when the node stops. */
   readonly signal: AbortSignal;
 }
@@ -36,9 +38,27 @@ export class Settlement {
     const { boss } = this.#options;
     const byFailure = Map.groupBy(jobs, ({ id }) => failures.get(id));
     for (const [failure, some] of byFailure)
-      if (failure) await this.#fail(queue, some, failure);
+      if (failure?.isNotRun) await this.#giveBack(queue, some, failure);
+      else if (failure) await this.#fail(queue, some, failure);
       // the attempt is named, so that a later one is not deleted
       else await this.#untilStored(() => boss.deleteJob(queue, some));
+  }
+
+  async #giveBack<Data extends object>(
+    queue: string,
+    jobs: readonly TakenJob<Data>[],
+    { reason, error }: Failure,
+  ): Promise<void> {
+    const { table, logger, onNotRun } = this.#options;
+    // not at once, where a call has failed: the subscriber is unavailable
+    if (error !== undefined) onNotRun(queue);
+    logger.debug({ err: error, queue, reason, jobs: jobs.length }, "Jobs were given back.");
+    await this.#untilStored(() =>
+      table.giveBack(
+        queue,
+        jobs.map(({ id }) => id),
+      ),
+    );
   }
 
   async #fail<Data extends object>(

@@ -55,6 +55,11 @@ export class Worker<Job> {
     setTimeout(() => this.wake(), time).unref();
   }
 
+  /** Takes no jobs for some time, in milliseconds. */
+  rest(time: number): void {
+    this.#restsUntil = performance.now() + time;
+  }
+
   /** A paused worker takes no jobs. */
   setPaused(isPaused: boolean): void {
     if (this.#isPaused === isPaused) return;
@@ -93,9 +98,7 @@ export class Worker<Job> {
     const began = performance.now();
     try {
       const jobs = await fetch();
-      const ended = performance.now();
-      if (jobs.length === 0)
-        this.#restsUntil = ended + Math.min(LONGEST_REST, REST * (ended - began));
+      if (jobs.length === 0) this.rest(Math.min(LONGEST_REST, REST * (performance.now() - began)));
       if (this.#pause > 0) onOutage();
       this.#pause = 0;
       if (jobs.length > 0) this.#track(run(jobs));
