@@ -12,6 +12,20 @@ import { application } from "../fixtures/application.ts";
 import { isMissing, topology } from "../helpers/app.ts";
 import { request } from "../helpers/http.ts";
 
+/** The tables of a service's queue. */
+const PG_BOSS = [
+  "bam",
+  "instance",
+  "job",
+  "job_common",
+  "job_dependency",
+  "queue",
+  "schedule",
+  "subscription",
+  "version",
+  "warning",
+];
+
 describe.skipIf(isMissing)("The database", () => {
   const app = application();
 
@@ -21,15 +35,19 @@ describe.skipIf(isMissing)("The database", () => {
       from information_schema.tables
       where table_schema in ('users', 'auth', 'guard', 'posts', 'chat', 'public')
         and table_name not like 'migrations%'
+        and table_name not in (${sql.join(PG_BOSS)})
+        and table_name not like 'queue_stats%'
       order by name
     `.execute(app.instance(UsersService).db);
     expect(rows.map(({ name }) => name)).toEqual([
       "auth.idempotency_keys",
+      "auth.inbox",
       "auth.limit_counters",
       "auth.refresh_tokens",
       "auth.service_accounts",
       "auth.sessions",
       "auth.signing_keys",
+      "chat.inbox",
       "chat.messages",
       "chat.rooms",
       "guard.audit_log",

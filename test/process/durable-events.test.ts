@@ -24,9 +24,9 @@ describe("Durable events in one process with the embedded database", () => {
 
   const byCustomer = (orders: readonly { customer: string; number: number }[]) =>
     Object.fromEntries(
-      [...Map.groupBy(orders, ({ customer }) => customer)]
-        .map(([customer, own]) => [customer, own.map(({ number }) => number)] as const)
-        .toSorted(),
+      [...Map.groupBy(orders, ({ customer }) => customer)].map(
+        ([customer, own]) => [customer, own.map(({ number }) => number)] as const,
+      ),
     );
 
   it("are handled once and in order after SIGKILL at any moment and a restart", async () => {
