@@ -293,6 +293,8 @@ export const contract = defineContract({
     },
     "signing-keys.changed": {
       description: "A signing key was created. Every node of auth loads and publishes it.",
+      durable: true,
+      broadcast: true,
       params: {},
     },
   },

@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
 import { configOf } from "../../lib/context/attachment.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
-import type { Jobs } from "../../lib/contract/durable.ts";
+import type { Events, Jobs } from "../../lib/contract/durable.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { deleteOldRequests, type IdempotencyDatabase } from "../../lib/database/idempotency.ts";
 import { purgeAll } from "../../lib/database/purge.ts";
@@ -24,7 +24,7 @@ import { type CallContext, SessionRevocation } from "./sessions/session-revocati
 import { sessionActions } from "./sessions/sessions.actions.ts";
 import { SessionsRepository } from "./sessions/sessions.repository.ts";
 import { CHECK_INTERVAL, SigningKeys } from "./signing-keys/signing-keys.ts";
-import { SigningKeysRepository } from "./signing-keys/signing-keys.repository.ts";
+import { type NewKey, SigningKeysRepository } from "./signing-keys/signing-keys.repository.ts";
 import type { AuthDatabase } from "./tables.ts";
 import { signAccessToken, type TokenSubject } from "./tokens/access-tokens.ts";
 import { LEEWAY, secondsFromNow } from "./tokens/expiry.ts";
@@ -33,6 +33,7 @@ import { tokenEndpointActions } from "./tokens/token-endpoint.actions.ts";
 /** Sessions, and the tokens issued in them. The users are the users service's. */
 export default class AuthService extends Service {
   declare db: Kysely<AuthDatabase & IdempotencyDatabase>;
+  declare events: Events<typeof contract>;
   declare jobs: Jobs<typeof contract>;
   declare sessions: SessionsRepository;
   declare revocation: SessionRevocation;
@@ -70,10 +71,10 @@ export default class AuthService extends Service {
       refreshTokenTtl,
     });
 
-    const announceNewKey = async (ctx: CallContext, { kid, alg }: { kid: string; alg: string }) => {
-      audit(ctx, { event: "signing-key.rotated", data: { kid, alg } });
-      await ctx.broadcast("signing-keys.changed", {});
-    };
+    const auditNewKey = (
+      ctx: Pick<CallContext, "broker">,
+      { kid, alg }: Pick<NewKey, "kid" | "alg">,
+    ) => audit(ctx, { event: "signing-key.rotated", data: { kid, alg } });
 
     this.parseServiceSchema(
       implement<typeof contract, AuthDatabase>(
@@ -101,7 +102,7 @@ export default class AuthService extends Service {
 
             rotateKeys: async (ctx) => {
               const { kid, alg, signsIn, isNew } = await this.keys.rotate();
-              if (isNew) await announceNewKey(ctx, { kid, alg });
+              if (isNew) auditNewKey(ctx, { kid, alg });
               return { kid, alg, signsFrom: secondsFromNow(signsIn).toISOString() };
             },
 
@@ -137,7 +138,7 @@ export default class AuthService extends Service {
             this.refreshTokens = new RefreshTokensRepository(this.db, config);
             this.accounts = new ServiceAccountsRepository(this.db, this.sessions);
             this.keys = new SigningKeys({
-              repository: new SigningKeysRepository(this.db),
+              repository: new SigningKeysRepository(this.db, this.events),
               encryption,
               alg: config.accessTokenAlg,
               maxAge: config.signingKeyMaxAge,
@@ -145,7 +146,7 @@ export default class AuthService extends Service {
             await this.keys.open(!config.natsUrl);
             every(this, CHECK_INTERVAL, async () => {
               const created = await this.keys.check();
-              if (created) await announceNewKey(ownContext(this), created);
+              if (created) auditNewKey(ownContext(this), created);
             });
           },
         },

@@ -1,5 +1,7 @@
 import { type Kysely, sql } from "kysely";
+import type { Events } from "../../../lib/contract/durable.ts";
 import type { Algorithm } from "../../../lib/tokens/jwt.ts";
+import type { contract } from "../auth.contract.ts";
 import type { AuthDatabase } from "../tables.ts";
 
 export interface StoredKey {
@@ -18,9 +20,11 @@ export type NewKey = Pick<StoredKey, "kid" | "alg" | "privateKey">;
 /** The stored signing keys. All times are the database's, so that the nodes of auth agree. */
 export class SigningKeysRepository {
   readonly #db: Kysely<AuthDatabase>;
+  readonly #events: Events<typeof contract>;
 
-  constructor(db: Kysely<AuthDatabase>) {
+  constructor(db: Kysely<AuthDatabase>, events: Events<typeof contract>) {
     this.#db = db;
+    this.#events = events;
   }
 
   /** All keys, in the order in which they sign. */
@@ -29,7 +33,8 @@ export class SigningKeysRepository {
   }
 
   /**
-   * Stores a key, unless another node has stored one in the meantime. Nodes take turns by an advisory lock.
+   * Stores a key and tells the other nodes, unless one of them has stored a key in the meantime. Nodes take turns by an
+   * advisory lock.
    *
    * @param lead the seconds until the key signs; the first key signs at once
    * @param isDue decides by the newest key whether a new one is needed
@@ -55,6 +60,7 @@ export class SigningKeysRepository {
           signs_from: sql<Date>`now() + make_interval(secs => ${wait})`,
         })
         .execute();
+      await this.#events.emit(trx, "signing-keys.changed", {});
       return true;
     });
   }

@@ -57,7 +57,7 @@ describe.skipIf(isMissing)("Signing keys", () => {
   /** The keys of another node of auth, on the same database. */
   const anotherNode = (options: { maxAge?: number; encryption?: Encryption } = {}) =>
     new SigningKeys({
-      repository: new SigningKeysRepository(authOf(app).db),
+      repository: new SigningKeysRepository(authOf(app).db, authOf(app).events),
       encryption: new Encryption(steal(app, "auth", "encryption_key")),
       alg: "RS256",
       maxAge: 3600,
