@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import type { ServiceContract } from "../../lib/contract/contract.ts";
 import { loadContracts } from "../../lib/contract/load.ts";
 import { secretsOf } from "../../lib/contract/declarations/declared-secrets.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
@@ -45,10 +46,13 @@ export interface Application {
 const NO_SERVICES: MoreServices = { services: 0, actions: 0 };
 
 /** Makes a folder with the secrets of all services, which is removed at the end, and the environment of production. */
-export async function prepare(more: MoreServices = NO_SERVICES) {
+export async function prepare(
+  more: MoreServices = NO_SERVICES,
+  added: readonly ServiceContract[] = [item],
+) {
   const folder = mkdtempSync(join(tmpdir(), "citadel-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const secrets = secretsOf([...loadContracts().values(), item, ...moreContracts(more)]);
+  const secrets = secretsOf([...loadContracts().values(), ...added, ...moreContracts(more)]);
   makeSecrets(join(folder, "secrets"), secrets);
   const port = await freePort();
   const env = {
