@@ -10,7 +10,7 @@ const SEED = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 31));
 describe.skipIf(!inject("natsUrl") || !postgresPrograms())("300 orders with durable events", () => {
   it(
     "are each billed once and in order, whatever is killed meanwhile",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const { judgement, figures } = await runDurableEvents({
         seed: SEED,
