@@ -8,11 +8,7 @@ import { join } from "node:path";
 
 async function prepare() {
   const { createTemplate } = await import("../lib/database/new-database.ts");
-  const { loadContracts } = await import("../lib/contract/load.ts");
-  const { queuesOf } = await import("../lib/queue/queues.ts");
-  const contracts = [...loadContracts().values()];
-  const withQueue = contracts.filter((contract) => queuesOf(contract, contracts).size > 0);
-  await createTemplate(withQueue.map(({ name }) => name));
+  await createTemplate();
   compile();
 }
 

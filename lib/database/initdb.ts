@@ -1,16 +1,33 @@
+import { loadContracts } from "../contract/load.ts";
+import { queuesOf } from "../queue/queues.ts";
 import { openPGlite } from "./pglite.ts";
+import { queueOnPGlite } from "./queue/pglite-queue.ts";
 
-// A process of its own, started by new-database.ts: creates a database in the folder that its first argument names, with
-// the tables of pg-boss in a schema for each further argument.
+// A process of its own, started by new-database.ts: creates a database in the folder that its first argument names. With a
+// second argument, "queues", it has the queues of all services.
 
 try {
-  const [, , folder, ...queues] = process.argv;
+  const [, , folder, what] = process.argv;
   if (folder === undefined) throw new Error("The argument is missing: an empty folder.");
   const pglite = await openPGlite(folder);
-  if (queues.length > 0) {
-    const { getConstructionPlans } = await import("pg-boss");
-    for (const schema of queues)
-      await pglite.exec(getConstructionPlans(schema, { backend: "pglite" }));
+  if (what === "queues") {
+    const { PgBoss } = await import("pg-boss");
+    const contracts = [...loadContracts().values()];
+    for (const contract of contracts) {
+      const queues = queuesOf(contract, contracts);
+      if (queues.size === 0) continue;
+      const boss = new PgBoss({
+        schema: contract.name,
+        db: queueOnPGlite(pglite),
+        backend: "pglite",
+        supervise: false,
+        registerInstance: false,
+        openTelemetry: { enabled: false },
+      });
+      await boss.start();
+      for (const { name, ...options } of queues.values()) await boss.createQueue(name, options);
+      await boss.stop({ graceful: false });
+    }
   }
   await pglite.close();
 } catch (error) {

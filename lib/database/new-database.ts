@@ -38,19 +38,12 @@ export async function createDatabase(folder: string, template = TEMPLATE): Promi
   makeFilesPrivate(folder);
 }
 
-/**
- * Creates the template, or replaces it.
- *
- * @param queues the schemas that get the tables of pg-boss, which takes it a tenth of a second each at the first start
- */
-export async function createTemplate(
-  queues: readonly string[],
-  template = TEMPLATE,
-): Promise<void> {
+/** Creates the template, or replaces it. It has the queues of all services, which take most of a second to create. */
+export async function createTemplate(template = TEMPLATE): Promise<void> {
   const draft = `${template}.${randomBytes(6).toString("hex")}`;
   try {
     makePrivate(draft);
-    await runInitdb(draft, queues);
+    await runInitdb(draft, "queues");
     makeFilesPrivate(draft);
     rmSync(template, { recursive: true, force: true });
     renameSync(draft, template);
@@ -60,10 +53,10 @@ export async function createTemplate(
 }
 
 /** Runs initdb in a process of its own. It takes 500 MB of memory, which PGlite would keep. */
-async function runInitdb(folder: string, queues: readonly string[] = []): Promise<void> {
+async function runInitdb(folder: string, ...what: "queues"[]): Promise<void> {
   const program = join(import.meta.dirname, "initdb.ts");
   try {
-    await promisify(execFile)(process.execPath, [program, folder, ...queues]);
+    await promisify(execFile)(process.execPath, [program, folder, ...what]);
   } catch (error) {
     const { stderr } = error as { stderr?: string };
     throw new Error(stderr?.trim() || (error as Error).message, { cause: error });

@@ -100,8 +100,8 @@ describe("The embedded database", { timeout: 60_000 }, () => {
 
   it("is a copy of the template, or created where there is none, and only its owner can read it", async () => {
     const template = join(newFolder(), "template");
-    await createTemplate([], template);
-    await createTemplate([], template);
+    await createTemplate(template);
+    await createTemplate(template);
     for (const from of [template, join(newFolder(), "missing")]) {
       const dataDir = newFolder();
       const folder = join(dataDir, "database");
@@ -116,16 +116,18 @@ describe("The embedded database", { timeout: 60_000 }, () => {
     }
   });
 
-  it("has the tables of the queues if it is a copy of the template", async () => {
+  it("has the queues of the services if it is a copy of the template", async () => {
     const template = join(newFolder(), "template");
-    await createTemplate(["probe"], template);
+    await createTemplate(template);
     const dataDir = newFolder();
     mkdirSync(join(dataDir, "database"));
     await createDatabase(join(dataDir, "database"), template);
     const { queueDb, close } = await open(dataDir);
-    const boss = new PgBoss({ db: queueDb, schema: "probe", backend: "pglite", migrate: false });
+    const boss = new PgBoss({ db: queueDb, schema: "users", backend: "pglite", migrate: false });
     // it throws if its tables are missing or of another version
     await boss.start();
+    const names = (await boss.getQueues()).map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(["jobs/sendLink", "ordered-events/chat"]));
     await boss.stop();
     await close();
   });
