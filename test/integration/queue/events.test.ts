@@ -52,6 +52,31 @@ describe.skipIf(isMissing)("A durable event", () => {
     );
   });
 
+  it("waits for one before it with the same key that fails", async () => {
+    const failed: number[] = [];
+    hooks.onPlaced = async ({ params: { number } }) => {
+      if (number !== 15 || failed.length === 2) return;
+      failed.push(number);
+      throw new Error("The handler fails.");
+    };
+    const numbers = Array.from({ length: 30 }, (_, at) => at + 1);
+    await orders()
+      .db.transaction()
+      .execute(async (trx) => {
+        for (const number of numbers)
+          await orders().events.emit(trx, "order.placed", {
+            id: randomUUID(),
+            customer: "e",
+            number,
+          });
+      });
+    await expect.poll(() => invoices("e"), { timeout: 15_000 }).toHaveLength(30);
+    const handled = await invoices("e");
+    const sorted = handled.toSorted((one, other) => Number(one.place) - Number(other.place));
+    expect(sorted.map(({ number }) => number)).toEqual(numbers);
+    delete hooks.onPlaced;
+  });
+
   it("is retried when its handler fails, and the handler's writes are rolled back", async () => {
     let failures = 2;
     hooks.onPlaced = async (ctx, trx) => {
