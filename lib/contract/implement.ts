@@ -82,11 +82,11 @@ export function implement<C extends ServiceContract, DB = never>(
       },
     ];
   });
-  const emitters = [...contracts];
+  const all = [...contracts];
   const eventHandlers = Object.entries(contract.events ?? {}).map(([name, access]) => ({
     name,
     access,
-    emit: emitted(name, emitters),
+    emit: emitted(name, all),
     handler: (handlers.events as Record<string, unknown> | undefined)?.[name],
   }));
   const events = eventHandlers
@@ -112,7 +112,7 @@ export function implement<C extends ServiceContract, DB = never>(
       rest.started ?? [],
       function work(this: Service) {
         const jobHandlers = (handlers.jobs ?? {}) as Readonly<Record<string, JobHandler>>;
-        stopWorkers = startWorkers(this, contract, jobHandlers);
+        stopWorkers = startWorkers(this, contract, jobHandlers, all);
       },
     ].flat() as never,
     // Moleculer runs the last one first

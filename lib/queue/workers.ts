@@ -1,5 +1,4 @@
 import type { Service, ServiceBroker } from "moleculer";
-import { contractsOf } from "../context/attachment.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { broadcastAll, deliver, receivingAction } from "./deliveries.ts";
 import type { EventEnvelope, JobEnvelope, TakenJob } from "./envelope.ts";
@@ -43,15 +42,16 @@ const STOP_TIMEOUT = 5_000;
 /**
  * Starts the workers of a service that has started.
  *
+ * @param contracts those of all services
  * @returns stops them: running jobs finish, or are given back
  */
 export function startWorkers(
   service: WithQueue,
   contract: ServiceContract,
   handlers: Readonly<Record<string, JobHandler>>,
+  contracts: readonly ServiceContract[],
 ): () => Promise<void> {
   const { queue, broker } = service;
-  const contracts = [...contractsOf(broker).values()];
   const queues = queuesOf(contract, contracts);
   if (!queue) {
     if (queues.size === 0) return async () => {};

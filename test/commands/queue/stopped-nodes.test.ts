@@ -4,13 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { environment } from "../chaos/cluster.ts";
-import { NodeProcess } from "../chaos/node-process.ts";
-import { isMissing } from "../helpers/app.ts";
-import { runOn, urlOf } from "../helpers/templates.ts";
+import { environment } from "../../chaos/cluster.ts";
+import { NodeProcess } from "../../chaos/node-process.ts";
+import { runOn, urlOf } from "../../helpers/templates.ts";
 
 // the jobs need the database alone, so the two nodes have no NATS between them
-describe.skipIf(isMissing)("A job that runs while its node stops by SIGTERM", () => {
+describe.skipIf(!inject("databaseUrl"))("A job that runs while its node stops by SIGTERM", () => {
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-stops-"));
   const name = `citadel_test_${randomUUID().replaceAll("-", "")}`;
   let database: Client;

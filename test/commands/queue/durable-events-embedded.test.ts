@@ -2,9 +2,9 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { environment } from "../chaos/cluster.ts";
-import { Load } from "../chaos/load.ts";
-import { NodeProcess } from "../chaos/node-process.ts";
+import { environment } from "../../chaos/cluster.ts";
+import { Load } from "../../chaos/load.ts";
+import { NodeProcess } from "../../chaos/node-process.ts";
 
 const DEATHS = ["after the commit", "before the commit", "before the response"] as const;
 
@@ -29,24 +29,28 @@ describe("Durable events in one process with the embedded database", () => {
       ),
     );
 
-  it("are handled once and in order after SIGKILL at any moment and a restart", async () => {
-    const dieAndRestart = async () => {
-      for (const moment of DEATHS) {
-        await node.dieAt(moment);
+  it(
+    "are handled once and in order after SIGKILL at any moment and a restart",
+    { timeout: 180_000 },
+    async () => {
+      const dieAndRestart = async () => {
+        for (const moment of DEATHS) {
+          await node.dieAt(moment);
+          await node.start();
+        }
+        await node.end("SIGTERM");
         await node.start();
-      }
-      await node.end("SIGTERM");
-      await node.start();
-    };
-    const load = new Load({
-      nodes: [node],
-      count: 60,
-      customers: 5,
-      rate: 50,
-      until: dieAndRestart(),
-    });
-    await load.run();
-    const handled = async () => byCustomer(await node.ask("invoices"));
-    await expect.poll(handled, { timeout: 30_000 }).toEqual(byCustomer(load.acknowledged));
-  });
+      };
+      const load = new Load({
+        nodes: [node],
+        count: 60,
+        customers: 5,
+        rate: 50,
+        until: dieAndRestart(),
+      });
+      await load.run();
+      const handled = async () => byCustomer(await node.ask("invoices"));
+      await expect.poll(handled, { timeout: 30_000 }).toEqual(byCustomer(load.acknowledged));
+    },
+  );
 });
