@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import type { Service, ServiceBroker } from "moleculer";
 import { ownContext } from "../lib/context/own-context.ts";
-import type { QueueAdministration } from "../lib/queue/queue-administration.ts";
-import type { WithQueueAdministration } from "../lib/queue/queue-handlers.ts";
+import type { QueueAdministration } from "../lib/queue/administration/queue-administration.ts";
+import type { WithQueueAdministration } from "../lib/queue/administration/queue-handlers.ts";
 
 interface Arguments {
   readonly operation?: string;

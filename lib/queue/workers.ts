@@ -1,10 +1,10 @@
 import type { Service, ServiceBroker } from "moleculer";
 import type { ServiceContract } from "../contract/contract.ts";
-import { broadcastAll, deliver, receivingAction } from "./deliveries.ts";
+import { broadcastAll, deliver, receivingAction } from "./events/deliveries.ts";
 import type { EventEnvelope, JobEnvelope, TakenJob } from "./envelope.ts";
 import { type Failure, failureOf } from "./failure.ts";
-import { withFollowers } from "./followers.ts";
-import { purgeInbox } from "./inbox.ts";
+import { withFollowers } from "./events/followers.ts";
+import { purgeInbox } from "./events/inbox.ts";
 import { type JobHandler, runJob } from "./jobs.ts";
 import {
   BROADCASTS,

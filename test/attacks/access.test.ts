@@ -17,7 +17,7 @@ import {
   declaredHandlers,
   EVERY_NODE,
 } from "../../lib/access/endpoints.ts";
-import { receivingAction } from "../../lib/queue/deliveries.ts";
+import { receivingAction } from "../../lib/queue/events/deliveries.ts";
 import { isHandledOnce } from "../../lib/queue/queues.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../../lib/context/hooks.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";

@@ -6,7 +6,7 @@ import { loadConfig } from "../../lib/config/config.ts";
 import type { ServiceContract } from "../../lib/contract/contract.ts";
 import { loadContracts, SERVICES_DIR } from "../../lib/contract/load.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
-import { receivingAction } from "../../lib/queue/deliveries.ts";
+import { receivingAction } from "../../lib/queue/events/deliveries.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { ROLE_NAMES } from "../../services/users/roles.ts";
 import {

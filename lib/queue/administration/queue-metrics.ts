@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
-import { addCollector } from "../metrics/collectors.ts";
-import type { QueueState } from "./job-table.ts";
+import { addCollector } from "../../metrics/collectors.ts";
+import type { QueueState } from "../job-table.ts";
 
 /** How long the gauges are kept, in milliseconds: several readers cost as much as one that reads every 15 seconds. */
 const MAX_AGE = 14_000;

@@ -1,13 +1,13 @@
 import type { ServiceBroker } from "moleculer";
-import type { AuditEvent } from "../audit/declared-events.ts";
-import type { FailedJob } from "../contract/queue-actions.ts";
-import { type PageRequest, readCursor, toPage } from "../contract/schemas/page.ts";
-import { CitadelError } from "../errors/errors.ts";
-import type { Redact } from "../logging/redaction.ts";
-import type { EventEnvelope, JobEnvelope } from "./envelope.ts";
-import type { FailureReason } from "./failure.ts";
-import type { FailedRow, QueueState } from "./job-table.ts";
-import type { ServiceQueue } from "./service-queue.ts";
+import type { AuditEvent } from "../../audit/declared-events.ts";
+import type { FailedJob } from "../../contract/queue-actions.ts";
+import { type PageRequest, readCursor, toPage } from "../../contract/schemas/page.ts";
+import { CitadelError } from "../../errors/errors.ts";
+import type { Redact } from "../../logging/redaction.ts";
+import type { EventEnvelope, JobEnvelope } from "../envelope.ts";
+import type { FailureReason } from "../failure.ts";
+import type { FailedRow, QueueState } from "../job-table.ts";
+import type { ServiceQueue } from "../service-queue.ts";
 
 /** A failed job or event. An event that has failed for several services is in several queues. */
 export interface FailedJobId {

@@ -1,8 +1,8 @@
 import type { Service } from "moleculer";
-import { ownContext } from "../context/own-context.ts";
-import type { EventEnvelope, WaitingJob } from "./envelope.ts";
-import { type Failure, failureOf, type FailureReason } from "./failure.ts";
-import { DELIVERY_TIMEOUT } from "./queues.ts";
+import { ownContext } from "../../context/own-context.ts";
+import type { EventEnvelope, WaitingJob } from "../envelope.ts";
+import { type Failure, failureOf, type FailureReason } from "../failure.ts";
+import { DELIVERY_TIMEOUT } from "../queues.ts";
 
 /** One event in a call of the action that receives it. */
 export interface DeliveredEvent extends Omit<EventEnvelope, "event"> {

@@ -1,6 +1,6 @@
-import type { EventEnvelope, TakenJob, WaitingJob } from "./envelope.ts";
+import type { EventEnvelope, TakenJob, WaitingJob } from "../envelope.ts";
 import { sizeOf } from "./deliveries.ts";
-import type { JobTable } from "./job-table.ts";
+import type { JobTable } from "../job-table.ts";
 
 /** The most events of one key in a call, and in a batch. */
 const EACH_KEY = 30;

@@ -1,13 +1,13 @@
 import { type Kysely, sql, type Transaction } from "kysely";
 import type { Context, Service } from "moleculer";
-import { withCause } from "../context/cause.ts";
-import { ownContext } from "../context/own-context.ts";
-import type { EmitContract } from "../contract/declarations/event.ts";
-import type { AnyDatabase } from "../database/any-database.ts";
-import { asText, type Check, checkOf } from "./checks.ts";
+import { withCause } from "../../context/cause.ts";
+import { ownContext } from "../../context/own-context.ts";
+import type { EmitContract } from "../../contract/declarations/event.ts";
+import type { AnyDatabase } from "../../database/any-database.ts";
+import { asText, type Check, checkOf } from "../checks.ts";
 import { type DeliveredEvent, NOT_REACHED, type Outcome } from "./deliveries.ts";
-import { reasonOf } from "./failure.ts";
-import { DELIVERY_TIMEOUT } from "./queues.ts";
+import { reasonOf } from "../failure.ts";
+import { DELIVERY_TIMEOUT } from "../queues.ts";
 
 /** The most events that one call handles at the same time, each in a transaction. */
 const CONCURRENCY = 5;

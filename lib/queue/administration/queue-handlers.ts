@@ -1,7 +1,7 @@
 import type { Context, Service } from "moleculer";
-import type { ActionHandler } from "../contract/idempotent-handler.ts";
-import type { QueueActionName } from "../contract/queue-actions.ts";
-import type { PageRequest } from "../contract/schemas/page.ts";
+import type { ActionHandler } from "../../contract/idempotent-handler.ts";
+import type { QueueActionName } from "../../contract/queue-actions.ts";
+import type { PageRequest } from "../../contract/schemas/page.ts";
 import type { FailedJobId, QueueAdministration } from "./queue-administration.ts";
 
 /** A service with the mixin `queue`. */

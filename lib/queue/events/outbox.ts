@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { ServiceBroker } from "moleculer";
-import { currentCause } from "../context/cause.ts";
-import type { ServiceContract } from "../contract/contract.ts";
-import type { Events } from "../contract/durable.ts";
-import type { EmitContract } from "../contract/declarations/event.ts";
-import { type Check, checkOf, mustBeValid } from "./checks.ts";
-import type { EventEnvelope } from "./envelope.ts";
-import { BROADCASTS, eventQueue, isHandledOnce, subscribersOf } from "./queues.ts";
-import type { ServiceQueue } from "./service-queue.ts";
-import { statementsIn } from "./transactions.ts";
+import { currentCause } from "../../context/cause.ts";
+import type { ServiceContract } from "../../contract/contract.ts";
+import type { Events } from "../../contract/durable.ts";
+import type { EmitContract } from "../../contract/declarations/event.ts";
+import { type Check, checkOf, mustBeValid } from "../checks.ts";
+import type { EventEnvelope } from "../envelope.ts";
+import { BROADCASTS, eventQueue, isHandledOnce, subscribersOf } from "../queues.ts";
+import type { ServiceQueue } from "../service-queue.ts";
+import { statementsIn } from "../transactions.ts";
 
 interface DurableEvent {
   readonly emit: EmitContract;
