@@ -10,6 +10,9 @@ import { BROADCASTS, eventQueue, isHandledOnce, subscribersOf } from "../queues.
 import type { ServiceQueue } from "../service-queue.ts";
 import { statementsIn } from "../transactions.ts";
 
+/** The largest payload, in characters of JSON. nats-server accepts messages of 1 MB, in bytes. */
+const MAX_PAYLOAD = 200_000;
+
 interface DurableEvent {
   readonly emit: EmitContract;
   readonly check: Check;
@@ -46,6 +49,10 @@ export class Outbox implements Events<ServiceContract> {
     if (!durable) throw new Error(`The contract declares no durable event '${String(event)}'.`);
     const { emit, check, queues } = durable;
     mustBeValid(`The payload of '${String(event)}'`, check, payload);
+    if (JSON.stringify(payload).length > MAX_PAYLOAD)
+      throw new Error(
+        `The payload of '${String(event)}' is larger than ${MAX_PAYLOAD} characters of JSON: store it, and emit its id.`,
+      );
     const db = statementsIn(trx);
     const id = randomUUID();
     const data: EventEnvelope = {

@@ -101,6 +101,13 @@ describe.skipIf(isMissing)("A durable event", () => {
     await expect.poll(() => seen).toEqual([7]);
   });
 
+  it("is refused if its payload is too large for a message on the bus", async () => {
+    const { db, events } = orders();
+    const order = { id: randomUUID(), customer: "x".repeat(200_001), number: 1 };
+    const emitting = db.transaction().execute((trx) => events.emit(trx, "order.placed", order));
+    await expect(emitting).rejects.toThrow("larger than 200000 characters");
+  });
+
   it("needs a transaction", async () => {
     const { db, events } = orders();
     await expect(events.emit(db as never, "prices.changed", { version: 7 })).rejects.toThrow(
