@@ -115,10 +115,12 @@ describe.skipIf(isMissing)("A job", () => {
   it("runs at most as often at the same time as its contract says", async () => {
     let running = 0;
     let most = 0;
+    const both = Promise.withResolvers<void>();
     hooks.pack = async () => {
       running += 1;
       most = Math.max(most, running);
-      await new Promise((resolve) => setImmediate(resolve));
+      if (running === 2) both.resolve();
+      await both.promise;
       running -= 1;
     };
     const ids = Array.from({ length: 20 }, () => randomUUID());
