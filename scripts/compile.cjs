@@ -35,8 +35,8 @@ async function compile() {
       "**/*.service.ts",
     ]);
     await runner.broker.stop();
-    // with DATABASE_URL it takes the place of the embedded database
-    await import("pg");
+    // with DATABASE_URL it takes the place of the embedded database; it loads pg
+    await import("../lib/database/postgres.ts");
   } finally {
     process.chdir(ROOT);
     rmSync(folder, { recursive: true, force: true });

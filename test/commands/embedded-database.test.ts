@@ -98,39 +98,47 @@ describe("The embedded database", { timeout: 60_000 }, () => {
     expect(modeOf(join(dataDir, "database", "PG_VERSION"))).toBe(0o600);
   });
 
-  it("is a copy of the template, or created where there is none, and only its owner can read it", async () => {
-    const template = join(newFolder(), "template");
-    await createTemplate(template);
-    await createTemplate(template);
-    for (const from of [template, join(newFolder(), "missing")]) {
-      const dataDir = newFolder();
-      const folder = join(dataDir, "database");
-      mkdirSync(folder);
-      await createDatabase(folder, from);
-      for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }))
-        expect([name, modeOf(join(folder, name)) & 0o077]).toEqual([name, 0]);
-      const { db, close } = await open(dataDir);
-      const { rows } = await sql`select current_database() as name`.execute(db);
-      expect(rows).toEqual([{ name: "postgres" }]);
-      await close();
-    }
-  });
+  it(
+    "is a copy of the template, or created where there is none, and only its owner can read it",
+    { timeout: 120_000 },
+    async () => {
+      const template = join(newFolder(), "template");
+      await createTemplate(template);
+      await createTemplate(template);
+      for (const from of [template, join(newFolder(), "missing")]) {
+        const dataDir = newFolder();
+        const folder = join(dataDir, "database");
+        mkdirSync(folder);
+        await createDatabase(folder, from);
+        for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }))
+          expect([name, modeOf(join(folder, name)) & 0o077]).toEqual([name, 0]);
+        const { db, close } = await open(dataDir);
+        const { rows } = await sql`select current_database() as name`.execute(db);
+        expect(rows).toEqual([{ name: "postgres" }]);
+        await close();
+      }
+    },
+  );
 
-  it("has the queues of the services if it is a copy of the template", async () => {
-    const template = join(newFolder(), "template");
-    await createTemplate(template);
-    const dataDir = newFolder();
-    mkdirSync(join(dataDir, "database"));
-    await createDatabase(join(dataDir, "database"), template);
-    const { queueDb, close } = await open(dataDir);
-    const boss = new PgBoss({ db: queueDb, schema: "users", backend: "pglite", migrate: false });
-    // it throws if its tables are missing or of another version
-    await boss.start();
-    const names = (await boss.getQueues()).map(({ name }) => name);
-    expect(names).toEqual(expect.arrayContaining(["jobs/sendLink", "ordered-events/chat"]));
-    await boss.stop();
-    await close();
-  });
+  it(
+    "has the queues of the services if it is a copy of the template",
+    { timeout: 120_000 },
+    async () => {
+      const template = join(newFolder(), "template");
+      await createTemplate(template);
+      const dataDir = newFolder();
+      mkdirSync(join(dataDir, "database"));
+      await createDatabase(join(dataDir, "database"), template);
+      const { queueDb, close } = await open(dataDir);
+      const boss = new PgBoss({ db: queueDb, schema: "users", backend: "pglite", migrate: false });
+      // it throws if its tables are missing or of another version
+      await boss.start();
+      const names = (await boss.getQueues()).map(({ name }) => name);
+      expect(names).toEqual(expect.arrayContaining(["jobs/sendLink", "ordered-events/chat"]));
+      await boss.stop();
+      await close();
+    },
+  );
 
   it("says why it could not be created", async () => {
     const file = join(newFolder(), "file");
