@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { ownContext } from "../../lib/context/own-context.ts";
 import { application } from "../fixtures/application.ts";
 import { type BillingDatabase, contracts, queueServices } from "../fixtures/queue/services.ts";
-import { isMissing, topology } from "../helpers/app.ts";
+import { isMissing } from "../helpers/app.ts";
 
 const RECEIVE = "billing.event.order.placed";
 
@@ -41,7 +41,7 @@ describe.skipIf(isMissing)("A durable event", () => {
     expect(await invoicesOf(customer)).toEqual([]);
   });
 
-  it.runIf(topology === "nats")("is refused from a node without a service", async () => {
+  it("is refused from code without a service", async () => {
     const customer = randomUUID();
     const call = app.broker("posts").call(RECEIVE, { events: [eventFor(customer)] });
     await expect(call).rejects.toMatchObject({ type: "ServiceTokenRequired" });
