@@ -14,7 +14,7 @@ export const QUEUE_STATE = {
     /** Jobs that run later, such as after the pause before a retry. */
     delayed: "number",
     running: "number",
-    /** Jobs that have failed for good. */
+    /** Jobs that have failed and are not retried. */
     failed: "number",
     /** The age of the oldest job that waits or is retried; null if there is none. */
     oldest: { type: "number", nullable: true },
@@ -27,7 +27,7 @@ const ACTOR = {
   optional: true,
 } as const;
 
-/** A job or an event that has failed for good. */
+/** A job or an event that has failed and is not retried. */
 const FAILED_JOB = {
   type: "object",
   props: {
@@ -51,7 +51,7 @@ const FAILED_JOB = {
   },
 } as const;
 
-/** A job or an event that has failed for good, as operators see it. */
+/** A job or an event that has failed and is not retried, as operators see it. */
 export type FailedJob = ValueOf<typeof FAILED_JOB>;
 
 /** Which failed job. An event that failed for several services has one id, and is in several queues. */
@@ -75,7 +75,7 @@ export const queueActions = <const S extends string>(service: S) =>
     },
     failedJobs: {
       rest: `GET /api/admin/jobs/${service}/failed`,
-      description: `The jobs and events of the service ${service} that have failed for good, the last one first.`,
+      description: `The jobs and events of the service ${service} that have failed and are not retried, the last one first.`,
       restricted: [GATEWAY],
       ...OPERATORS,
       params: { queue: "string|optional|max:200", ...PAGE_PARAMS },

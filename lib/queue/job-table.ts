@@ -2,7 +2,7 @@ import type { Db } from "pg-boss";
 import type { Position } from "../contract/schemas/page.ts";
 import type { WaitingJob } from "./envelope.ts";
 
-/** A job that has failed for good. */
+/** A job that has failed and is not retried. */
 export interface FailedRow {
   readonly id: string;
   readonly queue: string;
@@ -31,7 +31,7 @@ const INTERNAL = "\\_\\_pgboss\\_\\_%";
 
 /**
  * The statements about pg-boss's table `job` for which pg-boss has no method. Its states: created (waits), retry (waits
- * after a failure), active (is running), failed (for good). Jobs that are done are deleted.
+ * after a failure), active (is running), failed (is not retried). Jobs that are done are deleted.
  */
 export class JobTable {
   readonly #db: Db;

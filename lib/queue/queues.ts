@@ -54,7 +54,7 @@ const settings = (
   expireInSeconds: seconds(timeout) + EXPIRY_MARGIN,
   heartbeatSeconds: HEARTBEAT,
   retentionSeconds: RETENTION,
-  // a job is deleted when it is done; one that has failed for good stays until an operator decides
+  // a job is deleted when it is done; one that has failed and is not retried stays until an operator decides
   deleteAfterSeconds: 0,
   notify: true,
 });

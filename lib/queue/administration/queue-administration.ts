@@ -46,7 +46,7 @@ export class QueueAdministration {
     return (await this.#options.queue()?.table.states()) ?? [];
   }
 
-  /** A page of what has failed for good, the last one first. */
+  /** A page of what has failed and is not retried, the last one first. */
   async failed({ limit, cursor, queue }: PageRequest & { queue?: string | undefined }) {
     const after = readCursor(cursor);
     const rows = (await this.#options.queue()?.table.failed(limit + 1, queue, after)) ?? [];
@@ -91,7 +91,9 @@ export class QueueAdministration {
 }
 
 const notFailed = () =>
-  new CitadelError("NotFound", { message: "No job or event with this id has failed for good." });
+  new CitadelError("NotFound", {
+    message: "No job or event with this id has failed.",
+  });
 
 function toItem({
   id,

@@ -29,7 +29,7 @@ const GAUGES: readonly {
   },
   {
     name: "citadel.queue.failed",
-    description: "Jobs and events that have failed for good; an operator decides.",
+    description: "Jobs and events that have failed and are not retried; an operator decides.",
     of: ({ failed }) => failed,
   },
 ];

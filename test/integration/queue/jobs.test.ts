@@ -68,7 +68,7 @@ describe.skipIf(isMissing)("A job", () => {
     await expect.poll(() => ran).toEqual(["committed"]);
   });
 
-  it("is retried after a failure, and fails for good after the last retry", async () => {
+  it("is retried after a failure, and waits for an operator after the last retry", async () => {
     const attempts: number[] = [];
     hooks.pack = async (ctx) => {
       attempts.push(ctx.job.attempt);
