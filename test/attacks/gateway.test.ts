@@ -18,7 +18,9 @@ const spy = {
   localAction: (next: any, action: any) => (ctx: any) => {
     if (
       !action.name.startsWith("$") &&
-      !/^(guard|api\.rest|auth\.(jwks|revocations))/.test(action.name)
+      !/^(guard|api\.rest|auth\.(jwks|revocations))/.test(action.name) &&
+      // durable events are delivered at any time
+      !action.name.includes(".event.")
     )
       ran.push(action.name);
     return next(ctx);

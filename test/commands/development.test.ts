@@ -54,7 +54,7 @@ describe("npm run dev", () => {
   it("backs up the database after the start, and lets no other user read DATA_DIR", async () => {
     const backups = join(dataDir, "backups");
     await expect
-      .poll(() => existsSync(backups) && readdirSync(backups))
+      .poll(() => existsSync(backups) && readdirSync(backups), { timeout: 30_000 })
       .toEqual([expect.stringMatching(/\.tar\.gz$/)]);
     expect(statSync(dataDir).mode & 0o777).toBe(0o700);
     // it is npm's home folder, too, in these tests

@@ -41,6 +41,18 @@ export async function next(socket: Socket, event: string): Promise<any> {
   return data;
 }
 
+/** The next message with this text. Greetings of new accounts arrive at any time. */
+export function nextMessage(socket: Socket, text: string): Promise<any> {
+  return new Promise((resolve) => {
+    const listen = (message: { text: string }) => {
+      if (message.text !== text) return;
+      socket.off("message", listen);
+      resolve(message);
+    };
+    socket.on("message", listen);
+  });
+}
+
 /** Every event of this name from now on. */
 export function collect(socket: Socket, event: string): any[] {
   const seen: any[] = [];

@@ -3,7 +3,7 @@ import type { Socket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
-import { collect, connect, next } from "../helpers/socket.ts";
+import { collect, connect, nextMessage } from "../helpers/socket.ts";
 
 describe.skipIf(isMissing)("The lobby", () => {
   let app: App;
@@ -23,7 +23,7 @@ describe.skipIf(isMissing)("The lobby", () => {
   });
 
   it("sends a stored message to every socket and acknowledges it", async () => {
-    const received = next(sockets.bob, "message");
+    const received = nextMessage(sockets.bob, "Hello");
     const clientId = randomUUID();
     const ack = await sockets.alice.emitWithAck("message", { text: "Hello", clientId });
     expect(ack).toEqual({

@@ -6,7 +6,7 @@ import { connectRaw, type RawClient, steal } from "../helpers/attacker.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { administrator, request } from "../helpers/http.ts";
 import { mailTo } from "../helpers/mail.ts";
-import { connect, next } from "../helpers/socket.ts";
+import { connect, nextMessage } from "../helpers/socket.ts";
 import { refresh } from "../helpers/tokens.ts";
 
 /** The part of a text's base64 that does not depend on the bytes around it, for each of the three alignments. */
@@ -113,8 +113,8 @@ describe.skipIf(isMissing)("The traffic over NATS", () => {
 
   const useChat = async (token: string, other: string) => {
     const sockets = [await connect(app, token), await connect(app, other)];
-    const arriving = next(sockets[1]!, "message");
     const text = plant("message");
+    const arriving = nextMessage(sockets[1]!, text);
     await sockets[0]!.emitWithAck("message", { text });
     expect(await arriving).toMatchObject({ text });
     for (const socket of sockets) socket.close();

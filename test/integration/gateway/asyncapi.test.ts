@@ -4,7 +4,7 @@ import type { Socket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { administrator, type Person, register, request } from "../../helpers/http.ts";
-import { connect, next, refusal } from "../../helpers/socket.ts";
+import { connect, next, nextMessage, refusal } from "../../helpers/socket.ts";
 
 describe.skipIf(isMissing)("GET /asyncapi.json", () => {
   let app: App;
@@ -71,7 +71,7 @@ describe.skipIf(isMissing)("GET /asyncapi.json", () => {
   });
 
   it("describes the events that the server sends", async () => {
-    const message = next(socket, "message");
+    const message = nextMessage(socket, "Hello");
     await socket.emitWithAck("message", { text: "Hello" });
     expect(faultOfEvent("message", await message)).toBeUndefined();
     const announcement = next(socket, "serverMessage");
