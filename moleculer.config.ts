@@ -26,6 +26,7 @@ import type { RevokedSessions } from "./lib/tokens/revocations.ts";
 import { validatorOptions } from "./lib/contract/schemas/validator.ts";
 import { auditMiddleware, auditRefusal } from "./middlewares/audit.ts";
 import { authMiddleware } from "./middlewares/auth/index.ts";
+import { directedBroadcast } from "./middlewares/directed-broadcast.ts";
 import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
 import { metricsMiddleware } from "./middlewares/metrics.ts";
 import { transporterStatus } from "./middlewares/transporter-status.ts";
@@ -142,6 +143,7 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
     internalMiddlewares: false,
     // from the innermost to the outermost: the last one sees a call first
     middlewares: [
+      directedBroadcast as never,
       "ActionHook",
       "Validator",
       errorsMiddleware as never,

@@ -101,7 +101,7 @@ export default defineConfig({
       form("postgres", {
         name: "postgres-form",
         include: [
-          ...integration("*"),
+          ...integration("*", "chat/*"),
           ...integration("auth/sessions", "auth/signing-keys"),
           ...integration("users/accounts", "users/second-factor"),
           ...integration("gateway/idempotency", "gateway/versions"),

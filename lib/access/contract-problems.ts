@@ -81,7 +81,12 @@ const CLIENT_EVENT: KeysOf<keyof ClientEventContract> = {
   leave: true,
 };
 
-const ROOMS: KeysOf<keyof RoomsContract> = { everyone: true, mayJoin: true };
+const ROOMS: KeysOf<keyof RoomsContract> = {
+  everyone: true,
+  mayJoin: true,
+  watch: true,
+  presence: true,
+};
 
 const ERROR: KeysOf<keyof ErrorContract> = { code: true, message: true };
 

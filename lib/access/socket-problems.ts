@@ -1,4 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ServiceContract } from "../contract/contract.ts";
+import { PRESENT_USERS, WATCHED_ROOMS } from "../contract/declarations/socket-rooms.ts";
+import { strictParams } from "../contract/schemas/strict.ts";
 import type { Rule, Schema } from "../contract/schemas/infer.ts";
 import {
   type ClientEvent,
@@ -60,20 +63,53 @@ function serverEventProblems(contracts: Contracts): string[] {
       ...(Object.hasOwn(contracts.get(GATEWAY)?.events ?? {}, name)
         ? [`has another handler in ${GATEWAY}`]
         : []),
-      ...recipientProblems(event),
+      ...recipientProblems(contracts, event),
       ...[socket.join, socket.leave].flatMap((field) => fieldProblems(params, field)),
       ...joinProblems(contracts, service, socket.join),
     ]);
   });
 }
 
-function recipientProblems({ params, socket: { to } }: ServerEvent): string[] {
+function recipientProblems(
+  contracts: Contracts,
+  { service, params, socket: { to } }: ServerEvent,
+): string[] {
   if (to === "all") return [];
-  const fields = Object.entries((to as unknown) ?? {});
+  const { epoch, ...others } = Object((to as unknown) ?? {}) as Readonly<Record<string, string>>;
+  const fields = Object.entries(others);
   const [[kind, field] = []] = fields;
   if (fields.length !== 1 || (kind !== "user" && kind !== "room"))
     return [`needs 'to': "all", { user: "userId" } or { room: "roomId" }`];
-  return fieldProblems(params, field as string);
+  return [
+    ...fieldProblems(params, field),
+    ...(epoch === undefined ? [] : epochProblems(contracts, { service, params, kind, epoch })),
+  ];
+}
+
+function epochProblems(
+  contracts: Contracts,
+  {
+    service,
+    params,
+    kind,
+    epoch,
+  }: { service: string; params: Schema; kind: string; epoch: string },
+): string[] {
+  const { actions = {}, rooms } = contracts.get(service) ?? {};
+  const result = actions[rooms?.mayJoin ?? ""]?.result;
+  const learned = result && inFull(result);
+  return [
+    ...(kind === "room" ? [] : ["has an 'epoch', which only an event for a room may have"]),
+    ...(isNumber(params, epoch) ? [] : [`needs '${epoch}': a required number`]),
+    ...(learned?.type === "object" && isNumber(learned.props, "epoch")
+      ? []
+      : ["has an 'epoch', so the result of 'rooms.mayJoin' must have 'epoch': a required number"]),
+  ];
+}
+
+function isNumber(fields: Schema, field: string): boolean {
+  const rule = Object.hasOwn(fields, field) ? inFull(fields[field] as Rule) : undefined;
+  return rule?.type === "number" && rule.optional !== true && rule.nullable !== true;
 }
 
 function clientEventProblems(contracts: Contracts): string[] {
@@ -102,19 +138,49 @@ const hasSameNames = (event: ClientEvent) =>
   Object.keys(paramsOfClientEvent(event)).length < Object.keys(event.contract.params).length;
 
 function roomProblems(contracts: Contracts): string[] {
-  return [...contracts.values()].flatMap(({ name, actions, rooms }) => {
-    if (rooms?.mayJoin === undefined) return [];
-    const action = Object.hasOwn(actions, rooms.mayJoin) ? actions[rooms.mayJoin] : undefined;
-    const problem = problemsOf(`rooms of '${name}'`);
-    if (!action) return problem([`names the unknown action '${rooms.mayJoin}'`]);
-    const { restricted, params } = action;
-    return problem([
-      ...(restricted && !restricted.includes(GATEWAY)
-        ? [`names '${rooms.mayJoin}', whose 'restricted' must include ${GATEWAY}`]
-        : []),
-      ...fieldProblems(params, "id"),
-    ]);
-  });
+  return [...contracts.values()].flatMap(({ name, actions, rooms = {} }) =>
+    problemsOf(`rooms of '${name}'`)([
+      ...mayJoinProblems(actions, rooms.mayJoin),
+      ...reportProblems(actions, rooms.watch, WATCHED_ROOMS, "WATCHED_ROOMS"),
+      ...reportProblems(actions, rooms.presence, PRESENT_USERS, "PRESENT_USERS"),
+    ]),
+  );
+}
+
+type Actions = ServiceContract["actions"];
+
+const actionNamed = (actions: Actions, name: string) =>
+  Object.hasOwn(actions, name) ? actions[name] : undefined;
+
+function mayJoinProblems(actions: Actions, name: string | undefined): string[] {
+  if (name === undefined) return [];
+  const action = actionNamed(actions, name);
+  if (!action) return [`names the unknown action '${name}'`];
+  const { restricted, params } = action;
+  return [
+    ...(restricted && !restricted.includes(GATEWAY)
+      ? [`names '${name}', whose 'restricted' must include ${GATEWAY}`]
+      : []),
+    ...fieldProblems(params, "id"),
+  ];
+}
+
+/** The gateway sends its reports in one form: the action must be exactly the declaration for it. */
+function reportProblems(
+  actions: Actions,
+  name: string | undefined,
+  declaration: Actions[string],
+  declarationName: string,
+): string[] {
+  if (name === undefined) return [];
+  const action = actionNamed(actions, name);
+  if (!action) return [`names the unknown action '${name}'`];
+  const expected = { ...declaration, params: strictParams(declaration.params) };
+  return isDeepStrictEqual(action, expected)
+    ? []
+    : [
+        `names '${name}', which must be ${declarationName} of lib/contract/declarations/socket-rooms.ts`,
+      ];
 }
 
 const problemsOf =

@@ -18,6 +18,7 @@ export const SESSION_END_ERRORS: readonly ErrorType[] = [
   "AccessTokenVerificationFailed",
   "SigningKeyNotFound",
   "TooManyRequests",
+  "ServiceNotAvailable",
 ];
 
 /** Errors of the acknowledgement of `auth:refresh`. */

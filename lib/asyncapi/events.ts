@@ -6,6 +6,7 @@ import {
   clientEvents,
   paramsOfClientEvent,
   serverEvents,
+  shownParams,
 } from "../contract/declarations/socket-events.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "../openapi/json-schema.ts";
 import { errorsOfEvent, HANDSHAKE_ERRORS, REFRESH_ERRORS, SESSION_END_ERRORS } from "./errors.ts";
@@ -72,6 +73,15 @@ function recipientsText(to: Recipients): string {
 const GATEWAY_SENDS: readonly DocumentedServerEvent[] = [
   {
     service: "api",
+    event: "auth:outdated",
+    description:
+      "The user's roles have changed. Calls are refused with AccessTokenExpired until the client has sent a new access token " +
+      "with `auth:refresh`. The socket is closed after 10 seconds without one.",
+    recipients: "the sockets of the session",
+    payload: object({}),
+  },
+  {
+    service: "api",
     event: "session:end",
     description:
       "The session of this socket has ended: its access token expired or was revoked, or the socket sent too much. " +
@@ -127,8 +137,9 @@ export function documentedServerEvents(
   contracts: Contracts,
   examples: AllExamples,
 ): DocumentedServerEvent[] {
-  const declared = serverEvents(contracts).map(({ service, description, params, socket }) => {
-    const { $$strict: _strict, ...props } = params;
+  const declared = serverEvents(contracts).map((event) => {
+    const { service, description, socket } = event;
+    const { $$strict: _strict, ...props } = shownParams(event);
     const payload = schemaOfResult({ type: "object", props });
     const example = exampleOfPayload(payload, examples.get(service));
     return {

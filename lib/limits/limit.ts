@@ -7,6 +7,7 @@ export type LimitScope =
   | "address"
   | "connection"
   | "socket"
+  | "room"
   | "request"
   | "node"
   | "application";

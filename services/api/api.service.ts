@@ -25,6 +25,7 @@ import { joinWrites } from "./sockets/joined-writes.ts";
 import { limitEvents } from "./sockets/limits.ts";
 import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
 import { confirm, endRevoked } from "./sockets/revocation.ts";
+import { startRooms } from "./sockets/rooms.ts";
 import { serverEventHandlers } from "./sockets/server-events.ts";
 
 const { limits } = contract;
@@ -53,6 +54,7 @@ export default class ApiService extends Service {
     const admit = makeAdmissionCheck(config, limiter);
     const clientEvents = new ClientEvents(this);
     let stopSharing = () => {};
+    let stopRooms = async () => {};
     const confirmSockets = () => {
       revocationsOf(broker).markOutdated();
       const { io } = this as unknown as Gateways;
@@ -85,6 +87,7 @@ export default class ApiService extends Service {
           const { io } = this as unknown as Gateways;
           limitEngine(io, config, admit);
           joinWrites(io);
+          stopRooms = startRooms(this as unknown as Service & Gateways);
           io.of("/").on("connection", (socket) => {
             limitEvents(this, socket, { limiter, clientEvents });
             void confirm(this, socket);
@@ -98,6 +101,7 @@ export default class ApiService extends Service {
           stopSharing();
           await concurrency.whenIdle();
           await close(this as Partial<Gateways>);
+          await stopRooms();
         },
       },
     );

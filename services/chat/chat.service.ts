@@ -1,47 +1,56 @@
 import { join } from "node:path";
-import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import type { Caller } from "../../lib/contract/calls.ts";
-import type { Jobs } from "../../lib/contract/durable.ts";
+import { ownContext } from "../../lib/context/own-context.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { database } from "../../mixins/database.ts";
 import { queue } from "../../mixins/queue.ts";
+import { type Rooms, socketRooms } from "../../mixins/rooms.ts";
+import { every, timers } from "../../mixins/timers.ts";
 import { contract } from "./chat.contract.ts";
-import {
-  ChatRepository,
-  type Message,
-  type NewMessage,
-  type ChatDatabase,
-  noSuchRoom,
-} from "./chat.repository.ts";
-import { MessageWriter } from "./message-writer.ts";
-import { Usernames } from "./usernames.ts";
+import type { ChatDatabase, ChatDb } from "./chat.database.ts";
+import { type ChatComponents, createComponents } from "./components.ts";
+import { type Announcer, HEAD_INTERVAL, SEARCH_INTERVAL } from "./messages/announcer.ts";
+import type { LogRepository } from "./messages/log.repository.ts";
+import { messageActions } from "./messages/messages.actions.ts";
+import { MessagesRepository } from "./messages/messages.repository.ts";
+import { CHECK_INTERVAL, type RoomPresence } from "./presence/presence.ts";
+import { BlocksRepository } from "./rooms/blocks.repository.ts";
+import { memberActions } from "./rooms/members.actions.ts";
+import { MembersRepository } from "./rooms/members.repository.ts";
+import { roomActions } from "./rooms/rooms.actions.ts";
+import type { Usernames } from "./rooms/usernames.ts";
 
 const LOBBY = "lobby";
 
 /** The author of the application's own messages. No account can have this name. */
 const OWN_NAME = "~citadel";
 
-/** The most messages that joining a room returns. */
-const MAX_MISSED = 100;
+/** Announcements that were sent so shortly before NATS disconnected may be lost, in milliseconds. */
+const LOST_BEFORE = 10_000;
 
-/** Rooms and messages. Only the gateways know which users are connected. */
+/** Rooms, messages and presence. Only the gateways know which users are connected; they report it. */
 export default class ChatService extends Service {
-  declare db: Kysely<ChatDatabase>;
-  declare jobs: Jobs<typeof contract>;
-  declare chat: ChatRepository;
-  declare writer: MessageWriter;
+  declare db: ChatDb;
+  declare rooms: Rooms<typeof contract>;
+  declare announcer: Announcer;
+  declare log: LogRepository;
+  declare members: MembersRepository;
+  declare presence: RoomPresence;
+  declare usernames: Usernames;
+  declare writer: ChatComponents["writer"];
 
   constructor(broker: ServiceBroker) {
     super(broker);
-    const usernames = new Usernames();
-    const forgetAll = () => usernames.forgetAll();
-
-    /** Stores a message, then broadcasts it: no client receives a message that is not stored. */
-    const send = async (ctx: Caller, sent: NewMessage): Promise<Message> => {
-      const { message, isNew } = await this.writer.store(sent);
-      if (isNew) await ctx.broadcast("chat.message", message);
-      return message;
+    const components = () => this as unknown as ChatComponents;
+    let disconnectedAt: number | undefined;
+    const onDisconnected = () => {
+      disconnectedAt ??= Date.now();
+    };
+    const onConnected = () => {
+      this.usernames.forgetAll();
+      const age = Date.now() - (disconnectedAt ?? Date.now()) + LOST_BEFORE;
+      disconnectedAt = undefined;
+      this.announcer.announceHeads(age).catch(this.warn);
     };
 
     this.parseServiceSchema(
@@ -49,79 +58,65 @@ export default class ChatService extends Service {
         contract,
         {
           actions: {
-            rooms: async () => ({ items: await this.chat.publicRooms(), nextCursor: null }),
-
-            messages: async (ctx) => {
-              const { id, after, limit } = ctx.params;
-              await this.chat.publicRoom(id);
-              const items = await this.chat.messagesAfter(id, after, limit);
-              const last = items.length === limit ? items.at(-1) : undefined;
-              return { items, nextCursor: last ? String(last.seq) : null };
-            },
-
-            send: async (ctx) => {
-              const { id, text, clientId = null } = ctx.params;
-              const { sub } = ctx.locals.user;
-              const username = await usernames.of(ctx, ctx.locals.user);
-              return send(ctx, { roomId: id, userId: sub, username, text, clientId });
-            },
-
-            mayJoin: async ({ params: { id } }) => {
-              await this.chat.publicRoom(id);
-            },
-
-            join: async ({ params: { id, after } }) => {
-              const { seq } = await this.chat.publicRoom(id);
-              if (after === undefined) return { messages: [], seq };
-              return { messages: await this.chat.messagesAfter(id, after, MAX_MISSED), seq };
-            },
-
-            // the gateway has removed the socket from the room
-            leave: async () => {},
-
-            sendMessageToAll: async (ctx) => {
-              const { text } = ctx.params;
-              await ctx.broadcast("chat.announcement", {
-                text,
-                timestamp: new Date().toISOString(),
-              });
-            },
+            ...roomActions(components),
+            ...memberActions(components),
+            ...messageActions(components),
+            // the bus has verified the node id of the gateway
+            watchRooms: async (ctx) => this.rooms.watch(ctx.nodeID ?? "", ctx.params),
+            reportPresence: async (ctx) => ({
+              isKnown: await this.presence.report(ctx.nodeID ?? "", ctx.params),
+            }),
           },
           events: {
+            // a search announces the greeting: a broadcast before the commit would be too early
             "user.created": async (ctx, trx) => {
               const text = `Welcome, ${ctx.params.username}!`;
-              const greeting = { userId: null, username: OWN_NAME, text, clientId: null };
-              const chat = new ChatRepository(trx);
-              const [stored] = await chat.storeAll(LOBBY, [{ roomId: LOBBY, ...greeting }]);
-              if (!stored) throw noSuchRoom();
-              const { seq } = stored.message;
-              await this.jobs.send(trx, "announce", { roomId: LOBBY, seq });
+              const greeting = { roomId: LOBBY, userId: null, username: OWN_NAME, text };
+              await new MessagesRepository(trx).storeAll(LOBBY, [
+                { ...greeting, clientId: null, replyTo: null },
+              ]);
             },
-            "user.renamed": async (ctx) => usernames.forget(ctx.params.id),
-          },
-          jobs: {
-            announce: async (ctx) => {
-              const { roomId, seq } = ctx.params;
-              const message = await this.chat.messageWith(roomId, seq);
-              if (message) await ctx.broadcast("chat.message", message, { throwError: true });
+            "user.renamed": async (ctx) => {
+              const { id } = ctx.params;
+              this.usernames.forget(id);
+              const username = await this.usernames.of(ctx, { sub: id, username: "" });
+              if (username !== "") await this.members.rename(id, username);
+            },
+            // the end of the user's sessions closes the sockets
+            "user.removed": async (ctx, trx) => {
+              await new MembersRepository(trx).remove(trx, ctx.params.id);
+              await new BlocksRepository(trx).forget(trx, ctx.params.id);
             },
           },
         },
         {
           mixins: [
+            timers,
             queue(contract),
+            socketRooms(contract),
             database({ schema: "chat", migrations: join(import.meta.dirname, "migrations") }),
           ],
           started: () => {
-            this.chat = new ChatRepository(this.db);
-            this.writer = new MessageWriter(this.chat);
-            broker.localBus.on("$transporter.connected", forgetAll);
+            const own = ownContext(this);
+            const { db, rooms } = this;
+            Object.assign(this, createComponents({ db, rooms, own, onError: this.warn }));
+            every(this, SEARCH_INTERVAL, () => this.announcer.search());
+            every(this, HEAD_INTERVAL, () => this.announcer.repeatHeads());
+            every(this, CHECK_INTERVAL, () => this.presence.check());
+            broker.localBus.on("$transporter.disconnected", onDisconnected);
+            broker.localBus.on("$transporter.connected", onConnected);
           },
-          stopped: () => {
-            broker.localBus.off("$transporter.connected", forgetAll);
+          stopped: async () => {
+            broker.localBus.off("$transporter.disconnected", onDisconnected);
+            broker.localBus.off("$transporter.connected", onConnected);
+            // undefined if the start failed
+            await this.announcer?.flush().catch(this.warn);
           },
         },
       ),
     );
   }
+
+  private readonly warn = (error: unknown): void =>
+    this.logger.warn({ err: error }, "A chat task failed. It is repeated.");
 }

@@ -3,7 +3,7 @@ import type { SubjectType } from "../../lib/tokens/access-token.ts";
 /** The permissions of each role. `all` is every permission that a contract declares. */
 export const ROLES = {
   user: ["posts:write", "chat:write"],
-  moderator: ["posts:write", "chat:write", "posts:moderate", "users:read"],
+  moderator: ["posts:write", "chat:write", "posts:moderate", "chat:moderate", "users:read"],
   admin: "all",
 } as const;
 

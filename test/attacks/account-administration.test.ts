@@ -171,7 +171,11 @@ describe.skipIf(isMissing)("the users service, against accounts that exceed thei
     "refuses %s %j to staff for an account that has more permissions",
     async (route, body) => {
       // not users:read, which moderators hold
-      const permissions = { users: ["write", "grant"], posts: ["write"], chat: ["write"] };
+      const permissions = {
+        users: ["write", "grant"],
+        posts: ["write"],
+        chat: ["write", "moderate"],
+      };
       const helper = await register(app);
       const token = forge(helper, { subjectType: "UserAccount", permissions });
       const target = await register(app);

@@ -16,8 +16,8 @@ const spy = {
   localAction: (inner: any, { name }: any) =>
     name.startsWith("chat.")
       ? (ctx: any) => {
-          // the queue delivers durable events on its own
-          if (!name.includes(".event.")) reached.push(name);
+          // the queue delivers durable events on its own, and gateways report their rooms
+          if (!/\.event\.|watchRooms|reportPresence/.test(name)) reached.push(name);
           return inner(ctx);
         }
       : inner,

@@ -1,18 +1,21 @@
 import { join } from "node:path";
-import { ServiceBroker } from "moleculer";
-import { expect } from "vitest";
+import { type Middleware, ServiceBroker } from "moleculer";
+import { vi } from "vitest";
 import { SERVICES_DIR } from "../../lib/contract/load.ts";
 import { brokerOptions, configure } from "../../moleculer.config.ts";
 import type { App } from "./app.ts";
 import { request } from "./http.ts";
 
-/** Starts a second gateway of an application, on its own node. */
+/** Starts a second gateway of an application, on its own node. @param middlewares the innermost ones */
 export async function startGateway(
   app: App,
   settings: Record<string, string> = {},
-): Promise<{ url: string; stop: () => Promise<void> }> {
+  middlewares: Middleware[] = [],
+): Promise<{ url: string; broker: ServiceBroker; stop: () => Promise<void> }> {
+  const options = brokerOptions(configure({ ...app.env, ...settings }), app.contracts);
   const broker = new ServiceBroker({
-    ...brokerOptions(configure({ ...app.env, ...settings }), app.contracts),
+    ...options,
+    middlewares: [...middlewares, ...(options.middlewares ?? [])],
     skipProcessEventRegistration: true,
   });
   broker.loadService(join(SERVICES_DIR, "api", "api.service.ts"));
@@ -20,9 +23,15 @@ export async function startGateway(
   await broker.waitForServices(["auth", "guard", "users", "posts", "chat"], 10_000, 20);
   const { port } = (broker.getLocalService("api") as any).server.address();
   const url = `http://127.0.0.1:${port}`;
-  await expect.poll(async () => (await request({ url }, "GET /health/ready")).status).toBe(200);
-  // the other nodes broadcast to gateways whose event handlers they know
-  for (const { registry } of app.brokers)
-    await expect.poll(() => registry.hasService("api", broker.nodeID)).toBe(true);
-  return { url, stop: () => broker.stop() };
+  await vi.waitFor(
+    async () => {
+      const { status } = await request({ url }, "GET /health/ready");
+      if (status !== 200) throw new Error(`The gateway is not ready: ${status}.`);
+      // the other nodes broadcast to gateways whose event handlers they know
+      if (!app.brokers.every(({ registry }) => registry.hasService("api", broker.nodeID)))
+        throw new Error("The gateway is unknown to some node.");
+    },
+    { timeout: 10_000, interval: 20 },
+  );
+  return { url, broker, stop: () => broker.stop() };
 }

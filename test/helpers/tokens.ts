@@ -20,7 +20,7 @@ export const refresh = (app: App, refreshToken: string, retry?: string) =>
   });
 
 /** The error type that a token gets; undefined if it is accepted. */
-export const faultOf = async (app: App, token: string): Promise<string | undefined> =>
+export const faultOf = async (app: Pick<App, "url">, token: string): Promise<string | undefined> =>
   (await request(app, "GET /api/protected", { token })).body.type;
 
 /** An access token of a user who has no account, signed with auth's own key or another. */

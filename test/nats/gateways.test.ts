@@ -30,7 +30,7 @@ describe.skipIf(isMissing)("Two gateways", () => {
     const other = await startGateway(app, { NATS_URL: `nats://127.0.0.1:${proxy.port}` });
     try {
       const [alice, bob] = [await register(app), await register(app)];
-      const fault = (token: string) => faultOf(other as App, token);
+      const fault = (token: string) => faultOf(other, token);
       expect([await fault(alice.token), await fault(bob.token)]).toEqual([undefined, undefined]);
       const sockets = [await connect(other, alice.token), await connect(other, bob.token)];
       const ended = next(sockets[0]!, "session:end");

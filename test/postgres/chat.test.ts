@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { ChatRepository, type NewMessage } from "../../services/chat/chat.repository.ts";
 import ChatService from "../../services/chat/chat.service.ts";
-import { MessageWriter } from "../../services/chat/message-writer.ts";
+import { MessageWriter } from "../../services/chat/messages/message-writer.ts";
+import {
+  MessagesRepository,
+  type NewMessage,
+} from "../../services/chat/messages/messages.repository.ts";
 import { application } from "../fixtures/application.ts";
 import { isMissing } from "../helpers/app.ts";
 
@@ -12,7 +15,7 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
   /** The writers of two nodes. */
   const makeWriters = () => {
     const { db } = app.instance(ChatService);
-    return [0, 1].map(() => new MessageWriter(new ChatRepository(db)));
+    return [0, 1].map(() => new MessageWriter(new MessagesRepository(db)));
   };
 
   const makeRoom = async () => {
@@ -20,7 +23,7 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
     await app
       .instance(ChatService)
       .db.insertInto("rooms")
-      .values({ id, name: "", private: false })
+      .values({ id, name: "", private: false, kind: "lobby" })
       .execute();
     return id;
   };
@@ -31,11 +34,12 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
     username: "alice",
     text: "Hello",
     clientId: null,
+    replyTo: null,
     ...given,
   });
 
   const stored = async (roomId: string) =>
-    new ChatRepository(app.instance(ChatService).db).messagesAfter(roomId, 0, 10_000);
+    new MessagesRepository(app.instance(ChatService).db).listAfter(roomId, 0, 10_000);
 
   const countTo = (last: number) => Array.from({ length: last }, (_, at) => at + 1);
 
@@ -44,7 +48,7 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
     const seqs = await Promise.all(
       makeWriters().map((writer) =>
         Promise.all(
-          countTo(500).map(async () => (await writer.store(makeMessage(roomId))).message.seq),
+          countTo(500).map(async () => (await writer.store(makeMessage(roomId)))!.message.seq),
         ),
       ),
     );
@@ -66,9 +70,9 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
         ),
       );
       for (const number of countTo(4)) {
-        const same = results.filter(({ message }) => message.clientId === `${round} ${number % 4}`);
-        expect(same.filter(({ isNew }) => isNew)).toHaveLength(1);
-        for (const { message } of same) expect(message).toEqual(same[0]!.message);
+        const same = results.filter((one) => one!.message.clientId === `${round} ${number % 4}`);
+        expect(same.filter((one) => one!.isNew)).toHaveLength(1);
+        for (const one of same) expect(one!.message).toEqual(same[0]!.message);
       }
     }
     expect((await stored(roomId)).map(({ seq }) => seq)).toEqual(countTo(120));
@@ -88,7 +92,7 @@ describe.skipIf(isMissing)("Two chat nodes that store messages at the same time"
           ),
         ),
       );
-      expect(results.filter(({ isNew }) => isNew)).toHaveLength(100);
+      expect(results.filter((one) => one!.isNew)).toHaveLength(100);
     }
     const counts = await Promise.all(rooms.map(async (room) => (await stored(room)).length));
     expect(counts[0]! + counts[1]!).toBe(2_000);

@@ -5,7 +5,12 @@ import type { ClientEventContract, ServerEventContract } from "./socket.ts";
 import { inFull } from "../schemas/validator.ts";
 
 /** The events that the gateway itself handles or sends: no contract may use their names. */
-export const GATEWAY_EVENTS: ReadonlySet<string> = new Set(["call", "auth:refresh", "session:end"]);
+export const GATEWAY_EVENTS: ReadonlySet<string> = new Set([
+  "call",
+  "auth:refresh",
+  "auth:outdated",
+  "session:end",
+]);
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
@@ -18,6 +23,12 @@ export interface ServerEvent {
   readonly description: string;
   readonly params: Schema;
   readonly socket: ServerEventContract;
+}
+
+/** The fields of an event that clients receive: all but the epoch. */
+export function shownParams({ params, socket: { to } }: ServerEvent): Schema {
+  const epoch = typeof to === "object" && "room" in to ? to.epoch : undefined;
+  return Object.fromEntries(Object.entries(params).filter(([field]) => field !== epoch));
 }
 
 /** Every event for clients that the contracts declare. */

@@ -3,10 +3,22 @@
  * they may send (`socket` of an action), and the rooms of the service (`rooms`). The gateway implements all of it.
  */
 
-/** Which sockets receive an event; `user` and `room` name the field of the payload that holds the id. */
-export type Recipients = "all" | { readonly user: string } | { readonly room: string };
+/**
+ * Which sockets receive an event; `user` and `room` name the field of the payload that holds the id.
+ *
+ * `epoch` names the field that counts the removals from the room. An event whose count is higher than the one that a gateway
+ * knows is held until the gateway has asked `rooms.mayJoin` again for each socket in the room: a removed user receives
+ * nothing that was emitted after the removal, although the event about it was lost. Clients do not receive the field.
+ */
+export type Recipients =
+  | "all"
+  | { readonly user: string }
+  | { readonly room: string; readonly epoch?: string };
 
-/** An emitted event that the gateway also sends to sockets. Emit it with `broadcast`: every gateway needs it. */
+/**
+ * An emitted event that the gateway also sends to sockets. Emit it with `broadcast`: every gateway needs it. One for a room
+ * is emitted with `this.rooms.broadcast` (mixins/rooms.ts): it is sent only to gateways with sockets in the room.
+ */
 export interface ServerEventContract {
   /** Its name for clients, unique among all services. */
   readonly event: string;
@@ -41,6 +53,14 @@ export interface RoomsContract {
   /**
    * The action of this service that decides who may be in its other rooms. The gateway calls it with `{ id }` on behalf of
    * the socket's user; an error refuses the room. After NATS was disconnected it is called again for each room.
+   * Its result has the room's `epoch` if events have one.
    */
   readonly mayJoin?: string;
+  /**
+   * The action by which a gateway tells a node of this service in which rooms it has sockets (WATCHED_ROOMS). The mixin
+   * `socketRooms` handles it.
+   */
+  readonly watch?: string;
+  /** The action by which a gateway tells the service which users have sockets in its rooms (PRESENT_USERS). */
+  readonly presence?: string;
 }

@@ -10,8 +10,7 @@ import type { Socket } from "../gateways.ts";
 import { type RateLimiter, mustBeWithinLimit } from "../limits/rate-limiter.ts";
 import { isAllowed } from "../origins.ts";
 import { identify, mustBeToken, stopExpiry, userOf } from "./identity.ts";
-import { ROOM_OF_ALL, roomOfUser } from "./room-names.ts";
-import { roomsOfEveryone } from "./rooms.ts";
+import { ROOM_OF_ALL, roomOfUser, roomsOfEveryone } from "./room-names.ts";
 
 /** @throws CitadelError TooManyRequests if the user has MAX_SOCKETS_USER sockets on this node */
 async function joinRoomOfUser({ broker }: Service, socket: Socket): Promise<void> {

@@ -14,6 +14,8 @@ interface Identity {
   readonly userId: string;
   readonly sid: string;
   readonly generation: number;
+  /** Another user acts as this one. */
+  readonly isImpersonated: boolean;
   readonly token: string;
   /** Ends the socket when the token expires. */
   readonly expiry: NodeJS.Timeout;
@@ -54,8 +56,9 @@ export async function identify(api: Service, socket: Socket, token: string): Pro
     () => end(socket, new CitadelError("AccessTokenExpired")),
     claims.exp * 1000 - Date.now(),
   );
-  const { sub: userId, sid, generation } = claims;
-  identities.set(socket, { userId, sid, generation, token, expiry });
+  const { sub: userId, sid, generation, act } = claims;
+  const isImpersonated = act !== undefined;
+  identities.set(socket, { userId, sid, generation, isImpersonated, token, expiry });
   void socket.join(roomOfSession(sid));
   // the connection may have closed during the verification, after which nothing else clears the timer
   if (socket.conn.readyState !== "open") stopExpiry(socket);

@@ -1,3 +1,6 @@
+import type { Service } from "moleculer";
+import { contractsOf } from "../../../lib/context/attachment.ts";
+
 // Socket.IO has one set of room names. Each kind of room has its own prefix here, and the name of a service has no colon:
 // an id that a service or a client chooses cannot name the room of another service, of a user or of a session.
 
@@ -21,3 +24,9 @@ export function readRoom(room: string): { owner: string; id: string } | undefine
   const [owner = "", ...id] = room.slice(PREFIX.length).split(":");
   return { owner, id: id.join(":") };
 }
+
+/** The rooms that every socket is in. */
+export const roomsOfEveryone = ({ broker }: Pick<Service, "broker">): string[] =>
+  [...contractsOf(broker).values()].flatMap(({ name, rooms }) =>
+    (rooms?.everyone ?? []).map((id) => roomOf(name, id)),
+  );

@@ -1,26 +1,73 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Service } from "moleculer";
 import { contractsOf } from "../../../lib/context/attachment.ts";
 import type { ActionName } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { toPublicError } from "../../../lib/errors/public-error.ts";
 import { contract } from "../api.contract.ts";
-import type { Socket } from "../gateways.ts";
+import type { Gateways, Socket } from "../gateways.ts";
 import { callerFor } from "./identity.ts";
-import { readRoom, roomOf } from "./room-names.ts";
-import { isEnding } from "./session-end.ts";
+import { reportPresence } from "./presence-reports.ts";
+import { RoomFence } from "./room-fence.ts";
+import { readRoom, roomOf, roomsOfEveryone } from "./room-names.ts";
+import { end, isEnding } from "./session-end.ts";
+import { RoomReports } from "./watched-rooms.ts";
 
-/** The rooms that every socket is in. */
-export const roomsOfEveryone = ({ broker }: Service): string[] =>
-  [...contractsOf(broker).values()].flatMap(({ name, rooms }) =>
-    (rooms?.everyone ?? []).map((id) => roomOf(name, id)),
-  );
+/** The pause after a check that failed for the server's reasons, in milliseconds. */
+const RETRY_DELAY = 1_000;
 
-/** Asks the service that owns a room. @throws CitadelError if the socket's user may not be in it */
-async function mustBePermitted(api: Service, socket: Socket, owner: string, id: unknown) {
+/** How often a check that failed for the server's reasons is made. */
+const ATTEMPTS = 3;
+
+/** How many sockets of a room are checked at the same time. */
+const CONCURRENT_CHECKS = 50;
+
+/** What a gateway knows of the rooms of its sockets. */
+interface RoomState {
+  readonly fence: RoomFence;
+  readonly reports: RoomReports;
+}
+
+const states = new WeakMap<Service, RoomState>();
+
+/** The state of a started gateway. */
+export function roomStateOf(api: Service): RoomState {
+  const state = states.get(api);
+  if (!state) throw new Error("The gateway's rooms were used before it has started.");
+  return state;
+}
+
+/** Keeps the state of the rooms, and reports it to the services. @returns stops that; call it when all sockets are closed */
+export function startRooms(api: Service & Gateways): () => Promise<void> {
+  const fence = new RoomFence((room) => checkSockets(api, room));
+  const reports = new RoomReports(api);
+  const stopPresence = reportPresence(api);
+  api.io.of("/").adapter.on("delete-room", (room: string) => fence.forget(room));
+  states.set(api, { fence, reports });
+  return async () => {
+    reports.stop();
+    await stopPresence();
+  };
+}
+
+/**
+ * Asks the service that owns a room.
+ *
+ * @returns the room's epoch, if its events have one
+ * @throws CitadelError if the socket's user may not be in it
+ */
+async function mustBePermitted(
+  api: Service,
+  socket: Socket,
+  owner: string,
+  id: unknown,
+): Promise<number | undefined> {
   const mayJoin = contractsOf(api.broker).get(owner)?.rooms?.mayJoin;
   if (mayJoin === undefined) throw new CitadelError("NotFound");
   // the name comes from a contract, and the id is checked by the action's own parameters
-  await callerFor(api, socket).call(`${owner}.${mayJoin}` as ActionName, { id });
+  const result = await callerFor(api, socket).call(`${owner}.${mayJoin}` as ActionName, { id });
+  // lib/access/socket-problems.ts has checked the type
+  return (result as { epoch?: number } | null | undefined)?.epoch;
 }
 
 /** Does this error say that the user may not be in a room? Any other error says that its service could not be asked. */
@@ -45,8 +92,9 @@ export async function joining<T>(
     join(socket, roomOf(owner, id));
     return work();
   }
+  let epoch: number | undefined;
   try {
-    await mustBePermitted(api, socket, owner, id);
+    epoch = await mustBePermitted(api, socket, owner, id);
   } catch (error) {
     // the event that removed the user may have been lost
     if (typeof id === "string" && isRefusal(error)) void socket.leave(roomOf(owner, id));
@@ -55,7 +103,11 @@ export async function joining<T>(
   const room = roomOf(owner, id as string);
   const wasInside = socket.rooms.has(room);
   join(socket, room);
+  const { fence, reports } = roomStateOf(api);
+  if (epoch !== undefined && socket.rooms.has(room)) fence.learn(room, epoch);
   try {
+    // what is emitted after the work has begun must reach this gateway
+    await reports.whenWatched(owner, id as string);
     return await work();
   } catch (error) {
     if (!wasInside) void socket.leave(room);
@@ -90,4 +142,29 @@ export async function confirmRooms(api: Service, socket: Socket): Promise<void> 
       void socket.leave(room);
     }
   }
+}
+
+/** Removes each socket from a room whose user may not be in it. A socket of which that stays unknown is closed. */
+async function checkSockets(api: Service, room: string): Promise<void> {
+  const named = readRoom(room);
+  const { sockets, adapter } = (api as Service & Gateways).io.of("/");
+  const waiting = [...(adapter.rooms.get(room) ?? [])];
+  if (!named) return;
+  const check = async (socket: Socket, attempt = 1): Promise<void> => {
+    try {
+      await mustBePermitted(api, socket, named.owner, named.id);
+    } catch (error) {
+      if (isRefusal(error)) return void socket.leave(room);
+      if (attempt === ATTEMPTS) return end(socket, new CitadelError("ServiceNotAvailable"));
+      await delay(RETRY_DELAY);
+      return check(socket, attempt + 1);
+    }
+  };
+  const checkNext = async () => {
+    for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+      const socket = sockets.get(id);
+      if (socket) await check(socket);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENT_CHECKS }, checkNext));
 }

@@ -63,16 +63,21 @@ describe.skipIf(isMissing)("a change of roles", () => {
     expect(await faultOf(app, admin.token)).toBeUndefined();
   });
 
-  it("disconnects sockets with an older access token", async () => {
+  it("asks sockets for a newer access token, refuses their calls, and disconnects those without one", async () => {
     const dora = await withRoles(["moderator"]);
-    const old = await connect(app, dora.token);
-    const ended = next(old, "session:end");
+    const [refreshing, silent] = [await connect(app, dora.token), await connect(app, dora.token)];
+    const outdated = [next(refreshing, "auth:outdated"), next(silent, "auth:outdated")];
+    const ended = next(silent, "session:end");
     await setRoles(dora.id, ["user"]);
-    expect((await ended).type).toBe("AccessTokenExpired");
+    await Promise.all(outdated);
+    const send = () => refreshing.emitWithAck("message", { text: "Hello" });
+    expect(await send()).toMatchObject({ ok: false, error: { type: "AccessTokenExpired" } });
     const { body } = await refresh(app, dora.refreshToken);
-    const socket = await connect(app, body.access_token);
-    expect(socket.connected).toBe(true);
-    socket.close();
+    await refreshing.emitWithAck("auth:refresh", { token: body.access_token });
+    expect(await send()).toMatchObject({ ok: true });
+    expect((await ended).type).toBe("AccessTokenExpired");
+    expect(refreshing.connected).toBe(true);
+    refreshing.close();
   });
 
   it("expires the impersonation tokens of the user", async () => {
@@ -83,8 +88,14 @@ describe.skipIf(isMissing)("a change of roles", () => {
       body: { userId: victim.id },
     });
     expect(await faultOf(app, body.access_token)).toBeUndefined();
+    const socket = await connect(app, body.access_token);
+    const ended = next(socket, "session:end");
     await setRoles(deputy.id, ["user"]);
     expect(await faultOf(app, body.access_token)).toBe("AccessTokenExpired");
+    // no time for a refresh, which `auth:outdated` would announce
+    expect((await Promise.race([ended, next(socket, "auth:outdated")])).type).toBe(
+      "AccessTokenExpired",
+    );
     expect(await faultOf(app, victim.token)).toBeUndefined();
   });
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { mustBeDeliverable } from "../../../lib/access/socket-problems.ts";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";
+import { WATCHED_ROOMS } from "../../../lib/contract/declarations/socket-rooms.ts";
 import { loadContracts } from "../../../lib/contract/load.ts";
+import { strictParams } from "../../../lib/contract/schemas/strict.ts";
 import { notes } from "../../helpers/notes.ts";
 
 /** Checks the contracts of the application and one that differs from the notes' contract. */
@@ -88,5 +90,43 @@ describe("The check of socket events at the start", () => {
     expect(check({ rooms: {} })).toThrow("must declare 'rooms.mayJoin'");
     expect(check({ rooms: { mayJoin: "unknown" } })).toThrow("unknown action 'unknown'");
     expect(check({ rooms: { mayJoin: "count" } })).toThrow("rooms of 'notes' needs 'id'");
+  });
+
+  const changed = { noteId: "string", text: "string", epoch: "number" } as const;
+  const inRoom = { event: "note:changed", to: { room: "noteId", epoch: "epoch" } };
+  const knowing = (result: unknown) => ({
+    actions: { ...notes.actions, mayRead: { ...notes.actions.mayRead, result } as never },
+  });
+  const epoch = { type: "object", props: { epoch: "number" } };
+
+  const fenced = (params: object, more: object = knowing(epoch), socket: object = inRoom) =>
+    check({
+      ...more,
+      emits: { "notes.changed": { description: "Changed.", params, socket } as never },
+    });
+
+  it("accepts an epoch that is a number, and that the action for joining returns", () => {
+    expect(fenced(changed)).not.toThrow();
+  });
+
+  it("refuses an epoch that is missing, no number, not returned, or not of a room", () => {
+    expect(fenced({ ...changed, epoch: "string" })).toThrow("needs 'epoch': a required number");
+    expect(fenced({ ...changed, epoch: "number|optional" })).toThrow("needs 'epoch'");
+    expect(fenced(changed, {})).toThrow("the result of 'rooms.mayJoin' must have 'epoch'");
+    expect(
+      fenced(changed, knowing(epoch), { event: "x", to: { user: "noteId", epoch: "epoch" } }),
+    ).toThrow("which only an event for a room may have");
+  });
+
+  it("refuses actions for the gateway's reports that are not those of the declarations", () => {
+    const watching = (action: object | undefined) =>
+      check({
+        actions: { ...notes.actions, ...(action && { watch: action as never }) },
+        rooms: { ...notes.rooms, watch: "watch" },
+      });
+    const declared = { ...WATCHED_ROOMS, params: strictParams(WATCHED_ROOMS.params) };
+    expect(watching(declared)).not.toThrow();
+    expect(watching(undefined)).toThrow("unknown action 'watch'");
+    expect(watching({ ...declared, restricted: null })).toThrow("must be WATCHED_ROOMS");
   });
 });

@@ -45,9 +45,12 @@ describe("The api service", () => {
       text: "Hello",
       timestamp: new Date().toISOString(),
       clientId: null,
+      replyTo: null,
+      editedAt: null,
+      deletedAt: null,
     };
     const received = next(socket, "message");
-    await api.receive("chat.message", message);
+    await api.receive("chat.message", { ...message, epoch: 0 });
     expect(await received).toEqual(message);
     socket.close();
   });

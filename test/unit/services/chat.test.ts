@@ -17,10 +17,14 @@ describe("The chat service", () => {
     calls: { "users.name": ({ id }) => ({ username: id === ALICE.sub ? "alice-now" : "other" }) },
   });
 
+  /** The messages that it has broadcast, as clients receive them. */
+  const announced = () =>
+    chat.emitted("chat.message").map(({ epoch: _epoch, ...message }) => message);
+
   it("stores a message with the user's current name and broadcasts it", async () => {
     const message = await chat.call("chat.send", { id: "lobby", text: "Hello" });
     expect(message).toMatchObject({ seq: 1, userId: ALICE.sub, username: "alice-now" });
-    expect(chat.emitted("chat.message")).toEqual([message]);
+    expect(announced()).toEqual([message]);
   });
 
   it("asks once for the name of a user who sends several messages, and again after user.renamed", async () => {
@@ -63,7 +67,7 @@ describe("The chat service", () => {
     );
     const first = sent[0]!.seq;
     expect(sent.map(({ seq }) => seq)).toEqual(texts.map((_, at) => first + at));
-    expect(chat.emitted("chat.message").slice(-250)).toEqual(sent);
+    expect(announced().slice(-250)).toEqual(sent);
   });
 
   it("refuses only the message that cannot be stored", async () => {
@@ -74,6 +78,7 @@ describe("The chat service", () => {
         username: "alice",
         text,
         clientId: null,
+        replyTo: null,
       });
     const results = await Promise.allSettled(["before", "a\0b", "after"].map(store));
     expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);

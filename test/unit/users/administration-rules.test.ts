@@ -7,7 +7,14 @@ import {
   subjectTypeFor,
 } from "../../../services/users/administration/administration-rules.ts";
 
-const ALL = ["chat:write", "posts:moderate", "posts:write", "users:read", "users:write"];
+const ALL = [
+  "chat:moderate",
+  "chat:write",
+  "posts:moderate",
+  "posts:write",
+  "users:read",
+  "users:write",
+];
 
 const managerWith = (
   permissions: Record<string, string[]>,
@@ -18,7 +25,7 @@ const helper = managerWith({ users: ["write"], posts: ["write"], chat: ["write"]
 const full = {
   users: ["read", "write"],
   posts: ["moderate", "write"],
-  chat: ["write"],
+  chat: ["moderate", "write"],
 };
 const refused = (data?: object) =>
   expect.objectContaining({ type: "UserNotAuthorized", ...(data && { data }) });
@@ -29,7 +36,7 @@ describe("mustOutrank", () => {
     const moderator = { roles: ["moderator"], subject_type: "UserAccount" } as const;
     expect(() => mustOutrank(helper, { ...user, roles: ["user"] }, ALL)).not.toThrow();
     expect(() => mustOutrank(helper, { ...moderator, roles: ["moderator"] }, ALL)).toThrow(
-      refused({ permission: "posts:moderate" }),
+      refused({ permission: "chat:moderate" }),
     );
   });
 
@@ -43,7 +50,7 @@ describe("mustOutrank", () => {
 describe("mustHold", () => {
   it("refuses to grant a role with a permission that the manager lacks", () => {
     expect(() => mustHold(helper, ["user", "moderator"], ALL)).toThrow(
-      refused({ permission: "posts:moderate" }),
+      refused({ permission: "chat:moderate" }),
     );
     expect(() => mustHold(managerWith(full), ["admin"], ALL)).not.toThrow();
   });

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
-import type { Caller } from "../../lib/contract/calls.ts";
-import { CitadelError } from "../../lib/errors/errors.ts";
-import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
+import type { Caller } from "../../../lib/contract/calls.ts";
+import { CitadelError } from "../../../lib/errors/errors.ts";
+import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 
 /** How long a username is kept, in milliseconds: the event `user.renamed` may have been lost. */
 const MAX_AGE = 10_000;

@@ -1,9 +1,4 @@
-import {
-  type ChatRepository,
-  type NewMessage,
-  noSuchRoom,
-  type StoredMessage,
-} from "./chat.repository.ts";
+import type { MessagesRepository, NewMessage, StoredMessage } from "./messages.repository.ts";
 
 /** The most messages that one statement stores. */
 const MAX_BATCH = 100;
@@ -14,8 +9,8 @@ const MAX_ATTEMPTS = 3;
 /** A message that waits to be stored, with those that repeat it. */
 interface Waiting {
   readonly message: NewMessage;
-  readonly stored: Promise<StoredMessage>;
-  readonly resolve: (stored: StoredMessage) => void;
+  readonly stored: Promise<StoredMessage | undefined>;
+  readonly resolve: (stored: StoredMessage | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -27,27 +22,30 @@ type Queue = Map<unknown, Waiting>;
  * all of them: each commit would otherwise store one message, since the room's row is locked until the commit.
  */
 export class MessageWriter {
-  readonly #chat: Pick<ChatRepository, "storeAll">;
+  readonly #messages: Pick<MessagesRepository, "storeAll">;
   /** The rooms in which a statement runs. */
   readonly #queues = new Map<string, Queue>();
 
-  constructor(chat: Pick<ChatRepository, "storeAll">) {
-    this.#chat = chat;
+  constructor(messages: Pick<MessagesRepository, "storeAll">) {
+    this.#messages = messages;
   }
 
   /**
    * Stores a message.
    *
-   * @returns the committed message, and whether this call stored it
-   * @throws CitadelError NotFound if no such room exists; the database's error
+   * @returns the committed message, and whether this call stored it; undefined if its author may not write in the room
+   * @throws the database's error
    */
-  async store(message: NewMessage): Promise<StoredMessage> {
+  async store(message: NewMessage): Promise<StoredMessage | undefined> {
     const { roomId } = message;
     const queue: Queue = this.#queues.get(roomId) ?? new Map();
     const key = keyOf(message);
     const first = queue.get(key);
-    if (first) return { ...(await first.stored), isNew: false };
-    const { promise: stored, resolve, reject } = Promise.withResolvers<StoredMessage>();
+    if (first) {
+      const repeated = await first.stored;
+      return repeated && { ...repeated, isNew: false };
+    }
+    const { promise: stored, resolve, reject } = Promise.withResolvers<StoredMessage | undefined>();
     queue.set(key, { message, stored, resolve, reject });
     if (!this.#queues.has(roomId)) {
       this.#queues.set(roomId, queue);
@@ -73,12 +71,8 @@ export class MessageWriter {
   async #storeBatch(roomId: string, batch: readonly Waiting[], attempt = 1): Promise<void> {
     const messages = batch.map(({ message }) => message);
     try {
-      const results = await this.#chat.storeAll(roomId, messages);
-      for (const [at, { resolve, reject }] of batch.entries()) {
-        const stored = results[at];
-        if (stored) resolve(stored);
-        else reject(noSuchRoom());
-      }
+      const results = await this.#messages.storeAll(roomId, messages);
+      for (const [at, { resolve }] of batch.entries()) resolve(results[at]);
     } catch (error) {
       if (isStoredElsewhere(error) && attempt < MAX_ATTEMPTS)
         return this.#storeBatch(roomId, batch, attempt + 1);

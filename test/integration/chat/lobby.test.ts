@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
-import { administrator, PASSWORD, type Person, register, request } from "../helpers/http.ts";
-import { collect, connect, nextMessage } from "../helpers/socket.ts";
+import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { administrator, PASSWORD, type Person, register, request } from "../../helpers/http.ts";
+import { collect, connect, nextMessage } from "../../helpers/socket.ts";
 
 describe.skipIf(isMissing)("The lobby", () => {
   let app: App;
@@ -37,6 +37,9 @@ describe.skipIf(isMissing)("The lobby", () => {
         text: "Hello",
         timestamp: expect.any(String),
         clientId,
+        replyTo: null,
+        editedAt: null,
+        deletedAt: null,
       },
     });
     expect(await received).toEqual(ack.data);
@@ -125,9 +128,12 @@ describe.skipIf(isMissing)("The lobby", () => {
     const { seq } = second.data;
     expect(await join({ roomId: "lobby", after })).toEqual({
       ok: true,
-      data: { messages: [second.data], seq },
+      data: { messages: [second.data], changes: [], through: seq, seq },
     });
-    expect(await join({ roomId: "lobby" })).toEqual({ ok: true, data: { messages: [], seq } });
+    expect(await join({ roomId: "lobby" })).toEqual({
+      ok: true,
+      data: { messages: [], changes: [], through: seq, seq },
+    });
     expect(await join({ roomId: "attic" })).toMatchObject({ error: { type: "NotFound" } });
   });
 
@@ -148,7 +154,17 @@ describe.skipIf(isMissing)("The lobby", () => {
   it("is in every user's list of rooms", async () => {
     const { body } = await request(app, "GET /api/chat/rooms", { token: alice.token });
     expect(body.items).toEqual([
-      { id: "lobby", name: "Lobby", private: false, seq: expect.any(Number) },
+      {
+        id: "lobby",
+        kind: "lobby",
+        name: "Lobby",
+        private: false,
+        role: null,
+        seq: expect.any(Number),
+        readSeq: 0,
+        unread: expect.any(Number),
+        userId: null,
+      },
     ]);
   });
 

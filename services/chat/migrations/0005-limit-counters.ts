@@ -1,0 +1,1 @@
+export { createLimitCounters as up } from "../../../lib/limits/counter-table.ts";

@@ -1,0 +1,88 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Message } from "../../../services/chat/messages/messages.repository.ts";
+import ChatService from "../../../services/chat/chat.service.ts";
+import { startService } from "../../fixtures/service.ts";
+
+describe("The announcer", () => {
+  const chat = startService(ChatService);
+  afterEach(() => void vi.restoreAllMocks());
+
+  /** Stores a message as a node that dies before it announces it. */
+  const commit = async (text: string): Promise<Message> => {
+    const stored = await chat.instance.writer.store({
+      roomId: "lobby",
+      userId: null,
+      username: "~test",
+      text,
+      clientId: null,
+      replyTo: null,
+    });
+    return stored!.message;
+  };
+
+  const announced = (text: string) =>
+    chat.emitted("chat.message").filter((message) => message.text === text);
+
+  const roomOf = () =>
+    chat.instance.db
+      .selectFrom("rooms")
+      .selectAll()
+      .where("id", "=", "lobby")
+      .executeTakeFirstOrThrow();
+
+  it("finds what was committed and not announced, once, and marks it", async () => {
+    const message = await commit("orphan");
+    await expect.poll(() => announced("orphan")).toEqual([{ ...message, epoch: 0 }]);
+    await expect.poll(async () => (await roomOf()).announced).toBe((await roomOf()).seq);
+    await chat.instance.announcer.search();
+    expect(announced("orphan")).toHaveLength(1);
+  });
+
+  it("announces edits and deletions, too", async () => {
+    const message = await commit("to be edited");
+    const { db, log } = chat.instance;
+    for (const text of ["edited", null])
+      await db
+        .transaction()
+        .execute((trx) => log.change(trx, message, { userId: crypto.randomUUID(), text }));
+    await expect
+      .poll(() => chat.emitted("chat.message.updated").at(-1))
+      .toMatchObject({ id: message.id, messageSeq: message.seq, text: "", seq: message.seq + 1 });
+    await expect
+      .poll(() => chat.emitted("chat.message.deleted").at(-1))
+      .toMatchObject({ id: message.id, messageSeq: message.seq, seq: message.seq + 2 });
+  });
+
+  it("does not move a mark backwards", async () => {
+    await commit("first");
+    await expect.poll(async () => (await roomOf()).announced).toBe((await roomOf()).seq);
+    const { seq } = await roomOf();
+    await chat.instance.log.markAnnounced(new Map([["lobby", seq - 1]]));
+    expect((await roomOf()).announced).toBe(seq);
+  });
+
+  it("repeats a room's number twice", async () => {
+    const before = chat.emitted("chat.room.head").length;
+    await commit("head");
+    await expect.poll(() => announced("head")).toHaveLength(1);
+    for (let at = 0; at < 4; at++) await chat.instance.announcer.repeatHeads();
+    const { seq } = await roomOf();
+    expect(
+      chat
+        .emitted("chat.room.head")
+        .slice(before)
+        .filter((head) => head.seq === seq),
+    ).toHaveLength(2);
+  });
+
+  it("announces the numbers of the rooms that have changed after NATS has reconnected", async () => {
+    const before = chat.emitted("chat.room.head").length;
+    const { seq } = await commit("outage");
+    const { localBus } = chat.instance.broker;
+    localBus.emit("$transporter.disconnected", {});
+    localBus.emit("$transporter.connected", {});
+    await expect
+      .poll(() => chat.emitted("chat.room.head").slice(before))
+      .toContainEqual({ roomId: "lobby", seq, epoch: 0 });
+  });
+});
