@@ -3,12 +3,16 @@ import type { Caller } from "../lib/contract/calls.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import type { ReportResult, WatchReport } from "../lib/contract/declarations/socket-rooms.ts";
 import type { Rooms } from "../lib/contract/rooms.ts";
+import { GATEWAY } from "../lib/contract/route.ts";
 import type { DirectedOptions } from "../middlewares/directed-broadcast.ts";
 
 export type { Rooms };
 
 interface Registry {
-  readonly events: { getAllEndpoints(event: string): { readonly id: string }[] };
+  readonly events: {
+    getGroups(event: string): string[];
+    getAllEndpoints(event: string, groups?: string[]): { readonly id: string }[];
+  };
 }
 
 type Broadcast = (event: string, payload: unknown, options: DirectedOptions) => Promise<void>;
@@ -32,13 +36,22 @@ class WatchedRooms {
 
   async broadcast(ctx: Pick<Caller, "broadcast">, event: string, payload: object): Promise<void> {
     const room = (payload as Readonly<Record<string, unknown>>)[this.#fields.get(event) ?? ""];
-    const { registry } = this.#broker as unknown as { registry: Registry };
-    const nodes = registry.events.getAllEndpoints(event).map(({ id }) => id);
-    const nodeIDs = new Set(nodes.filter((id) => this.#watched.get(id)?.has(String(room)) ?? true));
-    if (nodeIDs.size === 0 && nodes.length > 0) return;
+    const { gateways, others } = this.#handlersOf(event);
+    const watching = gateways.filter((id) => this.#watched.get(id)?.has(String(room)) ?? true);
+    const nodeIDs = new Set([...watching, ...others]);
+    if (nodeIDs.size === 0 && gateways.length > 0) return;
     // the types of `broadcast` have only the options that handlers may use
     const broadcast = ctx.broadcast.bind(ctx) as Broadcast;
-    await broadcast(event, payload, nodeIDs.size < nodes.length ? { nodeIDs } : {});
+    await broadcast(event, payload, watching.length < gateways.length ? { nodeIDs } : {});
+  }
+
+  /** The nodes whose gateway handles an event, and those on which another service does. */
+  #handlersOf(event: string): { gateways: string[]; others: string[] } {
+    const { events } = (this.#broker as unknown as { registry: Registry }).registry;
+    const groups = events.getGroups(event).filter((group) => group !== GATEWAY);
+    const nodesOf = (...names: string[]) =>
+      names.length === 0 ? [] : events.getAllEndpoints(event, names).map(({ id }) => id);
+    return { gateways: nodesOf(GATEWAY), others: nodesOf(...groups) };
   }
 
   watch(nodeID: string, { whole, added, removed }: WatchReport): ReportResult {

@@ -1,3 +1,6 @@
+/** The most events that are held of a room. Clients notice the others by their numbers. */
+const MAX_HELD = 1_000;
+
 /** The state of a room with sockets. */
 interface Fenced {
   /** The highest epoch for which all sockets in the room were checked. */
@@ -38,8 +41,9 @@ export class RoomFence {
   /** Delivers an event of this epoch: at once, or after a check. Events of a room keep their order. */
   pass(room: string, epoch: number, deliver: () => void): void {
     const known = this.#rooms.get(room);
-    if (known?.held) known.held.push({ epoch, deliver });
-    else if (known && epoch <= known.epoch) deliver();
+    if (known?.held) {
+      if (known.held.length < MAX_HELD) known.held.push({ epoch, deliver });
+    } else if (known && epoch <= known.epoch) deliver();
     else {
       const fenced = known ?? { epoch: -1, learned: Infinity };
       fenced.held = [{ epoch, deliver }];

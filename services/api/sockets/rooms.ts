@@ -16,8 +16,8 @@ import { RoomReports } from "./watched-rooms.ts";
 /** The pause after a check that failed for the server's reasons, in milliseconds. */
 const RETRY_DELAY = 1_000;
 
-/** How often a check that failed for the server's reasons is made. */
-const ATTEMPTS = 3;
+/** How often a check that failed for the server's reasons is repeated. Outdated access tokens are refreshed within 10 s. */
+const ATTEMPTS = 12;
 
 /** How many sockets of a room are checked at the same time. */
 const CONCURRENT_CHECKS = 50;
@@ -70,10 +70,13 @@ async function mustBePermitted(
   return (result as { epoch?: number } | null | undefined)?.epoch;
 }
 
-/** Does this error say that the user may not be in a room? Any other error says that its service could not be asked. */
+/**
+ * Does this error say that the user may not be in a room? Any other error says that its service could not be asked, or that
+ * the access token is outdated, which is checked elsewhere.
+ */
 function isRefusal(error: unknown): boolean {
   const { code } = toPublicError(error);
-  return code < 500 && code !== 429;
+  return code < 500 && code !== 429 && code !== 401;
 }
 
 /**
@@ -144,27 +147,47 @@ export async function confirmRooms(api: Service, socket: Socket): Promise<void> 
   }
 }
 
-/** Removes each socket from a room whose user may not be in it. A socket of which that stays unknown is closed. */
+/**
+ * Removes each socket from a room whose user may not be in it. A socket of which that is unknown leaves the room until it is
+ * known: it must not hold up the others.
+ */
 async function checkSockets(api: Service, room: string): Promise<void> {
   const named = readRoom(room);
   const { sockets, adapter } = (api as Service & Gateways).io.of("/");
   const waiting = [...(adapter.rooms.get(room) ?? [])];
   if (!named) return;
-  const check = async (socket: Socket, attempt = 1): Promise<void> => {
-    try {
-      await mustBePermitted(api, socket, named.owner, named.id);
-    } catch (error) {
-      if (isRefusal(error)) return void socket.leave(room);
-      if (attempt === ATTEMPTS) return end(socket, new CitadelError("ServiceNotAvailable"));
-      await delay(RETRY_DELAY);
-      return check(socket, attempt + 1);
-    }
-  };
   const checkNext = async () => {
     for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
       const socket = sockets.get(id);
-      if (socket) await check(socket);
+      if (!socket) continue;
+      try {
+        await mustBePermitted(api, socket, named.owner, named.id);
+      } catch (error) {
+        void socket.leave(room);
+        if (!isRefusal(error)) void rejoinLater(api, socket, { room, ...named });
+      }
     }
   };
   await Promise.all(Array.from({ length: CONCURRENT_CHECKS }, checkNext));
+}
+
+/** Lets a socket join a room again once its user is permitted. The client sees what it has missed. */
+async function rejoinLater(
+  api: Service,
+  socket: Socket,
+  { room, owner, id }: { room: string; owner: string; id: string },
+): Promise<void> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    await delay(RETRY_DELAY);
+    if (!socket.connected || socket.rooms.has(room)) return;
+    try {
+      const epoch = await mustBePermitted(api, socket, owner, id);
+      join(socket, room);
+      if (epoch !== undefined && socket.rooms.has(room)) roomStateOf(api).fence.learn(room, epoch);
+      return;
+    } catch (error) {
+      if (isRefusal(error)) return;
+    }
+  }
+  end(socket, new CitadelError("ServiceNotAvailable"));
 }
