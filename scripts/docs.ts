@@ -3,19 +3,23 @@ import { join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { socketSections } from "../lib/asyncapi/document.ts";
 import { auditSections } from "../lib/audit/document.ts";
+import { clientTypes, servicesIn } from "../lib/client-types/client-types.ts";
 import type { ServiceContract } from "../lib/contract/contract.ts";
 import { loadContracts } from "../lib/contract/load.ts";
 import type { Section } from "../lib/docs/section.ts";
 import { limitSections } from "../lib/limits/document.ts";
 import { routeSections } from "../lib/openapi/route-document.ts";
 
-const DOCS = join(import.meta.dirname, "..", "docs");
+const ROOT = join(import.meta.dirname, "..");
+const DOCS = join(ROOT, "docs");
+/** The types of the package @citadel/client. */
+const CLIENT_TYPES = "packages/client/src/api.ts";
 
 const USAGE = `Usage: npm run docs [-- --check]
 
 Writes the generated parts of the documents in docs/: everything below the line
-that says so. With --check it writes nothing, and fails if a document differs from the
-contracts. It ignores services that a document has no section for, so that a new service changes no document.
+that says so; and ${CLIENT_TYPES}. With --check it writes nothing, and fails if a file differs from the
+contracts. It ignores services that a file does not describe, so that a new service changes no file.
 `;
 
 /** A document whose last part is made from the contracts. */
@@ -47,9 +51,18 @@ function main(args: readonly string[]): void {
   const isCheck = args[0] === "--check";
   if (args.length > (isCheck ? 1 : 0)) fail(USAGE);
   const contracts = loadContracts();
+  writeDocuments(contracts, isCheck);
+  writeClientTypes(contracts, isCheck);
+}
+
+/** The text of a file; empty if there is none. */
+const read = (path: string): string =>
+  existsSync(path) ? readFileSync(path, "utf8").replaceAll("\r\n", "\n") : "";
+
+function writeDocuments(contracts: ReadonlyMap<string, ServiceContract>, isCheck: boolean): void {
   for (const { file, sections } of DOCUMENTS) {
     const path = join(DOCS, file);
-    const current = existsSync(path) ? readFileSync(path, "utf8").replaceAll("\r\n", "\n") : "";
+    const current = read(path);
     const [handwritten = ""] = current.split(MARKER);
     const all = sections(contracts);
     const isKnown = (section: Section) =>
@@ -61,6 +74,20 @@ function main(args: readonly string[]): void {
       writeFileSync(path, textOf(handwritten, all));
       stdout.write(`docs/${file}\n`);
     }
+  }
+}
+
+function writeClientTypes(contracts: ReadonlyMap<string, ServiceContract>, isCheck: boolean): void {
+  const path = join(ROOT, CLIENT_TYPES);
+  const current = read(path);
+  const known = servicesIn(current);
+  if (isCheck) {
+    const described = new Map([...contracts].filter(([service]) => known.has(service)));
+    if (current !== clientTypes(described))
+      fail(`${CLIENT_TYPES} is stale: run 'npm run docs' and commit it.\n`);
+  } else {
+    writeFileSync(path, clientTypes(contracts));
+    stdout.write(`${CLIENT_TYPES}\n`);
   }
 }
 
