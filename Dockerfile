@@ -5,6 +5,7 @@ WORKDIR /app
 
 # a separate layer, which changes only with the dependencies
 COPY package.json package-lock.json .npmrc ./
+COPY packages/client/package.json packages/client/
 COPY packages/service-guard/package.json packages/service-guard/
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts && \
     find node_modules -name "*.map" -delete

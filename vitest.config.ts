@@ -72,6 +72,10 @@ export default defineConfig({
           exclude: [EXAMPLE],
         },
       },
+      {
+        extends: true,
+        test: { name: "client", include: ["packages/client/test/**/*.test.ts"] },
+      },
       { extends: true, test: { name: "chaos", include: ["test/chaos/**/*.test.ts"] } },
       form("process", {
         include: [
