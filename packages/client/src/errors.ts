@@ -56,14 +56,18 @@ export const signedOut = (): ClientError =>
 export const closed = (): ClientError =>
   new ClientError({ type: "Closed", message: "The client or the room was closed." });
 
+/** Whether the access token was refused: a newer one may be accepted. */
+export const isOutdated = (error: unknown): error is ClientError =>
+  error instanceof ClientError &&
+  error.code === 401 &&
+  /^(AccessToken|SigningKey)/.test(error.type);
+
 /** Whether the same request may succeed later. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof ClientError &&
   error.type !== "Closed" &&
   (error.code === 0 || error.code === 429 || error.code >= 500);
 
-/** Whether the access token was refused: a newer one may be accepted. */
-export const isOutdated = (error: unknown): error is ClientError =>
-  error instanceof ClientError &&
-  error.code === 401 &&
-  /^(AccessToken|SigningKey)/.test(error.type);
+/** Whether the same event may succeed later. While no access token can be renewed, events are refused. */
+export const isTransientEvent = (error: unknown): boolean =>
+  isTransient(error) || isOutdated(error);

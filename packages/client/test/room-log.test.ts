@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Change, type Entry, type Message, RoomLog } from "../src/room-log.ts";
 import { Room as FakeRoom } from "./helpers/log.ts";

@@ -1,0 +1,10 @@
+export type { ClientEvents, Operations, ServerEvents } from "./api.ts";
+export { type AllEvents, type Client, type ClientOptions, createClient } from "./client.ts";
+export type { Io } from "./connection.ts";
+export { ClientError } from "./errors.ts";
+export type { CallOptions } from "./http.ts";
+export type { Locks } from "./locks.ts";
+export type { PendingMessage, Sent } from "./outbox.ts";
+export type { Room, RoomEvents, RoomOptions } from "./room.ts";
+export { type Change, type Entry, type Message, type Page, RoomLog } from "./room-log.ts";
+export { memoryStorage, type Storage, type User } from "./session.ts";
