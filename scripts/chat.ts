@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { stdin, stdout } from "node:process";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { styleText } from "node:util";
+import { ClientError, createClient, type Room } from "@citadel/client";
 import { io } from "socket.io-client";
 
 // A chat client for the terminal: `npm run chat -- alice [url]`. It reads the password from PASSWORD or asks for it.
@@ -13,8 +13,8 @@ if (!username) {
   process.exit(1);
 }
 
-/** The delay before a handshake that failed for the server's reasons is repeated, in milliseconds. */
-const RETRY_DELAY = 1_000;
+const HELP =
+  "/rooms lists your rooms, /join <id> enters one, /help shows this. Anything else is sent.";
 
 const dim = (text: string) => (stdout.isTTY ? styleText("dim", text) : text);
 
@@ -30,65 +30,74 @@ async function askHidden(what: string): Promise<string> {
   return typed;
 }
 
-async function signIn(): Promise<string> {
+const client = createClient({ url, io });
+
+async function signIn(name: string): Promise<void> {
   const password = process.env.PASSWORD ?? (await askHidden("Password"));
-  const login = async (otp?: string) => {
-    const response = await fetch(`${url}/api/auth/login`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ username, password, otp }),
-    });
-    return (await response.json()) as { access_token?: string; type?: string; message: string };
-  };
-  let result = await login();
-  if (result.type === "SecondFactorRequired")
-    result = await login((await askHidden("Code of the second factor")).trim());
-  if (result.access_token === undefined) throw new Error(result.message);
-  return result.access_token;
-}
-
-interface Message {
-  seq: number;
-  username: string;
-  text: string;
-}
-
-async function main(): Promise<void> {
-  const socket = io(url, { auth: { token: await signIn() }, transports: ["websocket"] });
-  const lines = createInterface({ input: stdin });
-
-  socket.on("connect", () => console.log(dim("You are in the lobby. Type, and press Enter.")));
-  socket.on("connect_error", (error: Error & { data?: { code?: number } }) => {
-    console.error(error.message);
-    // a server that starts refuses handshakes for some seconds; socket.io-client retries only if it got no response
-    if ((error.data?.code ?? 0) >= 500) setTimeout(() => socket.connect(), RETRY_DELAY);
-  });
-  socket.on("message", ({ seq, username: who, text }: Message) =>
-    console.log(`${dim(`#${seq}`)} ${who}: ${text}`),
-  );
-  socket.on("serverMessage", ({ text }: { text: string }) => console.log(`*** ${text}`));
-  socket.on("session:end", ({ message }: { message: string }) => {
-    console.error(message);
-    process.exit(1);
-  });
-  lines.on("close", () => socket.close());
-
-  for await (const text of lines) {
-    if (text.trim() === "") continue;
-    const ack = (await socket.emitWithAck("message", { text, clientId: randomUUID() })) as {
-      ok: boolean;
-      error?: { message: string };
-    };
-    if (!ack.ok) console.error(ack.error?.message);
+  try {
+    await client.signIn(name, password);
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.type !== "SecondFactorRequired") throw error;
+    const code = await askHidden("Code of the second factor");
+    await client.signIn(name, password, code.trim());
   }
 }
 
-await main().catch((error: Error) => {
-  const isUnreachable = error.message === "fetch failed";
+/** The room that the user writes to, and the removal of its listeners. */
+let current: { readonly room: Room; readonly listeners: readonly (() => void)[] } | undefined;
+
+/** Enters a room, and shows what is written there from now on. */
+async function enter(id: string): Promise<void> {
+  const room = client.room(id, { history: 0 });
+  if (room === current?.room) return;
+  await room.join();
+  for (const remove of current?.listeners ?? []) remove();
+  current?.room.leave().catch(show);
+  const listeners = [
+    room.on("message", ({ seq, username: who, text }) =>
+      console.log(`${dim(`#${seq}`)} ${who}: ${text}`),
+    ),
+    room.on("updated", ({ messageSeq, text }) => console.log(dim(`#${messageSeq} now: ${text}`))),
+    room.on("deleted", ({ messageSeq }) => console.log(dim(`#${messageSeq} was deleted.`))),
+    room.on("removed", () => console.log("You are no longer in this room.")),
+  ];
+  current = { room, listeners };
+}
+
+async function listRooms(): Promise<void> {
+  const { items } = await client.call("chat.rooms");
+  for (const { id, name, unread } of items)
+    console.log(`${id}  ${name}  ${dim(`${unread} unread`)}`);
+}
+
+const show = (error: unknown) => console.error((error as Error).message);
+
+async function main(name: string): Promise<void> {
+  await signIn(name);
+  client.on("serverMessage", ({ text }) => console.log(`*** ${text}`));
+  client.on("disconnected", () => console.error(dim("Disconnected; reconnecting.")));
+  client.on("signedOut", ({ error }) => {
+    console.error(error?.message);
+    process.exit(1);
+  });
+  await enter("lobby");
+  console.log(dim(`You are in the lobby. Type, and press Enter. ${HELP}`));
+  for await (const line of createInterface({ input: stdin })) {
+    const [command, id = "lobby"] = line.trim().split(/\s+/);
+    if (command === "/rooms") await listRooms().catch(show);
+    else if (command === "/help") console.log(HELP);
+    else if (command === "/join") await enter(id).catch(show);
+    else if (line.trim() !== "") await current?.room.send(line).stored.catch(show);
+  }
+  client.close();
+}
+
+await main(username).catch((error: unknown) => {
+  const isUnreachable = error instanceof ClientError && error.type === "Unreachable";
   console.error(
     isUnreachable
       ? `The server at ${url} is unreachable. Start it with 'npm run dev'.`
-      : error.message,
+      : (error as Error).message,
   );
   process.exit(1);
 });

@@ -19,7 +19,7 @@ export interface Socket {
   connect(): unknown;
   disconnect(): unknown;
   on(event: string, listener: (data: never) => void): unknown;
-  onAny(listener: (event: string, data: never) => void): unknown;
+  onAny(listener: (event: string, data: unknown) => void): unknown;
   timeout(milliseconds: number): { emitWithAck(event: string, data: unknown): Promise<unknown> };
 }
 

@@ -158,7 +158,7 @@ describe("Tabs with one storage", () => {
       locks: { request: (_name, run) => run() },
       fetch: async (input, init) => {
         const response = await fetch(input, init);
-        return String(input).endsWith(REFRESH) ? new Promise(() => {}) : response;
+        return (input as URL).pathname === REFRESH ? new Promise(() => {}) : response;
       },
     });
     api.expireAll();
@@ -235,7 +235,7 @@ describe("Tabs with one storage", () => {
 describe("A refresh", () => {
   it("that fails for the server's reasons is repeated, and signs nobody out", async () => {
     const { client, storage } = await signedIn();
-    const signedOut = vi.fn();
+    const signedOut = vi.fn<(event: object) => void>();
     client.on("signedOut", signedOut);
     api.expireAll();
     api.fail(REFRESH, { status: 503 }, { status: 429, retryAfter: 0.01 });
@@ -250,7 +250,7 @@ describe("A refresh", () => {
 
   it("of a stolen and used token ends the session", async () => {
     const { client, storage } = await signedIn();
-    const signedOut = vi.fn();
+    const signedOut = vi.fn<(event: object) => void>();
     client.on("signedOut", signedOut);
     await fetch(url + REFRESH, {
       method: "POST",
@@ -268,7 +268,7 @@ describe("A refresh", () => {
 describe("Signing out", () => {
   it("ends the session and forgets the tokens", async () => {
     const { client, storage } = await signedIn();
-    const signedOut = vi.fn();
+    const signedOut = vi.fn<(event: object) => void>();
     client.on("signedOut", signedOut);
     await client.signOut();
     expect(api.requests).toContain("POST /api/auth/logout");

@@ -15,8 +15,7 @@ function watch(client: Client) {
   return events;
 }
 
-const expectConnected = (client: Client) =>
-  expect.poll(() => client.isConnected && context.chat.sockets.length).toBe(1);
+const isConnected = (client: Client) => client.isConnected && context.chat.sockets.length === 1;
 
 describe("A refused handshake", () => {
   it("with 401 is repeated with a new access token", async () => {
@@ -116,7 +115,7 @@ describe("A connection", () => {
     context.chat.fail("auth:refresh", { code: 503, type: "InternalError" });
     context.chat.io.emit("auth:outdated", {});
     await expect.poll(() => received("auth:refresh").length).toBe(2);
-    await expectConnected(client);
+    await expect.poll(() => isConnected(client)).toBe(true);
   });
 
   it("is opened again for another user who signs in", async () => {
@@ -166,7 +165,7 @@ describe("A session that the server ends", () => {
     context.chat.endSessions("alice", "TooManyRequests", 429, { retryAfter: 0.4 });
     const before = Date.now();
     await vi.waitFor(() => expect(client.isConnected).toBe(false));
-    await expectConnected(client);
+    await expect.poll(() => isConnected(client)).toBe(true);
     expect(Date.now() - before).toBeGreaterThanOrEqual(380);
     expect(context.chat.count(REFRESH)).toBe(0);
   });
@@ -176,7 +175,7 @@ describe("A session that the server ends", () => {
     await client.connect();
     context.chat.io.disconnectSockets(true);
     await vi.waitFor(() => expect(client.isConnected).toBe(false));
-    await expectConnected(client);
+    await expect.poll(() => isConnected(client)).toBe(true);
   });
 
   it("by signing out closes the socket", async () => {

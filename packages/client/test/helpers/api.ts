@@ -12,7 +12,6 @@ interface RefreshToken {
 
 interface Session {
   readonly username: string;
-  readonly access: Set<string>;
   ended: boolean;
 }
 
@@ -113,16 +112,18 @@ export class FakeApi {
     const body = text === "" ? {} : JSON.parse(text);
     const fault = this.faults.get(pathname)?.shift();
     const send = (status: number, value?: unknown) => {
-      if (fault === "lose the response") return void req.socket.destroy();
-      res.writeHead(status, { "content-type": "application/json" });
-      res.end(value === undefined ? "" : JSON.stringify(value));
+      if (fault === "lose the response") req.socket.destroy();
+      else
+        res
+          .writeHead(status, { "content-type": "application/json" })
+          .end(value === undefined ? "" : JSON.stringify(value));
     };
     if (fault === "lose the request") return void req.socket.destroy();
     if (typeof fault === "object")
       return send(fault.status, error(fault.status, "Fault", { retryAfter: fault.retryAfter }));
     if (pathname === "/api/auth/login" || pathname === "/api/auth/register") {
       if (body.password === "wrong") return send(401, error(401, "InvalidCredentials"));
-      const session = { username: body.username, access: new Set<string>(), ended: false };
+      const session = { username: body.username, ended: false };
       return send(200, this.#respond(session, randomUUID()));
     }
     if (pathname === "/api/auth/refresh") {

@@ -173,7 +173,9 @@ export class FakeChat extends FakeApi {
     changing("message:edit", (seq, data) => room(data)!.edit(seq, data.text));
     changing("message:delete", (seq, data) => room(data)!.remove(seq));
     handle("typing", ({ roomId, typing }) =>
-      this.#toRoom(roomId, "typing", { roomId, userId: username, username, typing } as { roomId: string }),
+      this.#toRoom(roomId, "typing", { roomId, userId: username, username, typing } as {
+        roomId: string;
+      }),
     );
     handle("read", ({ roomId, seq }) => {
       for (const one of this.sockets)
