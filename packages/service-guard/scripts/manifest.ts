@@ -4,11 +4,11 @@ import { join } from "node:path";
 // In the repository, package.json names the TypeScript source; in the tarball it has to name the built files. npm, unlike
 // pnpm, does not take `exports` and `types` from `publishConfig`. So `prepack` writes the manifest of the tarball, and
 // `postpack` restores the repository's. Publish the tarball, not the folder: for a folder npm sends the registry the
-// manifest that it reads after `postpack`.
+// manifest that it reads after `postpack`. npm runs the scripts in the folder of the package; other packages use this file, too.
 
-const MANIFEST = join(import.meta.dirname, "..", "package.json");
+const MANIFEST = join(process.cwd(), "package.json");
 /** Keeps the repository's manifest during `npm pack`. */
-const KEPT = join(import.meta.dirname, "..", ".package.json.kept");
+const KEPT = join(process.cwd(), ".package.json.kept");
 
 /** Also restores it after an earlier `npm pack` that was interrupted between the two scripts. */
 function restore(): void {
