@@ -20,7 +20,7 @@ const ERROR = "{ name: string; message: string; code: number; type: string; data
 /** The services that this text describes. */
 export function servicesIn(text: string): ReadonlySet<string> {
   const line = text.split("\n").find((one) => one.startsWith(SERVICES)) ?? SERVICES;
-  return new Set(line.slice(SERVICES.length).split(", "));
+  return new Set(line.slice(SERVICES.length).split(", ").filter(Boolean));
 }
 
 /** The text of packages/client/src/api.ts. */

@@ -3,6 +3,7 @@ import { Connection, type Io } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { type ClientError, closed, isObject, isOutdated, signedOut } from "./errors.ts";
 import { type CallOptions, type Endpoint, type Fetch, request, takesToken } from "./http.ts";
+import { randomId } from "./random-id.ts";
 import { Room, type RoomLink, type RoomOptions } from "./room.ts";
 import { Session, type SessionOptions, type Tokens, type User } from "./session.ts";
 
@@ -121,7 +122,7 @@ export class Client extends Emitter<AllEvents> {
   /** Creates an account and signs in. @throws ClientError */
   register(account: Operations["users.register"]["params"]): Promise<User> {
     const since = Date.now();
-    const idempotencyKey = crypto.randomUUID();
+    const idempotencyKey = randomId();
     return this.#begin(since, this.call("users.register", account, { idempotencyKey }));
   }
 

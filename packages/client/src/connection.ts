@@ -217,7 +217,9 @@ export class Connection {
   /** Connects again. @param pause at least this long, in milliseconds */
   #retry(pause: number): void {
     if (this.#isClosed) return;
-    const wait = Math.max(pause, this.#attempt === 0 ? 0 : backoff(this.#attempt - 1));
+    // not all clients at once, after the server was restarted
+    const atLeast = pause * (1 + Math.random() / 2);
+    const wait = Math.max(atLeast, this.#attempt === 0 ? 0 : backoff(this.#attempt - 1));
     this.#attempt++;
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => this.#socket.connect(), wait);
@@ -262,18 +264,25 @@ export class Connection {
 
   async #passToken(): Promise<void> {
     const { session } = this.#given;
+    let isRenewed = false;
     for (let token = session.tokens?.access; token && token !== this.#token;) {
       try {
         await this.#emit("auth:refresh", { token });
         this.#token = token;
         this.tokensChanged();
       } catch (error) {
-        if (isTransient(error)) throw error;
-        if (isOutdated(error)) await session.renew(token);
         // a token of another user: the handshake takes it
-        else return (void this.#socket.disconnect(), void this.#socket.connect());
+        if (error instanceof ClientError && error.code === 403) return this.#reopen();
+        if (isRenewed || !isOutdated(error)) throw error;
+        isRenewed = true;
+        await session.renew(token);
       }
       token = session.tokens?.access;
     }
+  }
+
+  #reopen(): void {
+    this.#socket.disconnect();
+    this.#socket.connect();
   }
 }

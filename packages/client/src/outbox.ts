@@ -1,5 +1,6 @@
-import { delay, delayAfter } from "./backoff.ts";
+import { delayAfter, Pause } from "./backoff.ts";
 import { ClientError, isTransientEvent } from "./errors.ts";
+import { randomId } from "./random-id.ts";
 import type { Message } from "./room-log.ts";
 
 /** A message that is not in the room yet. */
@@ -41,6 +42,7 @@ export class Outbox {
   readonly #options: OutboxOptions;
   #items: Item[] = [];
   #isSending = false;
+  readonly #pause = new Pause();
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -51,7 +53,7 @@ export class Outbox {
   }
 
   add(text: string, replyTo?: string): Sent {
-    return this.#add({ clientId: crypto.randomUUID(), text, replyTo, status: "pending" });
+    return this.#add({ clientId: randomId(), text, replyTo, status: "pending" });
   }
 
   /** Sends a failed message again, after those that wait. */
@@ -88,8 +90,14 @@ export class Outbox {
     for (const { reject } of items) reject(error);
   }
 
-  /** Sends what waits, one after the other. Call it after each connection. */
-  async flush(): Promise<void> {
+  /** Sends what waits. */
+  connected(): void {
+    this.#pause.end();
+    void this.#flush();
+  }
+
+  /** Sends what waits, one after the other. */
+  async #flush(): Promise<void> {
     if (this.#isSending) return;
     this.#isSending = true;
     for (let attempt = 0; ;) {
@@ -101,7 +109,7 @@ export class Outbox {
       } catch (error) {
         // without a response the server gets it again at once: it stores a clientId once
         const isUnanswered = error instanceof ClientError && error.code === 0;
-        if (!isUnanswered) await delay(delayAfter(error, attempt++));
+        if (!isUnanswered) await this.#pause.wait(delayAfter(error, attempt++));
       }
     }
     this.#isSending = false;
@@ -126,7 +134,7 @@ export class Outbox {
     const settled = promise.catch(() => {});
     this.#items.push({ message, resolve, reject, settled });
     this.#options.changed();
-    void this.flush();
+    void this.#flush();
     return { clientId: message.clientId, stored: promise };
   }
 

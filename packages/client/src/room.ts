@@ -1,5 +1,5 @@
 import type { ClientEvents, Operations, ServerEvents } from "./api.ts";
-import { delay, delayAfter } from "./backoff.ts";
+import { delayAfter, Pause } from "./backoff.ts";
 import { Emitter } from "./emitter.ts";
 import { ClientError, closed, isTransientEvent, numberIn } from "./errors.ts";
 import { Outbox, type PendingMessage, type Sent } from "./outbox.ts";
@@ -70,6 +70,7 @@ export class Room extends Emitter<RoomEvents> {
   #isCatchingUp = false;
   /** Something was missed since the running request was sent. */
   #again = false;
+  readonly #pause = new Pause();
   #gapTimer: ReturnType<typeof setTimeout> | undefined;
   #typedAt = 0;
   #readSeq = 0;
@@ -185,8 +186,9 @@ export class Room extends Emitter<RoomEvents> {
 
   /** For the client: the socket is connected. */
   connected(): void {
-    void this.#outbox.flush();
+    this.#outbox.connected();
     void this.#sendRead();
+    this.#pause.end();
     void this.#catchUp();
   }
 
@@ -275,7 +277,7 @@ export class Room extends Emitter<RoomEvents> {
       } catch (error) {
         this.#again = true;
         if (error instanceof ClientError && error.type === "TooFarBehind") this.#reset(error);
-        else if (isTransientEvent(error)) await delay(delayAfter(error, attempt++));
+        else if (isTransientEvent(error)) await this.#pause.wait(delayAfter(error, attempt++));
         else this.#refuse(error as ClientError);
       }
     this.#isCatchingUp = false;

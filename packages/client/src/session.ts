@@ -3,6 +3,7 @@ import { delay, delayAfter } from "./backoff.ts";
 import { ClientError, isTransient, signedOut } from "./errors.ts";
 import { type Endpoint, request } from "./http.ts";
 import { localLocks, type Locks, webLocks } from "./locks.ts";
+import { randomId } from "./random-id.ts";
 
 /** Where the tokens are kept, such as `localStorage`. All tabs share it. */
 export interface Storage {
@@ -97,7 +98,7 @@ export class Session {
       refresh,
       renewAt: since + Math.max(life - MARGIN, life * 0.8),
       expiresAt: since + life,
-      key: crypto.randomUUID(),
+      key: randomId(),
     };
     this.#storage.setItem(this.#key, JSON.stringify(tokens));
     this.notice();
