@@ -4,7 +4,8 @@ import { Emitter } from "./emitter.ts";
 import { type ClientError, closed, isObject, isOutdated, signedOut } from "./errors.ts";
 import { type CallOptions, type Endpoint, type Fetch, request, takesToken } from "./http.ts";
 import { randomId } from "./random-id.ts";
-import { Room, type RoomLink, type RoomOptions } from "./room.ts";
+import { Room } from "./room.ts";
+import type { RoomLink, RoomOptions } from "./room-sync.ts";
 import { Session, type SessionOptions, type Tokens, type User } from "./session.ts";
 
 export interface ClientOptions extends SessionOptions {
@@ -100,15 +101,17 @@ export class Client extends Emitter<AllEvents> {
     const send = (token?: string) =>
       request(this.#endpoint, operation, params, { ...options, token });
     if (!takesToken(operation) || !this.user) return send();
-    const token = await this.#session.accessToken();
+    const userId = this.#userId;
+    this.#session.notice();
+    const tokens = await this.#session.valid();
+    // another tab has signed in as another user
+    if (userId !== undefined && tokens.user.id !== userId) throw signedOut();
     try {
-      return await send(token);
+      return await send(tokens.access);
     } catch (error) {
       if (!isOutdated(error)) throw error;
-      const userId = this.#userId;
-      const { access, user } = await this.#session.renew(token);
-      // another tab has signed in as another user
-      if (user.id !== userId) throw error;
+      const { access, user } = await this.#session.renew(tokens.access);
+      if (user.id !== tokens.user.id) throw error;
       return await send(access);
     }
   }

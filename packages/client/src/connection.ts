@@ -160,7 +160,7 @@ export class Connection {
 
   async #authenticate(use: (data: { token: string }) => void): Promise<void> {
     try {
-      this.#token = await this.#given.session.accessToken();
+      this.#token = (await this.#given.session.valid()).access;
     } catch (error) {
       if (!isTransient(error)) return this.#refuse(error);
       // the server refuses it if it has expired, and the renewal is tried again

@@ -5,6 +5,7 @@ export { ClientError } from "./errors.ts";
 export type { CallOptions } from "./http.ts";
 export type { Locks } from "./locks.ts";
 export type { PendingMessage, Sent } from "./outbox.ts";
-export type { Room, RoomEvents, RoomOptions } from "./room.ts";
+export type { Room, RoomEvents } from "./room.ts";
 export { type Change, type Entry, type Message, type Page, RoomLog } from "./room-log.ts";
+export type { RoomOptions } from "./room-sync.ts";
 export { memoryStorage, type Storage, type User } from "./session.ts";

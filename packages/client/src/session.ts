@@ -119,17 +119,17 @@ export class Session {
     this.#changed(tokens, error);
   }
 
-  /** A valid access token. @throws ClientError `SignedOut`, or the renewal's error */
-  async accessToken(): Promise<string> {
+  /** Tokens with a valid access token. @throws ClientError `SignedOut`, or the renewal's error */
+  async valid(): Promise<Tokens> {
     const { tokens } = this;
     if (!tokens) throw signedOut();
     const now = Date.now();
-    if (now < tokens.renewAt) return tokens.access;
+    if (now < tokens.renewAt) return tokens;
     const renewed = this.renew(tokens.access);
-    if (now >= tokens.expiresAt) return (await renewed).access;
+    if (now >= tokens.expiresAt) return renewed;
     // it is still valid: no request has to wait for its renewal
     renewed.catch(() => {});
-    return tokens.access;
+    return tokens;
   }
 
   /**

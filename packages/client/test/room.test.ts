@@ -341,6 +341,22 @@ describe("A room", () => {
     expect(seqs).toEqual([1, 2]);
   });
 
+  it("that was left ignores the events of a room in which every socket is", async () => {
+    const { room, seqs } = await joined();
+    await room.leave();
+    context.chat.write("one");
+    await room.join();
+    context.chat.write("two");
+    await expect.poll(() => seqs).toEqual([1, 2]);
+    await room.leave();
+    context.chat.write("three");
+    context.chat.head();
+    const { stored } = room.send("four");
+    await stored;
+    expect(seqs).toEqual([1, 2]);
+    expect(room.pending).toEqual([]);
+  });
+
   it("is emptied by signing out: another user's client gets a new one", async () => {
     const { client, room } = await joined(["one"]);
     await client.signIn("bob", "a good password");
