@@ -180,8 +180,9 @@ export class Connection {
   #onDisconnect(reason: string): void {
     clearTimeout(this.#renewTimer);
     if (Date.now() - this.#connectedAt > STABLE) this.#attempt = 0;
+    if (this.#isClosed) return;
     this.#given.disconnected(reason);
-    if (this.#isClosed || reason !== "io server disconnect") return;
+    if (reason !== "io server disconnect") return;
     const end = this.#end;
     if (end?.type === "AccessTokenRevoked") this.#revoked(end);
     else if (end?.code === 429) this.#retry((end.retryAfter ?? 0) * 1_000 || LONG_PAUSE);

@@ -121,6 +121,7 @@ export class Session {
 
   /** Tokens with a valid access token. @throws ClientError `SignedOut`, or the renewal's error */
   async valid(): Promise<Tokens> {
+    this.notice();
     const { tokens } = this;
     if (!tokens) throw signedOut();
     const now = Date.now();

@@ -45,8 +45,10 @@ describe("A room log", () => {
     const log = new RoomLog({ after: 0 });
     // the message in its current state, which is deleted
     log.addPage({ messages: [room.state[0]!], changes: [], through: 1 }, 0);
-    log.add([edit, removal]);
+    log.add([edit]);
     expect(texts(log)).toEqual([""]);
+    log.add([removal]);
+    expect(log.messages).toEqual(room.state);
   });
 
   it("goes on after the end of a page although the page lacks numbers", () => {

@@ -159,6 +159,20 @@ describe("A session that the server ends", () => {
     expect(context.chat.requests).toHaveLength(length);
   });
 
+  it("with AccessTokenRevoked signs out all clients with the same storage", async () => {
+    const storage = memoryStorage();
+    const clients = [
+      await context.client("alice", { storage }),
+      await context.client("alice", { storage }),
+    ];
+    const events = clients.map(watch);
+    for (const client of clients) await client.connect();
+    context.chat.end("alice");
+    const expected = ["connected", "disconnected", "signedOut"];
+    await expect.poll(() => events).toEqual([expected, expected]);
+    expect(context.chat.count(REFRESH)).toBe(0);
+  });
+
   it("with TooManyRequests waits, and connects again", async () => {
     const client = await context.client();
     await client.connect();
@@ -184,7 +198,7 @@ describe("A session that the server ends", () => {
     await client.connect();
     await client.signOut();
     await expect.poll(() => context.chat.sockets).toEqual([]);
-    expect(events.at(-1)).toBe("signedOut");
+    expect(events).toEqual(["connected", "signedOut"]);
   });
 });
 
