@@ -81,15 +81,22 @@ export class LogRepository {
    * the log, too.
    *
    * @param text null: the message is deleted
-   * @returns undefined if the message is deleted already
+   * @returns undefined if the message is deleted already, or the room is
    */
   async change(
     trx: ChatTransaction,
     { id, roomId, seq: messageSeq }: Pick<Message, "id" | "roomId" | "seq">,
     { userId, text }: { userId: string; text: string | null },
   ): Promise<StoredChange | undefined> {
-    await trx.selectFrom("rooms").select("id").where("id", "=", roomId).forUpdate().execute();
-    const now = sql<Date>`clock_timestamp()`;
+    // the time is read under the lock, so that times have the order of the numbers
+    const locked = await trx
+      .selectFrom("rooms")
+      .select(sql<Date>`clock_timestamp()`.as("now"))
+      .where("id", "=", roomId)
+      .forUpdate()
+      .executeTakeFirst();
+    if (!locked) return undefined;
+    const { now } = locked;
     const row = await trx
       .updateTable("messages")
       .set({ text: text ?? "", ...(text === null ? { deleted_at: now } : { edited_at: now }) })
@@ -100,11 +107,11 @@ export class LogRepository {
     if (!row) return undefined;
     if (text === null)
       await trx.updateTable("changes").set({ text: "" }).where("message_id", "=", id).execute();
-    const { seq, epoch, changed_at } = await trx
+    const { seq, epoch } = await trx
       .updateTable("rooms")
       .set({ seq: sql`seq + 1`, changed_at: now })
       .where("id", "=", roomId)
-      .returning(["seq", "epoch", "changed_at"])
+      .returning(["seq", "epoch"])
       .executeTakeFirstOrThrow();
     const change = {
       room_id: roomId,
@@ -113,7 +120,7 @@ export class LogRepository {
       message_seq: messageSeq,
       user_id: userId,
       text,
-      created_at: changed_at,
+      created_at: now,
     };
     await trx.insertInto("changes").values(change).execute();
     return { message: toMessage(row), change: toChange(change), epoch };
