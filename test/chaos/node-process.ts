@@ -1,12 +1,27 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import type { FromNode, Moment, NodeSettings, Requests, ToNode } from "./messages.ts";
+import type { FromNode, NodeSettings, RequestMap, ToNode } from "./messages.ts";
 
-type ResultOf<R extends keyof Requests> = ReturnType<Requests[R]>;
-
-/** A node that can be killed and started again. */
-export class NodeProcess {
+export interface NodeProcessOptions {
   readonly name: string;
+  /** The program of the node, which takes NodeSettings as its argument. */
+  readonly script: URL;
+  readonly services: string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
+type ParamsOf<F> = F extends (params: infer P) => unknown ? P : never;
+
+type ResultOf<F> = F extends (...args: never) => Promise<infer R> ? R : never;
+
+/**
+ * A node that can be killed and started again.
+ *
+ * `Moment`: when it can kill itself. `Requests`: what it does for the test.
+ */
+export class NodeProcess<Moment extends string = never, Requests extends object = RequestMap> {
+  readonly name: string;
+  readonly #script: URL;
   readonly #settings: NodeSettings;
   readonly #env: NodeJS.ProcessEnv;
   readonly #waiting = new Map<number, (message: FromNode) => void>();
@@ -15,8 +30,9 @@ export class NodeProcess {
   #lastId = 0;
   #output = "";
 
-  constructor(name: string, services: string[], env: NodeJS.ProcessEnv) {
+  constructor({ name, script, services, env }: NodeProcessOptions) {
     this.name = name;
+    this.#script = script;
     this.#settings = { services };
     this.#env = env;
   }
@@ -36,7 +52,7 @@ export class NodeProcess {
   }
 
   async #tryToStart(): Promise<boolean> {
-    const child = fork(new URL("./node.ts", import.meta.url), [JSON.stringify(this.#settings)], {
+    const child = fork(this.#script, [JSON.stringify(this.#settings)], {
       env: this.#env,
       // without those of the test runner
       execArgv: [],
@@ -65,10 +81,10 @@ export class NodeProcess {
   }
 
   /** @throws Error of the request, or if the process ends before it responds */
-  async ask<R extends keyof Requests>(
+  async ask<R extends keyof Requests & string>(
     request: R,
-    params?: Parameters<Requests[R]>[0],
-  ): Promise<Awaited<ResultOf<R>>> {
+    params?: ParamsOf<Requests[R]>,
+  ): Promise<ResultOf<Requests[R]>> {
     const id = (this.#lastId += 1);
     const { promise, resolve } = Promise.withResolvers<FromNode>();
     this.#waiting.set(id, resolve);
@@ -76,10 +92,10 @@ export class NodeProcess {
     const { error, result } = await promise;
     this.#waiting.delete(id);
     if (error !== undefined) throw new Error(error);
-    return result as Awaited<ResultOf<R>>;
+    return result as ResultOf<Requests[R]>;
   }
 
-  #send(message: ToNode): void {
+  #send(message: ToNode<Moment>): void {
     // the messages to a process that has just ended are lost, as on a network
     if (this.#child?.connected) this.#child.send(message, () => {});
     else if (message.id !== undefined)

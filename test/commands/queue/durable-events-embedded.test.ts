@@ -2,19 +2,20 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { environment } from "../../chaos/cluster.ts";
-import { Load } from "../../chaos/load.ts";
-import { NodeProcess } from "../../chaos/node-process.ts";
+import { Load } from "../../chaos/durable-events/load.ts";
+import { makeNode, type OrdersNode } from "../../chaos/durable-events/messages.ts";
+import { environment } from "../../chaos/servers.ts";
+import { contracts } from "../../fixtures/queue/services.ts";
 
 const DEATHS = ["after the commit", "before the commit", "before the response"] as const;
 
 describe("Durable events in one process with the embedded database", () => {
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-chaos-"));
-  let node: NodeProcess;
+  let node: OrdersNode;
 
   beforeAll(async () => {
     cpSync(inject("embeddedTemplate"), join(dataDir, "database"), { recursive: true });
-    node = new NodeProcess("node", ["guard", "orders", "billing"], environment(dataDir));
+    node = makeNode("node", ["guard", "orders", "billing"], environment(dataDir, contracts));
     await node.start();
   });
   afterAll(async () => {

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { describe, expect, inject, it } from "vitest";
-import { runDurableEvents } from "../../chaos/durable-events.ts";
-import { FLAWLESS } from "../../chaos/judgement.ts";
+import { runDurableEvents } from "../../chaos/durable-events/run.ts";
+import { FLAWLESS } from "../../chaos/durable-events/judgement.ts";
 import { postgresPrograms } from "../../helpers/postgres-server.ts";
 
 const SEED = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 31));

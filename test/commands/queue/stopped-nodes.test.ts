@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { environment } from "../../chaos/cluster.ts";
-import { NodeProcess } from "../../chaos/node-process.ts";
+import { makeNode, type OrdersNode } from "../../chaos/durable-events/messages.ts";
+import { environment } from "../../chaos/servers.ts";
+import { contracts } from "../../fixtures/queue/services.ts";
 import { runOn, urlOf } from "../../helpers/templates.ts";
 
 // the jobs need the database alone, so the two nodes have no NATS between them
@@ -13,14 +14,14 @@ describe.skipIf(!inject("databaseUrl"))("A job that runs while its node stops by
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-stops-"));
   const name = `citadel_test_${randomUUID().replaceAll("-", "")}`;
   let database: Client;
-  let nodes: NodeProcess[];
+  let nodes: OrdersNode[];
 
   beforeAll(async () => {
     const server = inject("databaseUrl")!;
     await runOn(server, `create database ${name} template ${inject("serverTemplate")}`);
     const url = urlOf(server, name);
-    const env = { ...environment(dataDir), DATABASE_URL: url };
-    nodes = [1, 2].map((number) => new NodeProcess(`orders ${number}`, ["guard", "orders"], env));
+    const env = { ...environment(dataDir, contracts), DATABASE_URL: url };
+    nodes = [1, 2].map((number) => makeNode(`orders ${number}`, ["guard", "orders"], env));
     await Promise.all(nodes.map((node) => node.start()));
     database = new Client({ connectionString: url });
     await database.connect();

@@ -2,20 +2,21 @@ import { setTimeout } from "node:timers/promises";
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { type Middleware, type Service, ServiceBroker, type ServiceSchema } from "moleculer";
-import { loadConfig } from "../../lib/config/config.ts";
-import type { ServiceContract } from "../../lib/contract/contract.ts";
-import { loadContracts, SERVICES_DIR } from "../../lib/contract/load.ts";
-import { ownContext } from "../../lib/context/own-context.ts";
-import { receivingAction } from "../../lib/queue/events/deliveries.ts";
-import { brokerOptions } from "../../moleculer.config.ts";
-import { ROLE_NAMES } from "../../services/users/roles.ts";
+import { loadConfig } from "../../../lib/config/config.ts";
+import type { ServiceContract } from "../../../lib/contract/contract.ts";
+import { loadContracts, SERVICES_DIR } from "../../../lib/contract/load.ts";
+import { ownContext } from "../../../lib/context/own-context.ts";
+import { receivingAction } from "../../../lib/queue/events/deliveries.ts";
+import { brokerOptions } from "../../../moleculer.config.ts";
+import { ROLE_NAMES } from "../../../services/users/roles.ts";
 import {
   type BillingDatabase,
   contracts as added,
   type OrdersService,
   queueServices,
-} from "../fixtures/queue/services.ts";
-import type { FromNode, NodeSettings, Requests, ToNode } from "./messages.ts";
+} from "../../fixtures/queue/services.ts";
+import type { FromNode, NodeSettings, ToNode } from "../messages.ts";
+import type { Moment, Requests } from "./messages.ts";
 
 // A node of the application with the services of test/fixtures/queue, in a process of its own that kills itself at the
 // moment that its parent names.
@@ -27,10 +28,10 @@ const contracts = new Map<string, ServiceContract>([
 ]);
 const config = { ...loadConfig(process.env, contracts, ROLE_NAMES), services };
 
-let armed: ToNode["arm"];
+let armed: Moment | undefined;
 
 /** Kills this process if the parent wants it at this moment. */
-async function dieIf(moment: ToNode["arm"]): Promise<void> {
+async function dieIf(moment: Moment): Promise<void> {
   if (armed !== moment) return;
   process.kill(process.pid, "SIGKILL");
   // nothing else runs until the signal arrives
@@ -101,10 +102,10 @@ const requests: Requests = {
 
 const send = (message: FromNode) => void process.send?.(message);
 
-process.on("message", ({ arm, id, ask, params }: ToNode) => {
+process.on("message", ({ arm, id, ask, params }: ToNode<Moment>) => {
   armed ??= arm;
   if (ask === undefined || id === undefined) return;
-  requests[ask](params as never).then(
+  requests[ask as keyof Requests](params as never).then(
     (result) => send({ id, result }),
     (error: unknown) => send({ id, error: String(error) }),
   );

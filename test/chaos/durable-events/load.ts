@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
-import type { Order } from "./messages.ts";
-import type { NodeProcess } from "./node-process.ts";
+import type { Order, OrdersNode } from "./messages.ts";
 
 /** The pause before an order is placed again whose placement was not acknowledged, in milliseconds. */
 const RETRY_PAUSE = 100;
 
 export interface LoadOptions {
   /** The nodes that take orders, in turn. */
-  readonly nodes: readonly NodeProcess[];
+  readonly nodes: readonly OrdersNode[];
   /** How many orders there are at least. */
   readonly count: number;
   /** How many customers place orders at the same time, each one order after the other. */

@@ -3,19 +3,19 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadContracts } from "../../lib/contract/load.ts";
+import type { ServiceContract } from "../../lib/contract/contract.ts";
 import { secretsOf } from "../../lib/contract/declarations/declared-secrets.ts";
+import { loadContracts } from "../../lib/contract/load.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
-import { contracts } from "../fixtures/queue/services.ts";
 import { createPostgresServer, type PostgresServer } from "../helpers/postgres-server.ts";
 import { freePort, startNats } from "../helpers/servers.ts";
-import { NodeProcess } from "./node-process.ts";
 
-const ALL = [...loadContracts().values(), ...contracts];
-
-/** The environment of nodes that share a folder and its secrets. */
-export function environment(dataDir: string): NodeJS.ProcessEnv {
-  makeSecrets(join(dataDir, "secrets"), secretsOf(ALL));
+/** The environment of nodes that share a folder and its secrets. @param added contracts of the test's own services */
+export function environment(
+  dataDir: string,
+  added: readonly ServiceContract[] = [],
+): NodeJS.ProcessEnv {
+  makeSecrets(join(dataDir, "secrets"), secretsOf([...loadContracts().values(), ...added]));
   return {
     PATH: process.env.PATH,
     NODE_ENV: "test",
@@ -26,49 +26,40 @@ export function environment(dataDir: string): NodeJS.ProcessEnv {
   };
 }
 
-/** Two nodes of each side and the servers between them. */
-export interface Cluster {
-  readonly orders: readonly NodeProcess[];
-  readonly billing: readonly NodeProcess[];
+/** The servers that nodes need. A test may kill them. */
+export interface Servers {
+  /** The environment of the nodes. */
+  readonly env: NodeJS.ProcessEnv;
   readonly postgres: PostgresServer;
   stopNats(): Promise<void>;
   startNats(): Promise<void>;
+  /** Stops both servers, and removes their files. */
   stop(): Promise<void>;
 }
 
-export async function startCluster(): Promise<Cluster> {
+/** Starts NATS and PostgreSQL for one run. @param added contracts of the test's own services */
+export async function startServers(added: readonly ServiceContract[] = []): Promise<Servers> {
   const dataDir = mkdtempSync(join(tmpdir(), "citadel-chaos-"));
   const port = await freePort();
   const postgres = await createPostgresServer();
   const env = {
-    ...environment(dataDir),
+    ...environment(dataDir, added),
     NATS_URL: `nats://127.0.0.1:${port}`,
     DATABASE_URL: postgres.url,
   };
   let nats: ChildProcess = await startNats(port);
   await postgres.start();
-  const twins = (service: string) =>
-    [1, 2].map((number) => new NodeProcess(`${service} ${number}`, [service], env));
-  const [guard, orders, billing] = [
-    new NodeProcess("guard", ["guard"], env),
-    twins("orders"),
-    twins("billing"),
-  ];
-  const nodes = [guard, ...orders, ...billing];
   const stopNats = async () => {
     const ended = once(nats, "exit");
     nats.kill("SIGKILL");
     await ended;
   };
-  await Promise.all(nodes.map((node) => node.start()));
   return {
-    orders,
-    billing,
+    env,
     postgres,
     stopNats,
     startNats: async () => void (nats = await startNats(port)),
     async stop() {
-      await Promise.all(nodes.map((node) => node.end("SIGKILL")));
       await Promise.all([stopNats(), postgres.remove()]);
       rmSync(dataDir, { recursive: true, force: true });
     },

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { runDurableEvents } from "./durable-events.ts";
+import { runDurableEvents } from "./run.ts";
 import { FLAWLESS } from "./judgement.ts";
 
 /** CHAOS_SEED repeats the order of a run's faults. */

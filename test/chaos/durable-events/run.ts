@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { startCluster } from "./cluster.ts";
-import { planOf, runPlan } from "./faults.ts";
+import { planOf } from "../plan.ts";
+import { faultsOf, runPlan } from "./faults.ts";
 import { type Judgement, Tables } from "./judgement.ts";
 import { Load } from "./load.ts";
 
@@ -45,7 +46,7 @@ export async function runDurableEvents({
   const cluster = await startCluster();
   try {
     const tables = new Tables(cluster.postgres.url);
-    const plan = planOf({ seed, kills, longest });
+    const plan = planOf({ seed, faults: faultsOf(kills), longest });
     const started = performance.now();
     const say = (text: string) =>
       report(`${((performance.now() - started) / 1_000).toFixed(0).padStart(4)} s  ${text}`);
