@@ -137,7 +137,7 @@ export function countSeen(people: readonly Person[], { heads }: Logs) {
 /** An event without a timestamp may have been on its way for so long, in milliseconds. */
 const ON_ITS_WAY = 3_000;
 
-/** The events that somebody received of a room that they were no member of. */
+/** The events that users received of rooms that they were no members of. */
 export function countLeaked(people: readonly Person[], removals: readonly Removal[]): number {
   let leaked = 0;
   for (const person of people) {
