@@ -220,7 +220,7 @@ export const contract = defineContract({
       permissions: "chat:write",
       params: { id: ROOM_ID, messageId: "uuid", text: TEXT },
       result: MESSAGE,
-      errors: ["NotFound"],
+      errors: ["NotFound", "Blocked"],
     }),
     remove: route({
       rest: "DELETE /api/chat/rooms/:id/messages/:messageId",

@@ -52,7 +52,8 @@ export function messageActions(
   ): Promise<Message> => {
     const { access, announcer, db, log, messages } = components();
     const { user } = ctx.locals;
-    await access.toRead(id, user.sub);
+    // an edit brings new text to the other user of a direct room, as a message does
+    await (text === null ? access.toRead(id, user.sub) : access.toWrite(id, user.sub));
     const message = await messages.find(id, messageId);
     if (!message) throw noSuchMessage();
     if (message.userId !== user.sub && !holds(user, "chat:moderate"))

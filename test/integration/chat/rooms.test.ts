@@ -254,6 +254,22 @@ describe.skipIf(isMissing)("Rooms", () => {
     await send(bob, id);
   });
 
+  it("refuse a blocked user's edits of earlier messages, and accept deletions", async () => {
+    const [dave, erin] = [await app.register("dave"), await app.register("erin")];
+    const { id } = await direct(dave, erin);
+    const { body: message } = await send(dave, id, "before");
+    await erin.request("PUT /api/chat/blocks/:userId", { path: { userId: dave.id } });
+    const path = { id, messageId: message.id };
+    const refused = await dave.refusal("PATCH /api/chat/rooms/:id/messages/:messageId", {
+      path,
+      body: { text: "after" },
+    });
+    expect([refused.status, refused.body.type]).toEqual([403, "Blocked"]);
+    const { body } = await erin.request("GET /api/chat/rooms/:id/messages", { path: { id } });
+    expect(body.items).toEqual([message]);
+    await dave.request("DELETE /api/chat/rooms/:id/messages/:messageId", { path });
+  });
+
   it("of a removed account lose it, and the eldest member becomes the owner", async () => {
     const dave = await app.register("dave");
     const { id } = await create(dave);
