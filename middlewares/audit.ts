@@ -37,7 +37,7 @@ interface Recorder {
 }
 
 /** A context of Moleculer, or one of the contracts with its own types. */
-interface Audited {
+export interface Audited {
   readonly broker: ServiceBroker;
 }
 

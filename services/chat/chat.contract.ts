@@ -29,6 +29,10 @@ export const contract = defineContract({
     announce: "Send announcements to every connected user.",
   },
   limits: LIMITS,
+  audit: {
+    "message.edited": "A moderator changed the text of another user's message.",
+    "message.deleted": "A moderator deleted another user's message.",
+  },
   errors: {
     Blocked: { code: 403, message: "This user does not accept messages from you." },
     RoomFull: { code: 409, message: "This room has as many members as a room may have." },

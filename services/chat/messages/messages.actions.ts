@@ -2,6 +2,7 @@ import type { Caller } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
 import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
+import { type Audited, audit } from "../../../middlewares/audit.ts";
 import { contract } from "../chat.contract.ts";
 import { LIMITS } from "../chat.limits.ts";
 import type { ChatActions, Components } from "../components.ts";
@@ -47,7 +48,7 @@ export function messageActions(
 
   /** Edits or deletes a message. A deleted message stays as it is. */
   const change = async (
-    ctx: Caller & { readonly locals: { readonly user: AccessTokenClaims } },
+    ctx: Caller & Audited & { readonly locals: { readonly user: AccessTokenClaims } },
     { id, messageId, text }: { id: string; messageId: string; text: string | null },
   ): Promise<Message> => {
     const { access, announcer, db, log, messages } = components();
@@ -68,6 +69,7 @@ export function messageActions(
       return (await messages.find(id, messageId)) ?? message;
     }
     await announcer.announce(ctx, stored);
+    if (message.userId !== user.sub) auditModeration(ctx, message, text === null);
     return stored.message;
   };
 
@@ -171,6 +173,18 @@ export function messageActions(
 
 /** The author of what a service writes. No account can have this name. */
 const nameOfService = (caller: string | undefined) => `~${caller ?? "citadel"}`;
+
+function auditModeration(
+  ctx: Audited,
+  { id, roomId, userId, username }: Message,
+  isDeletion: boolean,
+): void {
+  audit(ctx, {
+    event: isDeletion ? "message.deleted" : "message.edited",
+    subject: { id: userId ?? undefined, name: username },
+    data: { roomId, messageId: id },
+  });
+}
 
 const noSuchMessage = () =>
   new CitadelError("NotFound", { message: "There is no such message in this room." });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import ChatService from "../../../services/chat/chat.service.ts";
 import { application, type User } from "../../fixtures/application.ts";
 import { isMissing } from "../../helpers/app.ts";
+import { auditOf } from "../../helpers/audit.ts";
 import { collect } from "../../helpers/socket.ts";
 
 describe.skipIf(isMissing)("Messages", () => {
@@ -131,6 +132,14 @@ describe.skipIf(isMissing)("Messages", () => {
     const { body } = await edit(moderator, message.id, "Moderated");
     expect(body).toMatchObject({ text: "Moderated", userId: alice.id });
     await remove(moderator, message.id);
+    for (const event of ["message.edited", "message.deleted"] as const) {
+      const [entry] = await auditOf(app, { event, userId: alice.id });
+      expect(entry).toMatchObject({
+        actor: moderator.username,
+        subject: alice.username,
+        data: { roomId: id, messageId: message.id },
+      });
+    }
   });
 
   it("are not changed through another room", async () => {
