@@ -25,7 +25,7 @@ import { joinWrites } from "./sockets/joined-writes.ts";
 import { limitEvents } from "./sockets/limits.ts";
 import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
 import { confirm, endRevoked } from "./sockets/revocation.ts";
-import { startRooms } from "./sockets/rooms.ts";
+import { startRooms } from "./sockets/rooms/room-state.ts";
 import { serverEventHandlers } from "./sockets/server-events.ts";
 
 const { limits } = contract;

@@ -102,6 +102,7 @@ export const contract = defineContract({
       auth: "required",
       params: { id: ROOM_ID },
       result: null,
+      errors: ["UserNotAuthorized"],
     }),
     members: route({
       rest: "GET /api/chat/rooms/:id/members",
@@ -113,6 +114,7 @@ export const contract = defineContract({
         cursor: "string|optional|max:36",
       },
       result: pageOf(MEMBER),
+      errors: ["UserNotAuthorized"],
     }),
     addMember: route({
       rest: "PUT /api/chat/rooms/:id/members/:userId",
@@ -135,7 +137,7 @@ export const contract = defineContract({
       auth: "required",
       params: { id: ROOM_ID, userId: "uuid" },
       result: null,
-      errors: ["NotFound"],
+      errors: ["NotFound", "UserNotAuthorized"],
     }),
     presence: route({
       rest: "GET /api/chat/rooms/:id/presence",
@@ -147,6 +149,7 @@ export const contract = defineContract({
         type: "object",
         props: { users: { type: "array", items: "uuid" } },
       },
+      errors: ["UserNotAuthorized"],
     }),
     blocks: route({
       rest: "GET /api/chat/blocks",
@@ -183,6 +186,7 @@ export const contract = defineContract({
         limit: { type: "number", integer: true, min: 1, max: 100, default: 50, convert: true },
       },
       result: pageOf(MESSAGE),
+      errors: ["UserNotAuthorized"],
     }),
     search: route({
       rest: "GET /api/chat/search",
@@ -196,6 +200,7 @@ export const contract = defineContract({
         ...PAGE_PARAMS,
       },
       result: pageOf(MESSAGE),
+      errors: ["NotFound", "UserNotAuthorized"],
     }),
     send: route({
       rest: "POST /api/chat/rooms/:id/messages",
@@ -245,6 +250,7 @@ export const contract = defineContract({
       auth: "required",
       params: { id: ROOM_ID, seq: SEQ },
       result: null,
+      errors: ["UserNotAuthorized"],
     }),
     typing: route({
       socket: { event: "typing", names: { id: "roomId" } },
@@ -280,7 +286,7 @@ export const contract = defineContract({
           seq: "number",
         },
       },
-      errors: ["TooFarBehind"],
+      errors: ["TooFarBehind", "NotFound", "UserNotAuthorized"],
     }),
     leave: route({
       socket: { event: "room:leave", names: { id: "roomId" }, leave: "id" },

@@ -12,8 +12,8 @@ import { isUnlogged, toPublicError } from "../../../lib/errors/public-error.ts";
 import type { Socket } from "../gateways.ts";
 import { logFailure } from "../http/responses/errors.ts";
 import { callerFor, identify, mustBeToken } from "./identity.ts";
-import { roomOf } from "./room-names.ts";
-import { joining } from "./rooms.ts";
+import { roomOf } from "./rooms/room-names.ts";
+import { joining } from "./rooms/joining.ts";
 import { addPendingAck } from "./session-end.ts";
 
 type Data = Readonly<Record<string, unknown>>;

@@ -10,7 +10,7 @@ import type { Socket } from "../gateways.ts";
 import { type RateLimiter, mustBeWithinLimit } from "../limits/rate-limiter.ts";
 import { isAllowed } from "../origins.ts";
 import { identify, mustBeToken, stopExpiry, userOf } from "./identity.ts";
-import { ROOM_OF_ALL, roomOfUser, roomsOfEveryone } from "./room-names.ts";
+import { ROOM_OF_ALL, roomOfUser, roomsOfEveryone } from "./rooms/room-names.ts";
 
 /** @throws CitadelError TooManyRequests if the user has MAX_SOCKETS_USER sockets on this node */
 async function joinRoomOfUser({ broker }: Service, socket: Socket): Promise<void> {

@@ -6,7 +6,7 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import { clientOf } from "../client.ts";
 import type { Socket } from "../gateways.ts";
-import { roomOfSession } from "./room-names.ts";
+import { roomOfSession } from "./rooms/room-names.ts";
 import { end } from "./session-end.ts";
 
 /** The user and the session of a socket. Kept in this file only, so that no service's response can change it. */

@@ -5,8 +5,8 @@ import { toPublicError } from "../../../lib/errors/public-error.ts";
 import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import type { Gateways, Socket } from "../gateways.ts";
 import { identityOf } from "./identity.ts";
-import { roomOfSession } from "./room-names.ts";
-import { confirmRooms } from "./rooms.ts";
+import { roomOfSession } from "./rooms/room-names.ts";
+import { confirmRooms } from "./rooms/joining.ts";
 import { end } from "./session-end.ts";
 
 /** The delay before a check that failed for the server's reasons is repeated, in milliseconds. */

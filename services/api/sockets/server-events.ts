@@ -11,8 +11,8 @@ import {
 } from "../../../lib/contract/declarations/socket-events.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Gateways } from "../gateways.ts";
-import { ROOM_OF_ALL, roomOf, roomOfUser, roomsOfEveryone } from "./room-names.ts";
-import { roomStateOf } from "./rooms.ts";
+import { ROOM_OF_ALL, roomOf, roomOfUser, roomsOfEveryone } from "./rooms/room-names.ts";
+import { roomStateOf } from "./rooms/room-state.ts";
 
 type Payload = Readonly<Record<string, unknown>>;
 

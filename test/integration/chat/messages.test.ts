@@ -294,7 +294,7 @@ describe.skipIf(isMissing)("Messages", () => {
     expect(body).toMatchObject({ userId: bob.id, text: "Other" });
   });
 
-  it("that were committed by a node that died before it announced them are announced within two seconds", async () => {
+  it("that were committed by a node that died before it announced them are announced by a search", async () => {
     const received = collect(ofBob, "message");
     const { writer } = app.instance(ChatService);
     const stored = await writer.store({
@@ -305,7 +305,7 @@ describe.skipIf(isMissing)("Messages", () => {
       clientId: null,
       replyTo: null,
     });
-    await expect.poll(() => received, { timeout: 2_000 }).toContainEqual(stored!.message);
+    await expect.poll(() => received).toContainEqual(stored!.message);
   });
 
   it("are followed by their room's number some seconds later", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RoomFence } from "../../../services/api/sockets/room-fence.ts";
+import { RoomFence } from "../../../services/api/sockets/rooms/room-fence.ts";
 
 /** A fence, its checks, which end when the test says so, and what it has delivered. */
 function makeFence() {

@@ -4,8 +4,8 @@ import type {
   ReportResult,
   WatchReport,
 } from "../../../lib/contract/declarations/socket-rooms.ts";
-import { ServicePresence } from "../../../services/api/sockets/service-presence.ts";
-import { NodeReports } from "../../../services/api/sockets/node-reports.ts";
+import { ServicePresence } from "../../../services/api/sockets/rooms/service-presence.ts";
+import { NodeReports } from "../../../services/api/sockets/rooms/node-reports.ts";
 
 /** What a service's node responds to each report, in turn; then that it knows the gateway. */
 function receive<R>(...responses: (ReportResult | Error)[]) {

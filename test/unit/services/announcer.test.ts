@@ -30,9 +30,11 @@ describe("The announcer", () => {
       .where("id", "=", "lobby")
       .executeTakeFirstOrThrow();
 
-  it("finds what was committed and not announced, once, and marks it", async () => {
+  it("finds what was committed and not announced within two seconds, once, and marks it", async () => {
     const message = await commit("orphan");
-    await expect.poll(() => announced("orphan")).toEqual([{ ...message, epoch: 0 }]);
+    await expect
+      .poll(() => announced("orphan"), { timeout: 2_000 })
+      .toEqual([{ ...message, epoch: 0 }]);
     await expect.poll(async () => (await roomOf()).announced).toBe((await roomOf()).seq);
     await chat.instance.announcer.search();
     expect(announced("orphan")).toHaveLength(1);

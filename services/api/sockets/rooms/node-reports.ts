@@ -1,4 +1,7 @@
-import type { ReportResult, WatchReport } from "../../../lib/contract/declarations/socket-rooms.ts";
+import type {
+  ReportResult,
+  WatchReport,
+} from "../../../../lib/contract/declarations/socket-rooms.ts";
 
 /** The pause after a failed report, in milliseconds. */
 const RETRY_DELAY = 1_000;

@@ -1,5 +1,5 @@
 import type { Service } from "moleculer";
-import { contractsOf } from "../../../lib/context/attachment.ts";
+import { contractsOf } from "../../../../lib/context/attachment.ts";
 
 // Socket.IO has one set of room names. Each kind of room has its own prefix here, and the name of a service has no colon:
 // an id that a service or a client chooses cannot name the room of another service, of a user or of a session.

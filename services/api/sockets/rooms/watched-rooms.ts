@@ -1,7 +1,7 @@
 import type { Service } from "moleculer";
-import { contractsOf } from "../../../lib/context/attachment.ts";
-import { ownContext } from "../../../lib/context/own-context.ts";
-import type { Gateways } from "../gateways.ts";
+import { contractsOf } from "../../../../lib/context/attachment.ts";
+import { ownContext } from "../../../../lib/context/own-context.ts";
+import type { Gateways } from "../../gateways.ts";
 import { NodeReports } from "./node-reports.ts";
 import { readRoom, roomOf } from "./room-names.ts";
 import { nodesWith, onNodesChanged } from "./service-nodes.ts";

@@ -1,7 +1,7 @@
 import type {
   PresenceReport,
   ReportResult,
-} from "../../../lib/contract/declarations/socket-rooms.ts";
+} from "../../../../lib/contract/declarations/socket-rooms.ts";
 
 /** How long changes are collected, in milliseconds. */
 const DELAY = 100;

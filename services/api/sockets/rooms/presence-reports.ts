@@ -1,9 +1,9 @@
 import type { Service } from "moleculer";
-import { contractsOf } from "../../../lib/context/attachment.ts";
-import { ownContext } from "../../../lib/context/own-context.ts";
-import { CitadelError } from "../../../lib/errors/errors.ts";
-import type { Gateways } from "../gateways.ts";
-import { userOf } from "./identity.ts";
+import { contractsOf } from "../../../../lib/context/attachment.ts";
+import { ownContext } from "../../../../lib/context/own-context.ts";
+import { CitadelError } from "../../../../lib/errors/errors.ts";
+import type { Gateways } from "../../gateways.ts";
+import { userOf } from "../identity.ts";
 import { readRoom, roomsOfEveryone } from "./room-names.ts";
 import { nodesWith } from "./service-nodes.ts";
 import { type SendPresence, ServicePresence } from "./service-presence.ts";
