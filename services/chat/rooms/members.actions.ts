@@ -3,6 +3,7 @@ import { ServiceError } from "../../../lib/errors/service-error.ts";
 import { contract } from "../chat.contract.ts";
 import { LIMITS } from "../chat.limits.ts";
 import type { ChatActions, Components } from "../components.ts";
+import { toUserId } from "./user-id.ts";
 
 /** The actions with which users see and change who is in a room, and block other users. */
 export function memberActions(
@@ -19,7 +20,8 @@ export function memberActions(
     },
 
     addMember: async (ctx) => {
-      const { id, userId, role } = ctx.params;
+      const { id, role } = ctx.params;
+      const userId = toUserId(ctx.params.userId);
       const { access, db, members, usernames } = components();
       const { sub } = ctx.locals.user;
       const room = await access.toSee(id, sub);
@@ -49,7 +51,8 @@ export function memberActions(
     },
 
     removeMember: async (ctx) => {
-      const { id, userId } = ctx.params;
+      const { id } = ctx.params;
+      const userId = toUserId(ctx.params.userId);
       const { access, db, members } = components();
       const { sub } = ctx.locals.user;
       const room = await access.toRead(id, sub);
@@ -66,7 +69,7 @@ export function memberActions(
     }),
 
     block: async (ctx) => {
-      const { userId } = ctx.params;
+      const userId = toUserId(ctx.params.userId);
       const { sub } = ctx.locals.user;
       if (userId === sub)
         throw new CitadelError("BadRequest", { message: "You cannot block yourself." });

@@ -7,6 +7,7 @@ import { LIMITS } from "../chat.limits.ts";
 import type { ChatActions, Components } from "../components.ts";
 import { noSuchRoom } from "./access.ts";
 import type { Room } from "./rooms.repository.ts";
+import { toUserId } from "./user-id.ts";
 
 /** The actions with which users find, create and change rooms. */
 export function roomActions(
@@ -56,7 +57,7 @@ export function roomActions(
     direct: async (ctx) => {
       const { access, db, roomsOfUsers, usernames } = components();
       const { sub } = ctx.locals.user;
-      const { userId } = ctx.params;
+      const userId = toUserId(ctx.params.userId);
       if (userId === sub)
         throw new CitadelError("BadRequest", {
           message: "A direct room needs another user than yourself.",
