@@ -29,16 +29,22 @@ export interface ApplicationOptions {
 }
 
 export interface Application {
+  /** The first gateway. */
   url: string;
+  /** All gateways. */
+  urls: string[];
   /** The process that runs this service, or the first of them. */
   pidOf(service: string): number;
   /** All processes that run this service. */
   pidsOf(service: string): number[];
-  /** Stops that process, and starts it again with the same settings. */
-  restart(service: string): Promise<void>;
+  /** Stops or kills that process, and starts it again with the same settings. */
+  restart(service: string, options?: { isKilled: boolean }): Promise<void>;
   /** Registers a user. @returns an access token, which lasts an hour */
   signIn(): Promise<string>;
+  /** Creates this many users. @returns their access tokens, which last an hour */
+  signInAll(count: number): Promise<string[]>;
   createAccounts(accounts: NewAccounts): Promise<unknown>;
+  stop(): Promise<void>;
   /** The key that verifies access tokens, as PEM. */
   publicKey(): Promise<string>;
 }
@@ -99,15 +105,19 @@ export async function startApplication({
     MAX_SOCKETS_USER: "1000000",
     ...env,
   };
-  const start = async (services: readonly string[]) =>
+  const start = async (services: readonly string[], port: string) =>
     startChild<NewAccounts>(new URL("./node.ts", import.meta.url), {
       settings: { services: [...services], more } satisfies NodeSettings,
       // each process serves metrics, as the application ships
-      env: { METRICS_PORT: String(await freePort()), ...shared },
+      env: { METRICS_PORT: String(await freePort()), ...shared, PORT: port },
       nodeOptions: services.length === 1 ? nodeOptions : [],
     });
   const nodes = await Promise.all(
-    withMore(processes, more).map(async (services) => ({ services, child: await start(services) })),
+    withMore(processes, more).map(async (services, at, all) => {
+      const isFurther = all.findIndex((others) => others.includes("api")) < at;
+      const port = isFurther && services.includes("api") ? String(await freePort()) : shared.PORT;
+      return { services, port, child: await start(services, port) };
+    }),
   );
   const nodesOf = (service: string) => nodes.filter(({ services }) => services.includes(service));
   const nodeOf = (service: string) => {
@@ -115,18 +125,35 @@ export async function startApplication({
     if (!node) throw new Error(`No process runs '${service}'.`);
     return node;
   };
-  await untilReady(url);
+  const urls = nodesOf("api").map(({ port }) => `http://127.0.0.1:${port}`);
+  for (const one of urls) await untilReady(one);
+  const createAccounts = (accounts: NewAccounts) => nodeOf("users").child.ask(accounts);
   return {
     url,
+    urls,
     pidOf: (service) => nodeOf(service).child.pid,
     pidsOf: (service) => nodesOf(service).map(({ child }) => child.pid),
-    async restart(service) {
+    async restart(service, { isKilled } = { isKilled: false }) {
       const node = nodeOf(service);
-      await node.child.stop();
-      node.child = await start(node.services);
+      await (isKilled ? node.child.kill() : node.child.stop());
+      node.child = await start(node.services, node.port);
     },
-    createAccounts: (accounts) => nodeOf("users").child.ask(accounts),
+    createAccounts,
     signIn: () => signIn(url),
+    async signInAll(count) {
+      const usernames = Array.from({ length: count }, newUsername);
+      await createAccounts({ usernames, password: PASSWORD });
+      const tokens: string[] = [];
+      const work = async () => {
+        for (let name = usernames.pop(); name !== undefined; name = usernames.pop())
+          tokens.push(await logIn(url, name));
+      };
+      await Promise.all(Array.from({ length: CONCURRENT_LOGINS }, work));
+      return tokens;
+    },
+    async stop() {
+      for (const { child } of nodes) await child.stop();
+    },
     publicKey: () => publicKeyOf(url),
   };
 }
@@ -152,15 +179,25 @@ async function publicKeyOf(url: string): Promise<string> {
   return createPublicKey({ key, format: "jwk" }).export({ type: "spki", format: "pem" }).toString();
 }
 
+const PASSWORD = "correct horse battery";
+
+/** How many users log in at the same time. */
+const CONCURRENT_LOGINS = 4;
+
+const newUsername = () => `user-${randomBytes(5).toString("hex")}`;
+
 async function signIn(url: string): Promise<string> {
-  const username = `user-${randomBytes(5).toString("hex")}`;
-  const password = "correct horse battery";
+  const username = newUsername();
   await post(`${url}/api/auth/register`, {
     username,
     email: `${username}@example.com`,
-    password,
+    password: PASSWORD,
   });
-  const { access_token } = await post(`${url}/api/auth/login`, { username, password });
+  return logIn(url, username);
+}
+
+async function logIn(url: string, username: string): Promise<string> {
+  const { access_token } = await post(`${url}/api/auth/login`, { username, password: PASSWORD });
   return access_token ?? "";
 }
 

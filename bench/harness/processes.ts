@@ -15,6 +15,8 @@ export interface Child<Request, Response> {
   /** Sends a request. One runs at a time. */
   ask(request: Request): Promise<Response>;
   stop(): Promise<void>;
+  /** Ends the process without giving it time (SIGKILL). */
+  kill(): Promise<void>;
 }
 
 export interface ChildOptions {
@@ -119,6 +121,11 @@ export async function startChild<Request = never, Response = unknown>(
       return (await response()) as Response;
     },
     stop: () => stopChild(child),
+    async kill() {
+      const exit = once(child, "exit");
+      child.kill("SIGKILL");
+      await exit;
+    },
   };
 }
 

@@ -2,17 +2,27 @@ import { once } from "node:events";
 import { createConnection } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { runChild } from "../harness/child.ts";
-import { openWebSocket } from "./web-socket.ts";
+import { openSocket } from "./socket-client.ts";
 
-// Sockets of Socket.IO (protocol 5, over Engine.IO 4) that sign in, then only respond to pings, and reconnect when the
-// gateway has closed them.
+// Sockets that sign in, then only respond to pings, and reconnect when the gateway has closed them.
 
 export interface IdleSockets {
   /** Connect the sockets, or wait until they are back after a restart of the gateway. */
   work: "connect" | "reconnect";
   url: string;
-  token: string;
+  /** The access tokens of the sockets, in turn. */
+  tokens: string[];
   sockets: number;
+  /** What each socket sends when it has connected. It counts as connected after the acknowledgement. */
+  resume?: unknown[];
+}
+
+/** The seconds until all sockets are connected. */
+export interface Reconnection {
+  /** Since the gateway was gone. */
+  sinceGone: number;
+  /** Since it listens again. */
+  sinceListening: number;
 }
 
 /** How many sockets connect at once at first. */
@@ -22,6 +32,8 @@ const INTERVAL = 10;
 /** How long a restart may take until all sockets are back, in milliseconds. */
 const MAX_RESTART = 120_000;
 
+const ACCEPTED = '[{"ok":true';
+
 let connected = 0;
 let lastError: unknown;
 
@@ -29,55 +41,50 @@ let lastError: unknown;
 const backoff = (attempt: number): number =>
   Math.min(1_000 * 2 ** attempt * (0.5 + Math.random()), 5_000);
 
-/** @throws Error if the socket is refused */
-function connect(url: string, token: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+/** @throws Error if the socket is refused, or closed, or cannot resume */
+async function connect(load: IdleSockets, token: string | undefined): Promise<void> {
+  const { url, resume } = load;
+  const { promise: closed, reject } = Promise.withResolvers<never>();
+  // the error is thrown where the socket resumes
+  closed.catch(() => {});
   let isConnected = false;
-  openWebSocket(
-    `${url}/socket.io/?EIO=4&transport=websocket`,
-    (text, socket) => {
-      if (text === "2") socket.send("3");
-      else if (text.startsWith("0")) socket.send(`40${JSON.stringify({ token })}`);
-      else if (text.startsWith("40")) {
-        isConnected = true;
-        connected += 1;
-        resolve();
-      } else if (text.startsWith("44")) {
-        reject(new Error(`${url} refused a socket: ${text}`));
-        socket.close();
-      }
-    },
-    () => {
-      reject(new Error(`${url} closed a socket before it was connected.`));
-      if (!isConnected) return;
-      connected -= 1;
-      void reconnect(url, token);
-    },
-  ).catch(reject);
-  return promise;
+  const onClose = () => {
+    reject(new Error(`${url} closed a socket.`));
+    if (!isConnected) return;
+    connected -= 1;
+    void reconnect(load, token);
+  };
+  const client = await openSocket({ url, token, onEvent: () => {}, onClose });
+  const acknowledgement = await Promise.race([closed, resume ? client.emit(resume) : ACCEPTED]);
+  if (!acknowledgement.startsWith(ACCEPTED)) {
+    client.close();
+    throw new Error(`${url} acknowledged: ${acknowledgement.slice(0, 300)}`);
+  }
+  isConnected = true;
+  connected += 1;
 }
 
-async function reconnect(url: string, token: string): Promise<void> {
+async function reconnect(load: IdleSockets, token: string | undefined): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     await setTimeout(backoff(attempt));
     try {
-      return await connect(url, token);
+      return await connect(load, token);
     } catch (error) {
       lastError = error;
     }
   }
 }
 
-async function connectAll({ url, token, sockets }: IdleSockets): Promise<void> {
-  let left = sockets;
+async function connectAll(load: IdleSockets): Promise<void> {
+  let left = load.sockets;
   const work = async () => {
-    while (left-- > 0) await connect(url, token);
+    while (left-- > 0) await connect(load, load.tokens[left % load.tokens.length]);
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
 }
 
-/** @returns the seconds from when the new process listens until all sockets are connected */
-async function untilBack({ url, sockets }: IdleSockets): Promise<number> {
+/** Waits until the gateway has gone, and all sockets have come back. */
+async function untilBack({ url, sockets }: IdleSockets): Promise<Reconnection> {
   const until = async (isReached: () => boolean | Promise<boolean>) => {
     while (!(await isReached())) {
       if (performance.now() > deadline)
@@ -87,10 +94,12 @@ async function untilBack({ url, sockets }: IdleSockets): Promise<number> {
   };
   const deadline = performance.now() + MAX_RESTART;
   await until(async () => !(await isListening(url)));
+  const gone = performance.now();
   await until(() => isListening(url));
   const listening = performance.now();
   await until(() => connected === sockets);
-  return (performance.now() - listening) / 1_000;
+  const now = performance.now();
+  return { sinceGone: (now - gone) / 1_000, sinceListening: (now - listening) / 1_000 };
 }
 
 async function isListening(url: string): Promise<boolean> {
@@ -108,5 +117,6 @@ async function isListening(url: string): Promise<boolean> {
 
 runChild<IdleSockets>({
   started: async () => {},
-  respond: (request) => (request.work === "connect" ? connectAll(request) : untilBack(request)),
+  respond: async (request) =>
+    request.work === "connect" ? connectAll(request) : untilBack(request),
 });

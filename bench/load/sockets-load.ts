@@ -1,17 +1,19 @@
 import { type Measurement, type Outcome, Recorder } from "./recorder.ts";
-import { openWebSocket, type WebSocketClient } from "./web-socket.ts";
+import { openSocket, type SocketClient } from "./socket-client.ts";
 
-// Many sockets of Socket.IO (protocol 5, over Engine.IO 4), some of which send messages and wait for acknowledgements.
+// Many sockets, some of which send messages and wait for acknowledgements.
 
 export interface SocketsLoad extends Measurement {
   url: string;
   /** The access tokens of the sockets, in turn. */
   tokens: string[];
   sockets: number;
+  /** The events that the sockets send once when they are connected, in turn. */
+  joins?: unknown[][];
   /** How many of the sockets send; each sends one message at a time. */
   senders: number;
-  /** The event that is sent, and its arguments. */
-  event: unknown[];
+  /** The events that the senders send, in turn, with their arguments. */
+  events: unknown[][];
   /** How the acknowledgement of a stored message begins. */
   accepted: string;
 }
@@ -21,28 +23,22 @@ export interface SocketsOutcome extends Outcome {
   deliveries: number;
 }
 
-interface Client {
-  emit(event: unknown[]): Promise<string>;
-  close(): void;
-}
-
 /** The sockets stay connected from one measurement of a side to the next. */
-const connected = new Map<string, Promise<Client[]>>();
+const connected = new Map<string, Promise<SocketClient[]>>();
 let deliveries = 0;
 
 const DELIVERED = '42["message"';
 
 export async function putSocketsLoad(load: SocketsLoad): Promise<SocketsOutcome> {
-  const opening = connected.get(load.url) ?? Promise.all(openAll(load));
+  const opening = connected.get(load.url) ?? openAll(load);
   connected.set(load.url, opening);
   const clients = await opening;
   const recorder = new Recorder();
-  const work = async (client: Client): Promise<void> => {
+  const work = async (client: SocketClient, at: number): Promise<void> => {
+    const event = inTurn(load.events, at) ?? [];
     while (!recorder.isOver) {
       const sent = performance.now();
-      const acknowledgement = await client.emit(load.event);
-      if (!acknowledgement.startsWith(load.accepted))
-        throw new Error(`${load.url} acknowledged: ${acknowledgement.slice(0, 300)}`);
+      await emit(client, event, load);
       recorder.add(performance.now() - sent);
     }
   };
@@ -57,34 +53,31 @@ export async function putSocketsLoad(load: SocketsLoad): Promise<SocketsOutcome>
   return outcome;
 }
 
-const openAll = ({ url, tokens, sockets }: SocketsLoad): Promise<Client>[] =>
-  Array.from({ length: sockets }, (_, at) => open(url, tokens[at % tokens.length]));
+const inTurn = <T>(values: readonly T[], at: number): T | undefined => values[at % values.length];
 
-function open(url: string, token: string | undefined): Promise<Client> {
-  const { promise, resolve, reject } = Promise.withResolvers<Client>();
-  const waiting = new Map<string, (acknowledgement: string) => void>();
-  let last = 0;
-  const onText = (text: string, socket: WebSocketClient): void => {
-    if (text.startsWith(DELIVERED)) deliveries++;
-    else if (text.startsWith("43")) {
-      const start = text.indexOf("[");
-      const id = text.slice(2, start);
-      waiting.get(id)?.(text.slice(start));
-      waiting.delete(id);
-    } else if (text === "2") socket.send("3");
-    else if (text.startsWith("0")) socket.send(`40${JSON.stringify({ token })}`);
-    else if (text.startsWith("40"))
-      resolve({
-        emit: (event) =>
-          new Promise((acknowledge) => {
-            const id = String(++last);
-            waiting.set(id, acknowledge);
-            socket.send(`42${id}${JSON.stringify(event)}`);
-          }),
-        close: () => socket.close(),
-      });
-    else if (text.startsWith("44")) reject(new Error(`${url} refused a socket: ${text}`));
+async function emit(
+  client: SocketClient,
+  event: unknown[],
+  { url, accepted }: SocketsLoad,
+): Promise<void> {
+  const acknowledgement = await client.emit(event);
+  if (!acknowledgement.startsWith(accepted))
+    throw new Error(`${url} acknowledged: ${acknowledgement.slice(0, 300)}`);
+}
+
+async function openAll(load: SocketsLoad): Promise<SocketClient[]> {
+  const { url, tokens, sockets, joins = [] } = load;
+  const open = async (at: number) => {
+    const client = await openSocket({
+      url,
+      token: inTurn(tokens, at),
+      onEvent: (packet) => {
+        if (packet.startsWith(DELIVERED)) deliveries++;
+      },
+    });
+    const join = inTurn(joins, at);
+    if (join) await emit(client, join, load);
+    return client;
   };
-  openWebSocket(`${url}/socket.io/?EIO=4&transport=websocket`, onText).catch(reject);
-  return promise;
+  return Promise.all(Array.from({ length: sockets }, (_, at) => open(at)));
 }

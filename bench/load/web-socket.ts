@@ -14,19 +14,24 @@ const MASKED = 0x80;
 const MASK = Buffer.alloc(4);
 
 export interface WebSocketClient {
-  send(text: string): void;
+  /** @returns false if the text waits for earlier ones to leave this process */
+  send(text: string): boolean;
   close(): void;
 }
 
-/**
- * @param onText is called with each text message
- * @param onClose is called when the connection has closed, by either side
- * @throws Error if the server is unreachable or refuses the upgrade
- */
+interface Handlers {
+  /** Is called with each text message. */
+  onText: (text: string, client: WebSocketClient) => void;
+  /** Is called when the connection has closed, by either side. */
+  onClose: () => void;
+  /** Is called when everything that was sent has left this process, after `send` has returned false. */
+  onDrain?: (() => void) | undefined;
+}
+
+/** @throws Error if the server is unreachable or refuses the upgrade */
 export async function openWebSocket(
   url: string,
-  onText: (text: string, client: WebSocketClient) => void,
-  onClose = () => {},
+  { onText, onClose, onDrain }: Handlers,
 ): Promise<WebSocketClient> {
   const opening = request(url, {
     headers: {
@@ -45,8 +50,9 @@ export async function openWebSocket(
   // a server that closes a connection makes the measurement end without a result
   socket.on("error", () => {});
   socket.once("close", onClose);
+  if (onDrain) socket.on("drain", onDrain);
   const client: WebSocketClient = {
-    send: (text) => void socket.write(frameOf(text)),
+    send: (text) => socket.write(frameOf(text)),
     close: () => void socket.destroy(),
   };
   let received = head;

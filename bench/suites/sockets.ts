@@ -1,4 +1,3 @@
-import { startApplication } from "../citadel/application.ts";
 import {
   CONNECTIONS,
   httpFigures,
@@ -13,27 +12,34 @@ import {
   WITHOUT_DATABASE,
   withDatabase,
 } from "../harness/postgres.ts";
-import { startChild, startNats, startRedis } from "../harness/processes.ts";
+import { type Server, startChild, startRedis } from "../harness/processes.ts";
 import { type Figure, interleave, rowsOf } from "../harness/rounds.ts";
+import {
+  ACCEPTED,
+  BARE,
+  PROCESSES,
+  startBare,
+  startChat,
+  startMoleculerIo,
+} from "../harness/socket-sides.ts";
 import { type BenchContext, OURS, type Row, type Suite } from "../harness/suite.ts";
 import { sum } from "../harness/usage.ts";
 import type { SocketsLoad, SocketsOutcome } from "../load/sockets-load.ts";
 
-// A message to the lobby, which 100 sockets on one gateway receive, and messages that are stored in one room.
+// A message to the lobby, which 200 sockets on one gateway receive, and messages that are stored in one room.
 
-const SOCKETS = 100;
+const SOCKETS = 200;
 const SENDERS = 10;
 const USERS = 10;
-const TEXT = "What a message costs that a hundred sockets receive.";
+const TEXT = "What a message costs that two hundred sockets receive.";
 
 const LOBBY = `lobby message to ${SOCKETS} sockets, ${SENDERS} senders`;
 const STORED = `chat messages stored in one room, ${CONNECTIONS} writers`;
 
-const BARE = "bare socket.io, stores nothing";
 const MOLECULER_IO = "moleculer-io, stores nothing";
 const REDIS = "moleculer-io with a Redis adapter, stores nothing";
 
-interface Side extends Pick<SocketsLoad, "url" | "tokens" | "event" | "accepted" | "processes"> {
+interface Side extends Pick<SocketsLoad, "url" | "tokens" | "events" | "accepted" | "processes"> {
   name: string;
 }
 
@@ -77,13 +83,11 @@ async function measure(context: BenchContext, database: Database): Promise<Row[]
   await load.stop();
   return [
     ...rowsOf(LOBBY, measured, FIGURES, {
-      [BARE]: { messages: { atLeast: 0.6 } },
+      [BARE]: { deliveries: { atLeast: 0.9 } },
     }),
     ...(await measureStoring(context, storing)),
   ];
 }
-
-const PROCESSES = ["gateway", "service", "nats-server", "PostgreSQL", "Redis", "others"];
 
 const FIGURES: Figure<SocketsOutcome>[] = [
   { name: "deliveries", unit: "/s", of: ({ deliveries, seconds }) => deliveries / seconds },
@@ -108,29 +112,15 @@ async function measureStoring(context: BenchContext, side: HttpSide): Promise<Ro
   });
 }
 
-async function startOurs({ nodeOptions }: BenchContext, { name, url }: Database) {
-  const nats = await startNats();
-  const application = await startApplication({
-    natsUrl: nats.url,
-    databaseUrl: url,
-    processes: [["api"], ["chat"], ["guard", "auth", "users", "posts"]],
-    nodeOptions,
-  });
-  const tokens: string[] = [];
-  for (let user = 0; user < USERS; user++) tokens.push(await application.signIn());
-  const processes = {
-    gateway: [application.pidOf("api")],
-    service: [application.pidOf("chat")],
-    "nats-server": [nats.pid],
-    PostgreSQL: { database: name },
-    others: [application.pidOf("users")],
-  };
+async function startOurs(context: BenchContext, database: Database) {
+  const { application, processes } = await startChat(context, database);
+  const tokens = await application.signInAll(USERS);
   const ours: Side = {
     name: OURS,
     url: application.url,
     tokens,
-    event: ["message", { text: TEXT }],
-    accepted: '[{"ok":true',
+    events: [["message", { text: TEXT }]],
+    accepted: ACCEPTED,
     processes,
   };
   const storing: HttpSide = {
@@ -147,58 +137,37 @@ async function startOurs({ nodeOptions }: BenchContext, { name, url }: Database)
   return { ours, storing };
 }
 
-const peerFile = (file: string) => new URL(`../peers/sockets/${file}`, import.meta.url);
+const bareSide = async (): Promise<Side> => ({
+  ...(await startBare()),
+  name: BARE,
+  tokens: [""],
+  events: [["message", { text: TEXT }]],
+  accepted: ACCEPTED,
+});
 
-const urlOf = (started: unknown) => `http://127.0.0.1:${(started as { port: number }).port}`;
-
-async function startBare(): Promise<Side> {
-  const { pid, started } = await startChild(peerFile("bare.js"));
-  return {
-    name: BARE,
-    url: urlOf(started),
-    tokens: [""],
-    event: ["message", { text: TEXT }],
-    accepted: '[{"ok":true',
-    processes: { gateway: [pid] },
-  };
-}
-
-async function startMoleculerIo(
-  name: string,
-  redisUrl?: { pid: number; url: string },
-): Promise<Side> {
-  const nats = await startNats();
-  const start = (role: string) =>
-    startChild(peerFile("moleculer-io.js"), {
-      settings: { role, natsUrl: nats.url, redisUrl: redisUrl?.url },
-    });
-  const [gateway, service] = await Promise.all([start("gateway"), start("service")]);
+async function moleculerIoSide(name: string, redis?: Server): Promise<Side> {
+  const { urls, processes } = await startMoleculerIo(redis ? { redis } : {});
   return {
     name,
-    url: urlOf(gateway.started),
+    url: urls[0] ?? "",
     tokens: [""],
-    event: ["call", "send", { text: TEXT }],
+    events: [["call", "send", { text: TEXT }]],
     accepted: "[null,",
-    processes: {
-      gateway: [gateway.pid],
-      service: [service.pid],
-      "nats-server": [nats.pid],
-      ...(redisUrl && { Redis: [redisUrl.pid] }),
-    },
+    processes,
   };
 }
 
 const PEERS = [
-  { name: BARE, start: startBare },
-  { name: MOLECULER_IO, start: () => startMoleculerIo(MOLECULER_IO) },
-  { name: REDIS, start: async () => startMoleculerIo(REDIS, await startRedis()) },
+  { name: BARE, start: bareSide },
+  { name: MOLECULER_IO, start: () => moleculerIoSide(MOLECULER_IO) },
+  { name: REDIS, start: async () => moleculerIoSide(REDIS, await startRedis()) },
 ];
 
 export const suite: Suite = {
   name: "sockets",
   order: 3,
   isQuick: true,
-  description: "messages to 100 sockets, beside socket.io and moleculer-io, and messages stored",
+  description: "messages to 200 sockets, beside socket.io and moleculer-io, and messages stored",
   method: `${SOCKETS} sockets are connected to one gateway; ${SENDERS} of them send messages, one at a time each, and all receive each message.
 Citadel verifies who sends, numbers the message, stores it in PostgreSQL, and acknowledges it after the commit. The peers know
 no users and store nothing; bare socket.io is one process without a bus. Then ${CONNECTIONS} clients write into one room by HTTP,

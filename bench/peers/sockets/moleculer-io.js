@@ -10,11 +10,11 @@ import { messageOf } from "./message.js";
 // moleculer-io and a service over NATS, without accounts and without storing anything. The service sends the message to all
 // sockets by the gateway's own action.
 
-const { role, natsUrl, redisUrl } = settings;
+const { role, nodeID = role, natsUrl, redisUrl } = settings;
 
 const broker = new ServiceBroker({
   namespace: "sockets",
-  nodeID: role,
+  nodeID,
   logger: false,
   transporter: natsUrl,
 });

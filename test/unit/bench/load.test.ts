@@ -71,7 +71,7 @@ describe("the load of sockets of the benchmark", () => {
     tokens: ["a", "b"],
     sockets: 4,
     senders: 2,
-    event: ["message", { text: "x".repeat(300) }],
+    events: [["message", { text: "x".repeat(300) }]],
     accepted: '[{"ok":true',
   };
 
