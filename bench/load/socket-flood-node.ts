@@ -49,10 +49,10 @@ async function floodOnce({
   outcome: FloodOutcome;
 }): Promise<void> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
-  let isClosed = false;
+  const connection = { isClosed: false };
   let drained = () => {};
   const onClose = () => {
-    isClosed = true;
+    connection.isClosed = true;
     drained();
     resolve();
   };
@@ -63,13 +63,13 @@ async function floodOnce({
   } catch {
     return;
   }
-  while (!isClosed && performance.now() < end) {
+  while (!connection.isClosed && performance.now() < end) {
     const burst = Array.from({ length: BURST }, () => client.send(packet));
     outcome.sent += BURST;
     if (burst.at(-1)) await setTimeout(0);
     else await new Promise<void>((resume) => (drained = resume));
   }
-  if (isClosed) outcome.closed += 1;
+  if (connection.isClosed) outcome.closed += 1;
   client.close();
   await closed;
 }
