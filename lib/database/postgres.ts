@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from "kysely";
 import { DatabaseError, Pool, type PoolClient, type QueryResult } from "pg";
 import type { AnyDatabase } from "./any-database.ts";
+import { preparedName } from "./prepared.ts";
 import { Listener } from "./queue/listener.ts";
 import type { QueueDatabase } from "./queue/queue-database.ts";
 
@@ -88,7 +89,8 @@ function lend(client: PoolClient) {
       // no rollback either: the server rolls back when the connection closes
       if (fault) throw fault.error;
       try {
-        return await client.query(text, values);
+        const name = preparedName(text);
+        return await client.query({ text, ...(values && { values }), ...(name && { name }) });
       } catch (error) {
         if (!isSound(error)) fault = { error };
         throw error;

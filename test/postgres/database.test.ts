@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDatabase } from "../../lib/database/database.ts";
+import { prepared } from "../../lib/database/prepared.ts";
 import type { QueueDatabase } from "../../lib/database/queue/queue-database.ts";
 import { startQueue } from "../../lib/database/queue/start-queue.ts";
 import { application, type User } from "../fixtures/application.ts";
@@ -83,6 +84,22 @@ describe.skipIf(isMissing)("A PostgreSQL server that does not serve", () => {
     proxy.restore();
     await expect.poll(async () => (await write("after")).status).toBe(201);
     expect(await titles()).toEqual(["after", "before"]);
+  });
+
+  it("plans a prepared statement once for a connection", async () => {
+    const { db, close } = await open();
+    try {
+      await db.connection().execute(async (one) => {
+        for (const number of [1, 2, 3, 4, 5, 6, 7])
+          await sql`${prepared("test.one")} select ${number}::integer as found`.execute(one);
+        const { rows } = await sql<object>`
+          select name, generic_plans > 0 as "isPlannedOnce" from pg_prepared_statements
+        `.execute(one);
+        expect(rows).toEqual([{ name: "test.one", isPlannedOnce: true }]);
+      });
+    } finally {
+      await close();
+    }
   });
 
   it("ends a query after 5 s, but not a migration", async () => {

@@ -3,6 +3,7 @@ import { type Selectable, sql } from "kysely";
 import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { type PageRequest, toPage } from "../../../lib/contract/schemas/page.ts";
 import { newestFirst } from "../../../lib/database/newest-first.ts";
+import { prepared } from "../../../lib/database/prepared.ts";
 import { KeyedConcurrencyLimit } from "../../../lib/limits/keyed-concurrency-limit.ts";
 import type { ChatDatabase, ChatDb } from "../chat.database.ts";
 import { LIMITS } from "../chat.limits.ts";
@@ -25,6 +26,8 @@ export const COLUMNS = [
   "edited_at",
   "deleted_at",
 ] as const satisfies readonly (keyof MessageRow)[];
+
+const columns = (table: string) => sql.join(COLUMNS.map((column) => sql.ref(`${table}.${column}`)));
 
 export interface NewMessage {
   roomId: string;
@@ -150,13 +153,16 @@ export class MessagesRepository {
     // clock_timestamp: now() is when the statement began, before it waited for the lock.
     // The rows are inserted in one order by all statements: two that wait for each other's clientIds would deadlock.
     const { rows } = await sql<MessageRow & { place: unknown; epoch: number }>`
+      ${prepared("chat.storeAll")}
       with sent as (
         select * from unnest(
           ${ids}::uuid[], ${column("userId")}::uuid[], ${column("username")}::text[], ${column("text")}::text[],
           ${column("clientId")}::text[], ${column("replyTo")}::uuid[]
         ) with ordinality as sent (id, user_id, username, text, client_id, reply_to, place)
+        -- without it, PostgreSQL expects ten messages, and makes a new plan for each batch
+        limit ${messages.length}
       ), known as (
-        select sent.place, messages.* from sent join chat.messages using (user_id, client_id)
+        select sent.place, ${columns("messages")} from sent join chat.messages using (user_id, client_id)
       ), permitted as (
         select sent.* from sent join chat.rooms on rooms.id = ${roomId}
         where place not in (select place from known)
@@ -187,7 +193,8 @@ export class MessagesRepository {
         returning *
       )
       select *, 0 as epoch from known
-      union all select place, stored.*, epoch from stored join sent using (id) cross join room
+      union all
+      select place, ${columns("stored")}, epoch from stored join sent using (id) cross join room
     `.execute(this.#db);
     const found = new Map(rows.map((row) => [Number(row.place), row]));
     return ids.map((id, at) => {
