@@ -1,7 +1,7 @@
 import { Client } from "pg";
 import { type Person, untilDone } from "./people.ts";
 import type { Removal } from "./removals.ts";
-import type { Writers } from "./writers.ts";
+import { EDITED, type Writers } from "./writers.ts";
 
 /** What the database and the clients say after a run. */
 export interface Judgement {
@@ -115,12 +115,11 @@ export function countLost({ messages }: Logs, writers: Writers): number {
   );
 }
 
+/** Each text is written once, so that a message with another clientId is found, too. */
 export function countDoubled({ messages }: Logs): number {
-  const written = messages.filter(({ user_id }) => user_id !== null);
-  return (
-    written.length -
-    new Set(written.map(({ user_id, client_id }) => `${user_id} ${client_id}`)).size
-  );
+  const written = messages.filter(({ user_id, deleted_at }) => user_id !== null && !deleted_at);
+  const texts = written.map(({ user_id, text }) => `${user_id} ${text.replace(EDITED, "")}`);
+  return texts.length - new Set(texts).size;
 }
 
 /** Whether each client has given out each entry of its rooms, once and in order. */

@@ -2,6 +2,9 @@ import { setTimeout } from "node:timers/promises";
 import type { Message } from "@citadel/client";
 import type { Person } from "./people.ts";
 
+/** What an edit adds to the text. */
+export const EDITED = ", edited";
+
 export interface WriterOptions {
   readonly people: readonly Person[];
   /** Messages in a second, of all together. */
@@ -68,7 +71,9 @@ export class Writers {
     const dice = this.#options.random();
     // without an acknowledgement it is unknown whether the change was committed
     if (dice < 0.1) {
-      const changed = await room.edit(message.id, `${message.text}, edited`).catch(() => undefined);
+      const changed = await room
+        .edit(message.id, `${message.text}${EDITED}`)
+        .catch(() => undefined);
       if (changed) this.edited.push(changed);
     } else if (dice < 0.15) {
       const changed = await room.remove(message.id).catch(() => undefined);
