@@ -51,6 +51,32 @@ describe("A gateway's reports about its rooms", () => {
     ]);
   });
 
+  it("do not count a room as known while the report that it has no sockets is sent", async () => {
+    const rooms = new Set(["a"]);
+    const reports: WatchReport[] = [];
+    const node: NodeReports = new NodeReports({
+      send: async (report) => {
+        reports.push(report);
+        if (report.removed.length > 0) {
+          // a socket joins before the response
+          rooms.add("a");
+          node.change("a");
+          joined.resolve(node.whenKnown("a").then(() => reports.length));
+        }
+        return { isKnown: true };
+      },
+      hasSockets: (room) => rooms.has(room),
+      all: () => rooms,
+    });
+    stops.push(() => node.stop());
+    const joined = Promise.withResolvers<number>();
+    await node.whenKnown("a");
+    rooms.delete("a");
+    node.change("a");
+    expect(await joined.promise).toBe(3);
+    expect(reports.at(-1)).toEqual({ whole: false, added: ["a"], removed: [] });
+  });
+
   it("begin anew when the node has forgotten the gateway", async () => {
     const rooms = new Set(["a"]);
     const { reports, node } = start(rooms, { isKnown: true }, { isKnown: false });

@@ -73,6 +73,8 @@ export class NodeReports {
   async #report(): Promise<void> {
     this.#isSending = true;
     const report = this.#next();
+    // before the response: who joins such a room meanwhile waits for the next report
+    for (const room of report.removed) this.#known?.delete(room);
     const isKnown = await this.#send(report).then(
       (result) => result.isKnown,
       () => undefined,
@@ -83,7 +85,6 @@ export class NodeReports {
       return this.#schedule(isKnown === undefined ? RETRY_DELAY : 0);
     }
     const known = (this.#known ??= new Set());
-    for (const room of report.removed) known.delete(room);
     for (const room of report.added) known.add(room);
     this.#waiting = this.#waiting.filter(({ room, resolve }) => {
       if (known.has(room)) resolve();
