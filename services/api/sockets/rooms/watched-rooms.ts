@@ -68,11 +68,14 @@ export class RoomReports {
   #reportsTo(owner: string, action: string, nodeID: string): NodeReports {
     const { rooms } = (this.#api as Service & Gateways).io.of("/").adapter;
     const caller = ownContext(this.#api);
+    // always reported: a socket is in them without having waited for a report
+    const everyone = new Set(contractsOf(this.#api.broker).get(owner)?.rooms?.everyone);
     return new NodeReports({
       // the name and the parameters are those of a contract's `rooms.watch`
       send: (report) => caller.call(action as "chat.watchRooms", report, { nodeID }),
-      hasSockets: (room) => rooms.has(roomOf(owner, room)),
+      hasSockets: (room) => everyone.has(room) || rooms.has(roomOf(owner, room)),
       all: function* all() {
+        yield* everyone;
         for (const name of rooms.keys()) {
           const room = readRoom(name);
           if (room?.owner === owner) yield room.id;
