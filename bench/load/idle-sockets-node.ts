@@ -93,7 +93,8 @@ async function untilBack({ url, sockets }: IdleSockets): Promise<Reconnection> {
     }
   };
   const deadline = performance.now() + MAX_RESTART;
-  await until(async () => !(await isListening(url)));
+  // the port may be open again before it is tried: this process is busy with the closed connections
+  await until(() => connected < sockets);
   const gone = performance.now();
   await until(() => isListening(url));
   const listening = performance.now();
