@@ -18,7 +18,6 @@ export async function joining<T>(
 ): Promise<T> {
   if (typeof id === "string" && roomsOfEveryone(api).includes(roomOf(owner, id))) {
     join(socket, roomOf(owner, id));
-    await roomStateOf(api).reports.whenWatched(owner, id);
     return work();
   }
   let epoch: number | undefined;
