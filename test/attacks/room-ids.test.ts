@@ -144,6 +144,18 @@ describe.skipIf(isMissing)("A socket", () => {
     expect(reached.filter((name) => name !== "chat.mayJoin")).toEqual([]);
   });
 
+  it.each(["-1", "0.5", "2147483648", "1e300", "0x1", "abc", "", "NaN", "Infinity"])(
+    "whose user sends '%s' as the number of an entry over HTTP runs no handler",
+    async (text) => {
+      for (const field of ["after", "before"]) {
+        const route = `GET /api/chat/rooms/${id}/messages?${field}=${text}`;
+        const { status, body } = await alice.refusal(route);
+        expect([route, status, body.type]).toEqual([route, 422, "VALIDATION_ERROR"]);
+      }
+      expect(reached).toEqual([]);
+    },
+  );
+
   it("that names the greatest number gets nothing, and has read no more than there is", async () => {
     const huge = 2_147_483_647;
     const { data } = await ofAlice.emitWithAck("room:join", { roomId: id, after: huge });
