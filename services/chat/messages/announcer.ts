@@ -1,7 +1,7 @@
 import type { Caller } from "../../../lib/contract/calls.ts";
 import type { Rooms } from "../../../mixins/rooms.ts";
 import type { contract } from "../chat.contract.ts";
-import type { Change, LogRepository, UnannouncedRoom } from "./log.repository.ts";
+import type { Change, LogRepository, Head } from "./log.repository.ts";
 import type { Message } from "./messages.repository.ts";
 
 /** How long entries wait to be marked as announced, in milliseconds: one statement marks all of them. */
@@ -28,13 +28,6 @@ export type Entry = { readonly epoch: number } & (
   | { readonly change: Change }
 );
 
-/** The number of the newest entry of a room. */
-export interface Head {
-  readonly roomId: string;
-  readonly seq: number;
-  readonly epoch: number;
-}
-
 /**
  * Announces committed entries to the gateways. The node that commits an entry announces it at once, then marks it. If the
  * node dies in between, another one finds the entry without a mark, within about a second and a half. So that a lost last
@@ -48,7 +41,8 @@ export class Announcer {
   /** The numbers to mark, by room. */
   #unmarked = new Map<string, number>();
   #marking: NodeJS.Timeout | undefined;
-  readonly #heads = new Map<string, Head & { repeats: number }>();
+  /** How often the number of a room will be repeated. */
+  readonly #repeats = new Map<string, number>();
   readonly #onError: (error: unknown) => void;
 
   /** @param onError is told of failed marks; a search finds the entries then */
@@ -73,7 +67,7 @@ export class Announcer {
   async announce(ctx: Caller, entry: Entry): Promise<void> {
     await this.#send(ctx, entry);
     const { roomId, seq } = "message" in entry ? entry.message : entry.change;
-    this.#announced({ roomId, seq, epoch: entry.epoch });
+    this.#announced(roomId, seq);
   }
 
   async #send(ctx: Caller, { epoch, ...entry }: Entry): Promise<void> {
@@ -94,29 +88,35 @@ export class Announcer {
     for (const room of await this.#log.unannounced(UNMARKED_AGE)) await this.#announceRoom(room);
   }
 
-  async #announceRoom({ id: roomId, announced, seq, epoch }: UnannouncedRoom): Promise<void> {
+  async #announceRoom({ id: roomId, announced, seq, epoch }: Head): Promise<void> {
     const from = Math.max(announced, seq - MAX_SEARCHED);
     const { messages, changes } = await this.#log.read(roomId, from, seq);
     for (const message of messages) await this.#send(this.#own, { message, epoch });
     for (const change of changes) await this.#send(this.#own, { change, epoch });
-    this.#announced({ roomId, seq, epoch });
+    this.#announced(roomId, seq);
   }
 
   /** Repeats the numbers of the rooms with new entries. */
   async repeatHeads(): Promise<void> {
-    // entries that are announced meanwhile wait for the next call
-    const heads = [...this.#heads.values()];
-    for (const head of heads) {
-      head.repeats -= 1;
-      if (head.repeats === 0) this.#heads.delete(head.roomId);
-      const { roomId, seq, epoch } = head;
-      await this.#rooms.broadcast(this.#own, "chat.room.head", { roomId, seq, epoch });
+    if (this.#repeats.size === 0) return;
+    const ids = [...this.#repeats.keys()];
+    // read again: members may have been removed since the entry
+    const heads = await this.#log.heads(ids);
+    for (const id of ids) {
+      const left = (this.#repeats.get(id) ?? 1) - 1;
+      if (left > 0) this.#repeats.set(id, left);
+      else this.#repeats.delete(id);
     }
+    await this.#announceAll(heads);
   }
 
   /** Announces the numbers of all rooms with an entry within this many milliseconds: announcements may have been lost. */
   async announceHeads(age: number): Promise<void> {
-    for (const { id: roomId, seq, epoch } of await this.#log.changedWithin(age))
+    await this.#announceAll(await this.#log.changedWithin(age));
+  }
+
+  async #announceAll(rooms: readonly Head[]): Promise<void> {
+    for (const { id: roomId, seq, epoch } of rooms)
       await this.#rooms.broadcast(this.#own, "chat.room.head", { roomId, seq, epoch });
   }
 
@@ -130,11 +130,9 @@ export class Announcer {
     await this.#log.markAnnounced(unmarked);
   }
 
-  #announced(head: Head): void {
-    const { roomId, seq } = head;
+  #announced(roomId: string, seq: number): void {
     this.#unmarked.set(roomId, Math.max(seq, this.#unmarked.get(roomId) ?? 0));
-    if (seq >= (this.#heads.get(roomId)?.seq ?? 0))
-      this.#heads.set(roomId, { ...head, repeats: HEAD_REPEATS });
+    this.#repeats.set(roomId, HEAD_REPEATS);
     this.#marking ??= setTimeout(() => {
       this.flush().catch(this.#onError);
     }, MARK_DELAY);

@@ -11,8 +11,8 @@ export interface LogPage {
   readonly changes: Change[];
 }
 
-/** A room with entries that no gateway may have received. */
-export interface UnannouncedRoom {
+/** The newest number of a room. */
+export interface Head {
   readonly id: string;
   /** The number up to which everything was announced. */
   readonly announced: number;
@@ -143,7 +143,7 @@ export class LogRepository {
   }
 
   /** Rooms whose newest entry is older than `age` milliseconds and was not announced. */
-  async unannounced(age: number): Promise<UnannouncedRoom[]> {
+  async unannounced(age: number): Promise<Head[]> {
     return this.#db
       .selectFrom("rooms")
       .select(["id", "announced", "seq", "epoch"])
@@ -154,8 +154,17 @@ export class LogRepository {
       .execute();
   }
 
+  /** The newest numbers of these rooms. */
+  async heads(ids: readonly string[]): Promise<Head[]> {
+    return this.#db
+      .selectFrom("rooms")
+      .select(["id", "announced", "seq", "epoch"])
+      .where("id", "in", ids)
+      .execute();
+  }
+
   /** The rooms with an entry that is younger than `age` milliseconds. */
-  async changedWithin(age: number): Promise<UnannouncedRoom[]> {
+  async changedWithin(age: number): Promise<Head[]> {
     return this.#db
       .selectFrom("rooms")
       .select(["id", "announced", "seq", "epoch"])
