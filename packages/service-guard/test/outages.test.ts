@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { ServiceBroker } from "moleculer";
 import { afterEach, describe, expect, it } from "vitest";
 import { freePort, startNats } from "./helpers/nats-server.ts";
-import { as, nodeOf, startBus, TestBus } from "./helpers/bus.ts";
+import { as, nodeOf, startBus, TestBus, testService } from "./helpers/bus.ts";
 import { errorOf, overNats, underLoad } from "./helpers/variants.ts";
 
 const calls = (from: ServiceBroker) => () => as(from, (ctx) => ctx.call("b.echo", { x: 1 }));
@@ -126,5 +126,22 @@ overNats("The sealed bus", () => {
         for (const pair of pairs) expect(sealedBus?.channels.ofPair(pair)).toBeUndefined();
       }
     });
+  });
+
+  it("leaves a node without a guard time for other work while calls wait for an identity", async () => {
+    bus = new TestBus();
+    const node = bus.create("a", {
+      services: ["a", "b"].map((name) => testService(name, bus.ran)),
+      guard: { service: undefined },
+    });
+    await node.start();
+    let ticks = 0;
+    const timer = setInterval(() => (ticks += 1), 20);
+    const error = await errorOf(as(node, (ctx) => ctx.call("b.echo", { x: 1 })));
+    clearInterval(timer);
+    expect(error).toMatchObject({ type: "GuardNotAccessible" });
+    // the call waits for 3 s; without time for others there is none
+    expect(ticks).toBeGreaterThan(20);
+    expect(bus.ran).not.toContain("b.echo a");
   });
 });

@@ -208,6 +208,8 @@ export class Enrolment {
     const { identities } = this.#node;
     // only the first calls of an outage wait for the guard; later ones fail at once
     const deadline = Math.min(performance.now(), this.#failingSince) + timeout;
+    // once: a request that fails at once, again and again, would let nothing else run, not even the guard's HELLO
+    let attempt: Promise<void> | undefined;
     for (;;) {
       if (identities.isValid(service)) return;
       if (this.#node.credentialOf(service) === undefined)
@@ -217,7 +219,8 @@ export class Enrolment {
       if (remaining <= 0 || this.#isStopped) throw new GuardError("GuardNotAccessible");
       const soon = Promise.withResolvers<void>();
       const timer = setTimeout(soon.resolve, Math.min(remaining, FIRST_RETRY));
-      await Promise.race([this.#run(), soon.promise]);
+      if (attempt) await soon.promise;
+      else await Promise.race([(attempt = this.#run()), soon.promise]);
       clearTimeout(timer);
     }
   }
