@@ -84,3 +84,27 @@ export async function startMoleculerIo({
     },
   };
 }
+
+/** The seconds until all sockets are back. */
+export interface Reconnection {
+  /** Since the gateway was stopped. */
+  sinceStop: number;
+  /** Since it has started again. */
+  sinceStart: number;
+}
+
+/**
+ * Measures a restart.
+ *
+ * @param back resolves when all sockets are back
+ * @param restarted resolves when the gateway has started again
+ */
+export async function reconnection(
+  back: Promise<void>,
+  restarted: Promise<void>,
+): Promise<Reconnection> {
+  const stopped = performance.now();
+  const [started] = await Promise.all([restarted.then(() => performance.now()), back]);
+  const now = performance.now();
+  return { sinceStop: (now - stopped) / 1_000, sinceStart: (now - started) / 1_000 };
+}
