@@ -43,7 +43,7 @@ Options:
   --check            compares the ratios with bench/results.json, and fails where one differs beyond the noise
   --write            writes the results of the given suites, too. A run of all suites writes them anyway
   --sides <names>    only the peers whose name contains one of these, separated by commas; "none": only Citadel
-  --hold             starts the sides of http, database or sockets, and keeps them running until Ctrl-C
+  --hold             starts the sides of http, database, sockets or rooms, and keeps them running until Ctrl-C
   --cpu-prof <dir>   writes CPU profiles of Citadel's measured processes into this folder
   --help             this text`;
 

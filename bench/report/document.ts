@@ -78,7 +78,7 @@ const INTRODUCTION = `# Benchmarks
 - In parentheses: Citadel's figure divided by the one of this side.
 
 \`npm run bench -- --help\` lists suites and options. \`--quick\` takes less than two minutes, and \`--check\` compares the ratios with
-those on this page. The suites \`database\` and \`sockets\` need \`DATABASE_URL\`, a PostgreSQL server on the same machine.`;
+those on this page. The suites \`database\` and those of sockets but \`idle-sockets\` need \`DATABASE_URL\`, a PostgreSQL server on the same machine.`;
 
 const noise =
   (): string => `\`npm run bench -- --check\` fails where a ratio differs from this page by more than this factor, up or down.
