@@ -72,7 +72,7 @@ export default class ChatService extends Service {
             "user.created": async (ctx, trx) => {
               const text = `Welcome, ${ctx.params.username}!`;
               const greeting = { roomId: LOBBY, userId: null, username: OWN_NAME, text };
-              await new MessagesRepository(trx).storeAll(LOBBY, [
+              await new MessagesRepository(trx).storeAll([
                 { ...greeting, clientId: null, replyTo: null },
               ]);
             },

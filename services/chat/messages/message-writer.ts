@@ -3,6 +3,9 @@ import type { MessagesRepository, NewMessage, StoredMessage } from "./messages.r
 /** The most messages that one statement stores. */
 const MAX_BATCH = 100;
 
+/** The most statements at a time: one that waits for the lock of a room must not hold up all other rooms. */
+const MAX_STATEMENTS = 2;
+
 /** The most attempts to store a batch while other nodes store messages with the same clientId. */
 const MAX_ATTEMPTS = 3;
 
@@ -14,17 +17,19 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** The messages of one room that no statement stores yet, by author and clientId. */
-type Queue = Map<unknown, Waiting>;
-
 /**
- * Stores messages. While a statement of a room runs, further messages of that room wait, and the next statement stores
- * all of them: each commit would otherwise store one message, since the room's row is locked until the commit.
+ * Stores messages. While a statement runs, further messages wait, and the next statement stores all of them, in whichever
+ * rooms they are: most of a statement's cost does not depend on their number. A room is in one statement at a time, so
+ * that its messages are stored in the order in which they arrive.
  */
 export class MessageWriter {
   readonly #messages: Pick<MessagesRepository, "storeAll">;
-  /** The rooms in which a statement runs. */
-  readonly #queues = new Map<string, Queue>();
+  /** By author and clientId, in the order of their arrival. */
+  readonly #waiting = new Map<unknown, Waiting>();
+  /** The rooms in which a statement stores messages. */
+  readonly #busy = new Set<string>();
+  #statements = 0;
+  #isScheduled = false;
 
   constructor(messages: Pick<MessagesRepository, "storeAll">) {
     this.#messages = messages;
@@ -37,47 +42,64 @@ export class MessageWriter {
    * @throws the database's error
    */
   async store(message: NewMessage): Promise<StoredMessage | undefined> {
-    const { roomId } = message;
-    const queue: Queue = this.#queues.get(roomId) ?? new Map();
     const key = keyOf(message);
-    const first = queue.get(key);
+    const first = this.#waiting.get(key);
     if (first) {
       const repeated = await first.stored;
       return repeated && { ...repeated, isNew: false };
     }
     const { promise: stored, resolve, reject } = Promise.withResolvers<StoredMessage | undefined>();
-    queue.set(key, { message, stored, resolve, reject });
-    if (!this.#queues.has(roomId)) {
-      this.#queues.set(roomId, queue);
-      // the messages that arrive in this turn of the event loop are stored together
-      setImmediate(() => void this.#storeWaiting(roomId, queue));
-    }
+    this.#waiting.set(key, { message, stored, resolve, reject });
+    this.#schedule();
     return stored;
   }
 
-  async #storeWaiting(roomId: string, queue: Queue): Promise<void> {
-    while (queue.size > 0) {
-      const batch = [...queue.entries()].slice(0, MAX_BATCH);
-      for (const [key] of batch) queue.delete(key);
-      await this.#storeBatch(
-        roomId,
-        batch.map(([, waiting]) => waiting),
-      );
+  /** The messages that arrive in this turn of the event loop are stored together. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#statements === MAX_STATEMENTS || this.#waiting.size === 0)
+      return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      void this.#storeWaiting();
+    });
+  }
+
+  async #storeWaiting(): Promise<void> {
+    const batch = this.#take();
+    if (batch.length === 0) return;
+    const rooms = new Set(batch.map(({ message }) => message.roomId));
+    for (const room of rooms) this.#busy.add(room);
+    this.#statements += 1;
+    // for the messages in other rooms that did not fit
+    this.#schedule();
+    await this.#storeBatch(batch);
+    this.#statements -= 1;
+    for (const room of rooms) this.#busy.delete(room);
+    this.#schedule();
+  }
+
+  #take(): Waiting[] {
+    const batch: Waiting[] = [];
+    for (const [key, waiting] of this.#waiting) {
+      if (this.#busy.has(waiting.message.roomId)) continue;
+      this.#waiting.delete(key);
+      if (batch.push(waiting) === MAX_BATCH) break;
     }
-    this.#queues.delete(roomId);
+    return batch;
   }
 
   /** Settles all of the batch. If one of its messages cannot be stored, each is stored alone. */
-  async #storeBatch(roomId: string, batch: readonly Waiting[], attempt = 1): Promise<void> {
+  async #storeBatch(batch: readonly Waiting[], attempt = 1): Promise<void> {
     const messages = batch.map(({ message }) => message);
     try {
-      const results = await this.#messages.storeAll(roomId, messages);
+      const results = await this.#messages.storeAll(messages);
       for (const [at, { resolve }] of batch.entries()) resolve(results[at]);
     } catch (error) {
       if (isStoredElsewhere(error) && attempt < MAX_ATTEMPTS)
-        return this.#storeBatch(roomId, batch, attempt + 1);
+        return this.#storeBatch(batch, attempt + 1);
       if (batch.length > 1 && isOfOneMessage(error))
-        for (const one of batch) await this.#storeBatch(roomId, [one]);
+        for (const one of batch) await this.#storeBatch([one]);
       else for (const { reject } of batch) reject(error);
     }
   }

@@ -134,67 +134,75 @@ export class MessagesRepository {
   }
 
   /**
-   * Stores messages of one room with the room's next seqs, in the order given. A message is not stored again if its author
-   * has stored one with the same clientId, and is not stored at all if its author may not write in the room or the message
-   * that it replies to is not in the room. It is one statement, which locks the room's row until it is committed: messages
-   * are committed in the order of their seqs and without a gap.
+   * Stores messages with the next seqs of their rooms, in the order given. A message is not stored again if its author has
+   * stored one with the same clientId, and is not stored at all if its author may not write in the room or the message that
+   * it replies to is not in the room. It is one statement, which locks the rooms' rows until it is committed: the messages of
+   * a room are committed in the order of their seqs and without a gap.
    *
    * @param messages no two of them have the same author and clientId
    * @returns for each message the stored one, and whether this call stored it; undefined if it must not be stored
    * @throws the database's unique_violation if another statement stores the same clientId at the same time. Then nothing is
    *   stored, and the next attempt finds the other's message.
    */
-  async storeAll(
-    roomId: string,
-    messages: readonly NewMessage[],
-  ): Promise<(StoredMessage | undefined)[]> {
+  async storeAll(messages: readonly NewMessage[]): Promise<(StoredMessage | undefined)[]> {
     const ids = messages.map(() => randomUUID());
     const column = (name: keyof NewMessage) => messages.map((message) => message[name]);
-    // clock_timestamp: now() is when the statement began, before it waited for the lock.
-    // The rows are inserted in one order by all statements: two that wait for each other's clientIds would deadlock.
+    // clock_timestamp: now() is when the statement began, before it waited for the locks.
+    // Rooms are locked, and rows are inserted, in one order by all statements: otherwise two could wait for each other.
     const { rows } = await sql<MessageRow & { place: unknown; epoch: number }>`
       ${prepared("chat.storeAll")}
       with sent as (
         select * from unnest(
-          ${ids}::uuid[], ${column("userId")}::uuid[], ${column("username")}::text[], ${column("text")}::text[],
-          ${column("clientId")}::text[], ${column("replyTo")}::uuid[]
-        ) with ordinality as sent (id, user_id, username, text, client_id, reply_to, place)
+          ${ids}::uuid[], ${column("roomId")}::text[], ${column("userId")}::uuid[], ${column("username")}::text[],
+          ${column("text")}::text[], ${column("clientId")}::text[], ${column("replyTo")}::uuid[]
+        ) with ordinality as sent (id, room_id, user_id, username, text, client_id, reply_to, place)
         -- without it, PostgreSQL expects ten messages, and makes a new plan for each batch
         limit ${messages.length}
       ), known as (
-        select sent.place, ${columns("messages")} from sent join chat.messages using (user_id, client_id)
+        select sent.place, ${columns("messages")}
+        from sent join chat.messages on messages.user_id = sent.user_id and messages.client_id = sent.client_id
       ), permitted as (
-        select sent.* from sent join chat.rooms on rooms.id = ${roomId}
+        select sent.* from sent join chat.rooms on rooms.id = sent.room_id
         where place not in (select place from known)
           and (
             sent.user_id is null or rooms.kind = 'lobby'
-            or exists (select from chat.members where room_id = rooms.id and user_id = sent.user_id)
+            or exists (
+              select from chat.members
+              where members.room_id = rooms.id and members.user_id = sent.user_id
+            )
           )
           and not (
             rooms.kind = 'direct' and exists (
               select from chat.members join chat.blocks using (user_id)
-              where room_id = rooms.id and blocked_id = sent.user_id
+              where members.room_id = rooms.id and blocked_id = sent.user_id
             )
           )
           and (
-            sent.reply_to is null
-            or exists (select from chat.messages where id = sent.reply_to and room_id = rooms.id)
+            sent.reply_to is null or exists (
+              select from chat.messages
+              where messages.id = sent.reply_to and messages.room_id = rooms.id
+            )
           )
       ), added as (
-        select *, row_number() over (order by place) as position from permitted
-      ), room as (
-        update chat.rooms set seq = seq + (select count(*) from added), changed_at = clock_timestamp()
-        where id = ${roomId} and exists (select from added)
-        returning seq - (select count(*) from added) as last_seq, epoch, changed_at
+        select *, row_number() over (partition by room_id order by place) as position from permitted
+      ), counts as (
+        select room_id, count(*) as count from added group by room_id
+      ), locked as materialized (
+        select id from chat.rooms where id in (select room_id from counts) order by id for update
+      ), numbered as (
+        update chat.rooms set seq = seq + count, changed_at = clock_timestamp()
+        from counts join locked on locked.id = counts.room_id where rooms.id = counts.room_id
+        returning rooms.id as room_id, seq - count as last_seq, epoch, changed_at
       ), stored as (
         insert into chat.messages (id, room_id, seq, user_id, username, text, client_id, created_at, reply_to)
-        select id, ${roomId}, last_seq + position, user_id, username, text, client_id, changed_at, reply_to
-        from added cross join room order by user_id, client_id
+        select id, room_id, last_seq + position, user_id, username, text, client_id, changed_at, reply_to
+        from added join numbered using (room_id) order by user_id, client_id
         returning *
       )
       select *, 0 as epoch from known
       union all
-      select place, ${columns("stored")}, epoch from stored join sent using (id) cross join room
+      select place, ${columns("stored")}, epoch
+      from stored join sent using (id) join numbered on numbered.room_id = stored.room_id
     `.execute(this.#db);
     const found = new Map(rows.map((row) => [Number(row.place), row]));
     return ids.map((id, at) => {
