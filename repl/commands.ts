@@ -20,7 +20,9 @@ type User = Extract<Subject, { kind: "user" }>;
 
 interface UsersService {
   signIn(login: string): Promise<ResultOf<"auth.generateToken">>;
-  subjectOf(login: string): Promise<Pick<User, "permissions" | "subjectType"> | undefined>;
+  subjectOf(
+    login: string,
+  ): Promise<Pick<User, "permissions" | "roles" | "subjectType"> | undefined>;
 }
 
 /** The access tokens of `login` and `as`, by username or e-mail address. */
@@ -60,6 +62,7 @@ async function subjectNamed(broker: ServiceBroker, name: string): Promise<Subjec
       kind: "user",
       name,
       permissions: permissionsOfRoles([name], permissionsOf(contracts)),
+      roles: [name],
       subjectType: subjectTypeOfRole(name),
     };
   const found = await usersHere(broker).subjectOf(name);

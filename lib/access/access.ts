@@ -1,4 +1,9 @@
-import { describeSubjects, type SubjectType } from "../tokens/access-token.ts";
+import {
+  describeRoles,
+  describeSubjects,
+  hasRole,
+  type SubjectType,
+} from "../tokens/access-token.ts";
 import type { Access } from "../contract/declarations/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
@@ -7,7 +12,13 @@ import { GATEWAY } from "../contract/route.ts";
 /** The caller: a service, or a client that calls through the gateway, with or without a user. */
 export type Subject =
   | { kind: "service"; name: string }
-  | { kind: "user"; name: string; permissions: readonly string[]; subjectType: SubjectType }
+  | {
+      kind: "user";
+      name: string;
+      permissions: readonly string[];
+      roles: string[];
+      subjectType: SubjectType;
+    }
   | { kind: "anonymous" };
 
 export interface Decision {
@@ -45,7 +56,7 @@ export function findAction(contracts: Contracts, target: string) {
 
 /** Whether the subject may call an action with this access. The checks and their order are those of the middlewares. */
 export function decide(subject: Subject, name: string, access: Access): Decision {
-  const { restricted, auth, permissions, subjects } = access;
+  const { restricted, auth, permissions, roles, subjects } = access;
   const caller = subject.kind === "service" ? subject.name : GATEWAY;
   const list = restricted?.join(", ");
   if (restricted && !restricted.includes(caller))
@@ -61,23 +72,37 @@ export function decide(subject: Subject, name: string, access: Access): Decision
   const { name: who, permissions: held, subjectType } = subject;
   if (permissions !== undefined && !held.includes(permissions))
     return { allowed: false, rule: `${name} needs ${permissions}, which ${who} lacks` };
+  if (roles && !hasRole(subject, roles))
+    return { allowed: false, rule: `${name} needs ${describeRoles(roles)}, which ${who} lacks` };
   if (subjects && !subjects.includes(subjectType))
     return {
       allowed: false,
       rule: `${name} is for ${describeSubjects(subjects)}, and ${who} is of the kind ${subjectType}`,
     };
   const kinds = subjects ? `, and is for ${describeSubjects(subjects)}, as ${who} is` : "";
+  const needs = permissionAndRoles(access);
   return {
     allowed: true,
     rule:
-      permissions === undefined
+      needs === undefined
         ? `${name} needs ${subjects ? "a" : "any"} signed-in user${kinds}`
-        : `${name} needs ${permissions}, which ${who} holds${kinds}`,
+        : `${name} needs ${needs}, which ${who} holds${kinds}`,
   };
 }
 
 /** The user that an action needs: `a user with guard:audit (staff)`. */
-function needsOfUser({ permissions, subjects }: Access): string {
-  const user = permissions === undefined ? "a user" : `a user with ${permissions}`;
+function needsOfUser(access: Access): string {
+  const { subjects } = access;
+  const needs = permissionAndRoles(access);
+  const user = needs === undefined ? "a user" : `a user with ${needs}`;
   return subjects ? `${user} (${describeSubjects(subjects)})` : user;
+}
+
+/** `posts:write and the role admin`; undefined if neither is needed. */
+function permissionAndRoles({ permissions, roles }: Access): string | undefined {
+  const needs = [
+    ...(permissions === undefined ? [] : [permissions]),
+    ...(roles ? [describeRoles(roles)] : []),
+  ];
+  return needs.length > 0 ? needs.join(" and ") : undefined;
 }

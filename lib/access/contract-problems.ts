@@ -6,6 +6,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/schemas/infer.ts";
 import type { ErrorContract } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
+import { checkPermissions, checkRoles } from "./access-checks.ts";
 import { errorProblems, sharedErrorTypes } from "./error-problems.ts";
 import type {
   ClientEventContract,
@@ -22,6 +23,7 @@ const ACCESS: KeysOf<keyof Access> = {
   restricted: true,
   auth: true,
   permissions: true,
+  roles: true,
   subjects: true,
 };
 
@@ -183,24 +185,18 @@ const checkSchema: Check = (what, value) =>
       })
     : [`${what} must be a schema`];
 
-const PERMISSION = /^[^:]+:[^:]+$/;
-
-/** `permissions` names one permission: a list would be compared as one name, and no user would match. */
-const checkPermissions: Check = (what, value) => {
-  const { permissions } = isObject(value) ? value : {};
-  return permissions === undefined ||
-    (typeof permissions === "string" && PERMISSION.test(permissions))
-    ? []
-    : [`${what} must have one permission, such as permissions: "posts:write"`];
-};
-
 const checkHandler: Check = (what, value) => [
   ...unknownKeys(ACCESS)(what, value),
   ...checkPermissions(what, value),
+  ...checkRoles(what, value),
 ];
 
 const checkAction: Check = (what, value) => {
-  const unknown = [...unknownKeys(ACTION)(what, value), ...checkPermissions(what, value)];
+  const unknown = [
+    ...unknownKeys(ACTION)(what, value),
+    ...checkPermissions(what, value),
+    ...checkRoles(what, value),
+  ];
   if (!isObject(value)) return unknown;
   const { params, result, rest, socket } = value;
   return [

@@ -1,5 +1,5 @@
 import { decide, type Subject } from "./access.ts";
-import { describeSubjects, type SubjectType } from "../tokens/access-token.ts";
+import { describeRoles, describeSubjects, type SubjectType } from "../tokens/access-token.ts";
 import type { Roles } from "./report.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { type DeclaredAction, declaredActions, declaredHandlers } from "./endpoints.ts";
@@ -19,7 +19,7 @@ export interface Row {
   group: string;
   /** One for each column. */
   cells: Cell[];
-  /** The user that it needs: a permission or "a user", and the kind; empty if it needs none. */
+  /** The user that it needs: a permission, a role and the kind, or "a user"; empty if it needs none. */
   needs: string;
 }
 
@@ -42,7 +42,7 @@ export function accessMatrix(
     ["anonymous", { kind: "anonymous" }],
     ...[...roles].map(([name, permissions]): [string, Subject] => [
       name,
-      { kind: "user", name, permissions, subjectType: kindOf(name) },
+      { kind: "user", name, permissions, roles: [name], subjectType: kindOf(name) },
     ]),
     ...[...contracts.keys()].map((name): [string, Subject] => [name, { kind: "service", name }]),
   ];
@@ -70,9 +70,12 @@ function cellOf(subject: Subject, { name, access, route, socket }: DeclaredActio
   return route === undefined && socket === undefined ? "inside" : "yes";
 }
 
-function needsOf({ access: { auth, permissions, subjects } }: DeclaredAction): string {
+function needsOf({ access: { auth, permissions, roles, subjects } }: DeclaredAction): string {
   if (auth !== "required") return "";
-  if (!subjects) return permissions ?? "a user";
-  const kinds = describeSubjects(subjects);
-  return permissions === undefined ? kinds : `${permissions}, ${kinds}`;
+  const needs = [
+    ...(permissions === undefined ? [] : [permissions]),
+    ...(roles ? [describeRoles(roles)] : []),
+    ...(subjects ? [describeSubjects(subjects)] : []),
+  ];
+  return needs.length > 0 ? needs.join(", ") : "a user";
 }

@@ -11,6 +11,7 @@ interface AccessFacts {
   restricted: readonly string[] | null;
   auth: Access["auth"];
   permissions?: string;
+  roles?: readonly string[];
   subjects?: readonly string[];
   operator?: true;
   route?: string;
@@ -58,11 +59,12 @@ export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
 }
 
 function factsOf({ access, route, socket, isForOperator }: DeclaredAction): AccessFacts {
-  const { restricted, auth, permissions, subjects } = access;
+  const { restricted, auth, permissions, roles, subjects } = access;
   return {
     restricted: restricted && restricted.toSorted(),
     auth,
     ...(permissions !== undefined && { permissions }),
+    ...(roles !== undefined && { roles: roles.toSorted() }),
     ...(subjects !== undefined && { subjects: subjects.toSorted() }),
     ...(isForOperator && { operator: true as const }),
     ...(route !== undefined && { route }),

@@ -25,6 +25,7 @@ function accessProblems(contracts: Contracts, roles: Roles): string[] {
     ...callerProblems(contracts),
     ...eventProblems(contracts),
     ...permissionProblems(contracts, roles),
+    ...roleProblems(contracts, roles),
   ].toSorted();
 }
 
@@ -118,6 +119,15 @@ function permissionProblems(contracts: Contracts, roles: Roles): string[] {
         .map((permission) => `role ${role} has ${permission}, which no contract declares`),
     ),
   ];
+}
+
+function roleProblems(contracts: Contracts, known: Roles): string[] {
+  return [...declaredActions(contracts), ...declaredHandlers(contracts)].flatMap(
+    ({ name, access: { roles = [] } }) =>
+      roles
+        .filter((role) => !known.has(role))
+        .map((role) => `${name} needs the role ${role}, but there is no such role`),
+  );
 }
 
 /** The actions and handlers that need a permission. */

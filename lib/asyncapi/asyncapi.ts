@@ -10,6 +10,7 @@ import {
   type DocumentedServerEvent,
   documentedServerEvents,
   HANDSHAKE_ERROR,
+  needsOfEvent,
 } from "./events.ts";
 
 /** The AsyncAPI document of the sockets (AsyncAPI 3.0), made from the contracts. */
@@ -185,15 +186,14 @@ const sentMessage = ({ event, description, payload, example }: DocumentedServerE
 const ackMessage = ({ event, ack, example }: DocumentedClientEvent) =>
   message(event, `The acknowledgement of \`${event}\``, ack, example?.ack);
 
-function receiving({ service, event, description, permission }: DocumentedClientEvent): object {
+function receiving(documented: DocumentedClientEvent): object {
+  const { service, event, description } = documented;
   return {
     action: "receive",
     channel: { $ref: `#/channels/${CHANNEL}` },
     title: event,
     summary: toSummary(description),
-    description: permission
-      ? `${description}\n\nNeeds the permission \`${permission}\`.`
-      : description,
+    description: `${description}${needsOfEvent(documented, "\n\n")}`,
     tags: [{ name: service }],
     messages: [refTo(CHANNEL, `client.${keyOf(event)}`)],
     reply: {

@@ -7,6 +7,7 @@ import {
   documentedClientEvents,
   type DocumentedServerEvent,
   documentedServerEvents,
+  needsOfEvent,
 } from "./events.ts";
 
 /** The sections of docs/sockets.md: the gateway's own events, then those of each service that has some. */
@@ -30,11 +31,11 @@ const serviceOf = ({ service }: { readonly service: string }) => service;
 function clientTable(events: readonly DocumentedClientEvent[] = []): string {
   return table(
     ["from the client", "data", "`data` of the acknowledgement", "does"],
-    events.map(({ event, payload, result, description, permission }) => [
-      `\`${event}\``,
-      typeText(payload),
-      typeText(result),
-      permission ? `${description} Needs the permission \`${permission}\`.` : description,
+    events.map((documented) => [
+      `\`${documented.event}\``,
+      typeText(documented.payload),
+      typeText(documented.result),
+      `${documented.description}${needsOfEvent(documented, " ")}`,
     ]),
   );
 }

@@ -33,14 +33,14 @@ export const REFRESH_ERRORS: readonly ErrorType[] = [
 
 /** Errors in the acknowledgement of an event, as its action declares them. */
 export function errorsOfEvent(contract: ActionContract): string[] {
-  const { params, rest, auth, permissions, subjects, socket, errors = [] } = contract;
+  const { params, rest, auth, permissions, roles, subjects, socket, errors = [] } = contract;
   const isAboutOneThing =
     rest?.includes(":") === true || (typeof socket === "object" && socket.join !== undefined);
   return [
     ...ALWAYS,
     "PayloadTooLarge",
     ...(auth === "none" ? [] : TOKEN_ERRORS),
-    ...(permissions || subjects ? (["UserNotAuthorized"] as const) : []),
+    ...(permissions || roles || subjects ? (["UserNotAuthorized"] as const) : []),
     ...(isAboutOneThing ? (["NotFound"] as const) : []),
     ...(Object.keys(params).some((name) => name !== "$$strict")
       ? (["VALIDATION_ERROR"] as const)

@@ -30,6 +30,8 @@ export interface DocumentedClientEvent {
   readonly description: string;
   /** The permission that the user needs. */
   readonly permission?: string;
+  /** The roles of which the user needs one. */
+  readonly roles?: readonly string[];
   readonly payload: JsonSchema;
   /** All arguments of the acknowledgement's callback, or its only one. */
   readonly ack: JsonSchema;
@@ -161,13 +163,14 @@ export function documentedClientEvents(
 ): DocumentedClientEvent[] {
   const declared = clientEvents(contracts).map((event) => {
     const { service, contract, socket } = event;
-    const { description, permissions, result } = contract;
+    const { description, permissions, roles, result } = contract;
     const data = result === null ? { type: "null" } : schemaOfResult(result);
     return {
       service,
       event: socket.event,
       description,
       ...(permissions !== undefined && { permission: permissions }),
+      ...(roles && { roles }),
       // other fields are ignored
       payload: { ...schemaOfParams(paramsOfClientEvent(event)), additionalProperties: true },
       result: data,
@@ -206,3 +209,15 @@ function exampleOfPayload(payload: JsonSchema, examples: ServiceExamples = {}): 
         Object.keys(result).toSorted().join() === fields,
     );
 }
+
+/** What the user needs, as sentences that begin with a separator; empty without needs. */
+export const needsOfEvent = (
+  { permission, roles }: Pick<DocumentedClientEvent, "permission" | "roles">,
+  separator: string,
+): string =>
+  [
+    ...(permission === undefined ? [] : [`Needs the permission \`${permission}\`.`]),
+    ...(roles ? [`Needs the role ${roles.map((role) => `\`${role}\``).join(" or ")}.`] : []),
+  ]
+    .map((need) => `${separator}${need}`)
+    .join("");

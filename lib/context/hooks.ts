@@ -33,6 +33,7 @@ export interface Endpoint {
   restricted?: unknown;
   auth?: unknown;
   permissions?: unknown;
+  roles?: unknown;
   subjects?: unknown;
 }
 

@@ -31,7 +31,7 @@ export type KnownErrors = ReadonlyMap<string, DeclaredError>;
 
 /** The errors of a route, from its contract. */
 export function errorsOf({ method, path, contract }: Route, known: KnownErrors): DeclaredError[] {
-  const { auth, permissions, subjects, params, status, errors = [] } = contract;
+  const { auth, permissions, roles, subjects, params, status, errors = [] } = contract;
   // the body of a DELETE is ignored, but parsed and limited
   const hasBody = method !== "GET";
   const hasId = path.includes(":");
@@ -41,7 +41,7 @@ export function errorsOf({ method, path, contract }: Route, known: KnownErrors):
     ...(hasBody ? (["PayloadTooLarge", "UnsupportedMediaType"] as const) : []),
     ...(auth === "required" ? (["AccessTokenRequired"] as const) : []),
     ...(auth === "none" ? [] : TOKEN_ERRORS),
-    ...(permissions || subjects ? (["UserNotAuthorized"] as const) : []),
+    ...(permissions || roles || subjects ? (["UserNotAuthorized"] as const) : []),
     ...(hasId ? (["NotFound"] as const) : []),
     ...headerErrorsOf(contract),
     ...(method === "POST" && status === 201 ? (["Conflict"] as const) : []),

@@ -38,7 +38,7 @@ export function operationOf(
   example: Example | undefined,
 ): object {
   const { action, contract } = route;
-  const { description, auth, restricted, permissions, subjects, oauth } = contract;
+  const { description, auth, restricted, permissions, roles, subjects, oauth } = contract;
   const { parameters, body } = requestOf(route, example?.params);
   const summary = toSummary(description);
   const lines = [description, ...accessLines(contract, contracts), ...limitLines(route, contracts)];
@@ -56,6 +56,7 @@ export function operationOf(
       ...errorResponses(errorsOf(route, errors), oauth),
     },
     ...(permissions !== undefined && { "x-permissions": [permissions] }),
+    ...(roles && { "x-roles": roles }),
     ...(subjects && { "x-subjects": subjects }),
     "x-restricted": restricted,
   };
@@ -63,7 +64,7 @@ export function operationOf(
 
 /** The access rules in words. */
 function accessLines(
-  { auth, permissions, subjects }: ActionContract,
+  { auth, permissions, roles, subjects }: ActionContract,
   contracts: ReadonlyMap<string, ServiceContract>,
 ): string[] {
   if (auth === "none") return ["Requires no access token."];
@@ -74,6 +75,7 @@ function accessLines(
     permissions
       ? `Requires the permission \`${permissions}\`${meaning ? `: ${meaning}` : "."}`
       : "Requires a signed-in user.",
+    ...(roles ? [`Requires the role ${roles.map((role) => `\`${role}\``).join(" or ")}.`] : []),
     ...(subjects
       ? [`Only for the subject types ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`]
       : []),

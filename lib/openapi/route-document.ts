@@ -50,8 +50,12 @@ function tableOf(routes: readonly Route[]): string {
   ].join("\n");
 }
 
-function callersOf({ auth, permissions, subjects }: Route["contract"]): string {
+function callersOf({ auth, permissions, roles, subjects }: Route["contract"]): string {
   if (auth !== "required") return "anyone";
   const kinds = subjects ? describeSubjects(subjects) : "any user";
-  return permissions === undefined ? kinds : `${kinds} with \`${permissions}\``;
+  const needs = [
+    ...(permissions === undefined ? [] : [`\`${permissions}\``]),
+    ...(roles ? [`the role ${roles.map((role) => `\`${role}\``).join(" or ")}`] : []),
+  ];
+  return needs.length > 0 ? `${kinds} with ${needs.join(" and ")}` : kinds;
 }

@@ -50,6 +50,9 @@ export function describeSubjects(subjects: readonly SubjectType[]): string {
   return [...(name ? [name] : []), ...others].join(" or ");
 }
 
+/** Names the roles of which one is needed, for display: `"the role admin or moderator"`. */
+export const describeRoles = (roles: readonly string[]): string => `the role ${roles.join(" or ")}`;
+
 /** Permissions by service: `{"posts": ["write"]}`. */
 export type Permissions = Record<string, string[]>;
 
@@ -93,3 +96,15 @@ export function holds(user: Pick<AccessTokenClaims, "permissions">, permission: 
   const names = user.permissions[service];
   return Array.isArray(names) && names.includes(name);
 }
+
+/**
+ * Whether the user has one of these roles. The roles of two kinds of token do not count: a client that requested a
+ * scope has only the permissions in it, and an impersonator may lack the user's roles.
+ */
+export const hasRole = (
+  { roles, scope, subjectType }: Pick<AccessTokenClaims, "roles" | "scope" | "subjectType">,
+  wanted: readonly string[],
+): boolean =>
+  scope === undefined &&
+  subjectType !== "ImpersonatedUserAccount" &&
+  wanted.some((role) => roles.includes(role));

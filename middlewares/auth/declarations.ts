@@ -6,18 +6,26 @@ import { isSubjectType } from "../../lib/tokens/access-token.ts";
 export interface Requirement {
   auth: "required" | "optional" | "none";
   permission: string | undefined;
+  /** The user must have one of them. */
+  roles: readonly string[] | undefined;
   subjects: readonly unknown[] | undefined;
 }
 
 /** The requirement that an endpoint declares. Without a valid `auth` a user is required. */
-export const requirementOf = ({ auth, permissions, subjects }: Endpoint): Requirement => ({
+export const requirementOf = ({ auth, permissions, roles, subjects }: Endpoint): Requirement => ({
   auth: auth === "none" || auth === "optional" ? auth : "required",
-  // checkDeclarations has checked both types
+  // checkDeclarations has checked these types
   permission: permissions as string | undefined,
+  roles: roles as readonly string[] | undefined,
   subjects: subjects as readonly unknown[] | undefined,
 });
 
 const isPermission = (value: unknown) => typeof value === "string" && /^[^:]+:[^:]+$/.test(value);
+
+const isListOfRoles = (value: unknown) =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every((role) => typeof role === "string" && role !== "");
 
 /**
  * Checks what the actions and event handlers of a service declare about the user.
@@ -27,7 +35,7 @@ const isPermission = (value: unknown) => typeof value === "string" && /^[^:]+:[^
 export function checkDeclarations(schema: ServiceSchema): void {
   const actions = definitionsOf(schema.actions).filter(([, action]) => !isPrivate(action));
   const events = definitionsOf(schema.events).filter(([event]) => !isInternal(event));
-  for (const [name, { auth, permissions, subjects }] of [...actions, ...events]) {
+  for (const [name, { auth, permissions, roles, subjects }] of [...actions, ...events]) {
     const what = `'${name}' of the service '${schema.name}'`;
     if (!["required", "optional", "none"].includes(auth as string))
       throw new Error(`${what} must declare auth: "required", "optional" or "none".`);
@@ -35,6 +43,10 @@ export function checkDeclarations(schema: ServiceSchema): void {
       throw new Error(`${what} must declare one permission, such as permissions: "posts:write".`);
     if (permissions !== undefined && auth !== "required")
       throw new Error(`${what} declares permissions, so it must declare auth: "required".`);
+    if (roles !== undefined && !isListOfRoles(roles))
+      throw new Error(`${what} must declare a list of roles, such as roles: ["admin"].`);
+    if (roles !== undefined && auth !== "required")
+      throw new Error(`${what} declares roles, so it must declare auth: "required".`);
     if (subjects === undefined) continue;
     if (auth !== "required")
       throw new Error(`${what} declares subjects, so it must declare auth: "required".`);

@@ -11,7 +11,7 @@ import {
 } from "../../lib/context/hooks.ts";
 import type { Access } from "../../lib/contract/declarations/access.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
-import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
+import { type AccessTokenClaims, hasRole, holds } from "../../lib/tokens/access-token.ts";
 import {
   type AccessTokenRules,
   AccessTokenVerifier,
@@ -138,12 +138,14 @@ export function authMiddleware({
 function authorize(
   ctx: Context,
   user: AccessTokenClaims,
-  { permission, subjects }: Requirement,
+  { permission, roles, subjects }: Requirement,
 ): void {
   // set for a refused user as well: the audit entry has the user's name
   (ctx.locals as TokenLocals).user = user;
   if (permission && !holds(user, permission))
     throw new CitadelError("UserNotAuthorized", { data: { permission } });
+  if (roles && !hasRole(user, roles))
+    throw new CitadelError("UserNotAuthorized", { data: { roles } });
   if (subjects && !subjects.includes(user.subjectType))
     throw new CitadelError("UserNotAuthorized", {
       message: "Accounts of this kind may not do this.",

@@ -116,12 +116,13 @@ export default class UsersService extends Service implements UsersComponents {
     return ownContext(this).call("auth.generateToken", { userId: account.id });
   }
 
-  /** The permissions and the subject type of an account, for the REPL. */
+  /** The permissions, the roles and the subject type of an account, for the REPL. */
   async subjectOf(login: string) {
     const account = await this.accounts.findByLogin(login);
     return (
       account && {
         permissions: permissionsOfRoles(account.roles, permissionsOf(loadContracts())),
+        roles: account.roles,
         subjectType: account.subject_type,
       }
     );

@@ -60,12 +60,13 @@ const people: [string, Subject][] = [
       kind: "user",
       name,
       permissions: permissionsOfRoles([name], everything),
+      roles: [name],
       subjectType: subjectTypeOfRole(name),
     },
   ]),
   ...SUBJECT_TYPES.map((subjectType): [string, Subject] => [
     `a ${subjectType} with every permission`,
-    { kind: "user", name: subjectType, permissions: everything, subjectType },
+    { kind: "user", name: subjectType, permissions: everything, roles: [], subjectType },
   ]),
 ];
 
@@ -174,7 +175,8 @@ describe.skipIf(isMissing)("The declared access", () => {
     .filter(({ access: { restricted } }) => restricted === null || restricted.includes("api"));
 
   /** A valid token of a user with these permissions and of this type. */
-  function tokenOf({ permissions, subjectType }: Extract<Subject, { kind: "user" }>): string {
+  function tokenOf(subject: Extract<Subject, { kind: "user" }>): string {
+    const { permissions, roles, subjectType } = subject;
     const key = stolenKey(app, "auth");
     const now = Math.floor(Date.now() / 1000);
     const { issuer, tenantId, environmentId } = configOf(app.brokerOf("auth"));
@@ -189,7 +191,7 @@ describe.skipIf(isMissing)("The declared access", () => {
       sid: randomUUID(),
       generation: 1,
       username: "mallory",
-      roles: [],
+      roles,
       tenantId,
       environmentId,
       permissions: groupPermissions(permissions),

@@ -205,7 +205,9 @@ const recordOf = <const R>(value: R) => ({ type: "record", key: "string", value 
 // @ts-expect-error of the contract
 defineContract({ name: "x", permission: { write: "" }, actions: {} });
 // @ts-expect-error of an action
-defineContract({ name: "x", actions: { a: { ...open, params: {}, roles: ["admin"] } } });
+defineContract({ name: "x", actions: { a: { ...open, params: {}, role: ["admin"] } } });
+// @ts-expect-error a list of roles
+defineContract({ name: "x", actions: { a: { ...open, params: {}, roles: "admin" } } });
 // @ts-expect-error of an action
 defineContract({ name: "x", actions: { a: { ...open, params: {}, permission: "x:write" } } });
 // @ts-expect-error of an action
@@ -264,6 +266,7 @@ defineContract({
     write: {
       ...open,
       permissions: "spelt:write",
+      roles: ["admin"],
       params: {
         text: { type: "string", min: 1, pattern: /a/, optional: true },
         short: "string|optional|max:5|pattern:^\\d$",

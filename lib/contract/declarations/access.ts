@@ -11,6 +11,11 @@ export interface Access {
   readonly auth: "required" | "optional" | "none";
   /** What the user must hold, `"posts:write"`. Only with `auth: "required"`. */
   readonly permissions?: string;
+  /**
+   * The user must have one of these roles, and also hold `permissions` if both are declared. Only with `auth: "required"`.
+   * Prefer `permissions`: which roles have one is decided in one place.
+   */
+  readonly roles?: readonly string[];
   /** The kinds of subject that may call; left out: every kind. Only with `auth: "required"`. */
   readonly subjects?: readonly SubjectType[];
 }

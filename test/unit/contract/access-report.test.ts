@@ -59,6 +59,24 @@ describe("access.json", () => {
     expect(report.roles.moderator).toContain("posts:moderate");
   });
 
+  it("lists the roles of an action that declares some, and of no other", () => {
+    const ruled = made({
+      name: "a",
+      actions: {
+        open: action({}),
+        ruled: action({ auth: "required", permissions: "a:b", roles: ["user", "admin"] }),
+      },
+    });
+    const report = accessReport(ruled, roles);
+    expect(report.actions["a.ruled"]).toEqual({
+      restricted: null,
+      auth: "required",
+      permissions: "a:b",
+      roles: ["admin", "user"],
+    });
+    expect(report.actions["a.open"]).not.toHaveProperty("roles");
+  });
+
   it("differs by one readable line where one declaration differs", () => {
     const users = contracts.get("users")!;
     const opened = new Map(contracts).set("users", {
@@ -97,12 +115,19 @@ describe("the matrix", () => {
     expect(cell(row, column)).toBe(expected);
   });
 
-  it("says which kinds of subject an action is for, and counts those out who are of another", () => {
+  it("says which kinds of subject and roles an action is for, and counts those out who are of another", () => {
     const staffed = made({
       name: "api",
       actions: {
         manage: action({ auth: "required", subjects: STAFF, rest: "GET /manage" }),
         greet: action({ auth: "required", subjects: PEOPLE, rest: "GET /greet" }),
+        rule: action({
+          auth: "required",
+          permissions: "posts:write",
+          roles: ["moderator"],
+          subjects: STAFF,
+          rest: "GET /rule",
+        }),
         work: action({ auth: "required", subjects: ["ServiceAccount"], rest: "GET /work" }),
       },
     });
@@ -113,6 +138,7 @@ describe("the matrix", () => {
     expect(shown).toEqual([
       ["api.greet", "yes", "yes", "yes", "people"],
       ["api.manage", "no", "yes", "yes", "staff"],
+      ["api.rule", "no", "yes", "no", "posts:write, the role moderator, staff"],
       ["api.work", "no", "no", "no", "ServiceAccount"],
     ]);
   });
@@ -158,6 +184,7 @@ describe("The checks of access declarations", () => {
           strange: action({ restricted: ["nobody"] }),
           unknown: action({ auth: "required", permissions: "a:unknown" }),
           fine: action({ auth: "required", permissions: "a:used" }),
+          ruled: action({ auth: "required", roles: ["some", "chiefs"] }),
           lost: action({ restricted: ["api"] }),
           kept: action({ restricted: ["api"], closed: true }),
           both: action({ restricted: ["api"], closed: true, rest: "GET /both" }),
@@ -167,7 +194,7 @@ describe("The checks of access declarations", () => {
           unheard: { description: "", params: {} },
         },
         events: {
-          silent: { restricted: null, auth: "none" },
+          silent: { restricted: null, auth: "required", roles: ["ghosts"] },
           "a.told": { restricted: ["auth"], auth: "none" },
         },
       },
@@ -187,8 +214,10 @@ describe("The checks of access declarations", () => {
       "a.both is restricted to api, but there is no such service",
       "a.kept is restricted to api, but there is no such service",
       "a.lost is restricted to api, but there is no such service",
+      "a.ruled needs the role chiefs, but there is no such role",
       "a.strange is restricted to nobody, but there is no such service",
       "a.unknown needs a:unknown, which no contract declares",
+      "event silent -> a needs the role ghosts, but there is no such role",
       "event silent -> a: no service emits it",
       "role some has a:gone, which no contract declares",
     ]);

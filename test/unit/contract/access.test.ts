@@ -16,6 +16,7 @@ const role = (name: string): Subject => ({
   kind: "user",
   name,
   permissions: permissionsOfRoles([name], everything),
+  roles: [name],
   subjectType: subjectTypeOfRole(name),
 });
 const service = (name: string): Subject => ({ kind: "service", name });
@@ -46,6 +47,7 @@ describe("who may do what", () => {
   });
 
   const staffOnly = { restricted: null, auth: "required", subjects: STAFF } as const;
+  const ofRoles = { restricted: null, auth: "required", roles: ["moderator", "admin"] } as const;
   const permitted = { ...staffOnly, permissions: "posts:write" } as const;
 
   it.each([
@@ -70,6 +72,28 @@ describe("who may do what", () => {
       service("chat"),
       permitted,
       "yes: it is open to every caller; it also needs a user with posts:write (staff)",
+    ],
+    [role("user"), ofRoles, "no: it needs the role moderator or admin, which user lacks"],
+    [role("admin"), ofRoles, "yes: it needs the role moderator or admin, which admin holds"],
+    [
+      role("moderator"),
+      { ...ofRoles, permissions: "users:write" },
+      "no: it needs users:write, which moderator lacks",
+    ],
+    [
+      role("admin"),
+      { ...ofRoles, permissions: "users:write" },
+      "yes: it needs users:write and the role moderator or admin, which admin holds",
+    ],
+    [
+      { ...role("admin"), subjectType: "ImpersonatedUserAccount" } as Subject,
+      ofRoles,
+      "no: it needs the role moderator or admin, which admin lacks",
+    ],
+    [
+      service("chat"),
+      ofRoles,
+      "yes: it is open to every caller; it also needs a user with the role moderator or admin",
     ],
     [{ kind: "anonymous" } as const, staffOnly, "no: it needs a user"],
   ] satisfies [Subject, Access, string][])(

@@ -22,7 +22,22 @@ describe("a contract with unknown keys", () => {
       contractWith({ action: {} }),
       "the contract 'notes' has the unknown key 'action'",
     ],
-    ["an action", withAction({ roles: ["admin"] }), "notes.create has the unknown key 'roles'"],
+    ["an action", withAction({ role: ["admin"] }), "notes.create has the unknown key 'role'"],
+    [
+      "an action with one role as a string",
+      withAction({ roles: "admin" }),
+      "notes.create must have a list of roles",
+    ],
+    [
+      "an action with an empty list of roles",
+      withAction({ roles: [] }),
+      "notes.create must have a list of roles",
+    ],
+    [
+      "a handler with one role as a string",
+      contractWith({ events: { told: { restricted: null, auth: "required", roles: "admin" } } }),
+      "the handler of 'told' in 'notes' must have a list of roles",
+    ],
     [
       "an action with a list of permissions",
       withAction({ permissions: ["notes:write"] }),

@@ -23,6 +23,15 @@ it.each([
   ["two permissions", { auth: "required", permissions: ["a:b"] }, /must declare one permission/],
   ["an empty permission", { auth: "required", permissions: "" }, /must declare one permission/],
   ["a permission without a service", { auth: "required", permissions: "write" }, /one permission/],
+  ["roles without a user", { auth: "none", roles: ["admin"] }, /must declare auth: "required"/],
+  [
+    "roles with an optional user",
+    { auth: "optional", roles: ["admin"] },
+    /must declare auth: "required"/,
+  ],
+  ["an empty list of roles", { auth: "required", roles: [] }, /must declare a list of roles/],
+  ["a string as roles", { auth: "required", roles: "admin" }, /must declare a list of roles/],
+  ["a role that is no string", { auth: "required", roles: [1] }, /must declare a list of roles/],
   [
     "subjects without a required user",
     { auth: "optional", subjects: ["UserAccount"] },
@@ -40,4 +49,5 @@ it.each([
   const schema = (declared: object) => ({ name: "s", actions: { act: declared } }) as never;
   expect(() => serviceCreating!({} as never, schema(access))).toThrow(message);
   serviceCreating!({} as never, schema({ auth: "required", subjects: ["UserAccount"] }));
+  serviceCreating!({} as never, schema({ auth: "required", roles: ["admin"] }));
 });

@@ -233,15 +233,18 @@ describe("The OpenAPI document", () => {
     const { operation } = documentAction({
       auth: "required",
       permissions: "notes:write",
+      roles: ["moderator", "admin"],
       subjects: ["UserAccount"],
     });
     expect(operation).toMatchObject({
       security: [{ bearerAuth: [] }],
       "x-permissions": ["notes:write"],
+      "x-roles": ["moderator", "admin"],
       "x-subjects": ["UserAccount"],
       "x-restricted": ["api"],
     });
     expect(operation.description).toContain("`notes:write`: Write notes.");
+    expect(operation.description).toContain("Requires the role `moderator` or `admin`.");
     expect(operation.description).toContain("`UserAccount`");
   });
 
@@ -254,6 +257,7 @@ describe("The OpenAPI document", () => {
       { auth: "required", permissions: "notes:write" },
       ["UserNotAuthorized"],
     ],
+    ["an action for some roles", { auth: "required", roles: ["admin"] }, ["UserNotAuthorized"]],
     [
       "an action for some subject types",
       { auth: "required", subjects: ["UserAccount"] },
