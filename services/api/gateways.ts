@@ -3,6 +3,7 @@ import type { Context, Service, ServiceSchema } from "moleculer";
 import SocketIOMixin from "moleculer-io";
 import ApiGateway from "moleculer-web";
 import type { Server, Socket } from "socket.io";
+import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 
 // moleculer-web and moleculer-io with types, and without the actions that they offer to other services: list and change
 // routes, call any action from a socket, send to any socket.
@@ -45,6 +46,10 @@ export interface Gateways {
 export interface GatewayRequest extends IncomingMessage {
   /** Set once the body is read. */
   body?: unknown;
+  /** The method and pattern of its route, `"GET /api/posts/:id"`. */
+  routePattern?: string;
+  /** The user of its access token, once that is verified. */
+  user?: AccessTokenClaims;
 }
 
 export type GatewayResponse = ServerResponse;

@@ -43,7 +43,7 @@ export function makeActionRequest({ config, routes, limiter, concurrency }: Acti
     const client = clientOf(req, config);
     const params = tokenRequestParams(req, contract, paramsOf(req, contract, given));
     const idempotencyKey = contract.idempotent ? idempotencyKeyOf(req) : undefined;
-    const limited = limitCall(service.broker, res, { action, token, client });
+    const limited = limitCall(service.broker, req, res, { action, token, client });
     if (limited) await limited;
     const ctx = ownContext(service, {
       accessToken: token,

@@ -62,6 +62,7 @@ export const requestMethods = ({ admit, ...options }: RequestMethodsOptions) => 
         // moleculer-web would run the action of the method that a preflight request names
         if (req.method === "OPTIONS") return respondToOptions(this.aliases, req, res);
         const found = routes.find(this.aliases, pathOf(req), req.method);
+        if (found) req.routePattern = `${found.alias.method} ${found.alias.fullPath}`;
         if (found && found.alias.action !== null)
           return await runAction(this, req, res, found.alias.action, found.params);
       } catch (error) {

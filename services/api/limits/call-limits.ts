@@ -2,7 +2,7 @@ import type { ServiceBroker } from "moleculer";
 import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import type { Client } from "../../../lib/context/client.ts";
 import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
-import type { GatewayResponse } from "../gateways.ts";
+import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
 import {
   mustBeWithinLimit,
   type RateLimiter,
@@ -28,6 +28,7 @@ export const makeCallLimit =
   (limiter: RateLimiter, writes: ReadonlySet<string>) =>
   (
     broker: ServiceBroker,
+    req: GatewayRequest,
     res: GatewayResponse,
     { action, token, client }: LimitedCall,
   ): void | Promise<void> => {
@@ -36,7 +37,11 @@ export const makeCallLimit =
       mustBeWithinLimit(usage);
     };
     const count = (user: AccessTokenClaims | undefined) => {
-      if (user) mustAllow(limiter.count("user", user.sub));
+      if (user) {
+        // also of a request that the limit refuses: the request log names the user
+        req.user = user;
+        mustAllow(limiter.count("user", user.sub));
+      }
       if (writes.has(action)) mustAllow(limiter.countAddress("public", client.address));
     };
     const user = token === undefined ? undefined : verifiedUser(broker, token);
