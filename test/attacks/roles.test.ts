@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defineContract } from "../../lib/contract/contract.ts";
+import { ownContext } from "../../lib/context/own-context.ts";
+import type { Handlers } from "../../lib/contract/handlers.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { route } from "../../lib/contract/route.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
@@ -10,6 +12,8 @@ import { watchRuns } from "../helpers/runs.ts";
 import { refresh, tokenFor } from "../helpers/tokens.ts";
 
 const ROLES = ["moderator", "admin"];
+
+const TOUCHED = { by: "string" } as const;
 
 const vault = defineContract({
   name: "vault",
@@ -33,11 +37,18 @@ const vault = defineContract({
       result: null,
     }),
   },
+  emits: { "vault.touched": { description: "Someone touched the vault.", params: TOUCHED } },
+  events: { "vault.touched": { restricted: ["vault"], auth: "required", roles: ["moderator"] } },
 });
 
-const service = implement<typeof vault>(vault, {
+/** The events that the handler of `vault.touched` has received. */
+const received: string[] = [];
+
+const handlers: Handlers<typeof vault> = {
   actions: { open: async () => "open", empty: async () => {} },
-});
+  events: { "vault.touched": async ({ params }: any) => void received.push(params.by) },
+};
+const service = implement<typeof vault>(vault, handlers, {}, [vault]);
 
 describe.skipIf(isMissing)("An action that declares roles", () => {
   let app: App;
@@ -130,6 +141,20 @@ describe.skipIf(isMissing)("An action that declares roles", () => {
     await expect(callFrom(app, "api", "vault.open", {}, { meta })).rejects.toMatchObject({
       type: "AccessTokenRequired",
     });
+  });
+
+  it("runs no handler of an event for a user without the role that the handler declares", async () => {
+    const emit = (by: string, roles: string[]) => {
+      const accessToken = tokenFor(app, { roles });
+      return ownContext(app.service("vault"), { accessToken }).emit(
+        "vault.touched" as never,
+        { by } as never,
+      );
+    };
+    await emit("a user", ["user"]);
+    await emit("an administrator", ["admin"]);
+    await emit("a moderator", ["user", "moderator"]);
+    await expect.poll(() => received).toEqual(["a moderator"]);
   });
 
   it("is refused to a token with a scope, which grants permissions only", async () => {

@@ -13,7 +13,8 @@ export interface Access {
   readonly permissions?: string;
   /**
    * The user must have one of these roles, and also hold `permissions` if both are declared. Only with `auth: "required"`.
-   * Prefer `permissions`: which roles have one is decided in one place.
+   * Prefer `permissions`: which roles have one is decided in one place, and who may grant a role or change an account is
+   * decided by permissions alone.
    */
   readonly roles?: readonly string[];
   /** The kinds of subject that may call; left out: every kind. Only with `auth: "required"`. */
