@@ -88,6 +88,13 @@ export const contract = defineContract({
       max: 20,
       exceeded: "the connection is closed",
     },
+    runningEvents: {
+      counts: "running events, so that a burst of one socket does not hold up the others",
+      per: "socket",
+      max: 4,
+      exceeded: "the event waits",
+    },
+    waitingEvents: { counts: "waiting events", per: "socket", max: 2_000 },
     roomsOfSocket: { counts: "rooms that a socket is in", per: "socket", max: 1_000 },
     unsentBytes: {
       counts: "bytes that wait for a Socket.IO client which does not read",

@@ -9,12 +9,16 @@ import {
 } from "../../../lib/contract/declarations/socket-events.ts";
 import { CitadelError, type PublicError } from "../../../lib/errors/errors.ts";
 import { isUnlogged, toPublicError } from "../../../lib/errors/public-error.ts";
+import { KeyedConcurrencyLimit } from "../../../lib/limits/keyed-concurrency-limit.ts";
+import { contract } from "../api.contract.ts";
 import type { Socket } from "../gateways.ts";
 import { logFailure } from "../http/responses/errors.ts";
 import { callerFor, identify, mustBeToken } from "./identity.ts";
 import { roomOf } from "./rooms/room-names.ts";
 import { joining } from "./rooms/joining.ts";
 import { addPendingAck } from "./session-end.ts";
+
+const { runningEvents, waitingEvents } = contract.limits;
 
 type Data = Readonly<Record<string, unknown>>;
 type Ack = (ack: { ok: true; data: unknown } | { ok: false; error: PublicError }) => void;
@@ -31,6 +35,11 @@ export class ClientEvents {
   /** The actions that `call` may call: those that have a route. */
   readonly #callable: ReadonlySet<string>;
   readonly #publicWrites: ReadonlySet<string>;
+  /** By socket. */
+  readonly #running = new KeyedConcurrencyLimit({
+    running: runningEvents.max,
+    waiting: waitingEvents.max,
+  });
   /** As moleculer-io takes them. */
   readonly handlers: Readonly<Record<string, Handler>>;
 
@@ -46,7 +55,9 @@ export class ClientEvents {
       ...Object.fromEntries(
         declared.map((event) => [
           event.socket.event,
-          this.#acknowledged((socket, data) => this.#callDeclared(socket, event, data)),
+          this.#acknowledged((socket, data) =>
+            this.#running.run(socket.id, () => this.#callDeclared(socket, event, data)),
+          ),
         ]),
       ),
       "auth:refresh": this.#acknowledged(async (socket, { token }) => ({
@@ -112,7 +123,7 @@ export class ClientEvents {
   /** `call`: acknowledged with `(error, result)`, as moleculer-io does. */
   #call(): Handler {
     const call = (socket: Socket, action: unknown, params: unknown) =>
-      this.#callRoute(socket, action, params);
+      this.#running.run(socket.id, () => this.#callRoute(socket, action, params));
     const toPublic = (error: unknown) => this.#toPublic(error);
     return function (this: Socket, ...sent: unknown[]) {
       const respond = sent.pop();
