@@ -180,6 +180,12 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
       setConfig(broker, config);
       setContracts(broker, contracts);
       for (const warning of accessWarnings(contracts, roles)) broker.logger.warn(warning);
+      for (const { issuer, audience } of config.trustedIssuers)
+        if (audience === null)
+          broker.logger.warn(
+            { issuer },
+            "Tokens of a trusted issuer are accepted whatever their audience.",
+          );
       joinStops(broker);
     },
 

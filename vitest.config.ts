@@ -95,7 +95,7 @@ export default defineConfig({
           ...ON_NATS,
           // the gateway or the validator refuses these before any other node is called
           ...attacks("connections", "limits", "networks", "params", "reads", "requests"),
-          ...attacks("trusted-issuers"),
+          ...attacks("trusted-issuers", "trusted-issuer-discovery"),
           // the gateway alone makes the documents, and encodes results as JSON in every form
           ...integration("gateway/openapi", "gateway/asyncapi"),
         ],

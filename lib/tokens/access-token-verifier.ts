@@ -23,8 +23,6 @@ import type { TrustedIssuer } from "./trusted-issuer.ts";
 
 /** Which access tokens a deployment accepts. */
 export interface AccessTokenRules extends ForeignUserRules {
-  /** The issuer and the audience of auth's own tokens. */
-  issuer: string;
   trustedIssuers: readonly TrustedIssuer[];
 }
 
@@ -48,7 +46,8 @@ const FOREIGN_TYPES = [ACCESS_TOKEN_TYPE, "JWT"] as const;
 interface Issuer {
   readonly keys: KeySet;
   readonly types: string | readonly string[];
-  readonly audience: string;
+  /** Null: any. */
+  readonly audience: string | null;
   /** The error when its keys are unavailable. */
   readonly outage: ErrorType;
   /** Null: auth itself. */
@@ -204,7 +203,7 @@ function toIssuer(
   trusted: TrustedIssuer,
   onOutage: AccessTokenVerifierOptions["onOutage"],
 ): Issuer {
-  const fetchKeys = remoteKeySet(trusted.jwksUri);
+  const fetchKeys = remoteKeySet(trusted);
   const fetch = () =>
     fetchKeys().catch((error: unknown) => {
       onOutage(trusted.issuer, error);

@@ -14,6 +14,8 @@ type ForeignClaims = Claims & Record<string, unknown>;
 
 /** The claims of a trusted issuer's user that this deployment decides. */
 export interface ForeignUserRules {
+  /** The issuer and the audience of auth's own tokens. */
+  issuer: string;
   tenantId: string;
   environmentId: string;
   /** The permissions of these roles together, `["posts:write"]`. */
@@ -29,21 +31,22 @@ export interface ForeignUserRules {
  * of auth, so it cannot be ended.
  *
  * @param claims verified
- * @throws TokenError if the subject is too long
+ * @throws TokenError if the subject is too long, or a claim is not the one that the setting requires
  */
 export function foreignUser(
   claims: ForeignClaims,
   trusted: TrustedIssuer,
-  { tenantId, environmentId, permissionsOf }: ForeignUserRules,
+  rules: ForeignUserRules,
 ): AccessTokenClaims {
   const { issuer, audience, subjectType = "EndUserApplication" } = trusted;
   if (claims.sub.length > MAX_SUBJECT_LENGTH) throw new TokenError("The subject is too long.");
+  checkPinned(claims, trusted);
   const sub = nameBasedUuid(nameBasedUuid(URL_NAMESPACE, issuer), claims.sub);
   const sid = nameBasedUuid(sub, "session");
   const roles = mappedRoles(claims, trusted);
   return {
     iss: issuer,
-    aud: audience,
+    aud: audience ?? rules.issuer,
     sub,
     iat: claims.iat,
     exp: claims.exp,
@@ -52,11 +55,24 @@ export function foreignUser(
     generation: 0,
     username: `${nameOf(claims) ?? sub}@${hostAndPath(issuer)}`,
     roles,
-    permissions: groupPermissions(permissionsOf(roles)),
-    tenantId,
-    environmentId,
+    permissions: groupPermissions(rules.permissionsOf(roles)),
+    tenantId: trusted.tenantId ?? rules.tenantId,
+    environmentId: trusted.environmentId ?? rules.environmentId,
     subjectType,
   };
+}
+
+/** @throws TokenError if a claim has another value than the one that TRUSTED_ISSUERS states */
+function checkPinned(claims: ForeignClaims, trusted: TrustedIssuer): void {
+  for (const [name, value] of Object.entries(trusted.claims ?? {}))
+    if (!Object.hasOwn(claims, name) || claims[name] !== value)
+      throw new TokenError(`The claim '${name}' has not the required value.`);
+  // most issuers know neither of these, so a token without them is accepted
+  for (const name of ["tenantId", "environmentId"] as const) {
+    const pinned = trusted[name];
+    if (pinned !== undefined && claims[name] !== undefined && claims[name] !== pinned)
+      throw new TokenError(`The claim '${name}' is not that of the issuer's users.`);
+  }
 }
 
 /** Our roles for the issuer's, as TRUSTED_ISSUERS maps them. */

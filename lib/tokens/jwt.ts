@@ -32,7 +32,8 @@ export interface VerifyOptions {
   /** The accepted values of the header's `typ`, so that no token passes for one of another kind (RFC 8725, 3.11). */
   typ: string | readonly string[];
   issuer: string;
-  audience: string;
+  /** Null: any, which only a trusted issuer's token may have. */
+  audience: string | null;
   /** The longest accepted `exp - iat`, in seconds. */
   maxLifetime: number;
   /** The token of a trusted issuer: `aud` may be a list that contains the audience, and `jti` may be missing. */
@@ -160,7 +161,7 @@ export function verifyJwt(
   }
   const { iss, sub, aud, iat, exp, jti } = claims;
   const isForUs = isForeign
-    ? (Array.isArray(aud) ? aud : [aud]).includes(audience)
+    ? audience === null || (Array.isArray(aud) ? aud : [aud]).includes(audience)
     : aud === audience;
   if (!isForUs) throw new TokenError("The token has another audience.");
   if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp))

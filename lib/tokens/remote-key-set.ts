@@ -1,41 +1,18 @@
 import { createPublicKey } from "node:crypto";
 import type { SigningKey } from "jwks-rsa";
+import { discoverKeySet } from "./discovery.ts";
+import { fetchJson } from "./fetch-json.ts";
 import type { Algorithm } from "./jwt.ts";
 import type { Jwk, Jwks } from "./key-set.ts";
 import { algorithmOf } from "./signing-key.ts";
+import type { TrustedIssuer } from "./trusted-issuer.ts";
 
-/** The timeout of a request to an issuer, in milliseconds. */
+/** The timeout of all requests for one key set together, in milliseconds. */
 const TIMEOUT = 5_000;
-/** The largest accepted key set, in bytes. */
-const MAX_SIZE = 100_000;
-
-/** @throws Error if the body is larger than MAX_SIZE */
-async function readBody({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.byteLength;
-    if (size > MAX_SIZE) throw new Error(`The key set is larger than ${MAX_SIZE} bytes.`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-/** Fetches a key set. Redirects are refused: one could lead to an internal address (SSRF). */
-async function fetchKeySet(uri: string): Promise<{ keys: object[] }> {
-  const response = await fetch(uri, {
-    redirect: "error",
-    signal: AbortSignal.timeout(TIMEOUT),
-    headers: { accept: "application/json" },
-  });
-  const type = response.headers.get("content-type") ?? "";
-  if (response.status !== 200 || !/^application\/([\w.-]+\+)?json\b/i.test(type)) {
-    await response.body?.cancel();
-    throw new Error(`The key set's response has the status ${response.status} and type '${type}'.`);
-  }
-  const { keys } = JSON.parse(await readBody(response)) as { keys?: unknown };
+async function fetchKeySet(uri: string, signal: AbortSignal): Promise<{ keys: object[] }> {
+  const { keys } = ((await fetchJson(uri, signal)) ?? {}) as { keys?: unknown };
   if (!Array.isArray(keys) || keys.some((key) => typeof key !== "object" || key === null))
-    throw new Error("The response is not a key set.");
+    throw new Error(`The response of ${uri} is not a key set.`);
   return { keys: keys as object[] };
 }
 
@@ -53,15 +30,23 @@ type RemoteKey = SigningKey & { publicKey: string };
 
 /**
  * Makes a function that fetches an issuer's published keys (RFC 7517): RSA keys of at least 2048 bits for RS256, and
- * P-256 keys for ES256. It leaves out all others: symmetric, short and private keys, and those for encryption.
+ * P-256 keys for ES256. It leaves out all others: symmetric, short and private keys, and those for encryption. Without
+ * `jwksUri` the issuer's metadata names their URL.
  *
  * @returns throws Error if the keys are unavailable or the response is not a key set
  */
-export function remoteKeySet(jwksUri: string): () => Promise<Jwks> {
+export function remoteKeySet({ issuer, jwksUri }: TrustedIssuer): () => Promise<Jwks> {
   return async () => {
     // most installations trust no issuer, and need none of its 70 modules
     const { default: jwksRsa } = await import("jwks-rsa");
-    const client = jwksRsa({ jwksUri, fetcher: fetchKeySet, cache: false });
+    const signal = AbortSignal.timeout(TIMEOUT);
+    // found anew each time: an issuer may move its keys, and withdraw the old ones unseen
+    const uri = jwksUri ?? (await discoverKeySet(issuer, signal));
+    const client = jwksRsa({
+      jwksUri: uri,
+      fetcher: () => fetchKeySet(uri, signal),
+      cache: false,
+    });
     try {
       const keys = await client.getSigningKeys();
       return { keys: keys.flatMap((key) => toJwks(key as RemoteKey)) };

@@ -1,13 +1,14 @@
 import { isSubjectType, type SubjectType } from "./access-token.ts";
+import { isSafeSource } from "./source-url.ts";
 
 /** An issuer other than auth whose access tokens are accepted. */
 export interface TrustedIssuer {
   /** Its tokens' `iss`, character for character. */
   readonly issuer: string;
-  /** The URL of its keys (RFC 7517). */
-  readonly jwksUri: string;
-  /** Its tokens' `aud`: its name for this API. */
-  readonly audience: string;
+  /** The URL of its keys (RFC 7517); undefined: its metadata names it. */
+  readonly jwksUri?: string;
+  /** Its tokens' `aud`: its name for this API. Null: any. */
+  readonly audience: string | null;
   /** A request header that may hold its tokens besides `Authorization`, in lower case. */
   readonly header?: string;
   /** Our roles for each of its roles; undefined: its users have no roles. */
@@ -16,6 +17,12 @@ export interface TrustedIssuer {
   readonly rolesClaim?: string;
   /** The kind of account that its users are here. */
   readonly subjectType?: SubjectType;
+  /** Claims that its tokens must have, and their values. */
+  readonly claims?: Readonly<Record<string, string>>;
+  /** The tenant of its users; undefined: this deployment's. */
+  readonly tenantId?: string;
+  /** The environment of its users; undefined: this deployment's. */
+  readonly environmentId?: string;
 }
 
 /** The settings that an entry is checked against. */
@@ -27,8 +34,19 @@ interface Deployment {
   roles: readonly string[];
 }
 
-const EXAMPLE = '{"issuer","jwksUri","audience"}';
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+const EXAMPLE = '{"issuer","audience"}';
+const OPTIONAL_TEXTS = ["rolesClaim", "tenantId", "environmentId"] as const;
+
+const KEYS: ReadonlySet<string> = new Set([
+  "issuer",
+  "jwksUri",
+  "audience",
+  "header",
+  "roles",
+  "subjectType",
+  "claims",
+  ...OPTIONAL_TEXTS,
+]);
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -70,27 +88,45 @@ export function readTrustedIssuers(
 function parseList(json: string): Record<string, unknown>[] | undefined {
   try {
     const list: unknown = JSON.parse(json);
-    return Array.isArray(list) && list.every(isObject) ? list : undefined;
+    if (!Array.isArray(list)) return undefined;
+    // a string is the issuer; the audience must still be given, which the error says
+    const entries = list.map((one: unknown) => (isText(one) ? { issuer: one } : one));
+    return entries.every(isObject) ? entries : undefined;
   } catch {
     return undefined;
   }
 }
 
 function problemsOf(entry: Record<string, unknown>, { production, issuer, roles }: Deployment) {
-  const { issuer: name, jwksUri, audience, header, rolesClaim, subjectType, ...rest } = entry;
-  const { roles: mapping = {}, ...unknown } = rest;
-  const problems = Object.keys(unknown).map((key) => `'${key}' is not a known key`);
-  if (!isText(name) || !isText(audience)) problems.push("issuer and audience must be strings");
+  const { issuer: name, jwksUri, audience, header, subjectType } = entry;
+  const { roles: mapping = {}, claims = {} } = entry;
+  const problems = Object.keys(entry)
+    .filter((key) => !KEYS.has(key))
+    .map((key) => `'${key}' is not a known key`);
+  if (!isText(name)) problems.push("issuer must be a string");
+  if (audience === undefined)
+    problems.push(
+      "audience is missing; write the issuer's name for this API, or null to accept tokens for every audience",
+    );
+  else if (audience !== null && !isText(audience))
+    problems.push("audience must be a string or null");
   if (name === issuer) problems.push("its issuer is our own ISSUER");
-  if (!isSafeSource(jwksUri, production))
+  if (jwksUri === undefined && !(isSafeSource(name, !production) && !/[?#]/.test(name)))
+    problems.push(
+      "issuer must be an https URL without a password, query or fragment if jwksUri is left out; http is allowed only in development, to this machine",
+    );
+  if (jwksUri !== undefined && !isSafeSource(jwksUri, !production))
     problems.push(
       "jwksUri must be an https URL without a password; http is allowed only in development, to this machine",
     );
   if (header !== undefined && !(isText(header) && isHeader(header)))
     problems.push("header must be the name of a header other than Authorization, Cookie and Host");
-  if (rolesClaim !== undefined && !isText(rolesClaim)) problems.push("rolesClaim must be a string");
+  for (const key of OPTIONAL_TEXTS)
+    if (entry[key] !== undefined && !isText(entry[key])) problems.push(`${key} must be a string`);
   if (subjectType !== undefined && !isSubjectType(subjectType))
     problems.push("subjectType must be one of the subject types in docs/tokens.md");
+  if (!isObject(claims) || !Object.values(claims).every(isText))
+    problems.push('claims must be like {"claim": "its value"}');
   if (!isMapping(mapping)) problems.push('roles must be like {"their role": ["our role"]}');
   else
     for (const role of new Set(Object.values(mapping).flat()))
@@ -104,11 +140,3 @@ const isHeader = (name: string) =>
 const isMapping = (value: unknown): value is Record<string, string[]> =>
   isObject(value) &&
   Object.values(value).every((list) => Array.isArray(list) && list.every(isText));
-
-/** Whether keys from this URL cannot be altered on the way: TLS, or loopback in development. */
-function isSafeSource(uri: unknown, production: boolean): boolean {
-  if (!isText(uri) || !URL.canParse(uri)) return false;
-  const { protocol, hostname, username, password } = new URL(uri);
-  if (username !== "" || password !== "") return false;
-  return protocol === "https:" || (protocol === "http:" && !production && LOOPBACK.test(hostname));
-}

@@ -42,11 +42,21 @@ export interface Issuer {
   sign(claims?: object, header?: object, key?: KeyObject): string;
 }
 
+/** Where an issuer is on the test's server. */
+interface Place {
+  /** The path of its `iss`. */
+  path?: string;
+  /** The path of its keys. */
+  keys?: string;
+}
+
 export interface Issuers {
   url: string;
   /** The path of each request. */
   paths: string[];
-  add(name: string, respond?: (key: IssuerKey) => Respond, key?: IssuerKey): Issuer;
+  add(name: string, respond?: (key: IssuerKey) => Respond, key?: IssuerKey, place?: Place): Issuer;
+  /** Responds to requests for another document than keys. */
+  serve(path: string, respond: Respond): void;
   stop(): Promise<void>;
 }
 
@@ -55,6 +65,7 @@ export const AUDIENCE = "citadel";
 /** Starts an HTTP server on loopback, with as many issuers as a test adds. */
 export async function startIssuers(): Promise<Issuers> {
   const issuers = new Map<string, Issuer>();
+  const documents = new Map<string, Respond>();
   const paths: string[] = [];
   const server = createServer((req, res) => {
     const path = req.url ?? "/";
@@ -63,18 +74,24 @@ export async function startIssuers(): Promise<Issuers> {
     if (issuer) {
       issuer.requests += 1;
       issuer.respond(req, res);
-    } else res.writeHead(404).end();
+      return;
+    }
+    const respond = documents.get(path);
+    if (respond) respond(req, res);
+    else res.writeHead(404).end();
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   return {
     url,
     paths,
-    add(name, respond = ({ jwk }) => json({ keys: [jwk] }), key = makeKey()) {
-      const iss = `${url}/${name}`;
+    serve: (path, respond) => void documents.set(path, respond),
+    add(name, respond = ({ jwk }) => json({ keys: [jwk] }), key = makeKey(), place = {}) {
+      const { path = `/${name}`, keys = `/${name}/keys` } = place;
+      const iss = `${url}${path}`;
       const issuer: Issuer = {
         name: iss,
-        jwksUri: `${iss}/keys`,
+        jwksUri: `${url}${keys}`,
         key,
         requests: 0,
         respond: respond(key),
@@ -95,7 +112,7 @@ export async function startIssuers(): Promise<Issuers> {
           });
         },
       };
-      issuers.set(`/${name}/keys`, issuer);
+      issuers.set(keys, issuer);
       return issuer;
     },
     async stop() {

@@ -38,16 +38,44 @@ describe("TRUSTED_ISSUERS", () => {
     }
   });
 
-  it.each([
+  it("needs no jwksUri, and accepts every audience only if it is null", () => {
+    const alone = { issuer: "https://id.example.com/", audience: null };
+    expect(load([alone])).toEqual([alone]);
+    const pinned = { ...alone, tenantId: "t", environmentId: "e", claims: { account: "ours" } };
+    expect(load([pinned])).toEqual([pinned]);
+    const local = { issuer: "http://localhost:1/realm", audience: "citadel" };
+    expect(load([local])).toEqual([local]);
+    const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
+    expect(() => load([local], production)).toThrow(/issuer must be an https URL .* if jwksUri/);
+  });
+
+  it.each<[string, unknown, RegExp]>([
     ["invalid JSON", "[{", /TRUSTED_ISSUERS must be a JSON list/],
     ["no list", issuer, /must be a JSON list/],
-    ["a list of strings", ["https://id.example.com/"], /must be a JSON list/],
     [
-      "an empty issuer",
-      [{ ...issuer, issuer: "" }],
-      /entry 1: issuer and audience must be strings/,
+      "an issuer alone",
+      ["https://id.example.com/"],
+      /entry 1: audience is missing; write .* or null/,
     ],
-    ["two audiences", [{ ...issuer, audience: ["a"] }], /issuer and audience must be strings/],
+    ["a list of numbers", [1], /must be a JSON list/],
+    ["an empty issuer", [{ ...issuer, issuer: "" }], /entry 1: issuer must be a string/],
+    ["no audience", [{ ...issuer, audience: undefined }], /entry 1: audience is missing/],
+    ["two audiences", [{ ...issuer, audience: ["a"] }], /audience must be a string or null/],
+    ["an empty audience", [{ ...issuer, audience: "" }], /audience must be a string or null/],
+    ["an empty jwksUri", [{ ...issuer, jwksUri: "" }], /jwksUri must/],
+    ...[
+      "id.example.com",
+      "http://id.example.com",
+      "https://id.example.com/?a",
+      "https://a:b@c/",
+    ].map((name): [string, unknown, RegExp] => [
+      `the issuer ${name} without jwksUri`,
+      [{ issuer: name, audience: "citadel" }],
+      /issuer must be an https URL without a password, query or fragment if jwksUri is left out/,
+    ]),
+    ["a tenant that is no string", [{ ...issuer, tenantId: 1 }], /tenantId must be a string/],
+    ["an empty environment", [{ ...issuer, environmentId: "" }], /environmentId must be a string/],
+    ["claims that are no strings", [{ ...issuer, claims: { a: 1 } }], /claims must be like/],
     ["a URL without TLS", [{ ...issuer, jwksUri: "http://id.example.com/" }], /jwksUri must/],
     [
       "a host that only looks like loopback",
