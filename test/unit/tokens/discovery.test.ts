@@ -1,5 +1,9 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { AccessTokenVerifier } from "../../../lib/tokens/access-token-verifier.ts";
 import { discoverKeySet } from "../../../lib/tokens/discovery.ts";
+import { signJwt } from "../../../lib/tokens/jwt.ts";
+import { Revocations } from "../../../lib/tokens/revocations.ts";
+import { generateSigningKey, readSigningKey } from "../../../lib/tokens/signing-key.ts";
 
 /** Makes fetch return these documents by their URLs, and 404 for all others. */
 function publish(documents: Record<string, object>) {
@@ -45,5 +49,60 @@ describe("The keys of an https issuer", () => {
     const uri = "https://keys.example.net/1";
     publish({ [`${issuer}/.well-known/openid-configuration`]: { issuer, jwks_uri: uri } });
     expect(await discover(issuer)).toBe(uri);
+  });
+});
+
+describe("A token whose issuer's keys were discovered", () => {
+  const issuer = "https://id.example.com";
+  const metadataUrl = `${issuer}/.well-known/openid-configuration`;
+  const metadata = (path: string) => ({ issuer, jwks_uri: `${issuer}${path}` });
+
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it("stays valid without metadata, and is refused after the metadata names other keys", async () => {
+    const key = readSigningKey(await generateSigningKey("ES256"));
+    const iat = Math.floor(Date.now() / 1000);
+    const claims = { iss: issuer, aud: "citadel", sub: "alice", jti: "1", iat, exp: iat + 7_200 };
+    const token = signJwt(claims, { ...key, typ: "JWT" });
+    const revocations = new Revocations({ fetch: async () => ({ sessions: [] }) });
+    revocations.stop();
+    const onOutage = vi.fn<(issuer: string, error: unknown) => void>();
+    const verifier = new AccessTokenVerifier({
+      issuer: "https://citadel.example.com",
+      tenantId: "t",
+      environmentId: "e",
+      trustedIssuers: [{ issuer, audience: "citadel" }],
+      permissionsOf: () => [],
+      revocations,
+      onOutage,
+      fetchKeys: async () => ({ keys: [] }),
+    });
+    const typeOf = async () => {
+      try {
+        await verifier.verify(token);
+        return "valid";
+      } catch (error) {
+        return (error as { type: string }).type;
+      }
+    };
+    const pass = (seconds: number) => vi.setSystemTime(Date.now() + seconds * 1000);
+
+    const keys = { [`${issuer}/a`]: { keys: [key.jwk] }, [`${issuer}/b`]: { keys: [] } };
+    publish({ ...keys, [metadataUrl]: metadata("/a") });
+    expect(await typeOf()).toBe("valid");
+
+    publish({ ...keys, [metadataUrl]: { ...metadata("/b"), issuer: "https://evil.example" } });
+    pass(601);
+    expect(await typeOf()).toBe("valid");
+    await expect.poll(() => onOutage.mock.calls.length).toBe(1);
+    expect(await typeOf()).toBe("valid");
+
+    publish({ ...keys, [metadataUrl]: metadata("/b") });
+    pass(6);
+    await expect.poll(typeOf).toBe("SigningKeyNotFound");
   });
 });
