@@ -153,9 +153,10 @@ export class ClientEvents {
 }
 
 /** The action's parameters from an event's data. Other fields of the data are ignored. */
-function paramsOf({ contract, socket: { names = {}, defaults = {} } }: ClientEvent, data: Data) {
+function paramsOf(event: ClientEvent, data: Data) {
+  const { names = {}, defaults = {} } = event.socket;
   const params: Record<string, unknown> = {};
-  for (const param of Object.keys(contract.params)) {
+  for (const param of Object.keys(event.contract.params)) {
     if (param.startsWith("$$")) continue;
     const field = names[param] ?? param;
     const value = Object.hasOwn(data, field) ? data[field] : defaults[param];
