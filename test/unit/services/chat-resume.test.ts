@@ -160,7 +160,7 @@ describe("A client that was given what it has missed", () => {
         const { items } = await chat.call("chat.messages", { id, after: 0, limit: 100 });
         expect(fresh.messages.slice(0, 100)).toEqual(items);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   }, 120_000);
 });
