@@ -79,6 +79,26 @@ describe("The fence of a room", () => {
     expect(delivered).toEqual(["event"]);
   });
 
+  it("forgets a room that loses its last socket while it is checked, unless another one joins", async () => {
+    const { fence, checks, delivered, pass } = makeFence();
+    for (const joins of [false, true]) {
+      fence.learn("room", 1);
+      pass(2, "removal");
+      fence.forget("room");
+      if (joins) fence.learn("room", 2);
+      checks.at(-1)!();
+      await settle();
+      const count = checks.length;
+      pass(2, "next");
+      // a forgotten room is checked again
+      expect(checks.length - count).toBe(joins ? 0 : 1);
+      checks.at(-1)!();
+      await settle();
+      fence.forget("room");
+    }
+    expect(delivered).toEqual(["removal", "next", "removal", "next"]);
+  });
+
   it("forgets a room without sockets", () => {
     const { fence, checks, pass } = makeFence();
     fence.learn("room", 5);

@@ -77,6 +77,17 @@ describe("A gateway's reports about its rooms", () => {
     expect(reports.at(-1)).toEqual({ whole: false, added: ["a"], removed: [] });
   });
 
+  it("are not waited for in a room that has lost its sockets", async () => {
+    const rooms = new Set(["a"]);
+    const { node } = start(rooms);
+    await node.whenKnown("a");
+    rooms.add("b");
+    node.change("b");
+    const waiting = node.whenKnown("b");
+    rooms.delete("b");
+    await waiting;
+  });
+
   it("begin anew when the node has forgotten the gateway", async () => {
     const rooms = new Set(["a"]);
     const { reports, node } = start(rooms, { isKnown: true }, { isKnown: false });

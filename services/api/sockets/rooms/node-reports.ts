@@ -50,7 +50,7 @@ export class NodeReports {
     if (!this.#isSending) this.#schedule(0);
   }
 
-  /** Resolves when the node knows that the room has sockets here. */
+  /** Resolves when the node knows that the room has sockets here, or when it has none. */
   async whenKnown(room: string): Promise<void> {
     if (this.#known?.has(room)) return;
     await new Promise<void>((resolve) => this.#waiting.push({ room, resolve }));
@@ -73,7 +73,7 @@ export class NodeReports {
   async #report(): Promise<void> {
     this.#isSending = true;
     const report = this.#next();
-    // before the response: who joins such a room meanwhile waits for the next report
+    // before the response: a socket that joins such a room meanwhile waits for the next report
     for (const room of report.removed) this.#known?.delete(room);
     const isKnown = await this.#send(report).then(
       (result) => result.isKnown,
@@ -87,8 +87,10 @@ export class NodeReports {
     const known = (this.#known ??= new Set());
     for (const room of report.added) known.add(room);
     this.#waiting = this.#waiting.filter(({ room, resolve }) => {
-      if (known.has(room)) resolve();
-      return !known.has(room);
+      // a room that has lost its sockets meanwhile is not reported
+      const isSettled = known.has(room) || !this.#hasSockets(room);
+      if (isSettled) resolve();
+      return !isSettled;
     });
     this.#schedule(this.#dirty.size > 0 ? 0 : IDLE_TIME);
   }

@@ -9,6 +9,8 @@ interface Fenced {
   held?: { readonly epoch: number; readonly deliver: () => void }[];
   /** The lowest epoch that was learned meanwhile. */
   learned: number;
+  /** The room has lost its last socket while its sockets were checked. */
+  isEmpty?: boolean;
 }
 
 /**
@@ -28,14 +30,18 @@ export class RoomFence {
   learn(room: string, epoch: number): void {
     const known = this.#rooms.get(room);
     if (!known) this.#rooms.set(room, { epoch, learned: Infinity });
-    else if (known.held) known.learned = Math.min(known.learned, epoch);
-    else known.epoch = Math.min(known.epoch, epoch);
+    else if (known.held) {
+      known.learned = Math.min(known.learned, epoch);
+      known.isEmpty = false;
+    } else known.epoch = Math.min(known.epoch, epoch);
   }
 
   /** The room has no more sockets. */
   forget(room: string): void {
+    const known = this.#rooms.get(room);
     // while it is checked, the next socket may join
-    if (!this.#rooms.get(room)?.held) this.#rooms.delete(room);
+    if (known?.held) known.isEmpty = true;
+    else this.#rooms.delete(room);
   }
 
   /** Delivers an event of this epoch: at once, or after a check. Events of a room keep their order. */
@@ -62,6 +68,7 @@ export class RoomFence {
       const next = held.findIndex(({ epoch }) => epoch > fenced.epoch);
       const ready = next === -1 ? held.splice(0) : held.splice(0, next);
       if (held.length === 0) delete fenced.held;
+      if (!fenced.held && fenced.isEmpty) this.#rooms.delete(room);
       for (const { deliver } of ready) deliver();
     }
   }
