@@ -17,6 +17,7 @@ import { CHECK_INTERVAL, type RoomPresence } from "./presence/presence.ts";
 import { BlocksRepository } from "./rooms/blocks.repository.ts";
 import { memberActions } from "./rooms/members.actions.ts";
 import { MembersRepository } from "./rooms/members.repository.ts";
+import { forgetCursors } from "./rooms/rooms.repository.ts";
 import { roomActions } from "./rooms/rooms.actions.ts";
 import type { Usernames } from "./rooms/usernames.ts";
 
@@ -86,6 +87,7 @@ export default class ChatService extends Service {
             "user.removed": async (ctx, trx) => {
               await new MembersRepository(trx).remove(trx, ctx.params.id);
               await new BlocksRepository(trx).forget(trx, ctx.params.id);
+              await forgetCursors(trx, ctx.params.id);
             },
           },
         },

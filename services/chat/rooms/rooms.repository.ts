@@ -171,6 +171,11 @@ export class RoomsRepository {
   }
 }
 
+/** Deletes up to where a user has read each room, the lobby included. */
+export async function forgetCursors(trx: ChatTransaction, userId: string): Promise<void> {
+  await trx.deleteFrom("read_cursors").where("user_id", "=", userId).execute();
+}
+
 const memberRow = (roomId: string, { id, username }: User) => ({
   room_id: roomId,
   user_id: id,

@@ -275,6 +275,8 @@ describe.skipIf(isMissing)("Rooms", () => {
     const { id } = await create(dave);
     await add(bob, id, bob);
     const pair = await direct(dave, bob);
+    await dave.request("PUT /api/chat/rooms/:id/read", { path: { id: "lobby" }, body: { seq: 1 } });
+    await dave.request("PUT /api/chat/blocks/:userId", { path: { userId: carol.id } });
     const administrator = await app.administrator();
     await administrator.request("DELETE /api/users/:id", { path: { id: dave.id } });
     await expect
@@ -285,6 +287,11 @@ describe.skipIf(isMissing)("Rooms", () => {
     expect((await bob.refusal("POST /api/chat/direct", { body: { userId: dave.id } })).status).toBe(
       404,
     );
+    const { db } = app.instance(ChatService);
+    for (const table of ["members", "read_cursors", "blocks"] as const)
+      expect(
+        await db.selectFrom(table).selectAll().where("user_id", "=", dave.id).execute(),
+      ).toEqual([]);
     // what was written stays readable
     await bob.request("GET /api/chat/rooms/:id/messages", { path: { id: pair.id } });
   });
