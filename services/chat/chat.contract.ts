@@ -133,7 +133,7 @@ export const contract = defineContract({
     removeMember: route({
       rest: "DELETE /api/chat/rooms/:id/members/:userId",
       description:
-        "Removes a member from a room; with the own user id, leaves it. The member receives nothing from then on. If the last owner leaves, the member of the longest standing becomes the owner.",
+        "Removes a member from a room; with the own user id, leaves it. The member receives nothing from then on. If the last owner leaves, the member who has been in the room for longest becomes the owner.",
       auth: "required",
       params: { id: ROOM_ID, userId: "uuid" },
       result: null,

@@ -1,5 +1,7 @@
-/** The longest text, in characters (UTF-16 code units). */
-export const TEXT = { type: "string", min: 1, max: 4_000 } as const;
+import { LIMITS } from "./chat.limits.ts";
+
+/** The text of a message, in characters (UTF-16 code units). */
+export const TEXT = { type: "string", min: 1, max: LIMITS.textCharacters.max } as const;
 
 /** `lobby`, or a UUID. */
 export const ROOM_ID = "string|min:1|max:36";

@@ -456,7 +456,7 @@ export interface Operations {
     };
     result: null;
   };
-  /** Removes a member from a room; with the own user id, leaves it. The member receives nothing from then on. If the last owner leaves, the member of the longest standing becomes the owner. */
+  /** Removes a member from a room; with the own user id, leaves it. The member receives nothing from then on. If the last owner leaves, the member who has been in the room for longest becomes the owner. */
   "chat.removeMember": {
     params: {
       id: string;
