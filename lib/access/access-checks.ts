@@ -1,21 +1,27 @@
 import { type Check, isObject } from "./checks.ts";
 
-const PERMISSION = /^[^:]+:[^:]+$/;
+/** Whether a value is the name of one permission. A list would be compared as one name, and no user would match. */
+export const isPermission = (value: unknown): boolean =>
+  typeof value === "string" && /^[^:]+:[^:]+$/.test(value);
 
-/** `permissions` names one permission: a list would be compared as one name, and no user would match. */
+/** `permissions` names one permission. */
 export const checkPermissions: Check = (what, value) => {
   const { permissions } = isObject(value) ? value : {};
-  return permissions === undefined ||
-    (typeof permissions === "string" && PERMISSION.test(permissions))
+  return permissions === undefined || isPermission(permissions)
     ? []
     : [`${what} must have one permission, such as permissions: "posts:write"`];
 };
 
-/** `roles` is a list: no user would match an empty one. */
+/** Whether a value is a list of roles. No user would match an empty one. */
+export const isListOfRoles = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every((role) => typeof role === "string" && role !== "");
+
+/** `roles` is a list of roles. */
 export const checkRoles: Check = (what, value) => {
   const { roles } = isObject(value) ? value : {};
-  return roles === undefined ||
-    (Array.isArray(roles) && roles.length > 0 && roles.every((role) => typeof role === "string"))
+  return roles === undefined || isListOfRoles(roles)
     ? []
     : [`${what} must have a list of roles, such as roles: ["admin"]`];
 };

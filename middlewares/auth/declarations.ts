@@ -1,4 +1,5 @@
 import type { ServiceSchema } from "moleculer";
+import { isListOfRoles, isPermission } from "../../lib/access/access-checks.ts";
 import { definitionsOf, type Endpoint, isInternal, isPrivate } from "../../lib/context/hooks.ts";
 import { isSubjectType } from "../../lib/tokens/access-token.ts";
 
@@ -19,13 +20,6 @@ export const requirementOf = ({ auth, permissions, roles, subjects }: Endpoint):
   roles: roles as readonly string[] | undefined,
   subjects: subjects as readonly unknown[] | undefined,
 });
-
-const isPermission = (value: unknown) => typeof value === "string" && /^[^:]+:[^:]+$/.test(value);
-
-const isListOfRoles = (value: unknown) =>
-  Array.isArray(value) &&
-  value.length > 0 &&
-  value.every((role) => typeof role === "string" && role !== "");
 
 /**
  * Checks what the actions and event handlers of a service declare about the user.
