@@ -18,8 +18,10 @@ const spy = {
   localAction: (next: any, action: any) => (ctx: any) => {
     if (
       !action.name.startsWith("$") &&
-      !/^(guard|api\.rest|auth\.(jwks|revocations))/.test(action.name) &&
-      // durable events are delivered at any time
+      !/^(guard|api\.rest|auth\.(jwks|revocations)|chat\.(watchRooms|reportPresence))/.test(
+        action.name,
+      ) &&
+      // durable events are delivered at any time, and gateways report their rooms
       !action.name.includes(".event.")
     )
       ran.push(action.name);
