@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { ACCESS_TOKEN_TYPE } from "../../lib/tokens/access-token.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
@@ -13,7 +13,7 @@ import {
   registerVerified,
   usersOf,
 } from "../helpers/accounts.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../helpers/app.ts";
 import { stolenKey } from "../helpers/attacker.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
@@ -24,10 +24,9 @@ describe.skipIf(isMissing)("the users service, against accounts that exceed thei
   let admin: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     admin = await administrator(app);
   });
-  afterAll(() => app?.stop());
 
   const FIELDS = {
     roles: ["admin"],

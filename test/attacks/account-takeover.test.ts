@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Mailer } from "../../services/users/mail/mailer.ts";
 import {
   accountOf,
@@ -16,7 +16,7 @@ import {
   usersOf,
   verifyEmail,
 } from "../helpers/accounts.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { administrator, login, PASSWORD, type Person, register, request } from "../helpers/http.ts";
 import { mailsTo, mailTo, SUBJECTS } from "../helpers/mail.ts";
@@ -33,10 +33,9 @@ describe.skipIf(isMissing)("the users service, against account takeover,", () =>
   let admin: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     admin = await administrator(app);
   });
-  afterAll(() => app?.stop());
 
   const confirm = (token: string, body: object) =>
     request(app, "POST /api/auth/confirm", { token, body });

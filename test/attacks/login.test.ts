@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { Piscina } from "piscina";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type UsersService from "../../services/users/users.service.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { callFrom } from "../helpers/call.ts";
 import { PASSWORD, register, request, requestFrom } from "../helpers/http.ts";
@@ -18,10 +18,9 @@ describe.skipIf(isMissing)("Guessing passwords", () => {
   const newAddress = () => `127.0.0.${++lastByte}`;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     users = app.service("users") as unknown as UsersService;
   });
-  afterAll(() => app?.stop());
   afterEach(() => vi.restoreAllMocks());
 
   const guess = (address: string, username: string, password = "wrong") =>

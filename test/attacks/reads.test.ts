@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { EXCERPT_LENGTH } from "../../services/posts/posts.schemas.ts";
 import type PostsService from "../../services/posts/posts.service.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../helpers/app.ts";
 import { callFrom } from "../helpers/call.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 
@@ -16,14 +16,13 @@ describe.skipIf(isMissing)("Requests without a token", () => {
   let newest: string;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     alice = await register(app, "alice");
     const { posts } = app.service("posts") as PostsService;
     for (let at = 0; at < 99; at++)
       await posts.insert(alice.id, { title: WIDE, body: `${WIDE} and more` });
     newest = (await posts.insert(alice.id, { title: WIDE, body: BODY })).id;
   });
-  afterAll(() => app?.stop());
 
   const lists = () => ["GET /api/posts?limit=100", `GET /api/users/${alice.id}/posts?limit=100`];
 

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { usersOf } from "../helpers/accounts.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../helpers/app.ts";
 import { PASSWORD, register, request, requestFrom } from "../helpers/http.ts";
 import { mailsTo, mailTo, SUBJECTS } from "../helpers/mail.ts";
 
@@ -16,10 +16,9 @@ describe.skipIf(isMissing)("POST /api/auth/register, sent many times,", () => {
   let app: App;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
   });
   afterEach(() => vi.restoreAllMocks());
-  afterAll(() => app?.stop());
 
   const signUp = (body: object) => request(app, ROUTE, { body });
 

@@ -1,6 +1,6 @@
 import { io, type Socket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../helpers/app.ts";
 import { administrator, request } from "../helpers/http.ts";
 import { blocksOf, readDocument } from "../helpers/markdown.ts";
 import { differences, parseShown } from "../helpers/shown-json.ts";
@@ -36,11 +36,10 @@ describe.skipIf(isMissing)(`The examples of ${DOCUMENT}`, () => {
   let current = 0;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
   });
   afterAll(async () => {
     for (const socket of sockets) socket.close();
-    await app?.stop();
   });
 
   const open = (...options: Parameters<typeof io>) => {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { io as Io, ManagerOptions, Socket, SocketOptions } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../helpers/app.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 import { claimsOf, tokenFor } from "../helpers/tokens.ts";
 
@@ -17,10 +17,9 @@ let alice: Person;
 
 beforeAll(async () => {
   if (isMissing) return;
-  app = await startApp();
+  app = await sharedApp();
   alice = await register(app);
 });
-afterAll(() => app?.stop());
 
 describe.skipIf(isMissing).each(CLIENTS)("socket.io-client %s", (_, name) => {
   let io: typeof Io;

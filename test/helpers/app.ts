@@ -47,8 +47,10 @@ export interface AppOptions {
 async function makeDatabase(): Promise<{ url: string; drop: () => Promise<void> } | undefined> {
   const server = topology === "process" ? undefined : inject("databaseUrl");
   if (!server) return undefined;
-  const name = `citadel_test_${randomUUID().replaceAll("-", "")}`;
-  await runOn(server, `create database ${name} template ${inject("serverTemplate")}`);
+  const template = inject("serverTemplate");
+  // with the template's name, so that the end of the run finds those of shared applications
+  const name = `${template}_${randomUUID().slice(-12)}`;
+  await runOn(server, `create database ${name} template ${template}`);
   return {
     url: urlOf(server, name),
     drop: () => runOn(server, `drop database ${name} with (force)`),
@@ -148,6 +150,15 @@ export async function startApp(
     },
   };
 }
+
+let shared: Promise<App> | undefined;
+
+/**
+ * The application that the test files of one worker share; it ends with the worker. For tests that neither stop it nor
+ * change what all its users see, such as the first administrator's password.
+ */
+export const sharedApp = (): Promise<App> =>
+  (shared ??= startApp().then((app) => ({ ...app, stop: async () => {} })));
 
 /** Stops an application and starts it again on the same data, with these settings. */
 export async function restart(app: App, settings: Record<string, string> = {}): Promise<App> {

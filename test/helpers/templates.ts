@@ -25,6 +25,18 @@ export async function runOn(server: string, sql: string): Promise<void> {
   await client.end();
 }
 
+/** Drops the template and the databases that were made from it. */
+async function dropAll(server: string, template: string): Promise<void> {
+  const client = new Client({ connectionString: server });
+  await client.connect();
+  const { rows } = await client.query<{ datname: string }>(
+    "select datname from pg_database where starts_with(datname, $1)",
+    [template],
+  );
+  for (const { datname } of rows) await client.query(`drop database ${datname} with (force)`);
+  await client.end();
+}
+
 /** The URL of another database on the same server. */
 export function urlOf(server: string, name: string): string {
   const url = new URL(server);
@@ -59,7 +71,7 @@ async function make(server: string | undefined): Promise<Templates> {
     onServer,
     async remove() {
       removeAll();
-      if (server && onServer) await runOn(server, `drop database if exists ${onServer}`);
+      if (server && onServer) await dropAll(server, onServer);
     },
   };
 }

@@ -4,7 +4,7 @@ import type { ServiceSchema } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { audit } from "../../middlewares/audit.ts";
 import type GuardService from "../../services/guard/guard.service.ts";
-import { type App, isMissing, startApp } from "../helpers/app.ts";
+import { type App, isMissing, sharedApp, startApp } from "../helpers/app.ts";
 import { auditOf } from "../helpers/audit.ts";
 import { callFrom } from "../helpers/call.ts";
 import { connect, refusal } from "../helpers/socket.ts";
@@ -15,7 +15,7 @@ describe.skipIf(isMissing)("The audit trail", () => {
   let app: App;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
   });
   afterAll(() => app?.stop());
 

@@ -27,7 +27,7 @@ const PG_BOSS = [
 ];
 
 describe.skipIf(isMissing)("The database", () => {
-  const app = application();
+  const app = application({});
 
   it("has a schema for each service, and no table outside of these", async () => {
     const { rows } = await sql<{ name: string }>`

@@ -29,7 +29,7 @@ const impostors = (names: string[]) =>
   }));
 
 describe.skipIf(isMissing)("A node that announces services without their credentials", () => {
-  const app = application();
+  const app = application({});
   let raw: RawClient;
 
   beforeAll(async () => {

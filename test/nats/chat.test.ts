@@ -25,7 +25,7 @@ async function startChat(app: App): Promise<ServiceBroker> {
 
 // both nodes need the same database
 describe.skipIf(isMissing || !inject("databaseUrl"))("Two chat nodes", () => {
-  const app = application();
+  const app = application({});
 
   it("store and send each message once, and number them together without a gap", async () => {
     const other = await startChat(app);

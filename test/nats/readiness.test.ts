@@ -6,7 +6,7 @@ import { request } from "../helpers/http.ts";
 import { without } from "../helpers/without.ts";
 
 describe.skipIf(isMissing)("GET /health/ready", () => {
-  const app = application();
+  const app = application({});
 
   afterEach(() => {
     vi.useRealTimers();

@@ -26,7 +26,7 @@ function wiretap() {
 }
 
 describe.skipIf(isMissing)("Events for a room, with two gateways,", () => {
-  const app = application();
+  const app = application({});
   const tap = wiretap();
   let other: Awaited<ReturnType<typeof startGateway>>;
   let alice: User;

@@ -19,7 +19,7 @@ const impostor = {
 };
 
 describe.skipIf(isMissing)("The public keys that verify access tokens", () => {
-  const app = application();
+  const app = application({});
   let raw: RawClient;
 
   beforeAll(async () => {

@@ -10,7 +10,7 @@ import { application } from "../fixtures/application.ts";
 import { isMissing } from "../helpers/app.ts";
 
 describe.skipIf(isMissing)("Two chat nodes that store messages at the same time", () => {
-  const app = application();
+  const app = application({});
 
   /** The writers of two nodes. */
   const makeWriters = () => {

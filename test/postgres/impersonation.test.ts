@@ -7,7 +7,7 @@ import { request } from "../helpers/http.ts";
 import { faultOf } from "../helpers/tokens.ts";
 
 describe.skipIf(isMissing)("POST /api/auth/impersonate on PostgreSQL", () => {
-  const app = application();
+  const app = application({});
 
   it("does not delay the logout of the session that it is called from", async () => {
     const auth = app.instance(AuthService);

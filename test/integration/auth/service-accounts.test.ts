@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
 import type AuthService from "../../../services/auth/auth.service.ts";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
 import { administrator, type Person, register, request } from "../../helpers/http.ts";
 import { claimsOf, faultOf, tokenFor } from "../../helpers/tokens.ts";
@@ -14,10 +14,9 @@ describe.skipIf(isMissing)("Service accounts", () => {
   let admin: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     admin = await administrator(app);
   });
-  afterAll(() => app?.stop());
 
   interface Client {
     client_id: string;

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type UsersService from "../../../services/users/users.service.ts";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
 import {
   administrator,
@@ -17,10 +17,9 @@ describe.skipIf(isMissing)("Subject types", () => {
   let superuser: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     superuser = await administrator(app);
   });
-  afterAll(() => app?.stop());
 
   const kindOf = async ({ token }: Person) =>
     (await request(app, "GET /api/protected", { token })).body.user.subjectType;

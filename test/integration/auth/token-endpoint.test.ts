@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { FIRST_PARTY_CLIENT } from "../../../lib/tokens/access-token.ts";
 import type AuthService from "../../../services/auth/auth.service.ts";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
 import {
   administrator,
@@ -24,7 +24,7 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
   let client: Client;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     admin = await administrator(app);
     const { body } = await request(app, "POST /api/auth/service-accounts", {
       token: admin.token,
@@ -32,7 +32,6 @@ describe.skipIf(isMissing)("POST /api/auth/token", () => {
     });
     client = body;
   });
-  afterAll(() => app?.stop());
 
   /** @param body a form, or its fields */
   const send = (body: string | object, headers: Record<string, string> = {}) =>

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { administrator, PASSWORD, type Person, register, request } from "../../helpers/http.ts";
 import { collect, connect, nextMessage } from "../../helpers/socket.ts";
 
@@ -12,14 +12,13 @@ describe.skipIf(isMissing)("The lobby", () => {
   let sockets: { alice: Socket; bob: Socket };
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     [alice, bob] = [await register(app, "alice"), await register(app, "bob")];
     sockets = { alice: await connect(app, alice.token), bob: await connect(app, bob.token) };
   });
   afterAll(async () => {
     sockets?.alice.close();
     sockets?.bob.close();
-    await app?.stop();
   });
 
   it("sends a stored message to every socket and acknowledges it", async () => {

@@ -2,7 +2,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import type { Socket } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { administrator, type Person, register, request } from "../../helpers/http.ts";
 import { connect, next, nextMessage, refusal } from "../../helpers/socket.ts";
 
@@ -14,7 +14,7 @@ describe.skipIf(isMissing)("GET /asyncapi.json", () => {
   let ajv: Ajv2020;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     alice = await register(app, "alice");
     socket = await connect(app, alice.token);
     document = (await request(app, "GET /asyncapi.json")).body;
@@ -24,7 +24,6 @@ describe.skipIf(isMissing)("GET /asyncapi.json", () => {
   });
   afterAll(async () => {
     socket?.close();
-    await app?.stop();
   });
 
   /** What is wrong with a payload, as the message describes it. */

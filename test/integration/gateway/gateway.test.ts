@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { loadContracts, routesOf } from "../../../lib/contract/load.ts";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { type Person, register, request } from "../../helpers/http.ts";
 import { without } from "../../helpers/without.ts";
 
@@ -9,10 +9,9 @@ describe.skipIf(isMissing)("The gateway", () => {
   let alice: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     alice = await register(app, "alice");
   });
-  afterAll(() => app?.stop());
 
   it("reports that it is live and ready", async () => {
     expect((await request(app, "GET /health/live")).body).toEqual({ status: "live" });

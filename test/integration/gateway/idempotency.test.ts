@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { IdempotentRequests } from "../../../lib/database/idempotency.ts";
 import type PostsService from "../../../services/posts/posts.service.ts";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import {
   administrator,
   login,
@@ -19,10 +19,9 @@ describe.skipIf(isMissing)("A repeated request", () => {
   let alice: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     alice = await register(app, "alice");
   });
-  afterAll(() => app?.stop());
 
   const write = (key: string, { title = "Hi", token = alice.token } = {}) =>
     request(app, "POST /api/posts", {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { administrator, type HttpResponse, request } from "../../helpers/http.ts";
 import {
   actions,
@@ -17,11 +17,10 @@ describe.skipIf(isMissing)("GET /openapi.json", () => {
   let api: DescribedApi;
   let document: any;
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     api = await describedApi(app);
     document = api.document;
   });
-  afterAll(() => app?.stop());
 
   const expectDocumented = (operation: Operation, response: HttpResponse) => {
     const { status, body } = response;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { io as client } from "socket.io-client";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp, startApp } from "../../helpers/app.ts";
 import { login, PASSWORD, type Person, register, request } from "../../helpers/http.ts";
 import { connect, next, refusal } from "../../helpers/socket.ts";
 import type { Gateways } from "../../../services/api/gateways.ts";
@@ -11,7 +11,7 @@ describe.skipIf(isMissing)("A socket", () => {
   let alice: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     alice = await register(app, "alice");
   });
   afterAll(() => app?.stop());

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { administrator, type Person, register, request } from "../../helpers/http.ts";
 
 describe.skipIf(isMissing)("Concurrent changes", () => {
@@ -7,10 +7,9 @@ describe.skipIf(isMissing)("Concurrent changes", () => {
   let alice: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     alice = await register(app, "alice");
   });
-  afterAll(() => app?.stop());
 
   async function draft(): Promise<string> {
     const body = { title: "Draft", body: "There" };

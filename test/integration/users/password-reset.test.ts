@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   emailOf,
   forgotPassword,
@@ -7,7 +7,7 @@ import {
   tryLogin,
   usersOf,
 } from "../../helpers/accounts.ts";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
 import {
   administrator,
@@ -24,9 +24,8 @@ describe.skipIf(isMissing)("a password", () => {
   let app: App;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
   });
-  afterAll(() => app?.stop());
 
   const typeFor = async (token: string) =>
     (await request(app, "GET /api/users/me", { token })).body.type;

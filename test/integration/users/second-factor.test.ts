@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import { generateSync } from "otplib";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { AuditEvent } from "../../../lib/audit/declared-events.ts";
 import { SecondFactorRepository } from "../../../services/users/second-factor/second-factor.repository.ts";
 import type UsersService from "../../../services/users/users.service.ts";
-import { type App, isMissing, startApp } from "../../helpers/app.ts";
+import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
 import {
   administrator,
@@ -40,11 +40,10 @@ describe.skipIf(isMissing)("the second factor", () => {
   let admin: Person;
 
   beforeAll(async () => {
-    app = await startApp();
+    app = await sharedApp();
     users = app.service("users") as unknown as UsersService;
     admin = await administrator(app);
   });
-  afterAll(() => app?.stop());
 
   const signIn = (username: string, otp?: string, password = PASSWORD) =>
     request(app, LOGIN, { body: { username, password, otp } });
