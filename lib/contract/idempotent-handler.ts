@@ -2,6 +2,7 @@ import type { Context, Service } from "moleculer";
 import { configOf } from "../context/attachment.ts";
 import type { ActionContract } from "./declarations/action.ts";
 import type { Once } from "./handlers.ts";
+import { inTransaction } from "../database/after-commit.ts";
 import type { AnyDatabase, AnyTransaction } from "../database/any-database.ts";
 import {
   type IdempotencyDatabase,
@@ -26,7 +27,7 @@ type Kind = NonNullable<ActionContract["idempotent"]>;
 export function onceForEachKey(handler: ActionHandler, kind: Kind) {
   return function once(this: WithDatabase, ctx: Context): Promise<unknown> {
     const { idempotencyKey: key, ...meta } = ctx.meta as Record<string, unknown>;
-    if (typeof key !== "string") return withoutKey(this.db, ctx, handler, kind);
+    if (typeof key !== "string") return withoutKey(this, ctx, handler, kind);
     ctx.meta = meta;
     const secret = configOf(this.broker).secret(this.name, "encryption_key") ?? "";
     const db = this.db as unknown as Kysely<IdempotencyDatabase>;
@@ -41,9 +42,14 @@ export function onceForEachKey(handler: ActionHandler, kind: Kind) {
 }
 
 /** Runs a handler for a request that may not be repeated. */
-function withoutKey(db: AnyDatabase, ctx: Context, handler: ActionHandler, kind: Kind) {
+function withoutKey(
+  { db, logger }: WithDatabase,
+  ctx: Context,
+  handler: ActionHandler,
+  kind: Kind,
+) {
   if (kind === "once") return handler(ctx, (run) => run());
-  return kind === "atomic" ? db.transaction().execute((trx) => handler(ctx, trx)) : handler(ctx);
+  return kind === "atomic" ? inTransaction(db, logger, (trx) => handler(ctx, trx)) : handler(ctx);
 }
 
 /** Runs a function on the first request and does not store its result. @returns undefined for a repeat */

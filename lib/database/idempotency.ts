@@ -3,6 +3,7 @@ import { type Kysely, sql, type Transaction } from "kysely";
 import type { Service } from "moleculer";
 import { Encryption } from "../encryption.ts";
 import { CitadelError } from "../errors/errors.ts";
+import { inTransaction } from "./after-commit.ts";
 import { deleteInBatches } from "./purge.ts";
 
 /** How long a response is stored at least, in seconds. */
@@ -109,7 +110,7 @@ export class IdempotentRequests {
   ): Promise<Response> {
     const { id, params, encrypt, decrypt } = this.#derive<Response>(request);
     await this.#deleteAborted(id);
-    return this.#db.transaction().execute(async (trx) => {
+    return inTransaction(this.#db, this.#logger, async (trx) => {
       const first = await begin(trx, id, params);
       if (first !== undefined) return decrypt(first);
       const response = await run(trx);

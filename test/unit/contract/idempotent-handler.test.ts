@@ -5,10 +5,12 @@ import { sql } from "kysely";
 import type { Context } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { onceForEachKey } from "../../../lib/contract/idempotent-handler.ts";
+import { afterCommit } from "../../../lib/database/after-commit.ts";
 import type { AnyTransaction } from "../../../lib/database/any-database.ts";
 import { openDatabase } from "../../../lib/database/database.ts";
 
 describe("An atomic handler of a request without Idempotency-Key", () => {
+  const logged: unknown[][] = [];
   let database: Awaited<ReturnType<typeof openDatabase>>;
   beforeAll(async () => {
     const dataDir = mkdtempSync(join(tmpdir(), "citadel-atomic-"));
@@ -19,7 +21,7 @@ describe("An atomic handler of a request without Idempotency-Key", () => {
 
   const run = (handler: (trx: AnyTransaction) => Promise<unknown>) =>
     onceForEachKey((_ctx, trx) => handler(trx as AnyTransaction), "atomic").call(
-      { db: database.db } as never,
+      { db: database.db, logger: { warn: (...line: unknown[]) => logged.push(line) } } as never,
       { meta: {} } as Context,
     );
   const count = async () => {
@@ -45,5 +47,39 @@ describe("An atomic handler of a request without Idempotency-Key", () => {
     });
     await expect(failing).rejects.toThrow("half-way");
     expect(await count()).toBe(before);
+  });
+
+  it("is followed by what has to run after the commit, which is logged if it fails", async () => {
+    const before = await count();
+    const counted: number[] = [];
+    const result = await run(async (trx) => {
+      afterCommit(trx, async () => void counted.push(await count()));
+      afterCommit(trx, () => Promise.reject(new Error("not sent")));
+      afterCommit(trx, async () => void counted.push(await count()));
+      await sql`insert into items values (3)`.execute(trx);
+      expect(counted).toEqual([]);
+      return "stored";
+    });
+    expect(result).toBe("stored");
+    expect(counted).toEqual([before + 1, before + 1]);
+    expect(logged).toEqual([
+      [{ err: new Error("not sent") }, "What had to follow a commit has failed."],
+    ]);
+  });
+
+  it("is followed by nothing if it fails", async () => {
+    let hasRun = false;
+    const failing = run(async (trx) => {
+      afterCommit(trx, async () => void (hasRun = true));
+      throw new Error("half-way");
+    });
+    await expect(failing).rejects.toThrow("half-way");
+    expect(hasRun).toBe(false);
+  });
+
+  it("alone can have something run after its commit", async () => {
+    await database.db.transaction().execute(async (trx) => {
+      expect(() => afterCommit(trx, async () => {})).toThrow("'afterCommit' needs");
+    });
   });
 });
