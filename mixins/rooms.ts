@@ -28,9 +28,10 @@ class WatchedRooms {
   constructor(broker: ServiceBroker, { emits = {} }: ServiceContract) {
     this.#broker = broker;
     this.#fields = new Map(
-      Object.entries(emits).flatMap(([event, { socket }]) =>
-        typeof socket?.to === "object" && "room" in socket.to ? [[event, socket.to.room]] : [],
-      ),
+      Object.entries(emits).flatMap(([event, { socket, subscribe }]) => {
+        const to = socket?.to ?? subscribe?.visible;
+        return typeof to === "object" && "room" in to ? [[event, to.room]] : [];
+      }),
     );
   }
 

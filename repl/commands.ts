@@ -73,7 +73,7 @@ async function can(broker: ServiceBroker, args: Arguments): Promise<void> {
   const { who, target: first, path } = args as Partial<Record<string, string>>;
   const target = path === undefined ? String(first) : `${first} ${path}`;
   const action = findAction(loadContracts(), target);
-  if (!action) return print("red", `There is no action or route '${target}'.`);
+  if (!action) return print("red", `There is no action, route or subscription '${target}'.`);
   const subject = await subjectNamed(broker, String(who));
   if (!subject) return print("red", `There is no service, role or user '${who}'.`);
   const { allowed, rule } = decide(subject, action.name, action.access);
@@ -120,7 +120,8 @@ const shown =
 export const commands = [
   {
     command: "can <who> <target> [path]",
-    description: "May a service, role or user call an action or route? can alice POST /api/posts",
+    description:
+      "May a service, role or user call an action or route, or subscribe? can alice POST /api/posts",
     action: shown(can),
   },
   {

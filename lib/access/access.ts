@@ -8,6 +8,10 @@ import type { Access } from "../contract/declarations/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
 import { GATEWAY } from "../contract/route.ts";
+import {
+  accessOfSubscription,
+  subscribableEvents,
+} from "../contract/declarations/subscribable-events.ts";
 
 /** The caller: a service, or a client that calls through the gateway, with or without a user. */
 export type Subject =
@@ -30,12 +34,16 @@ export interface Decision {
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
 /**
- * The action behind `"posts.create"` or `"POST /api/posts"`.
+ * The action behind `"posts.create"` or `"POST /api/posts"`, or the subscription `"subscribe posts.created"`.
  *
- * @returns its full name and access; undefined if there is no such action
+ * @returns its full name and access; undefined if there is none
  */
 export function findAction(contracts: Contracts, target: string) {
   const [method, path] = target.split(" ");
+  if (method === "subscribe") {
+    const event = subscribableEvents(contracts).find(({ name }) => name === path);
+    return event && { name: target, access: accessOfSubscription(event) };
+  }
   if (path !== undefined) {
     const wanted = path.split("/");
     const route = routesOf(contracts).find((candidate) => {

@@ -1,6 +1,7 @@
 import type { Access } from "../contract/declarations/access.ts";
 import type { ActionContract } from "../contract/declarations/action.ts";
 import type { EmitContract } from "../contract/declarations/event.ts";
+import type { SubscriptionContract } from "../contract/declarations/subscription.ts";
 import type { JobContract, RetryContract } from "../contract/declarations/job.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/schemas/infer.ts";
@@ -52,6 +53,7 @@ const EMIT: KeysOf<keyof EmitContract> = {
   description: true,
   params: true,
   socket: true,
+  subscribe: true,
   durable: true,
   broadcast: true,
   orderBy: true,
@@ -73,6 +75,14 @@ const SERVER_EVENT: KeysOf<keyof ServerEventContract> = {
   to: true,
   join: true,
   leave: true,
+};
+
+const { restricted: _restricted, ...ACCESS_OF_USERS } = ACCESS;
+
+const SUBSCRIPTION: KeysOf<keyof SubscriptionContract> = {
+  ...ACCESS_OF_USERS,
+  params: true,
+  visible: true,
 };
 
 const CLIENT_EVENT: KeysOf<keyof ClientEventContract> = {
@@ -215,13 +225,23 @@ const checkAction: Check = (what, value) => {
 const checkEmit: Check = (what, value) => {
   const unknown = unknownKeys(EMIT)(what, value);
   if (!isObject(value)) return unknown;
-  const { params, socket } = value;
+  const { params, socket, subscribe } = value;
   return [
     ...unknown,
     ...checkSchema(`${what}.params`, params),
     ...(socket === undefined ? [] : unknownKeys(SERVER_EVENT)(`${what}.socket`, socket)),
+    ...(subscribe === undefined ? [] : checkSubscription(`${what}.subscribe`, subscribe)),
   ];
 };
+
+const checkSubscription: Check = (what, value) => [
+  ...unknownKeys(SUBSCRIPTION)(what, value),
+  ...checkPermissions(what, value),
+  ...checkRoles(what, value),
+  ...(isObject(value) && value.params !== undefined
+    ? checkSchema(`${what}.params`, value.params)
+    : []),
+];
 
 const checkJob: Check = (what, value) => {
   const unknown = unknownKeys(JOB)(what, value);

@@ -5,6 +5,10 @@ import {
   eventOf,
   serverEvents,
 } from "../contract/declarations/socket-events.ts";
+import {
+  accessOfSubscription,
+  subscribableEvents,
+} from "../contract/declarations/subscribable-events.ts";
 import { GATEWAY } from "../contract/route.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
@@ -77,12 +81,30 @@ export function declaredHandlers(contracts: Contracts): DeclaredHandler[] {
     }));
   return [
     ...[...contracts.values()].flatMap(({ name, events = {} }) => handlersIn(name, events)),
-    ...serverEvents(contracts).flatMap(({ service, name }) =>
+    ...deliveredEvents(contracts).flatMap(({ service, name }) =>
       handlersIn(GATEWAY, { [name]: accessOfServerEvent(service) }),
     ),
     ...handlersIn(EVERY_NODE, NODE_EVENTS),
   ];
 }
+
+/** The events that the gateway sends to sockets, or to those that have subscribed to them. */
+const deliveredEvents = (contracts: Contracts) => [
+  ...serverEvents(contracts),
+  ...subscribableEvents(contracts),
+];
+
+/** Every event to which clients may subscribe, as an action of the gateway. */
+export const declaredSubscriptions = (
+  contracts: Contracts,
+): (DeclaredAction & { event: string })[] =>
+  subscribableEvents(contracts).map((event) => ({
+    name: `subscribe ${event.name}`,
+    service: GATEWAY,
+    access: accessOfSubscription(event),
+    event: event.name,
+    socket: "subscribe",
+  }));
 
 /** Every event that some contract emits, and the services that do. */
 export function emittersOf(contracts: Contracts): ReadonlyMap<string, readonly string[]> {
@@ -101,5 +123,5 @@ export function mayReceive(contracts: Contracts, event: string, service: string)
   if (service.startsWith("$")) return Object.hasOwn(NODE_EVENTS, event);
   const contract = contracts.get(service);
   if (contract === undefined || Object.hasOwn(contract.events ?? {}, event)) return true;
-  return service === GATEWAY && serverEvents(contracts).some(({ name }) => name === event);
+  return service === GATEWAY && deliveredEvents(contracts).some(({ name }) => name === event);
 }

@@ -2,7 +2,12 @@ import { decide, type Subject } from "./access.ts";
 import { describeRoles, describeSubjects, type SubjectType } from "../tokens/access-token.ts";
 import type { Roles } from "./report.ts";
 import type { ServiceContract } from "../contract/contract.ts";
-import { type DeclaredAction, declaredActions, declaredHandlers } from "./endpoints.ts";
+import {
+  type DeclaredAction,
+  declaredActions,
+  declaredHandlers,
+  declaredSubscriptions,
+} from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
@@ -15,7 +20,7 @@ export type Cell = "yes" | "no" | "user" | "inside";
 export interface Row {
   /** `posts.create`, `event user.created -> chat`. */
   name: string;
-  /** The service that has it, or "event". */
+  /** The service that has it, "event" or "subscription". */
   group: string;
   /** One for each column. */
   cells: Cell[];
@@ -29,7 +34,7 @@ export interface Matrix {
 }
 
 /**
- * Who may do what: each action and event handler, for a caller without a user, each role and each service.
+ * Who may do what: each action, event handler and subscription, for a caller without a user, each role and each service.
  *
  * @param kindOf the kind of subject that has this role
  */
@@ -49,6 +54,7 @@ export function accessMatrix(
   const byName = (a: DeclaredAction, b: DeclaredAction) => (a.name < b.name ? -1 : 1);
   const actions = declaredActions(contracts).toSorted(byName);
   const handlers = declaredHandlers(contracts).toSorted(byName);
+  const subscriptions = declaredSubscriptions(contracts).toSorted(byName);
   const rowOf = (group: string, declared: DeclaredAction): Row => ({
     name: declared.name,
     group,
@@ -60,6 +66,7 @@ export function accessMatrix(
     rows: [
       ...actions.map((action) => rowOf(action.service, action)),
       ...handlers.map((handler) => rowOf("event", handler)),
+      ...subscriptions.map((subscription) => rowOf("subscription", subscription)),
     ],
   };
 }

@@ -4,6 +4,7 @@ import { mustBeQueueable } from "./queue-problems.ts";
 import type { Roles } from "./report.ts";
 import { mustBeRoutable } from "./route-problems.ts";
 import { mustBeDeliverable } from "./socket-problems.ts";
+import { mustBeSubscribable } from "./subscription-problems.ts";
 import { mustMatch } from "./warnings.ts";
 
 /**
@@ -16,6 +17,7 @@ export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, rol
   mustBeKnown(contracts.values());
   mustBeRoutable(contracts);
   mustBeDeliverable(contracts);
+  mustBeSubscribable(contracts);
   mustBeQueueable(contracts);
   mustMatch(contracts, roles);
 }

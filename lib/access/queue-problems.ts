@@ -62,7 +62,7 @@ function eventProblems({ name, emits = {} }: ServiceContract, contracts: Contrac
         `${what} is broadcast, which has no order`,
       ),
       ...when(
-        emit.socket !== undefined && emit.broadcast !== true,
+        (emit.socket ?? emit.subscribe) !== undefined && emit.broadcast !== true,
         `${what} is for sockets: every gateway needs it, so it must have 'broadcast'`,
       ),
       ...orderProblems(what, emit),

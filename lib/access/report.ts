@@ -1,5 +1,11 @@
 import type { Access } from "../contract/declarations/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
+import type { Recipients } from "../contract/declarations/socket.ts";
+import {
+  accessOfSubscription,
+  type SubscribableEvent,
+  subscribableEvents,
+} from "../contract/declarations/subscribable-events.ts";
 import { type DeclaredAction, declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
@@ -18,9 +24,16 @@ interface AccessFacts {
   socket?: string;
 }
 
+/** Who may subscribe to an event, who sees one, and the fields by which a subscriber may filter. */
+interface SubscriptionFacts extends Omit<AccessFacts, "restricted"> {
+  visible: Recipients;
+  filters?: readonly string[];
+}
+
 interface EventFacts {
   emittedBy: readonly string[];
   handledBy: Record<string, AccessFacts>;
+  subscribe?: SubscriptionFacts;
 }
 
 /** All declarations about who may do what: the content of `access.json`. */
@@ -36,6 +49,7 @@ export interface AccessReport {
 export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
   const emitters = emittersOf(contracts);
   const handlers = Map.groupBy(declaredHandlers(contracts), ({ event }) => event);
+  const subscribable = new Map(subscribableEvents(contracts).map((one) => [one.name, one]));
   return {
     roles: sorted([...roles].map(([role, held]) => [role, held.toSorted()])),
     permissions: sorted(
@@ -52,6 +66,7 @@ export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
           handledBy: sorted(
             (handlers.get(event) ?? []).map((handler) => [handler.service, factsOf(handler)]),
           ),
+          ...subscriptionFacts(subscribable.get(event)),
         },
       ]),
     ),
@@ -69,6 +84,20 @@ function factsOf({ access, route, socket, isForOperator }: DeclaredAction): Acce
     ...(isForOperator && { operator: true as const }),
     ...(route !== undefined && { route }),
     ...(socket !== undefined && { socket }),
+  };
+}
+
+function subscriptionFacts(event?: SubscribableEvent): { subscribe?: SubscriptionFacts } {
+  if (!event) return {};
+  const { name, service, subscribe } = event;
+  const { restricted: _gateway, ...access } = factsOf({
+    name,
+    service,
+    access: accessOfSubscription(event),
+  });
+  const filters = Object.keys(subscribe.params ?? {}).toSorted();
+  return {
+    subscribe: { ...access, visible: subscribe.visible, ...(filters.length > 0 && { filters }) },
   };
 }
 

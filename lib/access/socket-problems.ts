@@ -3,6 +3,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import { PRESENT_USERS, WATCHED_ROOMS } from "../contract/declarations/socket-rooms.ts";
 import { strictParams } from "../contract/schemas/strict.ts";
 import type { Rule, Schema } from "../contract/schemas/infer.ts";
+import type { Recipients } from "../contract/declarations/socket.ts";
 import {
   type ClientEvent,
   clientEvents,
@@ -51,35 +52,52 @@ export function mustBeDeliverable(contracts: Contracts): void {
 }
 
 function serverEventProblems(contracts: Contracts): string[] {
-  const emitters = emittersOf(contracts);
   const events = serverEvents(contracts);
   return events.flatMap((event) => {
     const { service, name, params, socket } = event;
     const problem = problemsOf(`event '${name}' of '${service}'`);
-    const others = (emitters.get(name) ?? []).filter((one) => one !== service);
     return problem([
       ...nameProblems(socket.event, events),
-      ...others.map((other) => `is also emitted by ${other}: only one service may emit it`),
-      ...(Object.hasOwn(contracts.get(GATEWAY)?.events ?? {}, name)
-        ? [`has another handler in ${GATEWAY}`]
-        : []),
-      ...recipientProblems(contracts, event),
+      ...deliveryProblems(contracts, event),
+      ...recipientProblems(contracts, { service, params, key: "to", recipients: socket.to }),
       ...[socket.join, socket.leave].flatMap((field) => fieldProblems(params, field)),
       ...joinProblems(contracts, service, socket.join),
     ]);
   });
 }
 
-function recipientProblems(
+/** The problems of an event that the gateway handles. */
+export function deliveryProblems(
   contracts: Contracts,
-  { service, params, socket: { to } }: ServerEvent,
+  { service, name }: Pick<ServerEvent, "service" | "name">,
 ): string[] {
-  if (to === "all") return [];
-  const { epoch, ...others } = Object((to as unknown) ?? {}) as Readonly<Record<string, string>>;
+  const others = (emittersOf(contracts).get(name) ?? []).filter((one) => one !== service);
+  return [
+    ...others.map((other) => `is also emitted by ${other}: only one service may emit it`),
+    ...(Object.hasOwn(contracts.get(GATEWAY)?.events ?? {}, name)
+      ? [`has another handler in ${GATEWAY}`]
+      : []),
+  ];
+}
+
+/** The problems of the recipients of an event. @param key the key that declares them */
+export function recipientProblems(
+  contracts: Contracts,
+  {
+    service,
+    params,
+    key,
+    recipients,
+  }: { service: string; params: Schema; key: string; recipients: Recipients },
+): string[] {
+  if (recipients === "all") return [];
+  const { epoch, ...others } = Object((recipients as unknown) ?? {}) as Readonly<
+    Record<string, string>
+  >;
   const fields = Object.entries(others);
   const [[kind, field] = []] = fields;
   if (fields.length !== 1 || (kind !== "user" && kind !== "room"))
-    return [`needs 'to': "all", { user: "userId" } or { room: "roomId" }`];
+    return [`needs '${key}': "all", { user: "userId" } or { room: "roomId" }`];
   return [
     ...fieldProblems(params, field),
     ...(epoch === undefined ? [] : epochProblems(contracts, { service, params, kind, epoch })),
@@ -183,7 +201,7 @@ function reportProblems(
       ];
 }
 
-const problemsOf =
+export const problemsOf =
   (what: string) =>
   (problems: readonly string[]): string[] =>
     problems.map((problem) => `${what} ${problem}`);

@@ -2,7 +2,13 @@ import { GATEWAY } from "../contract/route.ts";
 import type { Roles } from "./report.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { permissionsOf } from "../contract/load.ts";
-import { declaredActions, declaredHandlers, emittersOf } from "./endpoints.ts";
+import {
+  type DeclaredAction,
+  declaredActions,
+  declaredHandlers,
+  declaredSubscriptions,
+  emittersOf,
+} from "./endpoints.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
@@ -122,16 +128,22 @@ function permissionProblems(contracts: Contracts, roles: Roles): string[] {
 }
 
 function roleProblems(contracts: Contracts, known: Roles): string[] {
-  return [...declaredActions(contracts), ...declaredHandlers(contracts)].flatMap(
-    ({ name, access: { roles = [] } }) =>
-      roles
-        .filter((role) => !known.has(role))
-        .map((role) => `${name} needs the role ${role}, but there is no such role`),
+  return needingUsers(contracts).flatMap(({ name, access: { roles = [] } }) =>
+    roles
+      .filter((role) => !known.has(role))
+      .map((role) => `${name} needs the role ${role}, but there is no such role`),
   );
 }
 
-/** The actions and handlers that need a permission. */
+/** The actions, handlers and subscriptions, which may need a permission or a role. */
+const needingUsers = (contracts: Contracts): DeclaredAction[] => [
+  ...declaredActions(contracts),
+  ...declaredHandlers(contracts),
+  ...declaredSubscriptions(contracts),
+];
+
+/** Those of them that need a permission. */
 const neededPermissions = (contracts: Contracts) =>
-  [...declaredActions(contracts), ...declaredHandlers(contracts)].flatMap(
-    ({ name, access: { permissions } }) => (permissions ? [{ name, permissions }] : []),
+  needingUsers(contracts).flatMap(({ name, access: { permissions } }) =>
+    permissions ? [{ name, permissions }] : [],
   );

@@ -4,10 +4,9 @@ import { declaredErrors } from "../errors/declared-errors.ts";
 import { errorSchemas } from "../openapi/errors.ts";
 import type { JsonSchema } from "../openapi/json-schema.ts";
 import { toSummary } from "../openapi/operation.ts";
+import type { DocumentedClientEvent, DocumentedServerEvent } from "./documented-events.ts";
 import {
-  type DocumentedClientEvent,
   documentedClientEvents,
-  type DocumentedServerEvent,
   documentedServerEvents,
   HANDSHAKE_ERROR,
   needsOfEvent,
@@ -45,6 +44,9 @@ payload of \`call\` lists its two arguments. Other fields of an object that a cl
 \`{"ok":false,"error":...}\`. \`call\` is acknowledged with two arguments, the error or null, and the result. An event that
 is not described here is acknowledged with \`NotFound\`.
 
+**Subscriptions.** A client subscribes to events of services with \`subscribe\`, and receives each one as the Socket.IO event
+\`event\`. There is an operation for each event to which a client can subscribe.
+
 **Delivery.** A client that was disconnected has missed events. It asks for them after it has connected again.
 `.trim();
 
@@ -55,6 +57,10 @@ const ACK_CHANNEL = "acknowledgements";
 
 /** Names of operations, messages and references may not have a colon: `auth:refresh` is `auth.refresh`. */
 const keyOf = (event: string) => event.replaceAll(":", ".");
+
+/** Every delivery to subscribers is called `event`: `event.posts.created`. */
+const keyOfSent = ({ event, subscription }: DocumentedServerEvent) =>
+  subscription ? `${event}.${subscription.event}` : keyOf(event);
 
 const refTo = (channel: string, message: string) => ({
   $ref: `#/channels/${channel}/messages/${message}`,
@@ -105,7 +111,7 @@ export function toAsyncApi(
             received.map((event) => [`client.${keyOf(event.event)}`, receivedMessage(event)]),
           ),
           ...Object.fromEntries(
-            sent.map((event) => [`server.${keyOf(event.event)}`, sentMessage(event)]),
+            sent.map((event) => [`server.${keyOfSent(event)}`, sentMessage(event)]),
           ),
           connect_error: {
             name: "connect_error",
@@ -130,7 +136,7 @@ export function toAsyncApi(
       ...Object.fromEntries(
         received.map((event) => [`receive.${keyOf(event.event)}`, receiving(event)]),
       ),
-      ...Object.fromEntries(sent.map((event) => [`send.${keyOf(event.event)}`, sending(event)])),
+      ...Object.fromEntries(sent.map((event) => [`send.${keyOfSent(event)}`, sending(event)])),
       "send.connect_error": {
         action: "send",
         channel: { $ref: `#/channels/${CHANNEL}` },
@@ -203,12 +209,15 @@ function receiving(documented: DocumentedClientEvent): object {
   };
 }
 
-const sending = ({ service, event, description, recipients }: DocumentedServerEvent): object => ({
-  action: "send",
-  channel: { $ref: `#/channels/${CHANNEL}` },
-  title: event,
-  summary: toSummary(description),
-  description: `${description}\n\nSent to ${recipients}.`,
-  tags: [{ name: service }],
-  messages: [refTo(CHANNEL, `server.${keyOf(event)}`)],
-});
+function sending(documented: DocumentedServerEvent): object {
+  const { service, event, description, recipients, subscription } = documented;
+  return {
+    action: "send",
+    channel: { $ref: `#/channels/${CHANNEL}` },
+    title: subscription ? `${event}: ${subscription.event}` : event,
+    summary: toSummary(description),
+    description: `${description}\n\nSent to ${recipients}.`,
+    tags: [{ name: service }],
+    messages: [refTo(CHANNEL, `server.${keyOfSent(documented)}`)],
+  };
+}

@@ -2,13 +2,8 @@ import type { ServiceContract } from "../contract/contract.ts";
 import { GATEWAY } from "../contract/route.ts";
 import type { Section } from "../docs/section.ts";
 import type { JsonSchema } from "../openapi/json-schema.ts";
-import {
-  type DocumentedClientEvent,
-  documentedClientEvents,
-  type DocumentedServerEvent,
-  documentedServerEvents,
-  needsOfEvent,
-} from "./events.ts";
+import type { DocumentedClientEvent, DocumentedServerEvent } from "./documented-events.ts";
+import { documentedClientEvents, documentedServerEvents, needsOfEvent } from "./events.ts";
 
 /** The sections of docs/sockets.md: the gateway's own events, then those of each service that has some. */
 export function socketSections(contracts: ReadonlyMap<string, ServiceContract>): Section[] {
@@ -20,7 +15,11 @@ export function socketSections(contracts: ReadonlyMap<string, ServiceContract>):
   return [GATEWAY, ...services].map((service) => ({
     ...(service !== GATEWAY && { service }),
     title: service === GATEWAY ? "Events of every connection" : `Events of the service ${service}`,
-    text: [clientTable(fromClients.get(service)), serverTable(fromServer.get(service))]
+    text: [
+      clientTable(fromClients.get(service)),
+      serverTable(fromServer.get(service)?.filter(({ subscription }) => !subscription)),
+      subscriptionTable(fromServer.get(service)),
+    ]
       .filter((text) => text !== "")
       .join("\n\n"),
   }));
@@ -52,6 +51,25 @@ function serverTable(events: readonly DocumentedServerEvent[] = []): string {
   );
 }
 
+function subscriptionTable(events: readonly DocumentedServerEvent[] = []): string {
+  return table(
+    ["subscribe to", "`params`", "`data` of the event", "received by", "means"],
+    events.flatMap(({ subscription, recipients, description }) =>
+      subscription
+        ? [
+            [
+              `\`${subscription.event}\``,
+              typeText(subscription.params),
+              typeText(subscription.data),
+              recipients,
+              description,
+            ],
+          ]
+        : [],
+    ),
+  );
+}
+
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return "";
   const line = (cells: readonly string[]) =>
@@ -68,7 +86,9 @@ function typeText(schema: JsonSchema): string {
   return text === "null" ? "null" : `\`${text}\``;
 }
 
-function codeOf({ type, properties, required = [], items, format }: JsonSchema): string {
+function codeOf({ type, properties, required = [], items, format, allOf }: JsonSchema): string {
+  // every error object is declared as one (schemas.ts)
+  if (allOf) return "error";
   const [name = "any", ...more] = [type ?? []].flat();
   const nullable = more.includes("null") ? " or null" : "";
   if (properties) {

@@ -31,6 +31,25 @@ export const REFRESH_ERRORS: readonly ErrorType[] = [
   "InternalError",
 ];
 
+/** Errors of the acknowledgements of `subscribe` and `unsubscribe`. */
+export const SUBSCRIBE_ERRORS: readonly ErrorType[] = [
+  "AccessTokenRequired",
+  ...TOKEN_ERRORS,
+  "UserNotAuthorized",
+  "NotFound",
+  "VALIDATION_ERROR",
+  "PayloadTooLarge",
+  "TooManyRequests",
+  "ServiceNotAvailable",
+  "InternalError",
+];
+export const UNSUBSCRIBE_ERRORS: readonly ErrorType[] = [
+  "NotFound",
+  "PayloadTooLarge",
+  "TooManyRequests",
+  "InternalError",
+];
+
 /** Errors in the acknowledgement of an event, as its action declares them. */
 export function errorsOfEvent(contract: ActionContract): string[] {
   const { params, rest, auth, permissions, roles, subjects, socket, errors = [] } = contract;

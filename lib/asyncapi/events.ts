@@ -10,59 +10,12 @@ import {
 } from "../contract/declarations/socket-events.ts";
 import { type JsonSchema, schemaOfParams, schemaOfResult } from "../openapi/json-schema.ts";
 import { errorsOfEvent, HANDSHAKE_ERRORS, REFRESH_ERRORS, SESSION_END_ERRORS } from "./errors.ts";
-
-/** An event that the server sends, as a client developer sees it. */
-export interface DocumentedServerEvent {
-  /** The service that declares it; `api` is the gateway. */
-  readonly service: string;
-  readonly event: string;
-  readonly description: string;
-  /** Which sockets receive it. */
-  readonly recipients: string;
-  readonly payload: JsonSchema;
-  readonly example?: unknown;
-}
-
-/** An event that clients send. */
-export interface DocumentedClientEvent {
-  readonly service: string;
-  readonly event: string;
-  readonly description: string;
-  /** The permission that the user needs. */
-  readonly permission?: string;
-  /** The roles of which the user needs one. */
-  readonly roles?: readonly string[];
-  readonly payload: JsonSchema;
-  /** All arguments of the acknowledgement's callback, or its only one. */
-  readonly ack: JsonSchema;
-  /** The `data` of a successful acknowledgement. */
-  readonly result: JsonSchema;
-  readonly example?: { readonly payload?: unknown; readonly ack?: unknown };
-}
+import type { DocumentedClientEvent, DocumentedServerEvent } from "./documented-events.ts";
+import { ackOf, errorOf, object } from "./schemas.ts";
+import { subscriptionEvents, subscriptionRequests } from "./subscriptions.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 type AllExamples = ReadonlyMap<string, ServiceExamples>;
-
-const object = (properties: Record<string, JsonSchema>): JsonSchema => ({
-  type: "object",
-  properties,
-  required: Object.keys(properties),
-  additionalProperties: false,
-});
-
-/** An error object of one of these types. */
-const errorOf = (types: readonly string[]): JsonSchema => ({
-  allOf: [{ $ref: "#/components/schemas/Error" }],
-  properties: { type: { enum: [...new Set(types)] } },
-});
-
-/** The acknowledgement with one object: `{ok, data}` or `{ok, error}`. */
-const ackOf = (result: JsonSchema, errors: readonly string[]): JsonSchema => ({
-  oneOf: [
-    object({ ok: { const: true }, data: result }),
-    object({ ok: { const: false }, error: errorOf(errors) }),
-  ],
-});
 
 function recipientsText(to: Recipients): string {
   if (to === "all") return "every socket";
@@ -153,7 +106,7 @@ export function documentedServerEvents(
       ...(example !== undefined && { example }),
     };
   });
-  return [...GATEWAY_SENDS, ...declared];
+  return [...GATEWAY_SENDS, ...subscriptionEvents(contracts), ...declared];
 }
 
 /** Every event that clients may send, those of the gateway first. */
@@ -178,7 +131,7 @@ export function documentedClientEvents(
       example: exampleOf(event, examples.get(service)),
     };
   });
-  return [...GATEWAY_RECEIVES, ...declared];
+  return [...GATEWAY_RECEIVES, ...subscriptionRequests(contracts), ...declared];
 }
 
 /** The example of an event's action, under the event's names. */

@@ -5,6 +5,10 @@ import {
   type ServerEvent,
   serverEvents,
 } from "../contract/declarations/socket-events.ts";
+import {
+  fieldsOfSubscription,
+  subscribableEvents,
+} from "../contract/declarations/subscribable-events.ts";
 import { type Route, routesOf } from "../contract/load.ts";
 import type { Rule, Schema } from "../contract/schemas/infer.ts";
 import { typeOfFields, typeOfRule } from "./type-text.ts";
@@ -46,6 +50,11 @@ export function clientTypes(contracts: Contracts): string {
       "data: { token: string }",
       "ack: { exp: number }",
     ]),
+    entry("Subscribes to an event of a service.", "subscribe", [
+      "data: { event: string; params?: object | undefined }",
+      "ack: { id: string }",
+    ]),
+    entry("Ends a subscription.", "unsubscribe", ["data: { id: string }", "ack: null"]),
     ...clientEvents(contracts).map((event) =>
       entry(event.contract.description, event.socket.event, [
         `data: ${typeOfFields(paramsOfClientEvent(event), "input", "    ")}`,
@@ -62,12 +71,32 @@ export function clientTypes(contracts: Contracts): string {
       "auth:outdated",
       "Record<string, never>",
     ),
+    member(
+      "An event to which the client has subscribed.",
+      "event",
+      "{ subscription: string; event: string; data: unknown }",
+    ),
+    member(
+      "The server has ended a subscription.",
+      "subscription:end",
+      `{ id: string; error: ${ERROR} }`,
+    ),
     ...serverEvents(contracts).map((event) =>
       member(
         event.description,
         event.socket.event,
         typeOfFields(visibleParams(event), "output", "  "),
       ),
+    ),
+    "}",
+    "",
+    "/** The events of services to which a client can subscribe: the filter, and the data of each event. */",
+    "export interface Subscriptions {",
+    ...subscribableEvents(contracts).map((event) =>
+      entry(event.description, event.name, [
+        `params: ${typeOfFields(event.subscribe.params ?? {}, "input", "    ")}`,
+        `data: ${typeOfFields(fieldsOfSubscription(event), "output", "    ")}`,
+      ]),
     ),
     "}",
     "",

@@ -31,10 +31,14 @@ type Emits<S extends keyof Contracts> = Contracts[S] extends { emits: infer E }
 /** Every event that some service emits. */
 export type EventName = { [S in keyof Contracts]: keyof Emits<S> & string }[keyof Contracts];
 
-/** Events that sockets receive: every gateway needs them, and `emit` would reach only one. */
+/** Events that sockets receive or subscribe to: every gateway needs them, and `emit` would reach only one. */
 type SocketEventName = {
   [S in keyof Contracts]: {
-    [E in keyof Emits<S>]: Emits<S>[E] extends { readonly socket: object } ? E : never;
+    [E in keyof Emits<S>]: Emits<S>[E] extends
+      | { readonly socket: object }
+      | { readonly subscribe: object }
+      ? E
+      : never;
   }[keyof Emits<S>];
 }[keyof Contracts];
 

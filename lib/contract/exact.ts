@@ -12,6 +12,7 @@ import type {
   RoomsContract,
   ServerEventContract,
 } from "./declarations/socket.ts";
+import type { SubscriptionContract } from "./declarations/subscription.ts";
 
 /**
  * TypeScript reports excess keys only for types that it does not infer, so a misspelt key of a contract would compile.
@@ -97,19 +98,44 @@ export type ExactAction<A, Errors = string, LimitNames = string> = {
     : Unknown<K>;
 };
 
+/** `T`, where each value that is no field of the event is an error. */
+type NamedFields<T, Payload> = {
+  [K in keyof T]: T[K] extends keyof Payload
+    ? T[K]
+    : `'${T[K] & string}' is not a parameter of this event`;
+};
+
+type ExactSubscription<S, Payload> = {
+  [K in keyof S]: K extends keyof SubscriptionContract
+    ? K extends "params"
+      ? {
+          [F in keyof S[K]]: F extends keyof Payload
+            ? ExactRule<S[K][F]>
+            : `'${F & string}' is not a parameter of this event`;
+        }
+      : K extends "visible"
+        ? NamedFields<S[K], Payload>
+        : S[K]
+    : Unknown<K>;
+};
+
 type ExactEmit<E> = {
   [K in keyof E]: K extends keyof EmitContract
     ? K extends "params"
       ? ExactSchema<E[K]>
       : K extends "socket"
         ? Only<E[K], ServerEventContract>
-        : K extends "orderBy"
+        : K extends "subscribe"
           ? E extends { params: infer P }
-            ? E[K] extends keyof P
-              ? E[K]
-              : `'${E[K] & string}' is not a parameter of this event`
+            ? ExactSubscription<E[K], P>
             : never
-          : E[K]
+          : K extends "orderBy"
+            ? E extends { params: infer P }
+              ? E[K] extends keyof P
+                ? E[K]
+                : `'${E[K] & string}' is not a parameter of this event`
+              : never
+            : E[K]
     : Unknown<K>;
 };
 

@@ -2,10 +2,14 @@ import type { Caller, PayloadOf } from "./calls.ts";
 import type { ServiceContract } from "./contract.ts";
 import type { ReportResult, WatchReport } from "./declarations/socket-rooms.ts";
 
-/** The events that a contract sends to the sockets in a room. */
+/** The events that a contract sends to the sockets in a room, or that only they may see. */
 type RoomEventOf<C> = C extends { emits: infer E }
   ? {
-      [N in keyof E]: E[N] extends { socket: { to: { room: string } } } ? N & string : never;
+      [N in keyof E]: E[N] extends
+        | { socket: { to: { room: string } } }
+        | { subscribe: { visible: { room: string } } }
+        ? N & string
+        : never;
     }[keyof E]
   : never;
 

@@ -13,7 +13,12 @@ export interface Requirement {
 }
 
 /** The requirement that an endpoint declares. Without a valid `auth` a user is required. */
-export const requirementOf = ({ auth, permissions, roles, subjects }: Endpoint): Requirement => ({
+export const requirementOf = ({
+  auth,
+  permissions,
+  roles,
+  subjects,
+}: Pick<Endpoint, "auth" | "permissions" | "roles" | "subjects">): Requirement => ({
   auth: auth === "none" || auth === "optional" ? auth : "required",
   // checkDeclarations has checked these types
   permission: permissions as string | undefined,

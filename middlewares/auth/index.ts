@@ -23,6 +23,7 @@ import { setRevocations, setVerifier } from "./node-state.ts";
 import { revocationListener } from "./revocation-listener.ts";
 import { takeToken, type TokenLocals, withToken } from "./token-propagation.ts";
 
+export { type Requirement, requirementOf } from "./declarations.ts";
 export { accessTokenVerifierOf, reverifyAccessToken, revocationsOf } from "./node-state.ts";
 
 export interface AuthMiddlewareOptions {
@@ -135,13 +136,18 @@ export function authMiddleware({
 }
 
 /** @throws CitadelError UserNotAuthorized if the user does not meet the requirement */
-function authorize(
-  ctx: Context,
+function authorize(ctx: Context, user: AccessTokenClaims, requirement: Requirement): void {
+  // set for a refused user as well: the audit entry has the user's name
+  (ctx.locals as TokenLocals).user = user;
+  mustMeet(user, requirement);
+  (ctx.meta as Record<string, unknown>).user = user;
+}
+
+/** @throws CitadelError UserNotAuthorized if the user does not meet the requirement */
+export function mustMeet(
   user: AccessTokenClaims,
   { permission, roles, subjects }: Requirement,
 ): void {
-  // set for a refused user as well: the audit entry has the user's name
-  (ctx.locals as TokenLocals).user = user;
   if (permission && !holds(user, permission))
     throw new CitadelError("UserNotAuthorized", { data: { permission } });
   if (roles && !hasRole(user, roles))
@@ -151,5 +157,4 @@ function authorize(
       message: "Accounts of this kind may not do this.",
       data: { subjectType: user.subjectType },
     });
-  (ctx.meta as Record<string, unknown>).user = user;
 }

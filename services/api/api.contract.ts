@@ -96,6 +96,7 @@ export const contract = defineContract({
     },
     waitingEvents: { counts: "waiting events", per: "socket", max: 2_000 },
     roomsOfSocket: { counts: "rooms that a socket is in", per: "socket", max: 1_000 },
+    subscriptionsOfSocket: { counts: "subscriptions", per: "socket", max: 100 },
     unsentBytes: {
       counts: "bytes that wait for a Socket.IO client which does not read",
       per: "connection",

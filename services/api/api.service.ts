@@ -27,6 +27,7 @@ import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
 import { confirm, endRevoked } from "./sockets/revocation.ts";
 import { startRooms } from "./sockets/rooms/room-state.ts";
 import { serverEventHandlers } from "./sockets/server-events.ts";
+import { SocketSubscriptions } from "./sockets/subscriptions.ts";
 
 const { limits } = contract;
 
@@ -52,7 +53,8 @@ export default class ApiService extends Service {
     });
     const routes = routesOf(contractsOf(broker));
     const admit = makeAdmissionCheck(config, limiter);
-    const clientEvents = new ClientEvents(this);
+    const subscriptions = new SocketSubscriptions(this);
+    const clientEvents = new ClientEvents(this, subscriptions);
     let stopSharing = () => {};
     let stopRooms = async () => {};
     const confirmSockets = () => {
@@ -107,7 +109,11 @@ export default class ApiService extends Service {
     );
     this.parseServiceSchema({
       ...schema,
-      events: { ...schema.events, ...serverEventHandlers(this) },
+      events: {
+        ...schema.events,
+        ...serverEventHandlers(this),
+        ...subscriptions.eventHandlers(),
+      },
     });
   }
 }

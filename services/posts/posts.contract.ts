@@ -3,7 +3,14 @@ import { queueActions } from "../../lib/contract/queue-actions.ts";
 import { route } from "../../lib/contract/route.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 import { VERSION } from "../../lib/contract/schemas/version.ts";
-import { BODY, EXCERPT_LENGTH, POST, POST_SUMMARY, TITLE } from "./posts.schemas.ts";
+import { BODY, EXCERPT_LENGTH, POST, POST_EVENT, POST_SUMMARY, TITLE } from "./posts.schemas.ts";
+
+/** Posts are public. */
+const TO_READERS = {
+  auth: "required",
+  params: { authorId: "uuid|optional" },
+  visible: "all",
+} as const;
 
 export const contract = defineContract({
   name: "posts",
@@ -93,6 +100,23 @@ export const contract = defineContract({
       auth: "none",
       params: {},
       result: null,
+    },
+  },
+  emits: {
+    "posts.created": {
+      description: "A user has created a post.",
+      params: POST_EVENT,
+      subscribe: TO_READERS,
+    },
+    "posts.updated": {
+      description: "A post was changed.",
+      params: POST_EVENT,
+      subscribe: TO_READERS,
+    },
+    "posts.removed": {
+      description: "A post was removed.",
+      params: { id: "uuid", authorId: "uuid" },
+      subscribe: TO_READERS,
     },
   },
   jobs: {

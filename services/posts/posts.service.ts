@@ -5,6 +5,7 @@ import { Service, type ServiceBroker } from "moleculer";
 import { type AccessTokenClaims, holds } from "../../lib/tokens/access-token.ts";
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import { deleteOldRequests, type IdempotencyDatabase } from "../../lib/database/idempotency.ts";
+import { afterCommit } from "../../lib/database/after-commit.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { count } from "../../lib/metrics/metrics.ts";
@@ -12,6 +13,7 @@ import { database } from "../../mixins/database.ts";
 import { queue } from "../../mixins/queue.ts";
 import { contract } from "./posts.contract.ts";
 import { PostsRepository, type PostsDatabase } from "./posts.repository.ts";
+import { excerptOf } from "./posts.schemas.ts";
 
 /** Posts: public to read, and changed by their authors and moderators. */
 export default class PostsService extends Service {
@@ -33,6 +35,7 @@ export default class PostsService extends Service {
             create: async (ctx, trx) => {
               const post = await new PostsRepository(trx).insert(ctx.locals.user.sub, ctx.params);
               count(ctx, "posts.created.total");
+              afterCommit(trx, () => ctx.broadcast("posts.created", toEvent(post)));
               return post;
             },
 
@@ -40,13 +43,16 @@ export default class PostsService extends Service {
               const { id, ...changes } = ctx.params;
               await this.mustBeEditable(id, ctx.locals.user);
               const post = await this.posts.update(id, changes);
-              return post ?? this.throwNotChanged(id);
+              if (!post) return this.throwNotChanged(id);
+              await ctx.broadcast("posts.updated", toEvent(post));
+              return post;
             },
 
             remove: async (ctx) => {
               const { id, version } = ctx.params;
-              await this.mustBeEditable(id, ctx.locals.user);
+              const authorId = await this.mustBeEditable(id, ctx.locals.user);
               if (!(await this.posts.remove(id, version))) await this.throwNotChanged(id);
+              await ctx.broadcast("posts.removed", { id, authorId });
             },
 
             userPosts: (ctx) => ctx.call("users.posts", ctx.params),
@@ -81,15 +87,25 @@ export default class PostsService extends Service {
     throw new CitadelError("PreconditionFailed");
   }
 
-  /** @throws CitadelError NotFound; UserNotAuthorized for the post of another user, without posts:moderate */
-  private async mustBeEditable(id: string, user: AccessTokenClaims): Promise<void> {
+  /**
+   * @returns the author
+   * @throws CitadelError NotFound; UserNotAuthorized for the post of another user, without posts:moderate
+   */
+  private async mustBeEditable(id: string, user: AccessTokenClaims): Promise<string> {
     const { authorId } = mustExist(await this.posts.find(id));
     if (authorId !== user.sub && !holds(user, "posts:moderate"))
       throw new CitadelError("UserNotAuthorized", {
         message: "This post belongs to another user.",
       });
+    return authorId;
   }
 }
+
+/** What events tell of a post. */
+const toEvent = ({ body, ...post }: ResultOf<"posts.get">) => ({
+  ...post,
+  excerpt: excerptOf(body),
+});
 
 function mustExist(post: ResultOf<"posts.get"> | undefined): ResultOf<"posts.get"> {
   if (!post) throw new CitadelError("NotFound", { message: "There is no such post." });

@@ -73,6 +73,9 @@ export async function calls(ctx: Caller): Promise<void> {
   await ctx.broadcast("chat.announcement", { text: "…", timestamp: "…" });
   // @ts-expect-error an event for sockets is broadcast
   await ctx.emit("chat.announcement", { text: "…", timestamp: "…" });
+  // @ts-expect-error so is an event to which clients subscribe
+  await ctx.emit("posts.removed", { id: "…", authorId: "…" });
+  await ctx.broadcast("posts.removed", { id: "…", authorId: "…" });
   console.assert(wrong, withoutDefault.name);
 }
 
@@ -255,6 +258,30 @@ const oddByClient = { ...byClient, room: "id" } as const;
 defineContract({ name: "x", actions: {}, emits: { e: { ...told, params: {}, socket: oddToAll } } });
 // @ts-expect-error of a client's event
 defineContract({ name: "x", actions: { a: { ...open, params: {}, socket: oddByClient } } });
+
+const toSubscribers = {
+  auth: "required",
+  params: { id: "uuid|optional" },
+  visible: { user: "id" },
+} as const;
+const withId = { ...told, params: { id: "uuid" } } as const;
+const subscribed = { ...withId, subscribe: toSubscribers } as const;
+const oddSubscribed = { ...withId, subscribe: { ...toSubscribers, permission: "x:read" } } as const;
+const oddFilter = {
+  ...withId,
+  subscribe: { ...toSubscribers, params: { to: "uuid|optional" } },
+} as const;
+const oddVisible = { ...withId, subscribe: { ...toSubscribers, visible: { user: "to" } } } as const;
+const visibleToNobody = { ...withId, subscribe: { auth: "required" } } as const;
+defineContract({ name: "x", actions: {}, emits: { e: subscribed } });
+// @ts-expect-error of a subscription
+defineContract({ name: "x", actions: {}, emits: { e: oddSubscribed } });
+// @ts-expect-error a filter that is no parameter of the event
+defineContract({ name: "x", actions: {}, emits: { e: oddFilter } });
+// @ts-expect-error a user that is no parameter of the event
+defineContract({ name: "x", actions: {}, emits: { e: oddVisible } });
+// @ts-expect-error who may see it has no default
+defineContract({ name: "x", actions: {}, emits: { e: visibleToNobody } });
 // @ts-expect-error of rooms
 defineContract({ name: "x", actions: {}, rooms: { everybody: ["lobby"] } });
 

@@ -1,5 +1,6 @@
 import type { Schema } from "../schemas/infer.ts";
 import type { ServerEventContract } from "./socket.ts";
+import type { SubscriptionContract } from "./subscription.ts";
 
 /** An event that a service emits. */
 export interface EmitContract {
@@ -7,6 +8,8 @@ export interface EmitContract {
   readonly params: Schema;
   /** The sockets that receive it, too. */
   readonly socket?: ServerEventContract;
+  /** Clients may subscribe to it. An event has either `socket` or `subscribe`. */
+  readonly subscribe?: SubscriptionContract;
   /**
    * It is emitted in a transaction, `events.emit(trx, …)`, and is delivered after the commit, whatever dies meanwhile: to
    * each service that handles it, once; with `broadcast` to each node that handles it and runs then.

@@ -1,7 +1,7 @@
 import type { Access } from "./access.ts";
 import type { ServiceContract } from "../contract.ts";
 import type { Rule, Schema } from "../schemas/infer.ts";
-import type { ClientEventContract, ServerEventContract } from "./socket.ts";
+import type { ClientEventContract, Recipients, ServerEventContract } from "./socket.ts";
 import { inFull } from "../schemas/validator.ts";
 
 /** The events that the gateway itself handles or sends: no contract may use their names. */
@@ -10,6 +10,10 @@ export const GATEWAY_EVENTS: ReadonlySet<string> = new Set([
   "auth:refresh",
   "auth:outdated",
   "session:end",
+  "subscribe",
+  "unsubscribe",
+  "event",
+  "subscription:end",
 ]);
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
@@ -26,7 +30,11 @@ export interface ServerEvent {
 }
 
 /** The fields of an event that clients receive: all but the epoch. */
-export function shownParams({ params, socket: { to } }: ServerEvent): Schema {
+export const shownParams = ({ params, socket: { to } }: ServerEvent): Schema =>
+  withoutEpoch(params, to);
+
+/** The fields of a payload without the epoch of its room. */
+export function withoutEpoch(params: Schema, to: Recipients): Schema {
   const epoch = typeof to === "object" && "room" in to ? to.epoch : undefined;
   return Object.fromEntries(Object.entries(params).filter(([field]) => field !== epoch));
 }

@@ -1155,6 +1155,16 @@ export interface ClientEvents {
     data: { token: string };
     ack: { exp: number };
   };
+  /** Subscribes to an event of a service. */
+  "subscribe": {
+    data: { event: string; params?: object | undefined };
+    ack: { id: string };
+  };
+  /** Ends a subscription. */
+  "unsubscribe": {
+    data: { id: string };
+    ack: null;
+  };
   /** Sends a message to a room. A repeat with the same clientId returns the stored message. */
   "message": {
     data: {
@@ -1283,6 +1293,10 @@ export interface ServerEvents {
   "session:end": { name: string; message: string; code: number; type: string; data?: unknown };
   /** Refresh the access token of this socket now. */
   "auth:outdated": Record<string, never>;
+  /** An event to which the client has subscribed. */
+  "event": { subscription: string; event: string; data: unknown };
+  /** The server has ended a subscription. */
+  "subscription:end": { id: string; error: { name: string; message: string; code: number; type: string; data?: unknown } };
   /** A message was stored in the room. */
   "message": {
     id: string;
@@ -1364,5 +1378,49 @@ export interface ServerEvents {
   "serverMessage": {
     text: string;
     timestamp: string;
+  };
+}
+
+/** The events of services to which a client can subscribe: the filter, and the data of each event. */
+export interface Subscriptions {
+  /** A user has created a post. */
+  "posts.created": {
+    params: {
+      authorId?: string | undefined;
+    };
+    data: {
+      id: string;
+      authorId: string;
+      title: string;
+      createdAt: string;
+      updatedAt: string;
+      version: number;
+      excerpt: string;
+    };
+  };
+  /** A post was changed. */
+  "posts.updated": {
+    params: {
+      authorId?: string | undefined;
+    };
+    data: {
+      id: string;
+      authorId: string;
+      title: string;
+      createdAt: string;
+      updatedAt: string;
+      version: number;
+      excerpt: string;
+    };
+  };
+  /** A post was removed. */
+  "posts.removed": {
+    params: {
+      authorId?: string | undefined;
+    };
+    data: {
+      id: string;
+      authorId: string;
+    };
   };
 }

@@ -17,6 +17,7 @@ import { callerFor, identify, mustBeToken } from "./identity.ts";
 import { roomOf } from "./rooms/room-names.ts";
 import { joining } from "./rooms/joining.ts";
 import { addPendingAck } from "./session-end.ts";
+import type { SocketSubscriptions } from "./subscriptions.ts";
 
 const { runningEvents, waitingEvents } = contract.limits;
 
@@ -43,7 +44,7 @@ export class ClientEvents {
   /** As moleculer-io takes them. */
   readonly handlers: Readonly<Record<string, Handler>>;
 
-  constructor(api: Service) {
+  constructor(api: Service, subscriptions: SocketSubscriptions) {
     const contracts = contractsOf(api.broker);
     const declared = clientEvents(contracts);
     const routes = routesOf(contracts);
@@ -60,9 +61,16 @@ export class ClientEvents {
           ),
         ]),
       ),
-      "auth:refresh": this.#acknowledged(async (socket, { token }) => ({
-        exp: await identify(api, socket, mustBeToken(token)),
-      })),
+      "auth:refresh": this.#acknowledged(async (socket, { token }) => {
+        const exp = await identify(api, socket, mustBeToken(token));
+        await subscriptions.recheck(socket);
+        return { exp };
+      }),
+      subscribe: this.#acknowledged(
+        (socket, data) => subscriptions.add(socket, data),
+        (socket, { id }) => subscriptions.start(socket, id),
+      ),
+      unsubscribe: this.#acknowledged(async (socket, { id }) => subscriptions.remove(socket, id)),
       call: this.#call(),
     };
   }
@@ -86,8 +94,11 @@ export class ClientEvents {
     respond(event === "call" ? shown : { ok: false, error: shown });
   }
 
-  /** An event whose acknowledgement is one object. */
-  #acknowledged(handle: (socket: Socket, data: Data) => Promise<unknown>): Handler {
+  /** An event whose acknowledgement is one object. @param then runs when that was sent */
+  #acknowledged<Result>(
+    handle: (socket: Socket, data: Data) => Promise<Result>,
+    then?: (socket: Socket, result: Result) => void,
+  ): Handler {
     const toPublic = (error: unknown) => this.#toPublic(error);
     return function (this: Socket, ...sent: unknown[]) {
       const [data] = sent;
@@ -97,7 +108,10 @@ export class ClientEvents {
       const handling = (async () => handle(this, isObject(data) ? data : {}))();
       const ack = handling.then(
         // NATS makes null of undefined, and in one process it is the same
-        (result) => respond({ ok: true, data: result ?? null }),
+        (result) => {
+          respond({ ok: true, data: result ?? null });
+          return then?.(this, result);
+        },
         (error: unknown) => respond({ ok: false, error: toPublic(error) }),
       );
       addPendingAck(this, ack);

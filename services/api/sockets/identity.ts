@@ -3,11 +3,12 @@ import { configOf } from "../../../lib/context/attachment.ts";
 import { ownContext } from "../../../lib/context/own-context.ts";
 import type { Caller } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
+import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import { clientOf } from "../client.ts";
 import type { Socket } from "../gateways.ts";
 import { roomOfSession } from "./rooms/room-names.ts";
-import { end } from "./session-end.ts";
+import { end, isEnding } from "./session-end.ts";
 
 /** The user and the session of a socket. Kept in this file only, so that no service's response can change it. */
 interface Identity {
@@ -27,6 +28,20 @@ export const identityOf = (socket: Socket): Identity | undefined => identities.g
 
 /** The user of a socket. */
 export const userOf = (socket: Socket): string | undefined => identities.get(socket)?.userId;
+
+/**
+ * The claims of a socket's access token, verified now; undefined for a socket that is closed or being closed. It returns
+ * synchronously as the verifier does.
+ *
+ * @throws CitadelError what the verifier throws
+ */
+export function claimsOf(
+  { broker }: Service,
+  socket: Socket,
+): AccessTokenClaims | undefined | Promise<AccessTokenClaims> {
+  const identity = socket.connected && !isEnding(socket) ? identities.get(socket) : undefined;
+  return identity && accessTokenVerifierOf(broker).verify(identity.token);
+}
 
 /** A context that calls actions as the gateway, on behalf of the socket's user. */
 export function callerFor(api: Service, socket: Socket): Caller {

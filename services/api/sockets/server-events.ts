@@ -1,20 +1,15 @@
 import type { Context, Service, ServiceSchema } from "moleculer";
 import { contractsOf } from "../../../lib/context/attachment.ts";
-import { type Finding, toFindings } from "../../../lib/contract/schemas/findings.ts";
-import type { Schema } from "../../../lib/contract/schemas/infer.ts";
 import type { Recipients } from "../../../lib/contract/declarations/socket.ts";
 import {
   accessOfServerEvent,
-  removingUndeclared,
   type ServerEvent,
   serverEvents,
 } from "../../../lib/contract/declarations/socket-events.ts";
-import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Gateways } from "../gateways.ts";
+import { idOf, type Payload, payloadReader, splitEpoch } from "../payloads.ts";
 import { ROOM_OF_ALL, roomOf, roomOfUser, roomsOfEveryone } from "./rooms/room-names.ts";
 import { roomStateOf } from "./rooms/room-state.ts";
-
-type Payload = Readonly<Record<string, unknown>>;
 
 /**
  * Event handlers that send what services emit to sockets, one for each declaration in a contract. Every gateway has
@@ -46,15 +41,18 @@ function send(
     recipients.emit(event, shown);
     if (leave !== undefined) recipients.socketsLeave(roomOf(service, idOf(payload, leave)));
   };
-  if (epoch === undefined || everyone.has(room)) return deliver();
-  if (io.of("/").adapter.rooms.has(room)) roomStateOf(api).fence.pass(room, epoch, deliver);
+  deliverInRoom(api, everyone, { room, epoch, deliver });
 }
 
-/** The epoch of an event for a room, and the payload that clients receive. */
-function splitEpoch(to: Recipients, payload: Payload): { epoch?: number; shown: Payload } {
-  if (to === "all" || "user" in to || to.epoch === undefined) return { shown: payload };
-  const { [to.epoch]: epoch, ...shown } = payload;
-  return { epoch: epoch as number, shown };
+/** Delivers an event of a room at once, or after it was checked again who may be in the room (rooms/room-fence.ts). */
+export function deliverInRoom(
+  api: Service,
+  everyone: ReadonlySet<string>,
+  { room, epoch, deliver }: { room: string; epoch: number | undefined; deliver: () => void },
+): void {
+  if (epoch === undefined || everyone.has(room)) return deliver();
+  const { io } = api as unknown as Gateways;
+  if (io.of("/").adapter.rooms.has(room)) roomStateOf(api).fence.pass(room, epoch, deliver);
 }
 
 function roomOfRecipients(service: string, to: Recipients, payload: Payload): string {
@@ -62,19 +60,4 @@ function roomOfRecipients(service: string, to: Recipients, payload: Payload): st
   return "user" in to
     ? roomOfUser(idOf(payload, to.user))
     : roomOf(service, idOf(payload, to.room));
-}
-
-/** The start checks that these fields are texts, and that the epoch is a number (lib/access/socket-problems.ts). */
-const idOf = (payload: Payload, field: string) => payload[field] as string;
-
-/** Reads the declared fields of a payload, at every depth. It copies the payload, which other handlers read, too. */
-function payloadReader({ broker }: Service, params: Schema): (payload: unknown) => Payload {
-  const check = broker.validator?.compile(removingUndeclared(params));
-  if (!check) throw new Error("The gateway needs the broker's validator.");
-  return (payload) => {
-    const copy = structuredClone(payload) as Payload;
-    const found = check(copy) as true | Finding[];
-    if (found !== true) throw new CitadelError("VALIDATION_ERROR", { data: toFindings(found) });
-    return copy;
-  };
 }

@@ -84,6 +84,30 @@ describe.skipIf(isMissing)("GET /asyncapi.json", () => {
     expect(faultOfEvent("session.end", await ended)).toBeUndefined();
   });
 
+  it("describes subscriptions, and the deliveries of each event", async () => {
+    const event = "posts.created";
+    const { token } = alice;
+    const delivered = next(socket, "event");
+    const ack = await socket.emitWithAck("subscribe", { event, params: { authorId: alice.id } });
+    expect(ack.ok).toBe(true);
+    await request(app, "POST /api/posts", { token, body: { title: "Hi", body: "There" } });
+    expect(faultOfEvent("event.posts.created", await delivered)).toBeUndefined();
+    expect(faultOfEvent("event.posts.removed", await delivered)).toBeDefined();
+    for (const [name, sent, data] of [
+      ["subscribe", "subscribe", { event }],
+      ["subscribe", "subscribe", { event, params: { authorId: 5 } }],
+      ["subscribe", "subscribe", { event: "posts.unknown" }],
+      ["unsubscribe", "unsubscribe", { id: ack.data.id }],
+      ["unsubscribe", "unsubscribe", {}],
+    ] as const)
+      expect(faultOfAck(name, await socket.emitWithAck(sent, data))).toBeUndefined();
+    const faultOfRequest = (data: unknown) => faultOf("sockets", "client.subscribe", data);
+    expect(faultOfRequest({ event, params: { authorId: alice.id } })).toBeUndefined();
+    for (const wrong of [{ event: "posts.unknown" }, { event, params: { id: alice.id } }])
+      expect(faultOfRequest(wrong)).toBeDefined();
+    expect(document.operations).toHaveProperty(["send.event.posts.updated"]);
+  });
+
   it("describes the error that refuses a handshake", async () => {
     for (const token of [undefined, "nonsense"])
       expect(faultOf("sockets", "connect_error", await refusal(app, token))).toBeUndefined();

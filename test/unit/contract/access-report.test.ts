@@ -53,6 +53,11 @@ describe("access.json", () => {
       emittedBy: ["users"],
       handledBy: { chat: { restricted: ["users"], auth: "none" } },
     });
+    expect(report.events["posts.created"]).toEqual({
+      emittedBy: ["posts"],
+      handledBy: { api: { restricted: ["posts"], auth: "none" } },
+      subscribe: { auth: "required", visible: "all", filters: ["authorId"] },
+    });
     expect(report.actions["users.updateProfile"]).toMatchObject({
       subjects: ["EndUserAccount", "EnvironmentAdminAccount", "SuperUserAccount", "UserAccount"],
     });

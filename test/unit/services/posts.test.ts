@@ -56,6 +56,56 @@ describe("The posts service", () => {
     await expect(posts.call("posts.get", { id })).rejects.toMatchObject({ type: "NotFound" });
   });
 
+  it("tells subscribers of a post that was created, changed or removed, without its body", async () => {
+    const [created, updated, removed] = [
+      posts.emitted("posts.created").length,
+      posts.emitted("posts.updated").length,
+      posts.emitted("posts.removed").length,
+    ];
+    // an excerpt has whole code points, as the one in a list has
+    const body = "😀".repeat(300);
+    const post = await posts.call("posts.create", { title: "Hi", body });
+    const { body: _body, ...shown } = post;
+    const excerpt = "😀".repeat(200);
+    expect(posts.emitted("posts.created").slice(created)).toEqual([{ ...shown, excerpt }]);
+    const { items } = await posts.call("posts.list", { limit: 1 });
+    expect(items).toEqual([{ ...shown, excerpt }]);
+    const changed = await posts.call("posts.update", { id: post.id, body: "New" });
+    expect(posts.emitted("posts.updated").slice(updated)).toMatchObject([
+      { id: post.id, version: 2, excerpt: "New", updatedAt: changed.updatedAt },
+    ]);
+    await posts.call("posts.remove", { id: post.id }, { as: MODERATOR });
+    expect(posts.emitted("posts.removed").slice(removed)).toEqual([
+      { id: post.id, authorId: ALICE.sub },
+    ]);
+  });
+
+  it("tells subscribers nothing of a request that was refused, or repeated", async () => {
+    const { id } = await write();
+    const counts = () =>
+      (["posts.created", "posts.updated", "posts.removed"] as const).map(
+        (event) => posts.emitted(event).length,
+      );
+    const before = counts();
+    const [refused, outdated] = [{ type: "UserNotAuthorized" }, { type: "PreconditionFailed" }];
+    for (const as of [BOB, { sub: "x" }]) {
+      await expect(posts.call("posts.update", { id, title: "No" }, { as })).rejects.toMatchObject(
+        refused,
+      );
+      await expect(posts.call("posts.remove", { id }, { as })).rejects.toMatchObject(refused);
+    }
+    await expect(posts.call("posts.update", { id, title: "No", version: 9 })).rejects.toMatchObject(
+      outdated,
+    );
+    await expect(posts.call("posts.remove", { id, version: 9 })).rejects.toMatchObject(outdated);
+    expect(counts()).toEqual(before);
+    const meta = { idempotencyKey: randomUUID() };
+    const create = () => posts.call("posts.create", { title: "Once", body: "There" }, { meta });
+    const [first, second] = [await create(), await create()];
+    expect(second).toEqual(first);
+    expect(posts.emitted("posts.created").slice(before[0])).toMatchObject([{ id: first.id }]);
+  });
+
   it("asks the users service for a user's posts", async () => {
     expect(await posts.call("posts.userPosts", { id: ALICE.sub })).toEqual(PAGE);
     expect(posts.callsOf("users.posts")).toEqual([{ id: ALICE.sub }]);
