@@ -1,4 +1,4 @@
-import type { ClientEvents, Operations, ServerEvents } from "./api.ts";
+import type { ClientEvents, Operations, ServerEvents, Subscriptions } from "./api.ts";
 import { Connection, type Io } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { type ClientError, closed, isObject, isOutdated, signedOut } from "./errors.ts";
@@ -7,6 +7,8 @@ import { randomId } from "./random-id.ts";
 import { Room } from "./room.ts";
 import type { RoomLink, RoomOptions } from "./room-sync.ts";
 import { Session, type SessionOptions, type Tokens, type User } from "./session.ts";
+import type { DataOf, Subscription } from "./subscription.ts";
+import { SubscriptionSet } from "./subscription-set.ts";
 
 export interface ClientOptions extends SessionOptions {
   /** The server's URL, without a path. */
@@ -53,6 +55,7 @@ export class Client extends Emitter<AllEvents> {
   readonly #endpoint: Endpoint;
   readonly #session: Session;
   readonly #rooms = new Map<string, Room>();
+  readonly #subscriptions: SubscriptionSet;
   #connection: Connection | undefined;
   #userId: string | undefined;
   readonly #link: RoomLink;
@@ -77,6 +80,7 @@ export class Client extends Emitter<AllEvents> {
       send: (event, data) => this.send(event, data),
       history: (params) => this.call("chat.messages", params),
     };
+    this.#subscriptions = new SubscriptionSet(this.#link);
     page.addEventListener?.("storage", this.#onStorage);
   }
 
@@ -159,10 +163,15 @@ export class Client extends Emitter<AllEvents> {
       connected: () => {
         this.emit("connected", undefined);
         for (const room of this.#rooms.values()) room.connected();
+        this.#subscriptions.connected();
       },
-      disconnected: (reason) => this.emit("disconnected", { reason }),
+      disconnected: (reason) => {
+        this.#subscriptions.disconnected();
+        this.emit("disconnected", { reason });
+      },
       refused: (error) => {
         this.#connection = undefined;
+        this.#subscriptions.close(error);
         this.emit("refused", error);
       },
       received: (event, data) => this.#onEvent(event as keyof ServerEvents, data as never),
@@ -186,7 +195,19 @@ export class Client extends Emitter<AllEvents> {
     return room;
   }
 
-  /** Closes the socket and the rooms. The user stays signed in. */
+  /**
+   * Subscribes to an event of a service, and again after each reconnection. With `params`, only events whose fields have
+   * these values are delivered. Connects if necessary.
+   */
+  subscribe<E extends keyof Subscriptions & string>(
+    event: E,
+    params: Subscriptions[E]["params"],
+    listener: (data: DataOf<E>) => void,
+  ): Subscription<DataOf<E>> {
+    return this.#subscriptions.add(event, params, listener);
+  }
+
+  /** Closes the socket, the rooms and the subscriptions. The user stays signed in. */
   close(): void {
     this.#disconnect(closed());
     page.removeEventListener?.("storage", this.#onStorage);
@@ -204,6 +225,7 @@ export class Client extends Emitter<AllEvents> {
     this.#connection = undefined;
     for (const room of this.#rooms.values()) room.close(error);
     this.#rooms.clear();
+    this.#subscriptions.close(error);
   }
 
   #onTokens(tokens: Tokens | undefined, error?: ClientError): void {
@@ -216,7 +238,13 @@ export class Client extends Emitter<AllEvents> {
     if (tokens) this.emit("signedIn", tokens.user);
   }
 
+  readonly #handlers: { readonly [K in keyof ServerEvents]?: (data: ServerEvents[K]) => void } = {
+    event: (data) => this.#subscriptions.received(data),
+    "subscription:end": (data) => this.#subscriptions.ended(data),
+  };
+
   #onEvent<K extends keyof ServerEvents>(event: K, data: ServerEvents[K]): void {
+    this.#handlers[event]?.(data);
     const given: unknown = data;
     const roomId = isObject(given) ? given.roomId : undefined;
     const room = typeof roomId === "string" ? this.#rooms.get(roomId) : undefined;

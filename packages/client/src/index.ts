@@ -1,4 +1,4 @@
-export type { ClientEvents, Operations, ServerEvents } from "./api.ts";
+export type { ClientEvents, Operations, ServerEvents, Subscriptions } from "./api.ts";
 export { type AllEvents, type Client, type ClientOptions, createClient } from "./client.ts";
 export type { Io } from "./connection.ts";
 export { ClientError } from "./errors.ts";
@@ -8,4 +8,5 @@ export type { PendingMessage, Sent } from "./outbox.ts";
 export type { Room, RoomEvents } from "./room.ts";
 export { type Change, type Entry, type Message, type Page, RoomLog } from "./room-log.ts";
 export type { RoomOptions } from "./room-sync.ts";
+export type { Subscription } from "./subscription.ts";
 export { memoryStorage, type Storage, type User } from "./session.ts";

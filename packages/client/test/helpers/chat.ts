@@ -22,6 +22,10 @@ export class FakeChat extends FakeApi {
   readonly acks = new Map<string, any[]>();
   /** How an event of a room reaches a socket. */
   deliver: (entry: { event: string; seq?: number }, username: string) => Delivery = () => 0;
+  /** The subscriptions of each socket, by their ids. */
+  readonly subscriptions = new Map<string, Map<string, { event: string; params: object }>>();
+  /** Called when a subscription has begun, before it is acknowledged. */
+  onSubscribe = () => {};
   pageSize = 100;
   /** More than so many numbers are not resumed. */
   longest = 10_000;
@@ -79,6 +83,27 @@ export class FakeChat extends FakeApi {
         socket.emit("session:end", failure(code, type, data).error);
         socket.disconnect(true);
       }
+  }
+
+  /** Sends an event to its subscribers. */
+  announce(event: string, data: object) {
+    this.#forSubscribers(event, (socket, id) =>
+      socket.emit("event", { subscription: id, event, data }),
+    );
+  }
+
+  /** Ends all subscriptions to an event. */
+  endSubscriptions(event: string, type: string) {
+    this.#forSubscribers(event, (socket, id) => {
+      this.subscriptions.get(socket.id)?.delete(id);
+      socket.emit("subscription:end", { id, error: failure(403, type).error });
+    });
+  }
+
+  #forSubscribers(event: string, handle: (socket: Socket, id: string) => void) {
+    for (const socket of this.sockets)
+      for (const [id, one] of this.subscriptions.get(socket.id) ?? [])
+        if (one.event === event) handle(socket, id);
   }
 
   /** The newest number, as the server repeats it. */
@@ -176,6 +201,18 @@ export class FakeChat extends FakeApi {
       this.#toRoom(roomId, "typing", { roomId, userId: username, username, typing } as {
         roomId: string;
       }),
+    );
+    const subscriptions = new Map<string, { event: string; params: object }>();
+    this.subscriptions.set(socket.id, subscriptions);
+    socket.on("disconnect", () => this.subscriptions.delete(socket.id));
+    handle("subscribe", ({ event, params = {} }) => {
+      const id = `${socket.id} ${subscriptions.size}`;
+      subscriptions.set(id, { event, params });
+      this.onSubscribe();
+      return { id };
+    });
+    handle("unsubscribe", ({ id }) =>
+      subscriptions.delete(id) ? undefined : failure(404, "NotFound"),
     );
     handle("read", ({ roomId, seq }) => {
       for (const one of this.sockets)
