@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "socket.io-client";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import type { Gateways } from "../../../services/api/gateways.ts";
+import { Subscription } from "../../../services/api/subscriptions/subscription.ts";
+import { Subscriptions } from "../../../services/api/subscriptions/subscriptions.ts";
 import { application, type User } from "../../fixtures/application.ts";
 import { isMissing, topology } from "../../helpers/app.ts";
 import { startGateway } from "../../helpers/gateway.ts";
@@ -149,24 +150,44 @@ describe.skipIf(isMissing)("A subscription to an event", () => {
     expect((await subscribe(socket, event)).ok).toBe(true);
   });
 
-  it("ends with its socket: no token is verified for later events", async () => {
+  it("delivers nothing before its acknowledgement, with which the client gets the id", async () => {
+    const { add } = Subscriptions.prototype;
+    const adding = vi.spyOn(Subscriptions.prototype, "add");
+    adding.mockImplementationOnce(async function early(this: Subscriptions, request) {
+      const subscription = await add.call(this, request);
+      this.publish(event, paper());
+      return subscription;
+    });
+    const seen = deliveries(socket);
+    const { data } = await subscribe(socket, event);
+    adding.mockRestore();
+    await ring(app, socket);
+    expect(seen).toEqual([]);
+    const payload = paper();
+    await emit(event, payload);
+    await ring(app, socket);
+    expect(seen).toEqual([{ subscription: data.id, event, data: payload }]);
+  });
+
+  it("ends with its socket: it is offered no later events", async () => {
     const closing = await app.socket(bob);
     expect((await subscribe(closing, event)).ok).toBe(true);
     const { io } = app.service("api") as unknown as Gateways;
-    const verify = vi.spyOn(accessTokenVerifierOf(app.broker("api")), "verify");
+    const { sockets } = io.of("/");
+    // those of the tests before may still be closing
+    await expect.poll(() => sockets.size).toBe(2);
+    const offer = vi.spyOn(Subscription.prototype, "offer");
     try {
       await emit(event, paper());
       await ring(app, closing);
-      expect(verify).toHaveBeenCalled();
-      const open = io.of("/").sockets.size;
+      expect(offer).toHaveBeenCalledOnce();
       closing.close();
-      await expect.poll(() => io.of("/").sockets.size).toBe(open - 1);
-      verify.mockClear();
+      await expect.poll(() => sockets.size).toBe(1);
       await emit(event, paper());
       await ring(app, socket);
-      expect(verify).not.toHaveBeenCalled();
+      expect(offer).toHaveBeenCalledOnce();
     } finally {
-      verify.mockRestore();
+      offer.mockRestore();
     }
   });
 

@@ -42,6 +42,9 @@ describe("who may do what", () => {
     [role("moderator"), "POST /api/users", false],
     [role("admin"), "PUT /api/users/:id/roles", true],
     [role("admin"), "auth.generateToken", false],
+    [role("user"), "subscribe posts.created", true],
+    [{ kind: "anonymous" } as const, "subscribe posts.created", false],
+    [service("chat"), "subscribe posts.created", false],
   ])("%j at %s: %s", (subject, target, allowed) => {
     expect(may(subject, target)).toBe(allowed);
   });
@@ -104,12 +107,18 @@ describe("who may do what", () => {
     },
   );
 
-  it.each(["users.nothing", "nobody.list", "users.constructor", "GET /api/nowhere", "users"])(
-    "knows no '%s'",
-    (target) => {
-      expect(findAction(contracts, target)).toBeUndefined();
-    },
-  );
+  it.each([
+    "users.nothing",
+    "nobody.list",
+    "users.constructor",
+    "GET /api/nowhere",
+    "users",
+    "subscribe chat.message",
+    "subscribe __proto__",
+    "subscribe",
+  ])("knows no '%s'", (target) => {
+    expect(findAction(contracts, target)).toBeUndefined();
+  });
 
   it("grants no role a permission that no contract knows", () => {
     for (const name of ROLE_NAMES)
