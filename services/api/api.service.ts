@@ -26,8 +26,9 @@ import { limitEvents } from "./sockets/limits.ts";
 import { socketMethods, socketSettings } from "./sockets/entry-point.ts";
 import { confirm, endRevoked } from "./sockets/revocation.ts";
 import { startRooms } from "./sockets/rooms/room-state.ts";
-import { serverEventHandlers } from "./sockets/server-events.ts";
+import { roomCheck, serverEventHandlers } from "./sockets/server-events.ts";
 import { SocketSubscriptions } from "./sockets/subscriptions.ts";
+import { Subscriptions } from "./subscriptions/subscriptions.ts";
 
 const { limits } = contract;
 
@@ -53,8 +54,8 @@ export default class ApiService extends Service {
     });
     const routes = routesOf(contractsOf(broker));
     const admit = makeAdmissionCheck(config, limiter);
-    const subscriptions = new SocketSubscriptions(this);
-    const clientEvents = new ClientEvents(this, subscriptions);
+    const subscriptions = new Subscriptions(this, { whenChecked: roomCheck(this) });
+    const clientEvents = new ClientEvents(this, new SocketSubscriptions(this, subscriptions));
     let stopSharing = () => {};
     let stopRooms = async () => {};
     const confirmSockets = () => {

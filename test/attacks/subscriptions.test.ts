@@ -232,6 +232,7 @@ describe.skipIf(isMissing)("Subscriptions", () => {
     [{ topic: "all" }],
     [{ unknown: 1 }],
     [{ constructor: 1 }],
+    [JSON.parse('{"__proto__":{"ownerId":"a"}}')],
     [{ visible: "all" }],
     [[]],
     ["ownerId"],

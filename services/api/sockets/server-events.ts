@@ -8,6 +8,7 @@ import {
 } from "../../../lib/contract/declarations/socket-events.ts";
 import type { Gateways } from "../gateways.ts";
 import { idOf, type Payload, payloadReader, splitEpoch } from "../payloads.ts";
+import type { InRoom } from "../subscriptions/topic.ts";
 import { ROOM_OF_ALL, roomOf, roomOfUser, roomsOfEveryone } from "./rooms/room-names.ts";
 import { roomStateOf } from "./rooms/room-state.ts";
 
@@ -24,6 +25,13 @@ export function serverEventHandlers(api: Service): NonNullable<ServiceSchema["ev
       return [event.name, { ...accessOfServerEvent(event.service), handler }];
     }),
   );
+}
+
+/** Delivers the events of rooms to subscribers: at once, or after it was checked again who may be in the room. */
+export function roomCheck(api: Service): InRoom {
+  const everyone = new Set(roomsOfEveryone(api));
+  return ({ service, id, epoch }, deliver) =>
+    deliverInRoom(api, everyone, { room: roomOf(service, id), epoch, deliver });
 }
 
 function send(
@@ -45,7 +53,7 @@ function send(
 }
 
 /** Delivers an event of a room at once, or after it was checked again who may be in the room (rooms/room-fence.ts). */
-export function deliverInRoom(
+function deliverInRoom(
   api: Service,
   everyone: ReadonlySet<string>,
   { room, epoch, deliver }: { room: string; epoch: number | undefined; deliver: () => void },

@@ -1,16 +1,12 @@
 import { randomUUID } from "node:crypto";
-import type { Context, Service, ServiceSchema } from "moleculer";
-import { contractsOf } from "../../../lib/context/attachment.ts";
-import { subscribableEvents } from "../../../lib/contract/declarations/subscribable-events.ts";
-import { accessOfServerEvent } from "../../../lib/contract/declarations/socket-events.ts";
+import type { Service } from "moleculer";
 import { CitadelError, type PublicError } from "../../../lib/errors/errors.ts";
 import { toPublicError } from "../../../lib/errors/public-error.ts";
 import { contract } from "../api.contract.ts";
 import type { Socket } from "../gateways.ts";
-import { type Subscription, Subscriptions } from "../subscriptions/subscriptions.ts";
+import type { Subscription, Subscriptions } from "../subscriptions/subscriptions.ts";
 import { claimsOf } from "./identity.ts";
-import { roomOf, roomsOfEveryone } from "./rooms/room-names.ts";
-import { deliverInRoom } from "./server-events.ts";
+import { roomOf } from "./rooms/room-names.ts";
 import { isEnding } from "./session-end.ts";
 
 const { subscriptionsOfSocket } = contract.limits;
@@ -32,23 +28,9 @@ export class SocketSubscriptions {
   /** By their ids. */
   readonly #sockets = new WeakMap<Socket, Map<string, Held>>();
 
-  constructor(api: Service) {
+  constructor(api: Service, subscriptions: Subscriptions) {
     this.#api = api;
-    const everyone = new Set(roomsOfEveryone(api));
-    this.#subscriptions = new Subscriptions(api, {
-      whenChecked: ({ service, id, epoch }, deliver) =>
-        deliverInRoom(api, everyone, { room: roomOf(service, id), epoch, deliver }),
-    });
-  }
-
-  /** The handlers of the events to which clients subscribe. Every gateway has them. */
-  eventHandlers(): NonNullable<ServiceSchema["events"]> {
-    return Object.fromEntries(
-      subscribableEvents(contractsOf(this.#api.broker)).map(({ service, name }) => {
-        const handler = async (ctx: Context) => this.#subscriptions.publish(name, ctx.params);
-        return [name, { ...accessOfServerEvent(service), handler }];
-      }),
-    );
+    this.#subscriptions = subscriptions;
   }
 
   /**
