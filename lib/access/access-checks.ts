@@ -1,4 +1,5 @@
-import { type Check, isObject } from "./checks.ts";
+import type { Access } from "../contract/declarations/access.ts";
+import { type Check, isObject, type KeysOf } from "./checks.ts";
 
 /** Whether a value is the name of one permission. A list would be compared as one name, and no user would match. */
 export const isPermission = (value: unknown): boolean =>
@@ -10,6 +11,20 @@ export const checkPermissions: Check = (what, value) => {
   return permissions === undefined || isPermission(permissions)
     ? []
     : [`${what} must have one permission, such as permissions: "posts:write"`];
+};
+
+/** The kinds of `auth`. */
+const AUTH: KeysOf<Access["auth"]> = { required: true, optional: true, none: true, context: true };
+
+/** `auth` is one of its kinds, and what a user must meet is declared only where a user is required. */
+export const checkAuth: Check = (what, value) => {
+  const { auth, ...declared } = isObject(value) ? value : {};
+  if (auth === undefined || auth === "required") return [];
+  if (typeof auth !== "string" || !Object.hasOwn(AUTH, auth))
+    return [`${what} must have one of these as 'auth': ${Object.keys(AUTH).join(", ")}`];
+  return ["permissions", "roles", "subjects"]
+    .filter((key) => declared[key] !== undefined)
+    .map((key) => `${what} has '${key}', so it must have auth: "required"`);
 };
 
 /** Whether a value is a list of roles. No user would match an empty one. */

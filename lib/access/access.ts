@@ -75,6 +75,8 @@ export function decide(subject: Subject, name: string, access: Access): Decision
       allowed: true,
       rule: auth === "required" ? `${open}; it also needs ${needsOfUser(access)}` : open,
     };
+  if (auth === "context")
+    return { allowed: true, rule: `${open}, and decides itself with or without a user` };
   if (auth !== "required") return { allowed: true, rule: `${open}, and needs no user` };
   if (subject.kind === "anonymous") return { allowed: false, rule: `${name} needs a user` };
   const { name: who, permissions: held, subjectType } = subject;

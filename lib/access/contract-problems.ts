@@ -7,7 +7,7 @@ import type { ServiceContract } from "../contract/contract.ts";
 import type { RuleKeys, RuleType } from "../contract/schemas/infer.ts";
 import type { ErrorContract } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
-import { checkPermissions, checkRoles } from "./access-checks.ts";
+import { checkAuth, checkPermissions, checkRoles } from "./access-checks.ts";
 import { errorProblems, sharedErrorTypes } from "./error-problems.ts";
 import type {
   ClientEventContract,
@@ -197,6 +197,7 @@ const checkSchema: Check = (what, value) =>
 
 const checkHandler: Check = (what, value) => [
   ...unknownKeys(ACCESS)(what, value),
+  ...checkAuth(what, value),
   ...checkPermissions(what, value),
   ...checkRoles(what, value),
 ];
@@ -204,6 +205,7 @@ const checkHandler: Check = (what, value) => [
 const checkAction: Check = (what, value) => {
   const unknown = [
     ...unknownKeys(ACTION)(what, value),
+    ...checkAuth(what, value),
     ...checkPermissions(what, value),
     ...checkRoles(what, value),
   ];

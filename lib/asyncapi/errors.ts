@@ -58,7 +58,7 @@ export function errorsOfEvent(contract: ActionContract): string[] {
   return [
     ...ALWAYS,
     "PayloadTooLarge",
-    ...(auth === "none" ? [] : TOKEN_ERRORS),
+    ...(auth === "none" || auth === "context" ? [] : TOKEN_ERRORS),
     ...(permissions || roles || subjects ? (["UserNotAuthorized"] as const) : []),
     ...(isAboutOneThing ? (["NotFound"] as const) : []),
     ...(Object.keys(params).some((name) => name !== "$$strict")

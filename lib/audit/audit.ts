@@ -41,20 +41,22 @@ export interface AuditEntry {
   readonly data?: AuditFact["data"] | undefined;
 }
 
+type Subject = { sub: string; username: string; act?: { sub: string; username?: string } };
+
 /** The part of a context that entries are made from. */
 export interface AuditContext {
   readonly requestID?: string | null;
   readonly meta: { readonly client?: Client };
   readonly locals: {
-    readonly user?:
-      | { sub: string; username: string; act?: { sub: string; username?: string } }
-      | undefined;
+    readonly user?: Subject | undefined;
+    /** Of an action with `auth: "context"`. */
+    readonly authContext?: { readonly subject?: Subject } | undefined;
   };
 }
 
 /** The entry for a fact, with the user, the client and the request of the context. */
 export function toEntry(ctx: AuditContext, { event, actor, subject, data }: AuditFact): AuditEntry {
-  const { user } = ctx.locals;
+  const { user = ctx.locals.authContext?.subject } = ctx.locals;
   const { client } = ctx.meta;
   return {
     id: randomUUID(),

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context } from "moleculer";
-import type { AccessTokenClaims } from "../tokens/access-token.ts";
+import { subjectOf } from "../authentication/context.ts";
 
 /** A user or a service account. */
 interface Actor {
@@ -30,7 +30,7 @@ export const withCause = <T>(cause: () => Cause, run: () => T): T => causes.run(
 
 /** The cause of what an action's handler does. */
 export function causeOf(ctx: Context): Cause {
-  const { user } = ctx.locals as { user?: AccessTokenClaims };
+  const user = subjectOf(ctx.locals);
   const { requestID, id } = ctx;
   return {
     ...(requestID && { requestId: requestID }),

@@ -1,6 +1,7 @@
 import type { Transaction } from "kysely";
 import type { Context } from "moleculer";
 import type { Client } from "../context/client.ts";
+import type { AuthenticationContext } from "../authentication/context.ts";
 import type { AccessTokenClaims } from "../tokens/access-token.ts";
 import type { Cause } from "../context/cause.ts";
 import type { Access } from "./declarations/access.ts";
@@ -26,6 +27,8 @@ type TypedContext<P, A> = Omit<
     readonly meta: { readonly client?: Client };
     readonly locals: {
       readonly user: User<A>;
+      /** With `auth: "context"` the user is here: its subject, or the error why there is none. */
+      readonly authContext: A extends "context" ? AuthenticationContext : undefined;
       readonly accessToken?: string;
       /** The verified calling service; undefined if the action is open to every caller. */
       readonly caller?: string;

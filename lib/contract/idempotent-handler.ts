@@ -1,4 +1,5 @@
 import type { Context, Service } from "moleculer";
+import { subjectOf } from "../authentication/context.ts";
 import { configOf } from "../context/attachment.ts";
 import type { ActionContract } from "./declarations/action.ts";
 import type { Once } from "./handlers.ts";
@@ -31,8 +32,8 @@ export function onceForEachKey(handler: ActionHandler, kind: Kind) {
     ctx.meta = meta;
     const secret = configOf(this.broker).secret(this.name, "encryption_key") ?? "";
     const db = this.db as unknown as Kysely<IdempotencyDatabase>;
-    const { user } = ctx.locals as { user?: { sub: string } };
-    const request = { key, action: ctx.action?.name ?? "", userId: user?.sub, params: ctx.params };
+    const userId = subjectOf(ctx.locals)?.sub;
+    const request = { key, action: ctx.action?.name ?? "", userId, params: ctx.params };
     const requests = new IdempotentRequests(db, secret, this.logger);
     if (kind === "once") return handler(ctx, (run) => firstOf(requests, request, run));
     return kind === "atomic"

@@ -40,7 +40,7 @@ export function errorsOf({ method, path, contract }: Route, known: KnownErrors):
     ...(hasBody || hasId ? (["BadRequest"] as const) : []),
     ...(hasBody ? (["PayloadTooLarge", "UnsupportedMediaType"] as const) : []),
     ...(auth === "required" ? (["AccessTokenRequired"] as const) : []),
-    ...(auth === "none" ? [] : TOKEN_ERRORS),
+    ...(auth === "none" || auth === "context" ? [] : TOKEN_ERRORS),
     ...(permissions || roles || subjects ? (["UserNotAuthorized"] as const) : []),
     ...(hasId ? (["NotFound"] as const) : []),
     ...headerErrorsOf(contract),

@@ -20,6 +20,7 @@ const SECURITY: Readonly<Record<ActionContract["auth"], object[]>> = {
   required: [{ bearerAuth: [] }],
   optional: [{ bearerAuth: [] }, {}],
   none: [],
+  context: [{ bearerAuth: [] }, {}],
 };
 
 /** The example of a route's action. */
@@ -69,6 +70,8 @@ function accessLines(
 ): string[] {
   if (auth === "none") return ["Requires no access token."];
   if (auth === "optional") return ["An access token is optional."];
+  if (auth === "context")
+    return ["An access token is optional, and one that is not valid does not fail the request."];
   const [service = "", name = ""] = permissions?.split(":") ?? [];
   const meaning = contracts.get(service)?.permissions?.[name];
   return [

@@ -3,9 +3,11 @@ import { isListOfRoles, isPermission } from "../../lib/access/access-checks.ts";
 import { definitionsOf, type Endpoint, isInternal, isPrivate } from "../../lib/context/hooks.ts";
 import { isSubjectType } from "../../lib/tokens/access-token.ts";
 
+const KINDS = ["required", "optional", "none", "context"] as const;
+
 /** What an action or event handler requires of the user. */
 export interface Requirement {
-  auth: "required" | "optional" | "none";
+  auth: (typeof KINDS)[number];
   permission: string | undefined;
   /** The user must have one of them. */
   roles: readonly string[] | undefined;
@@ -19,7 +21,7 @@ export const requirementOf = ({
   roles,
   subjects,
 }: Pick<Endpoint, "auth" | "permissions" | "roles" | "subjects">): Requirement => ({
-  auth: auth === "none" || auth === "optional" ? auth : "required",
+  auth: KINDS.find((kind) => kind === auth) ?? "required",
   // checkDeclarations has checked these types
   permission: permissions as string | undefined,
   roles: roles as readonly string[] | undefined,
@@ -36,8 +38,8 @@ export function checkDeclarations(schema: ServiceSchema): void {
   const events = definitionsOf(schema.events).filter(([event]) => !isInternal(event));
   for (const [name, { auth, permissions, roles, subjects }] of [...actions, ...events]) {
     const what = `'${name}' of the service '${schema.name}'`;
-    if (!["required", "optional", "none"].includes(auth as string))
-      throw new Error(`${what} must declare auth: "required", "optional" or "none".`);
+    if (!(KINDS as readonly unknown[]).includes(auth))
+      throw new Error(`${what} must declare auth: "required", "optional", "none" or "context".`);
     if (permissions !== undefined && !isPermission(permissions))
       throw new Error(`${what} must declare one permission, such as permissions: "posts:write".`);
     if (permissions !== undefined && auth !== "required")

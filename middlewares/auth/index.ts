@@ -18,6 +18,7 @@ import {
 } from "../../lib/tokens/access-token-verifier.ts";
 import type { Jwks } from "../../lib/tokens/key-set.ts";
 import { type RevokedSessions, Revocations } from "../../lib/tokens/revocations.ts";
+import { setAuthContext } from "./authentication-context.ts";
 import { checkDeclarations, type Requirement, requirementOf } from "./declarations.ts";
 import { setRevocations, setVerifier } from "./node-state.ts";
 import { revocationListener } from "./revocation-listener.ts";
@@ -41,7 +42,8 @@ export interface AuthMiddlewareOptions {
 /**
  * The AuthMiddleware passes the user's access token to nested calls in `ctx.headers`, and verifies it at every action
  * and event handler that declares `auth`. The verified claims are in `ctx.locals.user`, and copied to `ctx.meta.user`,
- * whose received value is discarded. A token in `ctx.meta.token` is moved to the header.
+ * whose received value is discarded; with `auth: "context"` they are in `ctx.locals.authContext` only. A token in
+ * `ctx.meta.token` is moved to the header.
  */
 export function authMiddleware({
   rules,
@@ -51,6 +53,7 @@ export function authMiddleware({
   onRefusal,
 }: AuthMiddlewareOptions): (broker: ServiceBroker) => Middleware {
   return (broker) => {
+    const { logger } = broker;
     const revocations = new Revocations({ fetch: () => fetchRevocations(broker) });
     const verifier = new AccessTokenVerifier({
       ...rules,
@@ -74,6 +77,10 @@ export function authMiddleware({
 
     const guarded = (next: Handler, endpoint: Endpoint): Handler => {
       const requirement = requirementOf(endpoint);
+      const verify =
+        requirement.auth === "context"
+          ? (ctx: Context) => setAuthContext(ctx, { target: endpoint.name, verifier, logger })
+          : (ctx: Context) => check(ctx, requirement);
       const refuse = (ctx: Context, error: unknown) => {
         onRefusal(ctx, { target: endpoint.name, error });
         return Promise.reject(error);
@@ -81,7 +88,7 @@ export function authMiddleware({
       return (ctx) => {
         let checking: void | Promise<void>;
         try {
-          checking = check(ctx, requirement);
+          checking = verify(ctx);
         } catch (error) {
           return refuse(ctx, error);
         }

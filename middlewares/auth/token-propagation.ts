@@ -1,5 +1,6 @@
 import type { Context } from "moleculer";
 import type { Options } from "../../lib/context/hooks.ts";
+import type { AuthenticationContext } from "../../lib/authentication/context.ts";
 import type { AccessTokenClaims } from "../../lib/tokens/access-token.ts";
 
 const HEADER = "authorization";
@@ -8,6 +9,7 @@ const HEADER = "authorization";
 export interface TokenLocals {
   accessToken?: string;
   user?: AccessTokenClaims;
+  authContext?: AuthenticationContext;
 }
 
 /**

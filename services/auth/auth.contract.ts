@@ -7,6 +7,7 @@ import { JWKS } from "../../lib/tokens/key-set.ts";
 import { REVOCATIONS, SESSIONS_REVOKED } from "../../lib/tokens/revocations.ts";
 import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
 import {
+  AUTHENTICATION_CONTEXT,
   CLAIMS,
   CLIENT,
   IMPERSONATION_RESPONSE,
@@ -268,6 +269,15 @@ export const contract = defineContract({
         type: "object",
         props: { message: "string", user: { type: "record", key: "string", value: "any" } },
       },
+    }),
+    context: route({
+      rest: "GET /api/auth/context",
+      description:
+        "Returns the claims of the access token as `subject`; without a valid one the reason as `authErrorInfo`. " +
+        "The status is 200 either way.",
+      auth: "context",
+      params: {},
+      result: AUTHENTICATION_CONTEXT,
     }),
     jwks: route({
       rest: "GET /.well-known/jwks.json",

@@ -1,7 +1,8 @@
 import type { Examples } from "../../lib/contract/examples.ts";
+import type { ValueOf } from "../../lib/contract/schemas/infer.ts";
 import { TOKEN_EXAMPLE } from "../../lib/tokens/token-response.ts";
 import type { contract } from "./auth.contract.ts";
-import { GRANT_TYPES } from "./auth.schemas.ts";
+import { type CLAIMS, GRANT_TYPES } from "./auth.schemas.ts";
 
 const { access_token, token_type, expires_in } = TOKEN_EXAMPLE;
 const ACCESS_TOKEN_EXAMPLE = { access_token, token_type, expires_in };
@@ -20,6 +21,24 @@ const SERVICE_ACCOUNT_EXAMPLE = {
 const CLIENT_EXAMPLE = {
   client_id: SERVICE_ACCOUNT_EXAMPLE.id,
   client_secret: "q0ZK1cTjX7mN4sWbEo9RfLd2uYhVaGi8PxMt6QvBkJw",
+};
+
+const CLAIMS_EXAMPLE: ValueOf<typeof CLAIMS> = {
+  iss: "http://localhost:3000",
+  aud: "http://localhost:3000",
+  sub: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
+  iat: 1_795_300_379,
+  exp: 1_795_300_979,
+  jti: "7a5c0c6b-2b87-4c0e-8f5e-93a0de6f4d52",
+  client_id: "first-party",
+  sid: SESSION_ID,
+  generation: 1,
+  username: "alice",
+  roles: ["user"],
+  permissions: { chat: ["write"], posts: ["write"] },
+  tenantId: "default",
+  environmentId: "development",
+  subjectType: "EndUserAccount",
 };
 
 /** For the OpenAPI document. */
@@ -77,25 +96,10 @@ export const examples: Examples<typeof contract> = {
   whoami: {
     result: {
       message: "Access granted",
-      user: {
-        iss: "http://localhost:3000",
-        aud: "http://localhost:3000",
-        sub: "8cd6a21f-57e4-4d0a-9c8f-2f1b6f0a7c11",
-        iat: 1_795_300_379,
-        exp: 1_795_300_979,
-        jti: "7a5c0c6b-2b87-4c0e-8f5e-93a0de6f4d52",
-        client_id: "first-party",
-        sid: SESSION_ID,
-        generation: 1,
-        username: "alice",
-        roles: ["user"],
-        permissions: { chat: ["write"], posts: ["write"] },
-        tenantId: "default",
-        environmentId: "development",
-        subjectType: "EndUserAccount",
-      },
+      user: CLAIMS_EXAMPLE,
     },
   },
+  context: { result: { subject: CLAIMS_EXAMPLE } },
   jwks: {
     result: {
       keys: [

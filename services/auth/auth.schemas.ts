@@ -62,6 +62,26 @@ export const CLAIMS = {
   },
 } as const;
 
+/** Exactly one of the two. */
+export const AUTHENTICATION_CONTEXT = {
+  type: "object",
+  props: {
+    subject: { ...CLAIMS, optional: true },
+    /** The error that an action with `auth: "required"` would respond with. */
+    authErrorInfo: {
+      type: "object",
+      optional: true,
+      props: {
+        name: "string",
+        message: "string",
+        code: "number",
+        type: "string",
+        data: "any|optional",
+      },
+    },
+  },
+} as const;
+
 export const SESSION = {
   type: "object",
   props: {

@@ -98,6 +98,8 @@ export default class AuthService extends Service {
               user: accessTokenVerifierOf(broker).claimsOf(ctx.locals.user),
             }),
 
+            context: async (ctx) => ctx.locals.authContext,
+
             jwks: async () => ({ keys: this.keys.published }),
 
             rotateKeys: async (ctx) => {

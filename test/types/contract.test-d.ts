@@ -125,6 +125,27 @@ export const extra: Handlers<typeof contract>["actions"] = {
   tell: async () => {},
 };
 
+// an authentication context has a subject or an error, and takes the place of the user
+const decider = defineContract({
+  name: "decider",
+  actions: {
+    decide: { description: "", restricted: null, auth: "context", params: {}, result: "string" },
+    ask: { description: "", restricted: null, auth: "optional", params: {}, result: null },
+  },
+});
+export const deciding: Handlers<typeof decider> = {
+  actions: {
+    decide: async (ctx) => {
+      same<typeof ctx.locals.user, undefined>(true);
+      const { subject, authErrorInfo } = ctx.locals.authContext;
+      // @ts-expect-error there may be no subject
+      console.assert(subject.username);
+      return subject ? subject.username : authErrorInfo.type;
+    },
+    ask: async (ctx) => same<typeof ctx.locals.authContext, undefined>(true) as never,
+  },
+};
+
 // an atomic handler writes in a transaction
 const writer = defineContract({
   name: "writer",

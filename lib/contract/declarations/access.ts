@@ -7,8 +7,11 @@ import type { SubjectType } from "../../tokens/access-token.ts";
 export interface Access {
   /** The services that may call or emit; `null`: every caller, including a caller that is not a verified service. */
   readonly restricted: readonly string[] | null;
-  /** Whether it needs a user's access token. With `"none"` a token is not verified. */
-  readonly auth: "required" | "optional" | "none";
+  /**
+   * Whether it needs a user's access token. With `"none"` a token is not verified. With `"context"` the handler always
+   * runs, and decides itself: `ctx.locals.authContext` has the user, or the error why there is none.
+   */
+  readonly auth: "required" | "optional" | "none" | "context";
   /** What the user must hold, `"posts:write"`. Only with `auth: "required"`. */
   readonly permissions?: string;
   /**

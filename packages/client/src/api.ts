@@ -19,6 +19,7 @@ export const ROUTES = {
   "auth.removeServiceAccount": ["DELETE", "/api/auth/service-accounts/:id"],
   "auth.rotateKeys": ["POST", "/api/auth/keys/rotate"],
   "auth.whoami": ["GET", "/api/protected"],
+  "auth.context": ["GET", "/api/auth/context", "context"],
   "auth.jwks": ["GET", "/.well-known/jwks.json", "none"],
   "auth.metadata": ["GET", "/.well-known/oauth-authorization-server", "none"],
   "chat.rooms": ["GET", "/api/chat/rooms"],
@@ -299,6 +300,41 @@ export interface Operations {
     result: {
       message: string;
       user: { [key: string]: unknown };
+    };
+  };
+  /** Returns the claims of the access token as `subject`; without a valid one the reason as `authErrorInfo`. The status is 200 either way. */
+  "auth.context": {
+    params: Record<string, never>;
+    result: {
+      subject?: {
+        iss: string;
+        aud: string;
+        sub: string;
+        iat: number;
+        exp: number;
+        jti: string;
+        client_id?: string;
+        scope?: string;
+        sid: string;
+        generation: number;
+        username: string;
+        roles: string[];
+        permissions: { [key: string]: string[] };
+        tenantId: string;
+        environmentId: string;
+        subjectType: "ManagedServiceAccount" | "ServiceAccount" | "UserAccount" | "ImpersonatedUserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount" | "EndUserAccount" | "EndUserApplication";
+        act?: {
+          sub: string;
+          username: string;
+        };
+      };
+      authErrorInfo?: {
+        name: string;
+        message: string;
+        code: number;
+        type: string;
+        data?: unknown;
+      };
     };
   };
   /** Returns the public keys that verify access tokens (RFC 7517). */

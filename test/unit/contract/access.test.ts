@@ -99,6 +99,12 @@ describe("who may do what", () => {
       "yes: it is open to every caller; it also needs a user with the role moderator or admin",
     ],
     [{ kind: "anonymous" } as const, staffOnly, "no: it needs a user"],
+    [
+      { kind: "anonymous" } as const,
+      { restricted: null, auth: "context" },
+      "yes: it is open to every caller, and decides itself with or without a user",
+    ],
+    [role("user"), { restricted: ["posts"], auth: "context" }, "no: it is restricted to posts"],
   ] satisfies [Subject, Access, string][])(
     "%j, where %j is asked for: %s",
     (who, access, answer) => {

@@ -11,6 +11,8 @@ const ACTION = { description: "", restricted: ["api"], auth: "required", params:
 
 const withAction = (part: object) => contractWith({ actions: { create: { ...ACTION, ...part } } });
 
+const NEEDS = { permissions: "notes:write", roles: ["admin"], subjects: ["UserAccount"] };
+
 describe("a contract with unknown keys", () => {
   it("is none of this application", () => {
     expect(() => mustBeKnown(loadContracts().values())).not.toThrow();
@@ -37,6 +39,17 @@ describe("a contract with unknown keys", () => {
       "a handler with one role as a string",
       contractWith({ events: { told: { restricted: null, auth: "required", roles: "admin" } } }),
       "the handler of 'told' in 'notes' must have a list of roles",
+    ],
+    ["an action", withAction({ auth: "maybe" }), "notes.create must have one of these as 'auth'"],
+    ...Object.entries(NEEDS).map(([key, need]): [string, ServiceContract, string] => [
+      `an action with an authentication context and ${key}`,
+      withAction({ auth: "context", [key]: need }),
+      `notes.create has '${key}', so it must have auth: "required"`,
+    ]),
+    [
+      "a handler with an authentication context and roles",
+      contractWith({ events: { told: { restricted: null, auth: "context", roles: ["admin"] } } }),
+      "the handler of 'told' in 'notes' has 'roles', so it must have auth: \"required\"",
     ],
     [
       "an action with a list of permissions",

@@ -37,6 +37,21 @@ it.each([
     { auth: "optional", subjects: ["UserAccount"] },
     /auth: "required"/,
   ],
+  [
+    "permissions with an authentication context",
+    { auth: "context", permissions: "a:b" },
+    /declares permissions, so it must declare auth: "required"/,
+  ],
+  [
+    "roles with an authentication context",
+    { auth: "context", roles: ["admin"] },
+    /declares roles, so it must declare auth: "required"/,
+  ],
+  [
+    "subjects with an authentication context",
+    { auth: "context", subjects: ["UserAccount"] },
+    /declares subjects, so it must declare auth: "required"/,
+  ],
   ["an empty list of subjects", { auth: "required", subjects: [] }, /a list of subject types/],
   ["an unknown subject type", { auth: "required", subjects: ["Staff"] }, /list of subject types/],
   [
@@ -49,5 +64,6 @@ it.each([
   const schema = (declared: object) => ({ name: "s", actions: { act: declared } }) as never;
   expect(() => serviceCreating!({} as never, schema(access))).toThrow(message);
   serviceCreating!({} as never, schema({ auth: "required", subjects: ["UserAccount"] }));
+  serviceCreating!({} as never, schema({ auth: "context" }));
   serviceCreating!({} as never, schema({ auth: "required", roles: ["admin"] }));
 });

@@ -2,14 +2,17 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
-import type { Context } from "moleculer";
+import { type Context, ServiceBroker } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { onceForEachKey } from "../../../lib/contract/idempotent-handler.ts";
 import { afterCommit } from "../../../lib/database/after-commit.ts";
+import { loadConfig } from "../../../lib/config/config.ts";
+import { setConfig } from "../../../lib/context/attachment.ts";
 import type { AnyTransaction } from "../../../lib/database/any-database.ts";
 import { openDatabase } from "../../../lib/database/database.ts";
+import { createIdempotencyKeys } from "../../../lib/database/idempotency.ts";
 
-describe("An atomic handler of a request without Idempotency-Key", () => {
+describe("An atomic handler", () => {
   const logged: unknown[][] = [];
   let database: Awaited<ReturnType<typeof openDatabase>>;
   beforeAll(async () => {
@@ -29,7 +32,7 @@ describe("An atomic handler of a request without Idempotency-Key", () => {
     return rows.length;
   };
 
-  it("runs in a transaction, which is committed with its result", async () => {
+  it("without Idempotency-Key runs in a transaction, which is committed with its result", async () => {
     const result = await run(async (trx) => {
       expect(trx.isTransaction).toBe(true);
       await sql`insert into items values (1)`.execute(trx);
@@ -39,7 +42,28 @@ describe("An atomic handler of a request without Idempotency-Key", () => {
     expect(await count()).toBe(1);
   });
 
-  it("leaves nothing if it fails", async () => {
+  it("shares no response between the subjects of authentication contexts who send the same key", async () => {
+    await createIdempotencyKeys(database.db as never);
+    const broker = new ServiceBroker({ logger: false });
+    setConfig(broker, loadConfig({}, new Map()));
+    const service = { name: "notes", broker, db: database.db, logger: broker.logger };
+    const ran: string[] = [];
+    const send = (sub: string) =>
+      onceForEachKey(async () => `of ${sub} ${ran.push(sub)}`, "atomic").call(
+        service as never,
+        {
+          meta: { idempotencyKey: "a-key-of-two" },
+          locals: { authContext: { subject: { sub } } },
+          params: {},
+        } as never,
+      );
+    expect(await send("alice")).toBe("of alice 1");
+    expect(await send("bob")).toBe("of bob 2");
+    expect(await send("alice")).toBe("of alice 1");
+    expect(ran).toEqual(["alice", "bob"]);
+  });
+
+  it("without Idempotency-Key leaves nothing if it fails", async () => {
     const before = await count();
     const failing = run(async (trx) => {
       await sql`insert into items values (2)`.execute(trx);

@@ -230,6 +230,9 @@ describe("The OpenAPI document", () => {
       { bearerAuth: [] },
       {},
     ]);
+    const context = documentAction({ auth: "context" });
+    expect(context.operation.security).toEqual([{ bearerAuth: [] }, {}]);
+    expect(context.operation.responses).not.toHaveProperty("401");
     const { operation } = documentAction({
       auth: "required",
       permissions: "notes:write",
