@@ -5,6 +5,7 @@ import { hasDatabase } from "../contract/load.ts";
 import { secretsOf } from "../contract/declarations/declared-secrets.ts";
 import { MAX_LIFETIME } from "../tokens/access-token.ts";
 import type { Algorithm } from "../tokens/jwt.ts";
+import { type GuardRules, readGuardedRoutes } from "./guarded-routes.ts";
 import { readNamespace } from "./namespace.ts";
 import { APPLICATION_LIMITS } from "../limits/application-limits.ts";
 import { type RateLimits, type RateLimitSetting, readRateLimit } from "../limits/rate-limit.ts";
@@ -56,6 +57,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** The proxies whose headers name the client's address and protocol. */
   readonly trustedProxies: TrustedProxies;
+  /** Who may use the gateway's own routes; one without a rule is open to every client. */
+  readonly guardedRoutes: GuardRules;
   readonly rateLimits: RateLimits;
   /** The most sockets that one gateway holds open for an address and for a user. */
   readonly maxSockets: { readonly address: number; readonly user: number };
@@ -229,6 +232,7 @@ export function loadConfig(
     bcryptTarget: integer("BCRYPT_TARGET_MS", 125, 10, 2_000),
     corsOrigins: origins("CORS_ORIGINS"),
     trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),
+    guardedRoutes: readGuardedRoutes(text("GUARDED_ROUTES"), problems),
     rateLimits: {
       address: rateLimit(APPLICATION_LIMITS.requests),
       user: rateLimit(APPLICATION_LIMITS.userRequests),

@@ -63,6 +63,10 @@ export function operationOf(
   };
 }
 
+/** The subject types that may call, in words. */
+export const subjectsLine = (subjects: readonly string[]): string =>
+  `Only for the subject types ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`;
+
 /** The access rules in words. */
 function accessLines(
   { auth, permissions, roles, subjects }: ActionContract,
@@ -79,9 +83,7 @@ function accessLines(
       ? `Requires the permission \`${permissions}\`${meaning ? `: ${meaning}` : "."}`
       : "Requires a signed-in user.",
     ...(roles ? [`Requires the role ${roles.map((role) => `\`${role}\``).join(" or ")}.`] : []),
-    ...(subjects
-      ? [`Only for the subject types ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`]
-      : []),
+    ...(subjects ? [subjectsLine(subjects)] : []),
   ];
 }
 

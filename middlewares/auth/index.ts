@@ -18,6 +18,7 @@ import {
 } from "../../lib/tokens/access-token-verifier.ts";
 import type { Jwks } from "../../lib/tokens/key-set.ts";
 import { type RevokedSessions, Revocations } from "../../lib/tokens/revocations.ts";
+import { mustBeSubject } from "../../lib/tokens/subject-groups.ts";
 import { setAuthContext } from "./authentication-context.ts";
 import { checkDeclarations, type Requirement, requirementOf } from "./declarations.ts";
 import { setRevocations, setVerifier } from "./node-state.ts";
@@ -159,9 +160,5 @@ export function mustMeet(
     throw new CitadelError("UserNotAuthorized", { data: { permission } });
   if (roles && !hasRole(user, roles))
     throw new CitadelError("UserNotAuthorized", { data: { roles } });
-  if (subjects && !subjects.includes(user.subjectType))
-    throw new CitadelError("UserNotAuthorized", {
-      message: "Accounts of this kind may not do this.",
-      data: { subjectType: user.subjectType },
-    });
+  if (subjects) mustBeSubject(user, subjects);
 }

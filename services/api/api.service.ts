@@ -9,6 +9,7 @@ import { asyncApiHandlers } from "./docs/asyncapi.ts";
 import { openApiHandlers } from "./docs/openapi.ts";
 import { referencePageHandlers } from "./docs/reference-page.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
+import { guardRoutes, makeRouteGuard } from "./http/guarded-routes.ts";
 import { healthHandlers } from "./http/health.ts";
 import { homeHandlers } from "./docs/home.ts";
 import { close } from "./http/server.ts";
@@ -37,22 +38,24 @@ export default class ApiService extends Service {
   constructor(broker: ServiceBroker) {
     super(broker);
     const config = configOf(broker);
-    const { corsOrigins, issuer } = config;
-    const handlers = {
+    const { corsOrigins, issuer, guardedRoutes } = config;
+    const limiter = new RateLimiter(config.rateLimits, config.natsUrl !== undefined);
+    const routes = routesOf(contractsOf(broker));
+    const guard = makeRouteGuard(this, { config, limiter });
+    const ownHandlers = {
       ...healthHandlers(this),
-      ...openApiHandlers(issuer),
+      ...openApiHandlers(issuer, guardedRoutes),
       ...asyncApiHandlers(contractsOf(broker), issuer),
       ...referencePageHandlers(),
       ...homeHandlers(),
     };
-    const limiter = new RateLimiter(config.rateLimits, config.natsUrl !== undefined);
+    const handlers = guardRoutes(ownHandlers, guardedRoutes, { guard, routes });
     const concurrency = new ConcurrencyLimiter({
       total: limits.runningCalls.max,
       address: limits.runningCallsOfAddress.max,
       waiting: limits.waitingCalls.max,
       unread: limits.unreadCharacters.max,
     });
-    const routes = routesOf(contractsOf(broker));
     const admit = makeAdmissionCheck(config, limiter);
     const subscriptions = new Subscriptions(this, { whenChecked: roomCheck(this) });
     const clientEvents = new ClientEvents(this, new SocketSubscriptions(this, subscriptions));

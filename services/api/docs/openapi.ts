@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadContracts, loadExamples } from "../../../lib/contract/load.ts";
+import { guardOf, type GuardRules } from "../../../lib/config/guarded-routes.ts";
 import type { JsonSchema } from "../../../lib/openapi/json-schema.ts";
 import { type OpenApi, type Paths, toOpenApi } from "../../../lib/openapi/openapi.ts";
-import { toSummary } from "../../../lib/openapi/operation.ts";
+import { subjectsLine, toSummary } from "../../../lib/openapi/operation.ts";
 import { declaredError } from "../../../lib/errors/errors.ts";
-import { errorResponses } from "../../../lib/openapi/errors.ts";
+import { errorResponses, TOKEN_ERRORS } from "../../../lib/openapi/errors.ts";
 import { headersOf, IF_NONE_MATCH, NOT_MODIFIED } from "../../../lib/openapi/headers.ts";
+import { subjectTypesOf } from "../../../lib/tokens/subject-groups.ts";
 import { asset } from "./assets.ts";
 
 // `GET /openapi.json`: the OpenAPI document. It is made from the contracts when the node starts.
@@ -60,7 +62,34 @@ const staticOperation = (
 /** A health check with a request body counts for the rate limits. */
 const RATE_LIMITED = errorResponses([declaredError("TooManyRequests")]);
 
-const OWN_ROUTES: Paths = {
+/** The errors of a guarded route. */
+const GUARD_ERRORS = errorResponses(
+  (["AccessTokenRequired", ...TOKEN_ERRORS, "UserNotAuthorized"] as const).map(declaredError),
+);
+
+/** The gateway's own routes, with the access rules of those that are guarded. */
+const ownRoutes = (rules: GuardRules): Paths =>
+  Object.fromEntries(
+    Object.entries(OWN_ROUTES).map(([path, { get }]) => {
+      const names = guardOf(rules, path);
+      if (!names) return [path, { get }];
+      const subjects = subjectTypesOf(names);
+      return [
+        path,
+        {
+          get: {
+            ...get,
+            description: `${get.description}\n\n${subjectsLine(subjects)}`,
+            security: [{ bearerAuth: [] }],
+            responses: { ...get.responses, ...GUARD_ERRORS },
+            "x-subjects": subjects,
+          },
+        },
+      ];
+    }),
+  );
+
+const OWN_ROUTES: Readonly<Record<string, ReturnType<typeof operation>>> = {
   "/health/live": operation(
     "api.live",
     "Liveness of this node. An orchestrator restarts a node that does not respond.",
@@ -113,21 +142,27 @@ export const versionOf = () => {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 };
 
-/** The OpenAPI document of this application. @param issuer the URL of the API @internal */
-export const buildOpenApi = (issuer: string): OpenApi =>
+/**
+ * The OpenAPI document of this application.
+ *
+ * @param issuer the URL of the API
+ * @param rules the guards of the gateway's own routes
+ * @internal
+ */
+export const buildOpenApi = (issuer: string, rules: GuardRules = {}): OpenApi =>
   toOpenApi(loadContracts(), {
     version: versionOf(),
     issuer,
     examples: loadExamples(),
-    more: OWN_ROUTES,
+    more: ownRoutes(rules),
   });
 
-/** @param issuer the URL of the API */
-export function openApiHandlers(issuer: string) {
+/** @param issuer the URL of the API @param rules the guards of the gateway's own routes */
+export function openApiHandlers(issuer: string, rules: GuardRules) {
   return {
     "GET /openapi.json": asset({
       type: "application/json; charset=utf-8",
-      body: JSON.stringify(buildOpenApi(issuer)),
+      body: JSON.stringify(buildOpenApi(issuer, rules)),
     }),
   };
 }

@@ -4,10 +4,13 @@ import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
 
 type Handler = (req: GatewayRequest, res: GatewayResponse) => void | Promise<void>;
 
+/** Handlers by method and path, `"GET /health/live"`. */
+export type Handlers = Readonly<Record<string, Handler>>;
+
 export interface HttpOptions {
   config: Config;
-  /** The gateway's own routes: handlers by `"GET /health/live"`. */
-  handlers: Readonly<Record<string, Handler>>;
+  /** The gateway's own routes. */
+  handlers: Handlers;
   /** The routes of all contracts. */
   routes: readonly Route[];
 }
@@ -27,7 +30,7 @@ export const httpSettings = ({ config, handlers, routes }: HttpOptions): object 
     {
       path: "/",
       mappingPolicy: "restrict",
-      aliases: { ...handlers, ...Object.fromEntries(routes.map(toAlias)) },
+      aliases: { ...withErrors(handlers), ...Object.fromEntries(routes.map(toAlias)) },
       pathToRegexpOptions: { sensitive: true, trailing: false },
       // action-request.ts reads the bodies
       bodyParsers: false,
@@ -40,5 +43,15 @@ export const httpSettings = ({ config, handlers, routes }: HttpOptions): object 
   logRouteRegistration: null,
   log4XXResponses: false,
 });
+
+/** moleculer-web drops the promise of a handler: without `next` its error would be unhandled, and get no response. */
+const withErrors = (handlers: Handlers) =>
+  Object.fromEntries(
+    Object.entries(handlers).map(([key, handler]) => [
+      key,
+      (req: GatewayRequest, res: GatewayResponse, next: (error: unknown) => void) =>
+        void (async () => handler(req, res))().catch(next),
+    ]),
+  );
 
 const toAlias = ({ method, path, action }: Route) => [`${method} ${path}`, action] as const;

@@ -5,6 +5,8 @@ import { redactorOf } from "../../../lib/logging/redaction.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { administrator, type Person, register, request } from "../../helpers/http.ts";
 
+const GUARDED_ROUTES = JSON.stringify({ "/docs": ["STAFF"] });
+
 /** The lines of the log. */
 const lines: any[] = [];
 
@@ -23,7 +25,10 @@ describe.skipIf(isMissing)("The request log", () => {
   beforeAll(async () => {
     const pino = { options: loggerOptions("info", false, redactorOf([])), destination: log };
     const logger = { type: "Pino" as const, options: { level: "info", pino } };
-    app = await startApp({ LOG_LEVEL: "info" }, { broker: { logger: logger as never } });
+    app = await startApp(
+      { LOG_LEVEL: "info", GUARDED_ROUTES },
+      { broker: { logger: logger as never } },
+    );
     admin = await administrator(app);
     alice = await register(app, "alice");
   });
@@ -72,6 +77,11 @@ describe.skipIf(isMissing)("The request log", () => {
     });
     const invalid = await request(app, "POST /api/posts", { token, body: { title: 1 } });
     expect(await lineOf(invalid)).toMatchObject({ status: 422, user: user() });
+  });
+
+  it("has the user whom a guarded route refuses", async () => {
+    const refused = await request(app, "GET /docs", { token: alice.token });
+    expect(await lineOf(refused)).toMatchObject({ status: 403, route: "GET /docs", user: user() });
   });
 
   it("has the impersonator besides the user", async () => {

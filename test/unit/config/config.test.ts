@@ -82,6 +82,14 @@ describe("The configuration", () => {
     [{ CORS_ORIGINS: "https://a.example.com/" }, /write https:\/\/a\.example\.com$/m],
     [{ CORS_ORIGINS: "https://a.example.com,b.example.com" }, /'b\.example\.com' is no origin/],
     [{ CORS_ORIGINS: "*" }, /'\*' is no origin/],
+    [{ GUARDED_ROUTES: "/docs" }, /GUARDED_ROUTES must be a JSON object such as/],
+    [{ GUARDED_ROUTES: '[["/docs",["STAFF"]]]' }, /GUARDED_ROUTES must be a JSON object/],
+    [{ GUARDED_ROUTES: '{"/docs":["STAFF"],"/docs":["PEOPLE"]}' }, /with each path once/],
+    [{ GUARDED_ROUTES: '{"/docs":"STAFF"}' }, /needs a list for '\/docs'/],
+    [{ GUARDED_ROUTES: '{"/docs":[]}' }, /needs a list for '\/docs'/],
+    [{ GUARDED_ROUTES: '{"/docs":["STAFF","staff"]}' }, /has 'staff' for '\/docs', which is none/],
+    [{ GUARDED_ROUTES: '{"/docs":["constructor"]}' }, /has 'constructor' for '\/docs'/],
+    [{ GUARDED_ROUTES: '{"/docs":[null]}' }, /END_USERS, APPLICATIONS, ManagedServiceAccount/],
   ])("names what is wrong with %j", (env, message) => {
     expect(() => loadConfig(env, CONTRACTS)).toThrow(message);
   });
