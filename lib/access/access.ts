@@ -1,9 +1,5 @@
-import {
-  describeRoles,
-  describeSubjects,
-  hasRole,
-  type SubjectType,
-} from "../tokens/access-token.ts";
+import { describeRoles, hasRole } from "../tokens/access-token.ts";
+import { describeSubjects, type SubjectType } from "../tokens/subject-type.ts";
 import type { Access } from "../contract/declarations/access.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";

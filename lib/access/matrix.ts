@@ -1,5 +1,6 @@
 import { decide, type Subject } from "./access.ts";
-import { describeRoles, describeSubjects, type SubjectType } from "../tokens/access-token.ts";
+import { describeRoles } from "../tokens/access-token.ts";
+import { describeSubjects, type SubjectType } from "../tokens/subject-type.ts";
 import type { Roles } from "./report.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import {

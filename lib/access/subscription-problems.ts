@@ -6,7 +6,7 @@ import {
 } from "../contract/declarations/subscribable-events.ts";
 import type { Rule, Schema } from "../contract/schemas/infer.ts";
 import { inFull } from "../contract/schemas/validator.ts";
-import { isSubjectType } from "../tokens/access-token.ts";
+import { isSubjectType } from "../tokens/subject-type.ts";
 import { deliveryProblems, problemsOf, recipientProblems } from "./socket-problems.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;

@@ -1,4 +1,4 @@
-import { STAFF } from "../tokens/access-token.ts";
+import { STAFF } from "../tokens/subject-type.ts";
 import type { ServiceContract } from "./contract.ts";
 import { GATEWAY } from "./route.ts";
 import type { ValueOf } from "./schemas/infer.ts";

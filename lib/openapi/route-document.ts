@@ -1,4 +1,4 @@
-import { describeSubjects } from "../tokens/access-token.ts";
+import { describeSubjects } from "../tokens/subject-type.ts";
 import type { Section } from "../docs/section.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { type Route, routesOf } from "../contract/load.ts";

@@ -1,11 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { CitadelError, type ErrorType } from "../errors/errors.ts";
-import {
-  ACCESS_TOKEN_TYPE,
-  type AccessTokenClaims,
-  isSubjectType,
-  MAX_LIFETIME,
-} from "./access-token.ts";
+import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, MAX_LIFETIME } from "./access-token.ts";
+import { isSubjectType } from "./subject-type.ts";
 import { foreignUser, type ForeignUserRules } from "./foreign-user.ts";
 import {
   ALGORITHMS,

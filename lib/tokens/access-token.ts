@@ -1,4 +1,5 @@
 import type { Claims } from "./jwt.ts";
+import { SubjectType } from "./subject-type.ts";
 
 /** The `typ` of access tokens (RFC 9068). */
 export const ACCESS_TOKEN_TYPE = "at+jwt";
@@ -8,47 +9,6 @@ export const FIRST_PARTY_CLIENT = "first-party";
 
 /** The longest accepted lifetime of an access token, in seconds. */
 export const MAX_LIFETIME = 86_400;
-
-/** The kinds of account that a token can belong to. */
-export const SUBJECT_TYPES = [
-  "ManagedServiceAccount",
-  "ServiceAccount",
-  "UserAccount",
-  "ImpersonatedUserAccount",
-  "SuperUserAccount",
-  "EnvironmentAdminAccount",
-  "EndUserAccount",
-  "EndUserApplication",
-] as const;
-
-export type SubjectType = (typeof SUBJECT_TYPES)[number];
-
-export const isSubjectType = (value: unknown): value is SubjectType =>
-  (SUBJECT_TYPES as readonly unknown[]).includes(value);
-
-/** Accounts that work for the operator, and may manage others. */
-export const STAFF = [
-  "UserAccount",
-  "SuperUserAccount",
-  "EnvironmentAdminAccount",
-] as const satisfies SubjectType[];
-
-/** Accounts of a person with a password. Impersonation, programs and trusted issuers' users are not among them. */
-export const PEOPLE = ["EndUserAccount", ...STAFF] as const satisfies SubjectType[];
-
-/** Lists kinds of account for display: `"people or impersonated"`. */
-export function describeSubjects(subjects: readonly SubjectType[]): string {
-  const hasAll = (group: readonly SubjectType[]) => group.every((type) => subjects.includes(type));
-  const [name, group]: [string, readonly SubjectType[]] | [] = hasAll(PEOPLE)
-    ? ["people", PEOPLE]
-    : hasAll(STAFF)
-      ? ["staff", STAFF]
-      : [];
-  const others = subjects
-    .filter((type) => !group?.includes(type))
-    .map((type) => (type === "ImpersonatedUserAccount" ? "impersonated" : type));
-  return [...(name ? [name] : []), ...others].join(" or ");
-}
 
 /** Names the roles of which one is needed, for display: `"the role admin or moderator"`. */
 export const describeRoles = (roles: readonly string[]): string => `the role ${roles.join(" or ")}`;
@@ -106,5 +66,5 @@ export const hasRole = (
   wanted: readonly string[],
 ): boolean =>
   scope === undefined &&
-  subjectType !== "ImpersonatedUserAccount" &&
+  subjectType !== SubjectType.ImpersonatedUserAccount &&
   wanted.some((role) => roles.includes(role));

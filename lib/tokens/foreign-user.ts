@@ -1,6 +1,7 @@
 import { type AccessTokenClaims, groupPermissions } from "./access-token.ts";
 import { type Claims, TokenError } from "./jwt.ts";
 import { nameBasedUuid, URL_NAMESPACE } from "./name-based-uuid.ts";
+import { SubjectType } from "./subject-type.ts";
 import type { TrustedIssuer } from "./trusted-issuer.ts";
 
 /** OpenID Connect's limit. */
@@ -38,7 +39,7 @@ export function foreignUser(
   trusted: TrustedIssuer,
   rules: ForeignUserRules,
 ): AccessTokenClaims {
-  const { issuer, audience, subjectType = "EndUserApplication" } = trusted;
+  const { issuer, audience, subjectType = SubjectType.EndUserApplication } = trusted;
   if (claims.sub.length > MAX_SUBJECT_LENGTH) throw new TokenError("The subject is too long.");
   checkPinned(claims, trusted);
   const sub = nameBasedUuid(nameBasedUuid(URL_NAMESPACE, issuer), claims.sub);

@@ -1,19 +1,17 @@
 import { CitadelError } from "../errors/errors.ts";
-import {
-  type AccessTokenClaims,
-  isSubjectType,
-  PEOPLE,
-  STAFF,
-  SUBJECT_TYPES,
-  type SubjectType,
-} from "./access-token.ts";
+import type { AccessTokenClaims } from "./access-token.ts";
+import { isSubjectType, PEOPLE, STAFF, SubjectType } from "./subject-type.ts";
 
 /** Groups of subject types, by the names that settings use. */
 const SUBJECT_GROUPS = {
   STAFF,
   PEOPLE,
-  END_USERS: ["EndUserAccount"],
-  APPLICATIONS: ["EndUserApplication", "ServiceAccount", "ManagedServiceAccount"],
+  END_USERS: [SubjectType.EndUserAccount],
+  APPLICATIONS: [
+    SubjectType.EndUserApplication,
+    SubjectType.ServiceAccount,
+    SubjectType.ManagedServiceAccount,
+  ],
 } as const satisfies Record<string, readonly SubjectType[]>;
 
 type SubjectGroup = keyof typeof SUBJECT_GROUPS;
@@ -23,7 +21,7 @@ export type SubjectName = SubjectGroup | SubjectType;
 
 export const SUBJECT_NAMES: readonly SubjectName[] = [
   ...(Object.keys(SUBJECT_GROUPS) as SubjectGroup[]),
-  ...SUBJECT_TYPES,
+  ...Object.values(SubjectType),
 ];
 
 /** The subject types of these names, each once. */

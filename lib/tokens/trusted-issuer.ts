@@ -1,4 +1,4 @@
-import { isSubjectType, type SubjectType } from "./access-token.ts";
+import { isSubjectType, type SubjectType } from "./subject-type.ts";
 import { isSafeSource } from "./source-url.ts";
 
 /** An issuer other than auth whose access tokens are accepted. */

@@ -1,7 +1,7 @@
 import type { ServiceSchema } from "moleculer";
 import { isListOfRoles, isPermission } from "../../lib/access/access-checks.ts";
 import { definitionsOf, type Endpoint, isInternal, isPrivate } from "../../lib/context/hooks.ts";
-import { isSubjectType } from "../../lib/tokens/access-token.ts";
+import { isSubjectType } from "../../lib/tokens/subject-type.ts";
 
 const KINDS = ["required", "optional", "none", "context"] as const;
 
@@ -53,7 +53,7 @@ export function checkDeclarations(schema: ServiceSchema): void {
       throw new Error(`${what} declares subjects, so it must declare auth: "required".`);
     if (!Array.isArray(subjects) || subjects.length === 0 || !subjects.every(isSubjectType))
       throw new Error(
-        `${what} must declare a list of subject types (lib/tokens/access-token.ts) as subjects.`,
+        `${what} must declare a list of subject types (lib/tokens/subject-type.ts) as subjects.`,
       );
   }
 }

@@ -2,7 +2,7 @@ import { defineContract } from "../../lib/contract/contract.ts";
 import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 import { queueActions } from "../../lib/contract/queue-actions.ts";
 import { route } from "../../lib/contract/route.ts";
-import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
+import { PEOPLE, STAFF, SubjectType } from "../../lib/tokens/subject-type.ts";
 import { JWKS } from "../../lib/tokens/key-set.ts";
 import { REVOCATIONS, SESSIONS_REVOKED } from "../../lib/tokens/revocations.ts";
 import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
@@ -51,7 +51,8 @@ export const contract = defineContract({
     "token.issued":
       "A service account got an access token; or, with `data.session`, the operator created a session for the subject.",
     "impersonation.started": "A user began to act on behalf of another user.",
-    "service-account.created": "A service account was created; `data` has its permissions.",
+    "service-account.created":
+      "A service account was created; `data` has its permissions and its subject type.",
     "service-account.changed": "A service account got a new secret.",
     "service-account.removed": "A service account was deleted.",
     "signing-key.rotated": "The key that signs access tokens was replaced.",
@@ -116,7 +117,7 @@ export const contract = defineContract({
       description:
         "Ends the session of the access token. All nodes refuse its tokens from then on.",
       auth: "required",
-      subjects: [...PEOPLE, "ImpersonatedUserAccount"],
+      subjects: [...PEOPLE, SubjectType.ImpersonatedUserAccount],
       params: {},
       result: null,
     }),
@@ -169,7 +170,8 @@ export const contract = defineContract({
       limit: "impersonations",
       description:
         "Issues an access token for acting on behalf of another user, without a refresh token. Refused for a " +
-        "SuperUserAccount, and for a user with a permission that the caller lacks.",
+        "SuperUserAccount, for a user with a permission that the caller lacks, and, except to administrators of the " +
+        "environment, for an EnvironmentAdminAccount.",
       auth: "required",
       permissions: "users:impersonate",
       subjects: STAFF,
@@ -203,7 +205,8 @@ export const contract = defineContract({
     createServiceAccount: route({
       rest: "POST /api/auth/service-accounts",
       description:
-        "Creates an account for a program, with permissions that the caller holds. It stays when its creator leaves.",
+        "Creates an account for a program, with permissions that the caller holds. It stays when its creator leaves. " +
+        "Only administrators of the environment may create a ManagedServiceAccount.",
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,
@@ -216,7 +219,8 @@ export const contract = defineContract({
     changeSecret: route({
       rest: "POST /api/auth/service-accounts/:id/secret",
       description:
-        "Creates a new secret for a service account. The old secret and its tokens are refused from then on.",
+        "Creates a new secret for a service account. The old secret and its tokens are refused from then on. " +
+        "Only administrators of the environment may create that of a ManagedServiceAccount.",
       auth: "required",
       permissions: "auth:manage",
       subjects: STAFF,

@@ -1,5 +1,6 @@
 import type { Examples } from "../../lib/contract/examples.ts";
 import type { ValueOf } from "../../lib/contract/schemas/infer.ts";
+import { SubjectType } from "../../lib/tokens/subject-type.ts";
 import { TOKEN_EXAMPLE } from "../../lib/tokens/token-response.ts";
 import type { contract } from "./auth.contract.ts";
 import { type CLAIMS, GRANT_TYPES } from "./auth.schemas.ts";
@@ -13,6 +14,7 @@ const SERVICE_ACCOUNT_EXAMPLE = {
   id: "d2b8a7f4-3c19-4e0b-8b57-6f1f0c9a2e43",
   name: "nightly-import",
   permissions: ["posts:write"],
+  subjectType: SubjectType.ServiceAccount,
   createdAt: "2026-11-21T22:32:59.862Z",
   createdBy: "0d6f6d4a-2c1b-4f0e-9a53-7e1c5b8f9d20",
   lastUsedAt: "2026-11-21T22:32:59.862Z",
@@ -38,7 +40,7 @@ const CLAIMS_EXAMPLE: ValueOf<typeof CLAIMS> = {
   permissions: { chat: ["write"], posts: ["write"] },
   tenantId: "default",
   environmentId: "development",
-  subjectType: "EndUserAccount",
+  subjectType: SubjectType.EndUserAccount,
 };
 
 /** For the OpenAPI document. */

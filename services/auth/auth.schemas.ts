@@ -1,4 +1,4 @@
-import { SUBJECT_TYPES } from "../../lib/tokens/access-token.ts";
+import { SubjectType } from "../../lib/tokens/subject-type.ts";
 import { ACCESS_TOKEN_PROPS, TOKEN_USER } from "../../lib/tokens/token-response.ts";
 
 export const IMPERSONATION_RESPONSE = {
@@ -57,7 +57,7 @@ export const CLAIMS = {
     permissions: { type: "record", key: "string", value: { type: "array", items: "string" } },
     tenantId: "string",
     environmentId: "string",
-    subjectType: { type: "enum", values: SUBJECT_TYPES },
+    subjectType: { type: "enum", values: Object.values(SubjectType) },
     act: { type: "object", optional: true, props: { sub: "string", username: "string" } },
   },
 } as const;
@@ -104,6 +104,13 @@ export const SESSION = {
   },
 } as const;
 
+/** The kinds of service account. */
+export const PROGRAM_SUBJECT_TYPES = [
+  SubjectType.ServiceAccount,
+  SubjectType.ManagedServiceAccount,
+  SubjectType.EndUserApplication,
+] as const;
+
 export const NEW_SERVICE_ACCOUNT = {
   name: {
     type: "string",
@@ -116,12 +123,18 @@ export const NEW_SERVICE_ACCOUNT = {
     },
   },
   permissions: { type: "array", items: "string|max:100", unique: true, max: 100 },
+  subjectType: {
+    type: "enum",
+    values: PROGRAM_SUBJECT_TYPES,
+    default: SubjectType.ServiceAccount,
+  },
 } as const;
 
 export const SERVICE_ACCOUNT = {
   id: "uuid",
   name: "string",
   permissions: "string[]",
+  subjectType: { type: "enum", values: PROGRAM_SUBJECT_TYPES },
   createdAt: "string",
   /** The id of the user who created it; null: not recorded. */
   createdBy: { type: "uuid", nullable: true },

@@ -1,5 +1,6 @@
 import type { Generated } from "kysely";
 import type { Algorithm } from "../../lib/tokens/jwt.ts";
+import type { PROGRAM_SUBJECT_TYPES } from "./auth.schemas.ts";
 
 export interface Sessions {
   id: string;
@@ -27,10 +28,14 @@ export interface Sessions {
   confirmed_at: Generated<Date>;
 }
 
+/** The kinds of service account. */
+export type ProgramSubjectType = (typeof PROGRAM_SUBJECT_TYPES)[number];
+
 export interface ServiceAccounts {
   id: string;
   name: string;
   permissions: string[];
+  subject_type: ProgramSubjectType;
   secret_hash: string;
   session_id: string;
   created_at: Generated<Date>;

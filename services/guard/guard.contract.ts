@@ -1,4 +1,4 @@
-import { STAFF } from "../../lib/tokens/access-token.ts";
+import { STAFF } from "../../lib/tokens/subject-type.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { route } from "../../lib/contract/route.ts";
 import { serviceNames } from "../../lib/contract/load.ts";

@@ -1,4 +1,4 @@
-import type { SubjectType } from "../../lib/tokens/access-token.ts";
+import { SubjectType } from "../../lib/tokens/subject-type.ts";
 
 /** The permissions of each role. `all` is every permission that a contract declares. */
 export const ROLES = {
@@ -32,4 +32,4 @@ export function permissionsByRole(all: readonly string[]): ReadonlyMap<string, r
 
 /** The subject type of an account that has this role alone. */
 export const subjectTypeOfRole = (role: string): SubjectType =>
-  role === "user" ? "EndUserAccount" : "UserAccount";
+  role === "user" ? SubjectType.EndUserAccount : SubjectType.UserAccount;

@@ -1,4 +1,4 @@
-import { PEOPLE, STAFF } from "../../lib/tokens/access-token.ts";
+import { ENVIRONMENT_ADMINS, PEOPLE, STAFF, SubjectType } from "../../lib/tokens/subject-type.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import { queueActions } from "../../lib/contract/queue-actions.ts";
 import { route } from "../../lib/contract/route.ts";
@@ -18,7 +18,6 @@ import {
   OTP,
   PASSWORD,
   RECOVERY_CODES,
-  SUBJECT_TYPES,
   USER,
 } from "./users.schemas.ts";
 
@@ -85,6 +84,8 @@ export const contract = defineContract({
     "account.changed": "An account was changed; `data.fields` names the fields.",
     "account.removed": "An account was removed.",
     "roles.changed": "An administrator changed a user's roles; `data` has them before and after.",
+    "subject-type.changed":
+      "An administrator of the environment changed an account's subject type; `data` has it before and after.",
     "login.succeeded": "A user logged in.",
     "login.failed": "A login failed; `data.reason` says why.",
     "login.limited": "A login was refused because too many had failed.",
@@ -370,6 +371,26 @@ export const contract = defineContract({
       result: USER,
       errors: ["Conflict"],
     }),
+    setSubjectType: route({
+      rest: "PUT /api/users/:id/subject-type",
+      description:
+        "Makes an account with the role admin an administrator of the environment, or an ordinary administrator again, " +
+        "effective immediately: the user's access tokens expire and have to be refreshed.",
+      auth: "required",
+      permissions: "users:grant",
+      subjects: ENVIRONMENT_ADMINS,
+      etag: "version",
+      params: {
+        id: "uuid",
+        subjectType: {
+          type: "enum",
+          values: [SubjectType.EnvironmentAdminAccount, SubjectType.UserAccount],
+        },
+        version: VERSION,
+      },
+      result: USER,
+      errors: ["Conflict"],
+    }),
     posts: route({
       rest: "GET /api/users/:id/posts",
       description:
@@ -407,7 +428,7 @@ export const contract = defineContract({
           email: "email",
           roles: "string[]",
           permissions: "string[]",
-          subjectType: { type: "enum", values: SUBJECT_TYPES },
+          subjectType: { type: "enum", values: PEOPLE },
         },
       },
     },

@@ -1,4 +1,5 @@
 import type { Examples } from "../../lib/contract/examples.ts";
+import { SubjectType } from "../../lib/tokens/subject-type.ts";
 import { TOKEN_EXAMPLE } from "../../lib/tokens/token-response.ts";
 import { POSTS_EXAMPLE } from "../posts/posts.examples.ts";
 import type { contract } from "./users.contract.ts";
@@ -11,6 +12,7 @@ const USER_EXAMPLE = {
   createdAt: "2026-11-21T22:31:04.118Z",
   email: "alice@example.com",
   roles: ["user"],
+  subjectType: SubjectType.EndUserAccount,
   version: 1,
 };
 
@@ -80,7 +82,21 @@ export const examples: Examples<typeof contract> = {
   remove: { params: { id: ID } },
   setRoles: {
     params: { id: ID, roles: ["user", "moderator"] },
-    result: { ...USER_EXAMPLE, roles: ["user", "moderator"], version: 2 },
+    result: {
+      ...USER_EXAMPLE,
+      roles: ["user", "moderator"],
+      subjectType: SubjectType.UserAccount,
+      version: 2,
+    },
+  },
+  setSubjectType: {
+    params: { id: ID, subjectType: SubjectType.EnvironmentAdminAccount },
+    result: {
+      ...USER_EXAMPLE,
+      roles: ["admin"],
+      subjectType: SubjectType.EnvironmentAdminAccount,
+      version: 3,
+    },
   },
   posts: { params: { id: ID, limit: 20 }, result: POSTS_EXAMPLE },
 };

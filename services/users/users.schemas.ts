@@ -1,4 +1,4 @@
-import type { SubjectType } from "../../lib/tokens/access-token.ts";
+import { PEOPLE } from "../../lib/tokens/subject-type.ts";
 
 const USERNAME = {
   type: "string",
@@ -34,7 +34,7 @@ export const CHANGES = {
 /** The token of a mailed link. */
 export const LINK_TOKEN = "string|min:1|max:200";
 
-/** `email`, `emailVerified` and `roles` are present only for the user and for holders of users:read. */
+/** `email`, `emailVerified`, `roles` and `subjectType` are present only for the user and for holders of users:read. */
 export const USER = {
   type: "object",
   props: {
@@ -44,16 +44,11 @@ export const USER = {
     email: "email|optional",
     emailVerified: "boolean|optional",
     roles: { type: "array", items: "string", optional: true },
+    subjectType: { type: "enum", values: PEOPLE, optional: true },
     /** The number of changes, starting at 1. */
     version: "number",
   },
 } as const;
-
-export const SUBJECT_TYPES = [
-  "EndUserAccount",
-  "UserAccount",
-  "SuperUserAccount",
-] as const satisfies SubjectType[];
 
 /** The mails that tell the owner of an account of a change and have no link. */
 export const NOTICE_NAMES = [

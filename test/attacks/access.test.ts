@@ -2,11 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { BrokerOptions, Context } from "moleculer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decide, type Subject } from "../../lib/access/access.ts";
-import {
-  ACCESS_TOKEN_TYPE,
-  groupPermissions,
-  SUBJECT_TYPES,
-} from "../../lib/tokens/access-token.ts";
+import { ACCESS_TOKEN_TYPE, groupPermissions } from "../../lib/tokens/access-token.ts";
+import { SubjectType } from "../../lib/tokens/subject-type.ts";
 import { configOf } from "../../lib/context/attachment.ts";
 import type { Access } from "../../lib/contract/declarations/access.ts";
 import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
@@ -64,7 +61,7 @@ const people: [string, Subject][] = [
       subjectType: subjectTypeOfRole(name),
     },
   ]),
-  ...SUBJECT_TYPES.map((subjectType): [string, Subject] => [
+  ...Object.values(SubjectType).map((subjectType): [string, Subject] => [
     `a ${subjectType} with every permission`,
     { kind: "user", name: subjectType, permissions: everything, roles: [], subjectType },
   ]),

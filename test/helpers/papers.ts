@@ -5,7 +5,7 @@ import { defineContract } from "../../lib/contract/contract.ts";
 import { implement } from "../../lib/contract/implement.ts";
 import { route } from "../../lib/contract/route.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
-import { STAFF } from "../../lib/tokens/access-token.ts";
+import { STAFF } from "../../lib/tokens/subject-type.ts";
 import type { App } from "./app.ts";
 import { collect } from "./socket.ts";
 

@@ -1,6 +1,6 @@
 // Type tests: 'npm run check' fails if one of these lines stops being an error, or starts to be one.
 import type { Transaction } from "kysely";
-import { STAFF } from "../../lib/tokens/access-token.ts";
+import { STAFF } from "../../lib/tokens/subject-type.ts";
 import { type Caller } from "../../lib/contract/calls.ts";
 import { defineContract } from "../../lib/contract/contract.ts";
 import type { Examples } from "../../lib/contract/examples.ts";

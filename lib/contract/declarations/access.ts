@@ -1,4 +1,4 @@
-import type { SubjectType } from "../../tokens/access-token.ts";
+import type { SubjectType } from "../../tokens/subject-type.ts";
 
 /**
  * Who may call an action or trigger an event handler. There is no default: a node with a declaration that lacks

@@ -78,6 +78,7 @@ export const ROUTES = {
   "users.update": ["PUT", "/api/users/:id"],
   "users.remove": ["DELETE", "/api/users/:id"],
   "users.setRoles": ["PUT", "/api/users/:id/roles"],
+  "users.setSubjectType": ["PUT", "/api/users/:id/subject-type"],
   "users.posts": ["GET", "/api/users/:id/posts", "none"],
 } as const;
 
@@ -192,7 +193,7 @@ export interface Operations {
     };
     result: null;
   };
-  /** Issues an access token for acting on behalf of another user, without a refresh token. Refused for a SuperUserAccount, and for a user with a permission that the caller lacks. */
+  /** Issues an access token for acting on behalf of another user, without a refresh token. Refused for a SuperUserAccount, for a user with a permission that the caller lacks, and, except to administrators of the environment, for an EnvironmentAdminAccount. */
   "auth.impersonate": {
     params: {
       userId: string;
@@ -244,6 +245,7 @@ export interface Operations {
         id: string;
         name: string;
         permissions: string[];
+        subjectType: "ServiceAccount" | "ManagedServiceAccount" | "EndUserApplication";
         createdAt: string;
         createdBy: string | null;
         lastUsedAt: string;
@@ -251,16 +253,18 @@ export interface Operations {
       nextCursor: string | null;
     };
   };
-  /** Creates an account for a program, with permissions that the caller holds. It stays when its creator leaves. */
+  /** Creates an account for a program, with permissions that the caller holds. It stays when its creator leaves. Only administrators of the environment may create a ManagedServiceAccount. */
   "auth.createServiceAccount": {
     params: {
       name: string;
       permissions: string[];
+      subjectType?: "ServiceAccount" | "ManagedServiceAccount" | "EndUserApplication" | undefined;
     };
     result: {
       id: string;
       name: string;
       permissions: string[];
+      subjectType: "ServiceAccount" | "ManagedServiceAccount" | "EndUserApplication";
       createdAt: string;
       createdBy: string | null;
       lastUsedAt: string;
@@ -268,7 +272,7 @@ export interface Operations {
       client_secret: string;
     };
   };
-  /** Creates a new secret for a service account. The old secret and its tokens are refused from then on. */
+  /** Creates a new secret for a service account. The old secret and its tokens are refused from then on. Only administrators of the environment may create that of a ManagedServiceAccount. */
   "auth.changeSecret": {
     params: {
       id: string;
@@ -1044,6 +1048,7 @@ export interface Operations {
       email?: string;
       emailVerified?: boolean;
       roles?: string[];
+      subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
       version: number;
     };
   };
@@ -1063,6 +1068,7 @@ export interface Operations {
       email?: string;
       emailVerified?: boolean;
       roles?: string[];
+      subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
       version: number;
     };
   };
@@ -1081,6 +1087,7 @@ export interface Operations {
         email?: string;
         emailVerified?: boolean;
         roles?: string[];
+        subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
         version: number;
       }[];
       nextCursor: string | null;
@@ -1098,6 +1105,7 @@ export interface Operations {
       email?: string;
       emailVerified?: boolean;
       roles?: string[];
+      subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
       version: number;
     };
   };
@@ -1115,6 +1123,7 @@ export interface Operations {
       email?: string;
       emailVerified?: boolean;
       roles?: string[];
+      subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
       version: number;
     };
   };
@@ -1134,6 +1143,7 @@ export interface Operations {
       email?: string;
       emailVerified?: boolean;
       roles?: string[];
+      subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
       version: number;
     };
   };
@@ -1159,6 +1169,25 @@ export interface Operations {
       email?: string;
       emailVerified?: boolean;
       roles?: string[];
+      subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      version: number;
+    };
+  };
+  /** Makes an account with the role admin an administrator of the environment, or an ordinary administrator again, effective immediately: the user's access tokens expire and have to be refreshed. */
+  "users.setSubjectType": {
+    params: {
+      id: string;
+      subjectType: "EnvironmentAdminAccount" | "UserAccount";
+      version?: number | undefined;
+    };
+    result: {
+      id: string;
+      username: string;
+      createdAt: string;
+      email?: string;
+      emailVerified?: boolean;
+      roles?: string[];
+      subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
       version: number;
     };
   };

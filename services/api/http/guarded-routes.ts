@@ -5,8 +5,9 @@ import { covers, guardOf, type GuardRules } from "../../../lib/config/guarded-ro
 import { ownContext } from "../../../lib/context/own-context.ts";
 import type { Route } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import type { AccessTokenClaims, SubjectType } from "../../../lib/tokens/access-token.ts";
+import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import { mustBeSubject, subjectTypesOf } from "../../../lib/tokens/subject-groups.ts";
+import type { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import { auditRefusal } from "../../../middlewares/audit.ts";
 import { accessTokenVerifierOf } from "../../../middlewares/auth/index.ts";
 import { tokenOfRequest } from "../access-token.ts";

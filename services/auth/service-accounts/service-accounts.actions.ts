@@ -3,7 +3,7 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import { makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { contract } from "../auth.contract.ts";
-import { mustHoldAll } from "../sessions/delegation.ts";
+import { mustBeAllowedToManage, mustHoldAll } from "../sessions/delegation.ts";
 import type { CallContext } from "../sessions/session-revocation.ts";
 import type { ServiceAccount, ServiceAccountsRepository } from "./service-accounts.repository.ts";
 
@@ -38,18 +38,23 @@ export function serviceAccountActions({
     serviceAccounts: (ctx) => accounts().list(ctx.params),
 
     createServiceAccount: async (ctx) => {
-      const { name, permissions } = ctx.params;
+      const { name, permissions, subjectType } = ctx.params;
+      mustBeAllowedToManage(ctx.locals.user, { subjectType });
       mustHoldAll(ctx.locals.user, permissions);
       const secret = makeOpaqueToken();
       const { sub: createdBy } = ctx.locals.user;
-      const account = await accounts().create({ name, permissions, createdBy }, secret);
+      const account = await accounts().create(
+        { name, permissions, subjectType, createdBy },
+        secret,
+      );
       const subject = { id: account.id, name };
-      audit(ctx, { event: "service-account.created", subject, data: { permissions } });
+      audit(ctx, { event: "service-account.created", subject, data: { permissions, subjectType } });
       return { ...account, client_id: account.id, client_secret: secret };
     },
 
     changeSecret: async (ctx) => {
       const account = await find(ctx.params.id);
+      mustBeAllowedToManage(ctx.locals.user, account);
       // the new secret gives its holder the account's permissions
       mustHoldAll(ctx.locals.user, account.permissions);
       await endSession(ctx, { id: account.sid });

@@ -6,12 +6,13 @@ import { newestFirst } from "../../../lib/database/newest-first.ts";
 import { hashOfToken } from "../../../lib/tokens/opaque-token.ts";
 import { type PageRequest, toPage } from "../../../lib/contract/schemas/page.ts";
 import type { SessionsRepository } from "../sessions/sessions.repository.ts";
-import type { AuthDatabase, ServiceAccounts } from "../tables.ts";
+import type { AuthDatabase, ProgramSubjectType, ServiceAccounts } from "../tables.ts";
 
 export interface ServiceAccount {
   id: string;
   name: string;
   permissions: string[];
+  subjectType: ProgramSubjectType;
   /** The session of its current secret. */
   sid: string;
 }
@@ -19,6 +20,7 @@ export interface ServiceAccount {
 export interface NewServiceAccount {
   name: string;
   permissions: string[];
+  subjectType: ProgramSubjectType;
   /** A user's id. */
   createdBy: string;
 }
@@ -40,7 +42,10 @@ export class ServiceAccountsRepository {
     this.#sessions = sessions;
   }
 
-  async create({ name, permissions, createdBy }: NewServiceAccount, secret: string): Promise<Item> {
+  async create(
+    { name, permissions, subjectType, createdBy }: NewServiceAccount,
+    secret: string,
+  ): Promise<Item> {
     const id = randomUUID();
     return this.#db.transaction().execute(async (trx) => {
       // the session of the first secret has the account's id
@@ -51,6 +56,7 @@ export class ServiceAccountsRepository {
           id,
           name,
           permissions,
+          subject_type: subjectType,
           created_by: createdBy,
           secret_hash: hashOfToken(secret),
           session_id: sid,
@@ -141,10 +147,17 @@ const changedConcurrently = () =>
     message: "The service account was changed by another request. Read it again.",
   });
 
-const toAccount = ({ id, name, permissions, session_id }: Selectable<ServiceAccounts>) => ({
+const toAccount = ({
   id,
   name,
   permissions,
+  subject_type,
+  session_id,
+}: Selectable<ServiceAccounts>) => ({
+  id,
+  name,
+  permissions,
+  subjectType: subject_type,
   sid: session_id,
 });
 
@@ -152,6 +165,7 @@ const toItem = (row: Selectable<ServiceAccounts> & { last_used_at: Date }): Item
   id: row.id,
   name: row.name,
   permissions: row.permissions,
+  subjectType: row.subject_type,
   createdAt: row.created_at.toISOString(),
   createdBy: row.created_by,
   lastUsedAt: row.last_used_at.toISOString(),

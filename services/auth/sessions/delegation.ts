@@ -1,6 +1,7 @@
 import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
+import { isEnvironmentAdmin, SubjectType } from "../../../lib/tokens/subject-type.ts";
 
 // Nobody can do through another account what their own permissions do not allow.
 
@@ -13,10 +14,26 @@ export function mustHoldAll(user: AccessTokenClaims, permissions: readonly strin
 }
 
 /**
+ * Refuses everyone but administrators of the environment to create, or get the secret of, a program that the operator
+ * runs for all tenants.
+ *
+ * @throws CitadelError UserNotAuthorized
+ */
+export function mustBeAllowedToManage(
+  user: AccessTokenClaims,
+  account: { subjectType: SubjectType },
+): void {
+  if (account.subjectType !== SubjectType.ManagedServiceAccount || isEnvironmentAdmin(user)) return;
+  throw new CitadelError("UserNotAuthorized", {
+    message: "Only administrators of the environment may do this with a ManagedServiceAccount.",
+  });
+}
+
+/**
  * Checks that a user may impersonate another.
  *
- * @throws CitadelError UserNotAuthorized if the target is the user, a SuperUserAccount, or holds a permission that the
- * user lacks
+ * @throws CitadelError UserNotAuthorized if the target is the user, a SuperUserAccount, an EnvironmentAdminAccount that
+ * only its equals may impersonate, or holds a permission that the user lacks
  */
 export function mustBeAllowedToImpersonate(
   user: AccessTokenClaims,
@@ -25,9 +42,11 @@ export function mustBeAllowedToImpersonate(
   const message =
     target.id === user.sub
       ? "You cannot impersonate yourself."
-      : target.subjectType === "SuperUserAccount"
+      : target.subjectType === SubjectType.SuperUserAccount
         ? "A SuperUserAccount cannot be impersonated."
-        : undefined;
+        : target.subjectType === SubjectType.EnvironmentAdminAccount && !isEnvironmentAdmin(user)
+          ? "Only administrators of the environment may impersonate one."
+          : undefined;
   if (message) throw new CitadelError("UserNotAuthorized", { message });
   mustHoldAll(user, target.permissions);
 }

@@ -1,4 +1,5 @@
 import type { Handlers } from "../../../lib/contract/handlers.ts";
+import { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { contract } from "../auth.contract.ts";
 import { FIRST_GENERATION, type SignAccessToken } from "../tokens/access-tokens.ts";
@@ -43,7 +44,7 @@ export function impersonationActions({
         data: { session: sid },
       });
       const act = { sub, username };
-      const subjectType = "ImpersonatedUserAccount";
+      const subjectType = SubjectType.ImpersonatedUserAccount;
       return {
         ...sign({ ...identity, sid, generation: FIRST_GENERATION, subjectType, act }),
         user,

@@ -52,7 +52,7 @@ export function tokenEndpointActions({
   const grantClientCredentials = (ctx: TokenContext, account: ServiceAccount | undefined) => {
     if (!account) throw clientRefused();
     const { grant_type: grant, scope } = ctx.params;
-    const { id, name: username, permissions, sid } = account;
+    const { id, name: username, permissions, subjectType, sid } = account;
     const granted = grantScope(permissions, scope);
     audit(ctx, { event: "token.issued", actor: partyOf(account), data: { grant } });
     const token = sign({
@@ -63,7 +63,7 @@ export function tokenEndpointActions({
       generation: FIRST_GENERATION,
       username,
       roles: [],
-      subjectType: "ServiceAccount",
+      subjectType,
     });
     return { ...token, ...scopeOf(granted) };
   };

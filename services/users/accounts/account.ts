@@ -1,7 +1,10 @@
 import type { Generated, Selectable } from "kysely";
-import type { SubjectType } from "../../../lib/tokens/access-token.ts";
+import type { PEOPLE } from "../../../lib/tokens/subject-type.ts";
 import type { LinksDatabase } from "../mail/links.repository.ts";
 import type { Period, SecondFactorDatabase } from "../second-factor/second-factor.repository.ts";
+
+/** The kinds of account that people have. */
+export type AccountSubjectType = (typeof PEOPLE)[number];
 
 interface AccountsTable {
   id: string;
@@ -9,7 +12,7 @@ interface AccountsTable {
   email: string;
   password_hash: string;
   roles: string[];
-  subject_type: SubjectType;
+  subject_type: AccountSubjectType;
   created_at: Generated<Date>;
   email_verified_at: Date | null;
   /** When the account got its current e-mail address. */
@@ -31,7 +34,7 @@ export interface NewAccount {
   email: string;
   passwordHash: string;
   roles: string[];
-  subjectType: SubjectType;
+  subjectType: AccountSubjectType;
   /** Without it the account never expires. */
   expiresAt?: Date | undefined;
 }
@@ -41,7 +44,7 @@ export interface AccountChanges {
   email?: string | undefined;
   passwordHash?: string | undefined;
   roles?: string[] | undefined;
-  subjectType?: SubjectType | undefined;
+  subjectType?: AccountSubjectType | undefined;
   /** The owner has proved to receive mail at the address. */
   emailVerified?: true;
   /**

@@ -1,3 +1,4 @@
+import { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import { checkPassword } from "../passwords/password-rules.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import type { UsersRepository } from "../users.repository.ts";
@@ -37,7 +38,7 @@ export async function createAccount(
     ...owner,
     passwordHash,
     roles: ["user"],
-    subjectType: "EndUserAccount",
+    subjectType: SubjectType.EndUserAccount,
     expiresAt,
   });
 }

@@ -1,4 +1,3 @@
-import type { ResultOf } from "../../../lib/contract/calls.ts";
 import type { Components, UsersActions } from "../components.ts";
 import { permissionsOfRoles } from "../roles.ts";
 import { mustExist } from "./account-rules.ts";
@@ -31,9 +30,7 @@ export function lookupActions(
     identity: async (ctx) => {
       const { id, username, email, roles, subject_type } = await accountOf(ctx.params.id);
       const permissions = permissionsOfRoles(roles, allPermissions);
-      // the column holds only the subject types of accounts
-      const subjectType = subject_type as ResultOf<"users.identity">["subjectType"];
-      return { id, username, email, roles, permissions, subjectType };
+      return { id, username, email, roles, permissions, subjectType: subject_type };
     },
 
     posts: async (ctx) => {

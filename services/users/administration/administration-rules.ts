@@ -1,15 +1,13 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
-import {
-  type AccessTokenClaims,
-  holds,
-  type SubjectType,
-} from "../../../lib/tokens/access-token.ts";
-import type { Account } from "../accounts/account.ts";
+import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
+import { isEnvironmentAdmin, SubjectType } from "../../../lib/tokens/subject-type.ts";
+import type { Account, AccountSubjectType } from "../accounts/account.ts";
 import { permissionsOfRoles, STAFF_ROLES } from "../roles.ts";
 
 /**
  * Refuses to change an account that has more permissions than the manager: its new password or address would give them
- * to the manager. Only the first administrator may change the first administrator's account.
+ * to the manager. Only the first administrator may change the first administrator's account, and only administrators of
+ * the environment the account of one.
  *
  * @param allPermissions every permission that a contract declares
  * @throws CitadelError UserNotAuthorized
@@ -19,9 +17,16 @@ export function mustOutrank(
   { roles, subject_type }: Pick<Account, "roles" | "subject_type">,
   allPermissions: readonly string[],
 ): void {
-  if (subject_type === "SuperUserAccount" && manager.subjectType !== "SuperUserAccount")
+  if (
+    subject_type === SubjectType.SuperUserAccount &&
+    manager.subjectType !== SubjectType.SuperUserAccount
+  )
     throw new CitadelError("UserNotAuthorized", {
       message: "Only the first administrator may do this to the first administrator's account.",
+    });
+  if (subject_type === SubjectType.EnvironmentAdminAccount && !isEnvironmentAdmin(manager))
+    throw new CitadelError("UserNotAuthorized", {
+      message: "Only administrators of the environment may do this to the account of one.",
     });
   mustHold(manager, roles, allPermissions);
 }
@@ -55,8 +60,35 @@ export function mustHold(
     throw new CitadelError("UserNotAuthorized", { data: { permission } });
 }
 
-/** The subject type of an account that gets these roles. The first administrator keeps its own. */
-export function subjectTypeFor(current: SubjectType, roles: readonly string[]): SubjectType {
-  if (current === "SuperUserAccount") return current;
-  return roles.some((role) => STAFF_ROLES.includes(role)) ? "UserAccount" : "EndUserAccount";
+/**
+ * The subject type of an account that gets these roles. The first administrator keeps its own, and an administrator of
+ * the environment while it has the role `admin`.
+ */
+export function subjectTypeFor(
+  current: AccountSubjectType,
+  roles: readonly string[],
+): AccountSubjectType {
+  if (current === SubjectType.SuperUserAccount) return current;
+  if (current === SubjectType.EnvironmentAdminAccount && roles.includes("admin")) return current;
+  return roles.some((role) => STAFF_ROLES.includes(role))
+    ? SubjectType.UserAccount
+    : SubjectType.EndUserAccount;
+}
+
+/**
+ * Refuses to make an account that is no administrator's one of the environment's, and to change the first
+ * administrator's subject type.
+ *
+ * @throws CitadelError Conflict
+ */
+export function mustBeAdministrator({
+  roles,
+  subject_type,
+}: Pick<Account, "roles" | "subject_type">): void {
+  if (subject_type === SubjectType.SuperUserAccount)
+    throw new CitadelError("Conflict", {
+      message: "The first administrator's subject type cannot be changed.",
+    });
+  if (!roles.includes("admin"))
+    throw new CitadelError("Conflict", { message: "Give the account the role admin first." });
 }

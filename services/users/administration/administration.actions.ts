@@ -9,7 +9,13 @@ import { changeAndEndSessions, changeAndExpireTokens } from "../accounts/account
 import { createAccount } from "../accounts/create-account.ts";
 import { visibleFields } from "../accounts/visible-fields.ts";
 import type { Components, UsersActions } from "../components.ts";
-import { mustHold, mustNotBeOwn, mustOutrank, subjectTypeFor } from "./administration-rules.ts";
+import {
+  mustBeAdministrator,
+  mustHold,
+  mustNotBeOwn,
+  mustOutrank,
+  subjectTypeFor,
+} from "./administration-rules.ts";
 
 /**
  * The actions with which staff manage the accounts of other users.
@@ -19,7 +25,7 @@ import { mustHold, mustNotBeOwn, mustOutrank, subjectTypeFor } from "./administr
 export function administrationActions(
   allPermissions: readonly string[],
   components: Components<"accounts" | "passwords">,
-): UsersActions<"create" | "update" | "remove" | "setRoles"> {
+): UsersActions<"create" | "update" | "remove" | "setRoles" | "setSubjectType"> {
   /** Checked twice: before expensive work, and on the locked row. */
   const checkFor =
     (manager: AccessTokenClaims, version: number | undefined) => (account: Account) => {
@@ -89,6 +95,27 @@ export function administrationActions(
         });
         const data = { before: before.roles, after: after.roles };
         audit(ctx, { event: "roles.changed", subject: partyOf(after), data });
+        return visibleFields(after, user);
+      });
+    },
+
+    setSubjectType: async (ctx) => {
+      const { accounts } = components();
+      const { id, subjectType, version } = ctx.params;
+      const { user } = ctx.locals;
+      const check = (account: Account) => {
+        checkFor(user, version)(account);
+        mustBeAdministrator(account);
+      };
+      mustExist(await accounts.find(id), check);
+      return changeAndExpireTokens(ctx, id, async () => {
+        const { before, after } = await accounts.change(id, (account) => {
+          check(account);
+          return subjectType === account.subject_type ? {} : { subjectType };
+        });
+        const data = { before: before.subject_type, after: after.subject_type };
+        if (data.before !== data.after)
+          audit(ctx, { event: "subject-type.changed", subject: partyOf(after), data });
         return visibleFields(after, user);
       });
     },

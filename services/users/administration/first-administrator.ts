@@ -1,5 +1,6 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Config } from "../../../lib/config/config.ts";
+import { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import type { UsersRepository } from "../users.repository.ts";
 
@@ -19,7 +20,7 @@ export async function ensureAdministrator(
       ...admin,
       passwordHash: await passwords.hash(password),
       roles: ["admin"],
-      subjectType: "SuperUserAccount",
+      subjectType: SubjectType.SuperUserAccount,
     });
   } catch (error) {
     if (!(error instanceof CitadelError)) throw error;

@@ -1,4 +1,5 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
+import { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { Account } from "../accounts/account.ts";
 import { auditChange, partyOf } from "../accounts/account-audit.ts";
@@ -50,7 +51,7 @@ export function passwordActions(
         const { after, isFactorRemoved } = await links.use(token, "reset-password", (account) => ({
           passwordHash,
           // the person who set it up had not verified the address; staff keep theirs
-          ...(account.subject_type === "EndUserAccount" && {
+          ...(account.subject_type === SubjectType.EndUserAccount && {
             removeFactorOf: unverifiedPeriod(account),
           }),
         }));

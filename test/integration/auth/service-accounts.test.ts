@@ -90,6 +90,7 @@ describe.skipIf(isMissing)("Service accounts", () => {
       id: client_id,
       name: expect.any(String),
       permissions: ["posts:write"],
+      subjectType: "ServiceAccount",
       createdAt: expect.any(String),
       createdBy: admin.id,
       lastUsedAt: expect.any(String),

@@ -1,6 +1,7 @@
-import { beforeAll, describe, expect, it } from "vitest";
-import type UsersService from "../../../services/users/users.service.ts";
-import { type App, isMissing, sharedApp } from "../../helpers/app.ts";
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SubjectType } from "../../../lib/tokens/subject-type.ts";
+import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
 import {
   administrator,
@@ -10,16 +11,17 @@ import {
   register,
   request,
 } from "../../helpers/http.ts";
-import { without } from "../../helpers/without.ts";
+import { faultOf, refresh } from "../../helpers/tokens.ts";
 
 describe.skipIf(isMissing)("Subject types", () => {
   let app: App;
   let superuser: Person;
 
   beforeAll(async () => {
-    app = await sharedApp();
+    app = await startApp();
     superuser = await administrator(app);
   });
+  afterAll(() => app?.stop());
 
   const kindOf = async ({ token }: Person) =>
     (await request(app, "GET /api/protected", { token })).body.user.subjectType;
@@ -39,94 +41,169 @@ describe.skipIf(isMissing)("Subject types", () => {
     return login(app, username, PASSWORD);
   };
 
-  it("follow from the roles", async () => {
-    const { id, username } = await register(app);
-    const kindWith = async (...roles: string[]) => {
-      const { body } = await setRoles(superuser, id, roles);
-      expect(body.roles).toEqual(roles);
-      return kindOf(await login(app, username, PASSWORD));
-    };
-    expect(await kindWith("user")).toBe("EndUserAccount");
-    expect(await kindWith("user", "moderator")).toBe("UserAccount");
-    expect(await kindWith("admin")).toBe("UserAccount");
-    expect(await kindWith()).toBe("EndUserAccount");
-    const [last] = await auditOf(app, { event: "roles.changed", userId: id }, 4);
-    expect(last).toMatchObject({ actor: "admin", subjectId: id });
-    expect(last.data).toEqual({ before: ["admin"], after: [] });
-  });
+  const claims = async ({ token }: Pick<Person, "token">) =>
+    (await request(app, "GET /api/protected", { token })).body.user;
+  const statusOf = async (token: string, route: string, body?: object) =>
+    (await request(app, route, { token, body })).status;
+  const setSubjectType = (by: Person, id: string, subjectType: string) =>
+    request(app, `PUT /api/users/${id}/subject-type`, { token: by.token, body: { subjectType } });
+  const again = ({ username }: Person) => login(app, username, PASSWORD);
 
-  it("protect the first administrator, whose account no other administrator can change", async () => {
-    const admin = await withRoles("admin");
-    for (const refused of [
-      await setRoles(admin, superuser.id, ["user"]),
-      await update(admin, superuser.id, { username: "mallory" }),
-      await update(admin, superuser.id, { password: "an admin's choice" }),
-      await remove(admin, superuser.id),
-    ]) {
-      expect([refused.status, refused.body.type]).toEqual([403, "UserNotAuthorized"]);
-    }
-    // none of the sessions was ended either
-    expect(await kindOf(superuser)).toBe("SuperUserAccount");
-    expect(await nameOf(superuser.id)).toBe("admin");
+  /** A new program of this kind, and its access token. */
+  const program = async (subjectType: string | undefined, permissions: string[]) => {
+    const name = `robot ${randomUUID()}`;
+    const body = { name, permissions, subjectType };
+    const token = superuser.token;
+    const created = await request(app, "POST /api/auth/service-accounts", { token, body });
+    expect(created.status).toBe(201);
+    const { client_id, client_secret } = created.body;
+    const issued = await request(app, "POST /api/auth/token", {
+      body: { grant_type: "client_credentials", client_id, client_secret },
+    });
+    const list = await request(app, "GET /api/auth/service-accounts", { token });
+    return { name, id: client_id, token: issued.body.access_token, listed: list.body.items[0] };
+  };
 
-    expect((await setRoles(superuser, superuser.id, ["user", "admin"])).status).toBe(200);
-    superuser = await administrator(app);
-    expect((await update(superuser, superuser.id, { username: "admin" })).status).toBe(200);
-    expect(await kindOf(superuser)).toBe("SuperUserAccount");
-    await remove(superuser, admin.id);
-  });
+  const POST = { title: "By", body: "a subject" };
 
-  it("keep the last administrator, also if two step down at the same time", async () => {
-    for (const { status, body } of [
-      await setRoles(superuser, superuser.id, ["user"]),
-      await remove(superuser, superuser.id),
-    ]) {
-      expect([status, body.type]).toEqual([409, "Conflict"]);
-      expect(body.message).toMatch(/last administrator/);
-    }
-    expect(await kindOf(superuser)).toBe("SuperUserAccount");
-
-    const admin = await withRoles("admin");
-    const both = await Promise.all([
-      setRoles(superuser, superuser.id, ["user"]),
-      setRoles(admin, admin.id, ["user"]),
-    ]);
-    expect(both.map(({ status }) => status)).toEqual(
-      both[0].status === 200 ? [200, 409] : [409, 200],
-    );
-    const { accounts } = app.service("users") as unknown as UsersService;
-    await accounts.change(superuser.id, () => ({ roles: ["admin"] }));
-    superuser = await administrator(app);
-    await remove(superuser, admin.id);
-  });
-
-  it("let no user grant a role with permissions that the user lacks, or manage a more powerful user", async () => {
-    const moderator = await withRoles("moderator");
-    const admin = await withRoles("admin");
-    const victim = await register(app);
-    for (const route of ["PUT /api/users/:id/roles", "DELETE /api/users/:id"]) {
-      const refused = await request(app, route.replace(":id", victim.id), {
-        token: moderator.token,
-        body: route.endsWith("roles") ? { roles: ["admin"] } : undefined,
-      });
-      expect(refused.body.data).toMatchObject({ permission: expect.any(String) });
-    }
-    expect(
-      (await update(admin, moderator.id, { username: `${moderator.username}-2` })).status,
-    ).toBe(200);
-    expect(await nameOf(victim.id)).toBe(victim.username);
-    await remove(superuser, admin.id);
-  });
-
-  it("are removed with their sessions, or not at all while auth is unavailable", async () => {
+  it("EndUserAccount is that of a person who registers, and who may write posts and not manage users", async () => {
     const alice = await register(app);
-    const failed = await without(app, "auth", () => remove(superuser, alice.id));
-    expect(failed.status).toBe(503);
-    expect(await nameOf(alice.id)).toBe(alice.username);
-    expect((await remove(superuser, alice.id)).status).toBe(204);
-    const { body } = await request(app, "GET /api/users/me", { token: alice.token });
-    expect(body.type).toBe("AccessTokenRevoked");
-    const [entry] = await auditOf(app, { event: "account.removed", userId: alice.id });
-    expect(entry).toMatchObject({ actor: "admin", subject: alice.username });
+    expect(await claims(alice)).toMatchObject({
+      sub: alice.id,
+      roles: ["user"],
+      subjectType: SubjectType.EndUserAccount,
+    });
+    expect(await statusOf(alice.token, "POST /api/posts", POST)).toBe(201);
+    expect(await statusOf(alice.token, `DELETE /api/users/${superuser.id}`)).toBe(403);
   });
+
+  it("UserAccount is that of staff, whose role lets them manage users and not the environment's administrators", async () => {
+    const staff = await withRoles("admin");
+    expect(await claims(staff)).toMatchObject({
+      roles: ["admin"],
+      subjectType: SubjectType.UserAccount,
+    });
+    const { id } = await register(app);
+    expect((await update(staff, id, { username: `by-${staff.username}` })).status).toBe(200);
+    const refused = await setSubjectType(staff, staff.id, SubjectType.EnvironmentAdminAccount);
+    expect(refused.body).toMatchObject({
+      type: "UserNotAuthorized",
+      data: { subjectType: SubjectType.UserAccount },
+    });
+    expect(await kindOf(await again(staff))).toBe(SubjectType.UserAccount);
+    await remove(superuser, staff.id);
+  });
+
+  it("SuperUserAccount is that of the first administrator, who may grant subject types and not change their own", async () => {
+    expect(await claims(superuser)).toMatchObject({
+      username: "admin",
+      subjectType: SubjectType.SuperUserAccount,
+    });
+    const admin = await withRoles("admin");
+    const granted = await setSubjectType(superuser, admin.id, SubjectType.EnvironmentAdminAccount);
+    expect(granted.status).toBe(200);
+    const own = await setSubjectType(superuser, superuser.id, SubjectType.UserAccount);
+    expect([own.status, own.body.type]).toEqual([409, "Conflict"]);
+    expect(await kindOf(superuser)).toBe(SubjectType.SuperUserAccount);
+    await remove(superuser, admin.id);
+  });
+
+  it("EnvironmentAdminAccount is granted to an account with the role admin, and may grant it, but not to others", async () => {
+    const admin = await withRoles("admin");
+    const granted = await setSubjectType(superuser, admin.id, SubjectType.EnvironmentAdminAccount);
+    expect(granted.body).toMatchObject({
+      roles: ["admin"],
+      subjectType: SubjectType.EnvironmentAdminAccount,
+    });
+    expect(await faultOf(app, admin.token)).toBe("AccessTokenExpired");
+    const tokens = await refresh(app, admin.refreshToken);
+    const environment = { ...admin, token: tokens.body.access_token };
+    expect(await claims(environment)).toMatchObject({
+      roles: ["admin"],
+      subjectType: SubjectType.EnvironmentAdminAccount,
+    });
+
+    const other = await withRoles("admin");
+    const regranted = await setSubjectType(
+      environment,
+      other.id,
+      SubjectType.EnvironmentAdminAccount,
+    );
+    expect(regranted.body.subjectType).toBe(SubjectType.EnvironmentAdminAccount);
+    for (const roles of [["moderator"], ["user"]]) {
+      const { id } = await withRoles(...roles);
+      for (const subjectType of [SubjectType.EnvironmentAdminAccount, SubjectType.UserAccount]) {
+        const refused = await setSubjectType(environment, id, subjectType);
+        expect([refused.status, refused.body.message]).toEqual([
+          409,
+          "Give the account the role admin first.",
+        ]);
+      }
+    }
+    const [entry] = await auditOf(app, { event: "subject-type.changed", userId: other.id });
+    expect(entry).toMatchObject({ actor: admin.username, subjectId: other.id });
+    expect(entry.data).toEqual({
+      before: SubjectType.UserAccount,
+      after: SubjectType.EnvironmentAdminAccount,
+    });
+    for (const { id } of [other, admin]) await remove(superuser, id);
+  });
+
+  it("EnvironmentAdminAccount ends with PUT /api/users/:id/subject-type or with the role admin", async () => {
+    const admin = await withRoles("admin");
+    const grant = () => setSubjectType(superuser, admin.id, SubjectType.EnvironmentAdminAccount);
+    expect((await grant()).status).toBe(200);
+    const version = (await grant()).body.version;
+    const revoked = await setSubjectType(superuser, admin.id, SubjectType.UserAccount);
+    expect(revoked.body).toMatchObject({
+      subjectType: SubjectType.UserAccount,
+      version: version + 1,
+    });
+    // a repeated grant changed nothing, and is not in the audit trail
+    const entries = await auditOf(app, { event: "subject-type.changed", userId: admin.id }, 2);
+    expect(entries).toHaveLength(2);
+    await grant();
+    expect((await setRoles(superuser, admin.id, ["moderator"])).body.subjectType).toBe(
+      SubjectType.UserAccount,
+    );
+    await setRoles(superuser, admin.id, ["admin"]);
+    expect(await kindOf(await again(admin))).toBe(SubjectType.UserAccount);
+    await remove(superuser, admin.id);
+  });
+
+  it("ImpersonatedUserAccount is a user's on whose behalf staff act, who may write posts and not change the account", async () => {
+    const alice = await register(app);
+    const { body } = await request(app, "POST /api/auth/impersonate", {
+      token: superuser.token,
+      body: { userId: alice.id },
+    });
+    expect(await claims({ token: body.access_token })).toMatchObject({
+      sub: alice.id,
+      subjectType: SubjectType.ImpersonatedUserAccount,
+      act: { sub: superuser.id, username: "admin" },
+    });
+    expect(await statusOf(body.access_token, "POST /api/posts", POST)).toBe(201);
+    expect(await statusOf(body.access_token, "PATCH /api/users/me", { username: "taken" })).toBe(
+      403,
+    );
+    expect(await nameOf(alice.id)).toBe(alice.username);
+  });
+
+  it.each([
+    [undefined, SubjectType.ServiceAccount],
+    [SubjectType.ServiceAccount, SubjectType.ServiceAccount],
+    [SubjectType.ManagedServiceAccount, SubjectType.ManagedServiceAccount],
+    [SubjectType.EndUserApplication, SubjectType.EndUserApplication],
+  ])(
+    "a program that is created as %s is a %s, which may write posts and not manage others",
+    async (given, subjectType) => {
+      const { name, id, token, listed } = await program(given, ["posts:write", "auth:manage"]);
+      expect(listed).toMatchObject({ id, subjectType });
+      const own = await claims({ token });
+      expect(own).toMatchObject({ sub: id, client_id: id, username: name, roles: [], subjectType });
+      expect(await statusOf(token, "POST /api/posts", POST)).toBe(201);
+      expect(await statusOf(token, `DELETE /api/auth/service-accounts/${id}`)).toBe(403);
+      expect(await claims({ token })).toEqual(own);
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { accessMatrix } from "../../../lib/access/matrix.ts";
 import { accessReport, differingLines, toJson } from "../../../lib/access/report.ts";
-import { PEOPLE, STAFF } from "../../../lib/tokens/access-token.ts";
+import { PEOPLE, STAFF } from "../../../lib/tokens/subject-type.ts";
 import { accessWarnings, mustMatch } from "../../../lib/access/warnings.ts";
 import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decide, findAction, type Subject } from "../../../lib/access/access.ts";
-import { holds, STAFF } from "../../../lib/tokens/access-token.ts";
+import { holds } from "../../../lib/tokens/access-token.ts";
+import { STAFF } from "../../../lib/tokens/subject-type.ts";
 import type { Access } from "../../../lib/contract/declarations/access.ts";
 import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
 import {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { AccessTokenClaims, SubjectType } from "../../../lib/tokens/access-token.ts";
+import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
+import type { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import {
   mustHold,
   mustNotBeOwn,
@@ -70,6 +71,9 @@ describe("subjectTypeFor", () => {
     ["UserAccount", ["user"], "EndUserAccount"],
     ["UserAccount", [], "EndUserAccount"],
     ["SuperUserAccount", [], "SuperUserAccount"],
+    ["EnvironmentAdminAccount", ["admin", "user"], "EnvironmentAdminAccount"],
+    ["EnvironmentAdminAccount", ["moderator"], "UserAccount"],
+    ["EnvironmentAdminAccount", [], "EndUserAccount"],
   ] as const)("turns %s with the roles %j into %s", (current, roles, expected) => {
     expect(subjectTypeFor(current, roles)).toBe(expected);
   });
