@@ -71,7 +71,7 @@ export async function request<K extends keyof Operations>(
       Number(response.headers.get("retry-after") ?? NaN) || undefined,
     );
   // the contract declares what the operation returns
-  return (body ?? null) as Operations[K]["result"];
+  return (body === undefined ? null : body) as Operations[K]["result"];
 }
 
 function unreachable(url: string, cause: unknown, signal: AbortSignal | undefined): never {
