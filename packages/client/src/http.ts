@@ -71,7 +71,7 @@ export async function request<K extends keyof Operations>(
       Number(response.headers.get("retry-after") ?? NaN) || undefined,
     );
   // the contract declares what the operation returns
-  return (body === undefined ? null : body) as Operations[K]["result"];
+  return body as Operations[K]["result"];
 }
 
 function unreachable(url: string, cause: unknown, signal: AbortSignal | undefined): never {
@@ -82,11 +82,11 @@ function unreachable(url: string, cause: unknown, signal: AbortSignal | undefine
   );
 }
 
-/** The JSON text's value; undefined if it is none, such as a proxy's error page. */
+/** The JSON text's value; null if it is none, such as a proxy's error page. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    return null;
   }
 }
