@@ -27,7 +27,11 @@ export interface AccessTokenVerifierOptions extends AccessTokenRules {
   fetchKeys: () => Promise<Jwks>;
   /** Called when the keys of a trusted issuer are unavailable. */
   onOutage: (issuer: string, error: unknown) => void;
-  revocations: Revocations;
+  revocations: Pick<Revocations, "find" | "isCurrent" | "refresh">;
+  /** Auth's tokens of every tenant and environment are accepted, not only those of `tenantId` and `environmentId`. */
+  isAnyDeployment?: boolean;
+  /** Auth is known by its URL only: an outage is a JwksError, and the keys are not fetched again for RETRY_INTERVAL. */
+  isRemote?: boolean;
 }
 
 /** The age at which an issuer's keys are fetched again, in milliseconds. */
@@ -71,12 +75,13 @@ export class AccessTokenVerifier {
 
   constructor(options: AccessTokenVerifierOptions) {
     this.#options = options;
-    const { issuer, trustedIssuers, fetchKeys, onOutage } = options;
+    const { issuer, trustedIssuers, fetchKeys, onOutage, isRemote = false } = options;
+    const retryInterval = isRemote ? RETRY_INTERVAL : 0;
     const auth: Issuer = {
-      keys: new KeySet({ fetch: fetchKeys, maxAge: MAX_KEY_AGE }),
+      keys: new KeySet({ fetch: fetchKeys, retryInterval, maxAge: MAX_KEY_AGE }),
       types: ACCESS_TOKEN_TYPE,
       audience: issuer,
-      outage: "IdentityServiceNotAccessible",
+      outage: isRemote ? "JwksError" : "IdentityServiceNotAccessible",
       trusted: null,
     };
     this.#issuers = new Map([
@@ -175,9 +180,11 @@ export class AccessTokenVerifier {
   #toAccessToken(claims: Claims & Record<string, unknown>): AccessTokenClaims {
     const { client_id, sid, generation, username, roles, permissions, subjectType } = claims;
     const { tenantId, environmentId } = claims;
+    const { isAnyDeployment = false, ...own } = this.#options;
     if (
-      tenantId === this.#options.tenantId &&
-      environmentId === this.#options.environmentId &&
+      typeof tenantId === "string" &&
+      typeof environmentId === "string" &&
+      (isAnyDeployment || (tenantId === own.tenantId && environmentId === own.environmentId)) &&
       typeof client_id === "string" &&
       client_id !== "" &&
       typeof sid === "string" &&

@@ -63,7 +63,7 @@ export class KeySet {
     coolDown = 5_000,
     retryInterval = 0,
     maxAge = Number.POSITIVE_INFINITY,
-    now = Date.now,
+    now = () => Date.now(),
   }: KeySetOptions) {
     this.#options = { fetch, coolDown, retryInterval, maxAge, now };
   }

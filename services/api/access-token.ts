@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
+import { bearerOf, countOf } from "../../lib/authentication/bearer-token.ts";
 import type { Config } from "../../lib/config/config.ts";
 import { CitadelError } from "../../lib/errors/errors.ts";
 import { readIssuer } from "../../lib/tokens/jwt.ts";
 import type { Socket } from "./gateways.ts";
-import { countOf } from "./http/request-head.ts";
 import { isAllowed, type OriginRules } from "./origins.ts";
 
 // Reads the access token of a request or a handshake. A request that carries several is refused (RFC 6750, 2).
@@ -12,11 +12,6 @@ type Rules = OriginRules & Pick<Config, "trustedIssuers">;
 
 /** Query parameters for a token. HTTP requests may not use them: queries are stored in logs and browser histories. */
 const QUERY_NAMES = ["access_token", "token"];
-
-/** The token of `Authorization: Bearer` (RFC 6750, 2.1). */
-function bearerOf(header: string | undefined): string | undefined {
-  return /^Bearer +(.+)$/i.exec(header ?? "")?.[1];
-}
 
 /**
  * The access token of an HTTP request.

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { countOf } from "../../../lib/authentication/bearer-token.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { contract } from "../api.contract.ts";
 
@@ -24,21 +25,6 @@ export function mustHaveValidHead({
     throw new CitadelError("PayloadTooLarge");
   // rawHeaders holds names and values
   if (rawHeaders.length > 2 * limits.headers.max) throw new CitadelError("HeadersTooLarge");
-}
-
-/**
- * How often a request has a header. Node's `headers` has the first of several, and `headersDistinct` converts all.
- *
- * @param name in lower case
- * @param rawHeaders names and values by turns
- */
-export function countOf(name: string, rawHeaders: readonly string[]): number {
-  let count = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const header = rawHeaders[at] as string;
-    if (header.length === name.length && header.toLowerCase() === name) count += 1;
-  }
-  return count;
 }
 
 /** True if `mustHaveValidHead` throws nothing. */
