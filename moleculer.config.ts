@@ -37,12 +37,13 @@ const SealedNats = sealed(NatsTransporter);
 
 /**
  * Errors that the circuit breaker ignores, since they are not the callee's: a token whose issuer is unavailable, or
- * anyone who sends such tokens could block an action for all; and Moleculer's error for a call whose node or NATS
+ * anyone who sends such tokens could block an action for all; sign-ins while another service is unavailable; and Moleculer's error for a call whose node or NATS
  * disconnected, which both reconnect at once.
  */
 const NOT_THE_CALLEES: ReadonlySet<unknown> = new Set<ErrorType | "REQUEST_REJECTED">([
   "JwksError",
   "IdentityServiceNotAccessible",
+  "UserServiceNotAccessible",
   "REQUEST_REJECTED",
 ]);
 

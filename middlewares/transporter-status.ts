@@ -1,4 +1,4 @@
-import type { Context, Middleware, ServiceBroker } from "moleculer";
+import { type Context, Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { type Handler, toMiddleware } from "../lib/context/hooks.ts";
 import { CitadelError } from "../lib/errors/errors.ts";
 
@@ -124,7 +124,12 @@ export const transporterStatus = (broker: ServiceBroker): Middleware => {
     stopping: async () => stopWaiting(false),
     remoteAction: (next: Handler): Handler => {
       const callAfter = async (ctx: Context, { promise }: PromiseWithResolvers<boolean>) => {
-        if (!(await promise)) throw new CitadelError("ServiceNotAvailable");
+        if (!(await promise)) {
+          const { action, nodeID } = ctx;
+          const call = { action: action?.name ?? "", nodeID: nodeID ?? "" };
+          const cause = new Errors.ServiceNotAvailableError(call);
+          throw new CitadelError("ServiceNotAvailable", { cause });
+        }
         return next(ctx);
       };
       return (ctx) => (reconnection ? callAfter(ctx, reconnection) : next(ctx));

@@ -46,6 +46,7 @@ const ACTION: KeysOf<keyof ActionContract> = {
   idempotent: true,
   location: true,
   limit: true,
+  unavailable: true,
   errors: true,
 };
 

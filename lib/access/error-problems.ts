@@ -1,5 +1,5 @@
 import type { ServiceContract } from "../contract/contract.ts";
-import { ERROR_TYPES } from "../errors/errors.ts";
+import { declaredError, ERROR_TYPES, isErrorType } from "../errors/errors.ts";
 
 /** An error type is part of the API, and of the error's name. */
 const TYPE = /^[A-Z][A-Za-z0-9]{2,63}$/;
@@ -23,6 +23,12 @@ export function errorProblems({ name, errors = {}, actions }: ServiceContract): 
           : [`${what} must have a message that says what to do`]),
       ];
     }),
+    ...Object.entries(actions).flatMap(([action, { unavailable }]) =>
+      unavailable === undefined ||
+      (isErrorType(unavailable) && declaredError(unavailable).code === 503)
+        ? []
+        : [`${name}.${action} must declare an error type with the code 503 as 'unavailable'`],
+    ),
     ...Object.entries(actions).flatMap(([action, { errors: listed = [] }]) =>
       listed
         .filter((type) => !known.has(type))

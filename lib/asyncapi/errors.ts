@@ -52,7 +52,17 @@ export const UNSUBSCRIBE_ERRORS: readonly ErrorType[] = [
 
 /** Errors in the acknowledgement of an event, as its action declares them. */
 export function errorsOfEvent(contract: ActionContract): string[] {
-  const { params, rest, auth, permissions, roles, subjects, socket, errors = [] } = contract;
+  const {
+    params,
+    rest,
+    auth,
+    permissions,
+    roles,
+    subjects,
+    socket,
+    unavailable,
+    errors = [],
+  } = contract;
   const isAboutOneThing =
     rest?.includes(":") === true || (typeof socket === "object" && socket.join !== undefined);
   return [
@@ -64,6 +74,7 @@ export function errorsOfEvent(contract: ActionContract): string[] {
     ...(Object.keys(params).some((name) => name !== "$$strict")
       ? (["VALIDATION_ERROR"] as const)
       : []),
+    ...(unavailable ? [unavailable] : []),
     ...errors,
   ];
 }

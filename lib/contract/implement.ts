@@ -71,6 +71,7 @@ export function implement<C extends ServiceContract, DB = never>(
       oauth: _oauth,
       socket: _socket,
       limit: _limit,
+      unavailable: _unavailable,
       ...declared
     } = action;
     return [

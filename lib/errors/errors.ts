@@ -87,6 +87,10 @@ const ERRORS = {
     code: 503,
     message: "Tokens cannot be verified at the moment. Try again shortly.",
   },
+  UserServiceNotAccessible: {
+    code: 503,
+    message: "Accounts are unreachable, so nobody can sign in at the moment. Try again shortly.",
+  },
   GuardNotAccessible: {
     code: 503,
     message: "The guard is unreachable, so this call was not made. Try again shortly.",

@@ -31,7 +31,7 @@ export type KnownErrors = ReadonlyMap<string, DeclaredError>;
 
 /** The errors of a route, from its contract. */
 export function errorsOf({ method, path, contract }: Route, known: KnownErrors): DeclaredError[] {
-  const { auth, permissions, roles, subjects, params, status, errors = [] } = contract;
+  const { auth, permissions, roles, subjects, params, status, unavailable, errors = [] } = contract;
   // the body of a DELETE is ignored, but parsed and limited
   const hasBody = method !== "GET";
   const hasId = path.includes(":");
@@ -46,6 +46,7 @@ export function errorsOf({ method, path, contract }: Route, known: KnownErrors):
     ...headerErrorsOf(contract),
     ...(method === "POST" && status === 201 ? (["Conflict"] as const) : []),
     ...(Object.keys(params).length > 0 ? (["VALIDATION_ERROR"] as const) : []),
+    ...(unavailable ? [unavailable] : []),
     ...errors,
   ];
   return [...known.values()].filter(({ type }) => types.includes(type));

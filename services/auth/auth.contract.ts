@@ -68,6 +68,7 @@ export const contract = defineContract({
       /** `sessionId` lets the caller end the session before the response has arrived. */
       params: { userId: "uuid", sessionId: "uuid|optional" },
       result: TOKEN_RESPONSE,
+      errors: ["UserServiceNotAccessible"],
     },
     verifyToken: {
       description:
@@ -110,7 +111,7 @@ export const contract = defineContract({
       },
       result: TOKEN_RESPONSE,
       oauth: "errors",
-      errors: ["RefreshTokenInvalid", "RefreshTokenReused"],
+      errors: ["RefreshTokenInvalid", "RefreshTokenReused", "UserServiceNotAccessible"],
     }),
     logout: route({
       rest: "POST /api/auth/logout",
@@ -175,7 +176,7 @@ export const contract = defineContract({
       auth: "required",
       permissions: "users:impersonate",
       subjects: STAFF,
-      errors: ["NotFound"],
+      errors: ["NotFound", "UserServiceNotAccessible"],
       params: { userId: "uuid" },
       result: IMPERSONATION_RESPONSE,
     }),
@@ -187,7 +188,12 @@ export const contract = defineContract({
         "for users, whose client is `first-party` and has no secret; its rules are those of `POST /api/auth/refresh`. " +
         "`scope` requests a part of the subject's permissions, and the response states what was granted.",
       auth: "none",
-      errors: ["InvalidCredentials", "RefreshTokenInvalid", "RefreshTokenReused"],
+      errors: [
+        "InvalidCredentials",
+        "RefreshTokenInvalid",
+        "RefreshTokenReused",
+        "UserServiceNotAccessible",
+      ],
       form: true,
       oauth: "token",
       params: TOKEN_ENDPOINT_PARAMS,

@@ -109,6 +109,7 @@ export const contract = defineContract({
       timeout: HASHING,
       status: 201,
       idempotent: "once",
+      unavailable: "UserServiceNotAccessible",
       location: "/api/users/me",
       params: ACCOUNT,
       result: TOKEN_RESPONSE,
@@ -120,6 +121,7 @@ export const contract = defineContract({
       description:
         "Signs in with a username or e-mail address, a password and, if the account has a second factor, a code of it.",
       auth: "none",
+      unavailable: "UserServiceNotAccessible",
       timeout: HASHING,
       params: {
         username: "string|min:1|max:254",

@@ -151,6 +151,10 @@ describe.skipIf(isMissing)("An interruption of the connection to NATS", () => {
       body: { title: "Refused", body: "There" },
     });
     expect(status).toBe(503);
+    const signedIn = await request(app, "POST /api/auth/login", {
+      body: { username: "admin", password: PASSWORD },
+    });
+    expect(signedIn.body).toMatchObject({ code: 503, type: "UserServiceNotAccessible" });
     // without this each would wait for three seconds
     expect(performance.now() - begin).toBeLessThan(6_000);
 

@@ -1,3 +1,4 @@
+import type { ErrorType } from "../../errors/errors.ts";
 import type { OAuthKind } from "../../errors/oauth-errors.ts";
 import type { Access } from "./access.ts";
 import type { Rule, Schema } from "../schemas/infer.ts";
@@ -48,6 +49,8 @@ export interface ActionContract extends Access {
   readonly location?: `/${string}`;
   /** The name of the limit that counts its calls, from the contract's `limits`. */
   readonly limit?: string;
+  /** The error for clients while no node can run it; left out: ServiceNotAvailable. An error type with the code 503. */
+  readonly unavailable?: ErrorType;
   /** The error types that its handler throws and that do not follow from the other keys. */
   readonly errors?: readonly string[];
 }

@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import type { Service } from "moleculer";
 import type { Config } from "../../../lib/config/config.ts";
 import { ownContext } from "../../../lib/context/own-context.ts";
-import type { ActionName } from "../../../lib/contract/calls.ts";
 import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import { publicWrites, type Route } from "../../../lib/contract/load.ts";
 import { widestKeyOf } from "../../../lib/network/address.ts";
+import { callAction } from "../action-call.ts";
 import { tokenOfRequest } from "../access-token.ts";
 import { clientOf } from "../client.ts";
 import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
@@ -51,7 +51,7 @@ export function makeActionRequest({ config, routes, limiter, concurrency }: Acti
       requestID: res.getHeader("X-Request-ID") as string,
       idempotencyKey,
     });
-    const data = await ctx.call(action as ActionName, params);
+    const data = await callAction(ctx, { action, contract }, params);
     // the client has disconnected
     if (res.destroyed) return;
     const length = sendResult(req, res, contract, data);

@@ -1,6 +1,5 @@
 import type { Service } from "moleculer";
 import { contractsOf } from "../../../lib/context/attachment.ts";
-import type { ActionName } from "../../../lib/contract/calls.ts";
 import type { Finding } from "../../../lib/contract/schemas/findings.ts";
 import { publicWrites, routesOf } from "../../../lib/contract/load.ts";
 import {
@@ -10,6 +9,7 @@ import {
 import { CitadelError, type PublicError } from "../../../lib/errors/errors.ts";
 import { isUnlogged, toPublicError } from "../../../lib/errors/public-error.ts";
 import { KeyedConcurrencyLimit } from "../../../lib/limits/keyed-concurrency-limit.ts";
+import { callAction, type CallableAction } from "../action-call.ts";
 import { contract } from "../api.contract.ts";
 import type { Socket } from "../gateways.ts";
 import { logFailure } from "../http/responses/errors.ts";
@@ -34,7 +34,7 @@ export class ClientEvents {
   /** By the event's name. */
   readonly #declared: ReadonlyMap<string, ClientEvent>;
   /** The actions that `call` may call: those that have a route. */
-  readonly #callable: ReadonlySet<string>;
+  readonly #callable: ReadonlyMap<string, CallableAction>;
   readonly #publicWrites: ReadonlySet<string>;
   /** By socket. */
   readonly #running = new KeyedConcurrencyLimit({
@@ -50,7 +50,7 @@ export class ClientEvents {
     const routes = routesOf(contracts);
     this.#api = api;
     this.#declared = new Map(declared.map((event) => [event.socket.event, event]));
-    this.#callable = new Set(routes.map(({ action }) => action));
+    this.#callable = new Map(routes.map((route) => [route.action, route]));
     this.#publicWrites = publicWrites(routes);
     this.handlers = {
       ...Object.fromEntries(
@@ -119,11 +119,11 @@ export class ClientEvents {
   }
 
   async #callDeclared(socket: Socket, event: ClientEvent, data: Data): Promise<unknown> {
-    const { service: owner, action } = event;
+    const { service: owner } = event;
     const { join, leave } = event.socket;
     const params = paramsOf(event, data);
     // the action's own parameters are checked where it runs
-    const call = () => callerFor(this.#api, socket).call(action as ActionName, params);
+    const call = () => callAction(callerFor(this.#api, socket), event, params);
     try {
       const left = leave === undefined ? undefined : params[leave];
       if (typeof left === "string") void socket.leave(roomOf(owner, left));
@@ -153,10 +153,10 @@ export class ClientEvents {
 
   /** @throws CitadelError NotFound for an action without a route, VALIDATION_ERROR for parameters that are no object */
   async #callRoute(socket: Socket, action: unknown, params: unknown): Promise<unknown> {
-    if (typeof action !== "string" || !this.#callable.has(action))
-      throw new CitadelError("NotFound");
+    const callable = typeof action === "string" ? this.#callable.get(action) : undefined;
+    if (!callable) throw new CitadelError("NotFound");
     if (!isObject(params)) throw new CitadelError("VALIDATION_ERROR");
-    return callerFor(this.#api, socket).call(action as ActionName, params);
+    return callAction(callerFor(this.#api, socket), callable, params);
   }
 
   /** An error as the client sees it. Failures of the server are logged here, unless they were logged before. */

@@ -1,7 +1,7 @@
-import type { ResultOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
 import { isEnvironmentAdmin, SubjectType } from "../../../lib/tokens/subject-type.ts";
+import type { Identity } from "./identity.ts";
 
 // Nobody can do through another account what their own permissions do not allow.
 
@@ -35,10 +35,7 @@ export function mustBeAllowedToManage(
  * @throws CitadelError UserNotAuthorized if the target is the user, a SuperUserAccount, an EnvironmentAdminAccount that
  * only its equals may impersonate, or holds a permission that the user lacks
  */
-export function mustBeAllowedToImpersonate(
-  user: AccessTokenClaims,
-  target: ResultOf<"users.identity">,
-): void {
+export function mustBeAllowedToImpersonate(user: AccessTokenClaims, target: Identity): void {
   const message =
     target.id === user.sub
       ? "You cannot impersonate yourself."

@@ -5,6 +5,7 @@ import type { contract } from "../auth.contract.ts";
 import { FIRST_GENERATION, type SignAccessToken } from "../tokens/access-tokens.ts";
 import { secondsFromNow } from "../tokens/expiry.ts";
 import { mustBeAllowedToImpersonate } from "./delegation.ts";
+import { fetchIdentity } from "./identity.ts";
 import { identityForSession, toTokenUser } from "./session-identity.ts";
 import type { SessionsRepository } from "./sessions.repository.ts";
 
@@ -26,7 +27,7 @@ export function impersonationActions({
     impersonate: async (ctx) => {
       const { sub, username, sid: parent, generation } = ctx.locals.user;
       const { userId } = ctx.params;
-      const target = await ctx.call("users.identity", { id: userId });
+      const target = await fetchIdentity(ctx, userId);
       mustBeAllowedToImpersonate(ctx.locals.user, target);
       const sid = await sessions().createImpersonation({
         userId,

@@ -6,6 +6,7 @@ import type { SignAccessToken } from "../tokens/access-tokens.ts";
 import { secondsFromNow } from "../tokens/expiry.ts";
 import { grantScope } from "../tokens/scopes.ts";
 import type { RefreshResult, RefreshTokensRepository } from "./refresh-tokens.repository.ts";
+import { fetchIdentity } from "./identity.ts";
 import { toTokenUser } from "./session-identity.ts";
 import type { CallContext } from "./session-revocation.ts";
 import type { OwnedSession } from "./sessions.repository.ts";
@@ -34,7 +35,8 @@ export type Refresh = ReturnType<typeof makeRefresh>;
 /**
  * Makes the function that exchanges a refresh token for new tokens. Both routes for it use the same function.
  *
- * @returns throws CitadelError RefreshTokenInvalid, RefreshTokenReused, VALIDATION_ERROR of the scope
+ * @returns throws CitadelError RefreshTokenInvalid, RefreshTokenReused, VALIDATION_ERROR of the scope,
+ * UserServiceNotAccessible
  */
 export function makeRefresh({
   refreshTokens,
@@ -64,7 +66,7 @@ export function makeRefresh({
     const result = await refreshTokens().check(token, next);
     const { userId, generation } = await sessionOf(ctx, result);
     // these may fail, so they come before the token is used up
-    const identity = await ctx.call("users.identity", { id: userId });
+    const identity = await fetchIdentity(ctx, userId);
     const granted = grantScope(identity.permissions, scope);
     const expiresAt = secondsFromNow(refreshTokenTtl);
     const { id: sid } = await sessionOf(

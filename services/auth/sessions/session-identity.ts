@@ -1,8 +1,6 @@
-import type { ResultOf } from "../../../lib/contract/calls.ts";
+import { fetchIdentity, type Identity } from "./identity.ts";
 import type { CallContext } from "./session-revocation.ts";
 import type { SessionsRepository } from "./sessions.repository.ts";
-
-type Identity = ResultOf<"users.identity">;
 
 /**
  * Fetches a user for the tokens of a new session. The session must exist before: a change of the user after this fetch
@@ -15,7 +13,7 @@ export async function identityForSession(
   check: (identity: Identity) => void = () => undefined,
 ): Promise<Identity> {
   try {
-    const identity = await ctx.call("users.identity", { id: userId });
+    const identity = await fetchIdentity(ctx, userId);
     check(identity);
     return identity;
   } catch (error) {

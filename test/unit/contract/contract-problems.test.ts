@@ -170,6 +170,16 @@ describe("a contract with unknown keys", () => {
       "notes.create lists the error 'NoteLocked', which is not declared",
     ],
     [
+      "an unavailability of another status than 503",
+      withAction({ unavailable: "Conflict" }),
+      "notes.create must declare an error type with the code 503 as 'unavailable'",
+    ],
+    [
+      "an unavailability of a type that is not the application's",
+      withAction({ unavailable: "NoteLocked" }),
+      "notes.create must declare an error type with the code 503 as 'unavailable'",
+    ],
+    [
       "a limit",
       contractWith({ limits: { creation: { counts: "notes", per: "user", maximum: 5 } } }),
       "the limit 'creation' of 'notes' has the unknown key 'maximum'",
