@@ -34,6 +34,8 @@ export interface Config {
   readonly environmentId: string;
   /** The algorithm that signs access tokens. */
   readonly accessTokenAlg: Algorithm;
+  /** Do access tokens have the user's verified e-mail address? */
+  readonly accessTokenEmail: boolean;
   /** Other issuers whose access tokens are accepted. */
   readonly trustedIssuers: readonly TrustedIssuer[];
   /** The web client, to which links in mails lead. */
@@ -215,6 +217,7 @@ export function loadConfig(
     tenantId: env.TENANT_ID || "default",
     environmentId: env.ENVIRONMENT_ID || (production ? "production" : "development"),
     accessTokenAlg: oneOf("ACCESS_TOKEN_ALG", ["RS256", "ES256"]),
+    accessTokenEmail: oneOf("ACCESS_TOKEN_EMAIL", ["false", "true"]) === "true",
     trustedIssuers: readTrustedIssuers(
       text("TRUSTED_ISSUERS"),
       { production, issuer, roles },

@@ -1,4 +1,5 @@
 import type { Claims } from "./jwt.ts";
+import type { OptionalClaims } from "./optional-claims.ts";
 import { SubjectType } from "./subject-type.ts";
 
 /** The `typ` of access tokens (RFC 9068). */
@@ -17,7 +18,7 @@ export const describeRoles = (roles: readonly string[]): string => `the role ${r
 export type Permissions = Record<string, string[]>;
 
 /** The claims of an access token that auth signs. */
-export interface AccessTokenClaims extends Claims {
+export interface AccessTokenClaims extends Claims, OptionalClaims {
   /**
    * The client that the token was issued to (RFC 9068, 2.2): a service account's id, or FIRST_PARTY_CLIENT. Missing for
    * users of trusted issuers, whose client ids have no meaning here.

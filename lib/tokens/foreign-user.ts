@@ -1,6 +1,7 @@
 import { type AccessTokenClaims, groupPermissions } from "./access-token.ts";
 import { type Claims, TokenError } from "./jwt.ts";
 import { nameBasedUuid, URL_NAMESPACE } from "./name-based-uuid.ts";
+import { type OptionalClaims, readOptionalClaims } from "./optional-claims.ts";
 import { SubjectType } from "./subject-type.ts";
 import type { TrustedIssuer } from "./trusted-issuer.ts";
 
@@ -60,7 +61,16 @@ export function foreignUser(
     tenantId: trusted.tenantId ?? rules.tenantId,
     environmentId: trusted.environmentId ?? rules.environmentId,
     subjectType,
+    ...optionalClaims(claims, trusted),
   };
+}
+
+/** Our optional claims, where TRUSTED_ISSUERS says that the issuer has them. */
+function optionalClaims(claims: ForeignClaims, { claimNames = {} }: TrustedIssuer): OptionalClaims {
+  return readOptionalClaims((claim) => {
+    const name = claimNames[claim];
+    return name === undefined ? undefined : claimAt(claims, name);
+  });
 }
 
 /** @throws TokenError if a claim has another value than the one that TRUSTED_ISSUERS states */
@@ -89,9 +99,9 @@ function mappedRoles(
   return [...new Set(mapped)].toSorted();
 }
 
-/** A claim by its name, or by a path that begins with a slash. */
+/** A claim by its name, or by a path that begins with a slash (a JSON pointer, RFC 6901). */
 function claimAt(claims: ForeignClaims, name: string): unknown {
-  const path = name.startsWith("/") ? name.slice(1).split("/") : [name];
+  const path = name.startsWith("/") ? name.slice(1).split("/").map(unescaped) : [name];
   return path.reduce<unknown>(
     (value, key) =>
       typeof value === "object" && value !== null && Object.hasOwn(value, key)
@@ -100,6 +110,8 @@ function claimAt(claims: ForeignClaims, name: string): unknown {
     claims,
   );
 }
+
+const unescaped = (token: string) => token.replaceAll("~1", "/").replaceAll("~0", "~");
 
 const nameOf = (claims: ForeignClaims): string | undefined =>
   NAME_CLAIMS.map((claim) => claims[claim]).find(

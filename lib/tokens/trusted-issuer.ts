@@ -1,4 +1,5 @@
 import { isSubjectType, type SubjectType } from "./subject-type.ts";
+import { OPTIONAL_CLAIMS, type OptionalClaim } from "./optional-claims.ts";
 import { isSafeSource } from "./source-url.ts";
 
 /** An issuer other than auth whose access tokens are accepted. */
@@ -15,6 +16,8 @@ export interface TrustedIssuer {
   readonly roles?: Readonly<Record<string, readonly string[]>>;
   /** The claim that holds its roles: a name, or a path such as `/realm_access/roles`. */
   readonly rolesClaim?: string;
+  /** The claims that hold our optional claims: names, or paths such as `/profile/name`. */
+  readonly claimNames?: Readonly<Partial<Record<OptionalClaim, string>>>;
   /** The kind of account that its users are here. */
   readonly subjectType?: SubjectType;
   /** Claims that its tokens must have, and their values. */
@@ -45,6 +48,7 @@ const KEYS: ReadonlySet<string> = new Set([
   "roles",
   "subjectType",
   "claims",
+  "claimNames",
   ...OPTIONAL_TEXTS,
 ]);
 
@@ -99,7 +103,7 @@ function parseList(json: string): Record<string, unknown>[] | undefined {
 
 function problemsOf(entry: Record<string, unknown>, { production, issuer, roles }: Deployment) {
   const { issuer: name, jwksUri, audience, header, subjectType } = entry;
-  const { roles: mapping = {}, claims = {} } = entry;
+  const { roles: mapping = {}, claims = {}, claimNames = {} } = entry;
   const problems = Object.keys(entry)
     .filter((key) => !KEYS.has(key))
     .map((key) => `'${key}' is not a known key`);
@@ -127,11 +131,20 @@ function problemsOf(entry: Record<string, unknown>, { production, issuer, roles 
     problems.push("subjectType must be one of the subject types in docs/tokens.md");
   if (!isObject(claims) || !Object.values(claims).every(isText))
     problems.push('claims must be like {"claim": "its value"}');
+  problems.push(...problemsOfClaimNames(claimNames));
   if (!isMapping(mapping)) problems.push('roles must be like {"their role": ["our role"]}');
   else
     for (const role of new Set(Object.values(mapping).flat()))
       if (!roles.includes(role)) problems.push(`'${role}' is not one of our roles`);
   return problems;
+}
+
+function problemsOfClaimNames(claimNames: unknown): string[] {
+  if (!isObject(claimNames) || !Object.values(claimNames).every(isText))
+    return ['claimNames must be like {"name": "/their/claim"}'];
+  return Object.keys(claimNames)
+    .filter((name) => !(OPTIONAL_CLAIMS as readonly string[]).includes(name))
+    .map((name) => `claimNames: '${name}' is none of ${OPTIONAL_CLAIMS.join(", ")}`);
 }
 
 const isHeader = (name: string) =>

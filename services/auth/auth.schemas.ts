@@ -59,6 +59,13 @@ export const CLAIMS = {
     environmentId: "string",
     subjectType: { type: "enum", values: Object.values(SubjectType) },
     act: { type: "object", optional: true, props: { sub: "string", username: "string" } },
+    name: "string|optional",
+    email: "string|optional",
+    tags: { type: "array", items: "string", optional: true },
+    applicationId: "string|optional",
+    profileId: "string|optional",
+    extensions: { type: "record", key: "string", value: "any", optional: true },
+    sessionId: "string|optional",
   },
 } as const;
 

@@ -18,6 +18,7 @@ import {
   OTP,
   PASSWORD,
   RECOVERY_CODES,
+  STAFF_CHANGES,
   USER,
 } from "./users.schemas.ts";
 
@@ -77,6 +78,8 @@ export const contract = defineContract({
     "token",
     "access_token",
     "refresh_token",
+    "email",
+    "extensions",
   ],
   audit: {
     "account.registered": "A user registered.",
@@ -326,7 +329,7 @@ export const contract = defineContract({
     update: route({
       rest: "PUT /api/users/:id",
       description:
-        "Changes the account of a user who has no more permissions than the caller. On the caller's own account it changes only the username.",
+        "Changes the account of a user who has no more permissions than the caller. On the caller's own account it changes neither the password nor the address.",
       auth: "required",
       permissions: "users:write",
       subjects: STAFF,
@@ -334,7 +337,7 @@ export const contract = defineContract({
       etag: "version",
       params: {
         id: "uuid",
-        ...CHANGES,
+        ...STAFF_CHANGES,
         password: { ...PASSWORD, optional: true },
         version: VERSION,
       },
@@ -428,6 +431,10 @@ export const contract = defineContract({
           id: "uuid",
           username: "string",
           email: "email",
+          emailVerified: "boolean",
+          name: "string|optional",
+          tags: "string[]",
+          extensions: { type: "record", key: "string", value: "any", optional: true },
           roles: "string[]",
           permissions: "string[]",
           subjectType: { type: "enum", values: PEOPLE },

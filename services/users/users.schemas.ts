@@ -1,3 +1,4 @@
+import { MAX_NAME, MAX_TAG, MAX_TAGS, VISIBLE_TEXT } from "../../lib/tokens/optional-claims.ts";
 import { PEOPLE } from "../../lib/tokens/subject-type.ts";
 
 const USERNAME = {
@@ -26,15 +27,49 @@ export const RECOVERY_CODES = {
 
 export const ACCOUNT = { username: USERNAME, email: EMAIL, password: PASSWORD } as const;
 
+const VISIBLE = {
+  type: "string",
+  trim: true,
+  min: 1,
+  pattern: VISIBLE_TEXT,
+  messages: { stringPattern: "Must have only characters that can be seen, and spaces." },
+} as const;
+
 export const CHANGES = {
   username: { ...USERNAME, optional: true },
   email: { ...EMAIL, optional: true },
+  /** The display name; null removes it. */
+  name: { ...VISIBLE, max: MAX_NAME, optional: true, nullable: true },
+} as const;
+
+/** The changes that only staff can make. */
+export const STAFF_CHANGES = {
+  ...CHANGES,
+  tags: {
+    type: "array",
+    items: { ...VISIBLE, max: MAX_TAG },
+    max: MAX_TAGS,
+    unique: true,
+    optional: true,
+  },
+  /** At most 1 KB as JSON (mustFit in accounts/account-rules.ts); null removes them. */
+  extensions: {
+    type: "record",
+    key: {
+      type: "string",
+      pattern: /^(?!__proto__$)/,
+      messages: { stringPattern: "Must not be __proto__." },
+    },
+    value: { type: "any", nullable: true },
+    optional: true,
+    nullable: true,
+  },
 } as const;
 
 /** The token of a mailed link. */
 export const LINK_TOKEN = "string|min:1|max:200";
 
-/** `email`, `emailVerified`, `roles` and `subjectType` are present only for the user and for holders of users:read. */
+/** `email`, `emailVerified`, `roles`, `subjectType`, `tags` and `extensions` are present only for the user and for holders of users:read. */
 export const USER = {
   type: "object",
   props: {
@@ -45,6 +80,10 @@ export const USER = {
     emailVerified: "boolean|optional",
     roles: { type: "array", items: "string", optional: true },
     subjectType: { type: "enum", values: PEOPLE, optional: true },
+    /** The display name. It is not unique, so that it identifies nobody. */
+    name: "string|optional",
+    tags: { type: "array", items: "string", optional: true },
+    extensions: { type: "record", key: "string", value: "any", optional: true },
     /** The number of changes, starting at 1. */
     version: "number",
   },

@@ -1049,6 +1049,9 @@ export interface Operations {
       emailVerified?: boolean;
       roles?: string[];
       subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      name?: string;
+      tags?: string[];
+      extensions?: { [key: string]: unknown };
       version: number;
     };
   };
@@ -1057,6 +1060,7 @@ export interface Operations {
     params: {
       username?: string | undefined;
       email?: string | undefined;
+      name?: string | null | undefined;
       currentPassword?: string | undefined;
       otp?: string | undefined;
       version?: number | undefined;
@@ -1069,6 +1073,9 @@ export interface Operations {
       emailVerified?: boolean;
       roles?: string[];
       subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      name?: string;
+      tags?: string[];
+      extensions?: { [key: string]: unknown };
       version: number;
     };
   };
@@ -1088,6 +1095,9 @@ export interface Operations {
         emailVerified?: boolean;
         roles?: string[];
         subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+        name?: string;
+        tags?: string[];
+        extensions?: { [key: string]: unknown };
         version: number;
       }[];
       nextCursor: string | null;
@@ -1106,6 +1116,9 @@ export interface Operations {
       emailVerified?: boolean;
       roles?: string[];
       subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      name?: string;
+      tags?: string[];
+      extensions?: { [key: string]: unknown };
       version: number;
     };
   };
@@ -1124,15 +1137,21 @@ export interface Operations {
       emailVerified?: boolean;
       roles?: string[];
       subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      name?: string;
+      tags?: string[];
+      extensions?: { [key: string]: unknown };
       version: number;
     };
   };
-  /** Changes the account of a user who has no more permissions than the caller. On the caller's own account it changes only the username. */
+  /** Changes the account of a user who has no more permissions than the caller. On the caller's own account it changes neither the password nor the address. */
   "users.update": {
     params: {
       id: string;
       username?: string | undefined;
       email?: string | undefined;
+      name?: string | null | undefined;
+      tags?: string[] | undefined;
+      extensions?: { [key: string]: unknown | null } | null | undefined;
       password?: string | undefined;
       version?: number | undefined;
     };
@@ -1144,6 +1163,9 @@ export interface Operations {
       emailVerified?: boolean;
       roles?: string[];
       subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      name?: string;
+      tags?: string[];
+      extensions?: { [key: string]: unknown };
       version: number;
     };
   };
@@ -1170,6 +1192,9 @@ export interface Operations {
       emailVerified?: boolean;
       roles?: string[];
       subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      name?: string;
+      tags?: string[];
+      extensions?: { [key: string]: unknown };
       version: number;
     };
   };
@@ -1188,6 +1213,9 @@ export interface Operations {
       emailVerified?: boolean;
       roles?: string[];
       subjectType?: "EndUserAccount" | "UserAccount" | "SuperUserAccount" | "EnvironmentAdminAccount";
+      name?: string;
+      tags?: string[];
+      extensions?: { [key: string]: unknown };
       version: number;
     };
   };

@@ -6,6 +6,7 @@ import {
   FIRST_PARTY_CLIENT,
   groupPermissions,
 } from "../../../lib/tokens/access-token.ts";
+import { withValues } from "../../../lib/tokens/optional-claims.ts";
 import { signJwt } from "../../../lib/tokens/jwt.ts";
 import type { SigningKey } from "../../../lib/tokens/signing-key.ts";
 
@@ -15,7 +16,16 @@ export const FIRST_GENERATION = 1;
 /** The account and session that an access token is issued for. */
 export interface TokenSubject extends Pick<
   AccessTokenClaims,
-  "sid" | "generation" | "username" | "roles" | "subjectType"
+  | "sid"
+  | "generation"
+  | "username"
+  | "roles"
+  | "subjectType"
+  | "name"
+  | "email"
+  | "tags"
+  | "applicationId"
+  | "extensions"
 > {
   id: string;
   /** By default FIRST_PARTY_CLIENT. */
@@ -25,6 +35,8 @@ export interface TokenSubject extends Pick<
   /** The granted scope, if the client requested one. */
   scope?: string | undefined;
   act?: AccessTokenClaims["act"];
+  /** Has the user verified `email`? */
+  emailVerified?: boolean;
 }
 
 export type SignAccessToken = (subject: TokenSubject) => ReturnType<typeof signAccessToken>;
@@ -33,10 +45,12 @@ export type SignAccessToken = (subject: TokenSubject) => ReturnType<typeof signA
 export function signAccessToken(
   subject: TokenSubject,
   key: SigningKey,
-  { issuer, accessTokenTtl, tenantId, environmentId }: Config,
+  { issuer, accessTokenTtl, accessTokenEmail, tenantId, environmentId }: Config,
 ) {
   const { id, clientId = FIRST_PARTY_CLIENT, permissions, scope, act } = subject;
   const { sid, generation, username, roles, subjectType } = subject;
+  const { name, tags, applicationId, extensions, emailVerified } = subject;
+  const email = accessTokenEmail && emailVerified ? subject.email : undefined;
   const iat = Math.floor(Date.now() / 1000);
   const claims: AccessTokenClaims = {
     iss: issuer,
@@ -56,6 +70,7 @@ export function signAccessToken(
     subjectType,
     ...(scope !== undefined && { scope }),
     ...(act && { act }),
+    ...withValues({ name, email, tags, applicationId, extensions }),
   };
   return {
     access_token: signJwt({ ...claims }, { ...key, typ: ACCESS_TOKEN_TYPE }),

@@ -2,6 +2,7 @@ import type { ActionContext, Handlers } from "../../../lib/contract/handlers.ts"
 import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { FIRST_PARTY_CLIENT } from "../../../lib/tokens/access-token.ts";
+import { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import { audit, auditCounted } from "../../../middlewares/audit.ts";
 import type { contract } from "../auth.contract.ts";
 import { GRANT_TYPES } from "../auth.schemas.ts";
@@ -64,6 +65,7 @@ export function tokenEndpointActions({
       username,
       roles: [],
       subjectType,
+      ...(subjectType === SubjectType.EndUserApplication && { applicationId: id }),
     });
     return { ...token, ...scopeOf(granted) };
   };

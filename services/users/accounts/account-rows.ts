@@ -78,6 +78,7 @@ export async function writeAccount(
   const email = requested === before.email ? undefined : requested;
   const isMoved = email !== undefined;
   const { username, passwordHash, roles, subjectType, emailVerified, restoreLinks } = changes;
+  const { name, tags, extensions } = changes;
   const verifiedBefore = isMoved ? null : before.email_verified_at;
   const values = {
     username,
@@ -85,6 +86,9 @@ export async function writeAccount(
     password_hash: passwordHash,
     roles,
     subject_type: subjectType,
+    name,
+    tags,
+    extensions: extensions && JSON.stringify(extensions),
     email_verified_at: emailVerified ? (verifiedBefore ?? new Date()) : isMoved ? null : undefined,
     email_since: isMoved ? new Date() : undefined,
     // accounts with a verified address and accounts of staff do not expire

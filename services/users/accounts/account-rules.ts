@@ -1,4 +1,5 @@
 import { CitadelError } from "../../../lib/errors/errors.ts";
+import { isExtensions, MAX_EXTENSIONS } from "../../../lib/tokens/optional-claims.ts";
 import type { Account } from "./account.ts";
 
 /**
@@ -20,6 +21,20 @@ export function mustExist(
 export function mustBeVersion(account: Account, version: number | undefined): void {
   if (version !== undefined && version !== account.version)
     throw new CitadelError("PreconditionFailed");
+}
+
+/** @throws CitadelError VALIDATION_ERROR unless these extensions fit into a token */
+export function mustFit(extensions: Record<string, unknown> | null | undefined): void {
+  if (extensions && !isExtensions(extensions))
+    throw new CitadelError("VALIDATION_ERROR", {
+      data: [
+        {
+          field: "extensions",
+          type: "extensions",
+          message: `Must be an object of at most ${MAX_EXTENSIONS} bytes as JSON.`,
+        },
+      ],
+    });
 }
 
 /** Thrown instead of leaving the application without an administrator. */

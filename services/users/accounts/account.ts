@@ -1,4 +1,4 @@
-import type { Generated, Selectable } from "kysely";
+import type { ColumnType, Generated, Selectable } from "kysely";
 import type { PEOPLE } from "../../../lib/tokens/subject-type.ts";
 import type { LinksDatabase } from "../mail/links.repository.ts";
 import type { Period, SecondFactorDatabase } from "../second-factor/second-factor.repository.ts";
@@ -17,6 +17,10 @@ interface AccountsTable {
   email_verified_at: Date | null;
   /** When the account got its current e-mail address. */
   email_since: Generated<Date>;
+  /** The display name. */
+  name: Generated<string | null>;
+  tags: Generated<string[]>;
+  extensions: ColumnType<Record<string, unknown> | null, string | undefined, string | null>;
   version: Generated<number>;
   /** When the account is removed unless an address is verified before; null: it never expires. */
   expires_at: Date | null;
@@ -45,6 +49,11 @@ export interface AccountChanges {
   passwordHash?: string | undefined;
   roles?: string[] | undefined;
   subjectType?: AccountSubjectType | undefined;
+  /** Null removes it. */
+  name?: string | null | undefined;
+  tags?: string[] | undefined;
+  /** Null removes them. */
+  extensions?: Record<string, unknown> | null | undefined;
   /** The owner has proved to receive mail at the address. */
   emailVerified?: true;
   /**

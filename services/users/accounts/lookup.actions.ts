@@ -28,9 +28,20 @@ export function lookupActions(
     },
 
     identity: async (ctx) => {
-      const { id, username, email, roles, subject_type } = await accountOf(ctx.params.id);
-      const permissions = permissionsOfRoles(roles, allPermissions);
-      return { id, username, email, roles, permissions, subjectType: subject_type };
+      const account = await accountOf(ctx.params.id);
+      const { id, username, email, roles, subject_type: subjectType, name, tags } = account;
+      return {
+        id,
+        username,
+        email,
+        emailVerified: account.email_verified_at !== null,
+        roles,
+        permissions: permissionsOfRoles(roles, allPermissions),
+        subjectType,
+        tags,
+        ...(name !== null && { name }),
+        ...(account.extensions && { extensions: account.extensions }),
+      };
     },
 
     posts: async (ctx) => {

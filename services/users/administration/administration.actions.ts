@@ -4,7 +4,7 @@ import { reverifyAccessToken } from "../../../middlewares/auth/index.ts";
 import type { Account, AccountChanges } from "../accounts/account.ts";
 import { removeAccount } from "../accounts/account-removal.ts";
 import { auditChange, partyOf } from "../accounts/account-audit.ts";
-import { lastAdministrator, mustBeVersion, mustExist } from "../accounts/account-rules.ts";
+import { lastAdministrator, mustBeVersion, mustExist, mustFit } from "../accounts/account-rules.ts";
 import { changeAndEndSessions, changeAndExpireTokens } from "../accounts/account-sessions.ts";
 import { createAccount } from "../accounts/create-account.ts";
 import { visibleFields } from "../accounts/visible-fields.ts";
@@ -49,6 +49,7 @@ export function administrationActions(
       const { accounts, passwords } = components();
       const { id, password, version, ...fields } = ctx.params;
       const { user } = ctx.locals;
+      mustFit(fields.extensions);
       if (password !== undefined || fields.email !== undefined) mustNotBeOwn(user, id);
       const check = checkFor(user, version);
       const { username, email } = mustExist(await accounts.find(id), check);

@@ -4,6 +4,7 @@ import { loggerOptions } from "../../../lib/logging/logger.ts";
 import { redactorOf } from "../../../lib/logging/redaction.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { administrator, type Person, register, request } from "../../helpers/http.ts";
+import { tokenFor } from "../../helpers/tokens.ts";
 
 const GUARDED_ROUTES = JSON.stringify({ "/docs": ["STAFF"] });
 
@@ -47,6 +48,14 @@ describe.skipIf(isMissing)("The request log", () => {
   };
 
   const user = () => ({ id: alice.id, name: alice.username });
+
+  it("has neither the address nor the extensions in a token", async () => {
+    const claims = { email: "alice@example.com", extensions: { plan: "gold" }, tags: ["beta"] };
+    const token = tokenFor(app, { name: "Alice Müller", ...claims });
+    const line = await lineOf(await request(app, "GET /api/protected", { token }));
+    expect(line.user).toEqual({ id: expect.any(String), name: "stranger" });
+    expect(JSON.stringify(lines)).not.toMatch(/alice@example|gold|beta|Müller/);
+  });
 
   it("has the user, the pattern of the route and the request id", async () => {
     const { headers, body } = await request(app, "POST /api/posts", {

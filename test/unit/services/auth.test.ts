@@ -9,6 +9,7 @@ const ALICE = {
   id: randomUUID(),
   username: "alice",
   email: "alice@example.com",
+  emailVerified: true,
   roles: ["user"],
   permissions: ["posts:write"],
   subjectType: "EndUserAccount",
@@ -17,7 +18,12 @@ const ALICE = {
 describe("The auth service", () => {
   const auth = startService(AuthService, {
     calls: {
-      "users.identity": { ...ALICE, roles: [...ALICE.roles], permissions: [...ALICE.permissions] },
+      "users.identity": {
+        ...ALICE,
+        roles: [...ALICE.roles],
+        permissions: [...ALICE.permissions],
+        tags: [],
+      },
     },
   });
   const signIn = () => auth.call("auth.generateToken", { userId: ALICE.id });

@@ -103,6 +103,17 @@ describe("TRUSTED_ISSUERS", () => {
     ["the header Authorization", [{ ...issuer, header: "authorization" }], /other than Authorizat/],
     ["an unknown subject type", [{ ...issuer, subjectType: "God" }], /one of the subject types/],
     ["a claim that is no string", [{ ...issuer, rolesClaim: 1 }], /rolesClaim must be a string/],
+    [
+      "claims of the wrong form",
+      [{ ...issuer, claimNames: { name: 1 } }],
+      /claimNames must be like/,
+    ],
+    ["a list of claims", [{ ...issuer, claimNames: ["/name"] }], /claimNames must be like/],
+    [
+      "a claim that no issuer decides",
+      [{ ...issuer, claimNames: { roles: "/roles" } }],
+      /claimNames: 'roles' is none of name, email, tags/,
+    ],
     ["an unknown key", [{ ...issuer, role: {} }], /'role' is not a known key/],
   ])("stops the start for %s", (_what, issuers, message) => {
     expect(() => load(issuers)).toThrow(message);
