@@ -149,7 +149,7 @@ const RULES: { readonly [T in RuleType]: KeysOf<RuleKeys<T>> } = {
     convert: true,
   },
   email: { ...MODIFIERS, min: true, max: true, empty: true, normalize: true, mode: true },
-  uuid: MODIFIERS,
+  uuid: { ...MODIFIERS, ref: true },
   url: { ...MODIFIERS, empty: true },
   number: {
     ...MODIFIERS,
@@ -164,7 +164,7 @@ const RULES: { readonly [T in RuleType]: KeysOf<RuleKeys<T>> } = {
   any: MODIFIERS,
   enum: { ...MODIFIERS, values: true },
   array: { ...MODIFIERS, items: true, min: true, max: true, unique: true, convert: true },
-  object: { ...MODIFIERS, props: true, strict: true },
+  object: { ...MODIFIERS, props: true, strict: true, name: true },
   record: { ...MODIFIERS, key: true, value: true },
 };
 

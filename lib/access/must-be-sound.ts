@@ -1,6 +1,7 @@
 import type { ServiceContract } from "../contract/contract.ts";
 import { mustBeKnown } from "./contract-problems.ts";
 import { mustBeQueueable } from "./queue-problems.ts";
+import { mustRefer } from "./reference-problems.ts";
 import type { Roles } from "./report.ts";
 import { mustBeRoutable } from "./route-problems.ts";
 import { mustBeDeliverable } from "./socket-problems.ts";
@@ -19,5 +20,6 @@ export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, rol
   mustBeDeliverable(contracts);
   mustBeSubscribable(contracts);
   mustBeQueueable(contracts);
+  mustRefer(contracts);
   mustMatch(contracts, roles);
 }

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { CitadelError } from "../errors/errors.ts";
-import type { AccessTokenClaims, SubjectType } from "../tokens/access-token.ts";
+import type { AccessTokenClaims } from "../tokens/access-token.ts";
 import { mustBeSubject } from "../tokens/subject-groups.ts";
+import { SubjectType } from "../tokens/subject-type.ts";
 import { bearerOf, countOf } from "./bearer-token.ts";
 import { type AuthenticationContext, withoutSubject } from "./context.ts";
 import { type IssuerConfig, verifierOf } from "./issuer-verifier.ts";
@@ -19,15 +20,15 @@ export type { AccessTokenClaims, AuthenticationContext, IssuerConfig };
 
 /** Accounts that manage something or work for its operator, and programs. An impersonation is one, whatever account it is of. */
 const MANAGEMENT = [
-  "ManagedServiceAccount",
-  "ServiceAccount",
-  "UserAccount",
-  "ImpersonatedUserAccount",
-  "SuperUserAccount",
-  "EnvironmentAdminAccount",
-] as const satisfies SubjectType[];
+  SubjectType.ManagedServiceAccount,
+  SubjectType.ServiceAccount,
+  SubjectType.UserAccount,
+  SubjectType.ImpersonatedUserAccount,
+  SubjectType.SuperUserAccount,
+  SubjectType.EnvironmentAdminAccount,
+] as const;
 
-const END_USERS = ["EndUserAccount", "EndUserApplication"] as const satisfies SubjectType[];
+const END_USERS = [SubjectType.EndUserAccount, SubjectType.EndUserApplication] as const;
 
 /** The part of Node's IncomingMessage, or of Express's Request, that holds the token. */
 export interface RequestHead {

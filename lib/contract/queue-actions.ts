@@ -7,6 +7,7 @@ import { PAGE_PARAMS, pageOf } from "./schemas/page.ts";
 /** The state of a queue. Times are in seconds. */
 export const QUEUE_STATE = {
   type: "object",
+  name: "QueueState",
   props: {
     name: "string",
     /** Jobs that can run now. */
@@ -23,6 +24,7 @@ export const QUEUE_STATE = {
 
 const ACTOR = {
   type: "object",
+  name: "JobActor",
   props: { id: "string", name: "string|optional" },
   optional: true,
 } as const;
@@ -30,6 +32,7 @@ const ACTOR = {
 /** A job or an event that has failed and is not retried. */
 const FAILED_JOB = {
   type: "object",
+  name: "FailedJob",
   props: {
     id: "uuid",
     queue: "string",

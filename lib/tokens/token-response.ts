@@ -10,12 +10,14 @@ export const ACCESS_TOKEN_PROPS = {
 /** The user in a token response. */
 export const TOKEN_USER = {
   type: "object",
+  name: "TokenUser",
   props: { id: "uuid", username: "string", email: "email", roles: "string[]" },
 } as const;
 
 /** The response to a login, a registration and a refresh. */
 export const TOKEN_RESPONSE = {
   type: "object",
+  name: "Tokens",
   props: { ...ACCESS_TOKEN_PROPS, refresh_token: "string", user: TOKEN_USER },
 } as const;
 

@@ -206,7 +206,7 @@ export const contract = defineContract({
       permissions: "auth:manage",
       subjects: STAFF,
       params: { ...PAGE_PARAMS },
-      result: pageOf({ type: "object", props: SERVICE_ACCOUNT }),
+      result: pageOf({ type: "object", name: "ServiceAccount", props: SERVICE_ACCOUNT }),
     }),
     createServiceAccount: route({
       rest: "POST /api/auth/service-accounts",

@@ -3,6 +3,7 @@ import { ACCESS_TOKEN_PROPS, TOKEN_USER } from "../../lib/tokens/token-response.
 
 export const IMPERSONATION_RESPONSE = {
   type: "object",
+  name: "ImpersonationToken",
   props: { ...ACCESS_TOKEN_PROPS, user: TOKEN_USER },
 } as const;
 
@@ -91,6 +92,7 @@ export const AUTHENTICATION_CONTEXT = {
 
 export const SESSION = {
   type: "object",
+  name: "Session",
   props: {
     id: "uuid",
     createdAt: "string",
@@ -155,6 +157,7 @@ export const CLIENT = { client_id: "uuid", client_secret: "string" } as const;
 /** The authorization server's metadata (RFC 8414). */
 export const METADATA = {
   type: "object",
+  name: "AuthorizationServer",
   props: {
     issuer: "string",
     token_endpoint: "string",

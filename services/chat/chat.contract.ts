@@ -156,7 +156,11 @@ export const contract = defineContract({
       description: "Lists the users whom the user has blocked.",
       auth: "required",
       params: {},
-      result: pageOf({ type: "object", props: { userId: "uuid", since: "string" } }),
+      result: pageOf({
+        type: "object",
+        name: "Block",
+        props: { userId: "uuid", since: "string" },
+      }),
     }),
     block: route({
       rest: "PUT /api/chat/blocks/:userId",

@@ -13,6 +13,7 @@ export const ROOM_NAME = { type: "string", min: 1, max: 100, trim: true } as con
 /** A message in its current state. */
 export const MESSAGE = {
   type: "object",
+  name: "Message",
   props: {
     id: "uuid",
     roomId: "string",
@@ -49,6 +50,7 @@ export const CHANGE_PROPS = {
 /** A change of a message, in a list. */
 export const CHANGE = {
   type: "object",
+  name: "MessageChange",
   props: {
     type: { type: "enum", values: ["updated", "deleted"] },
     ...CHANGE_PROPS,
@@ -60,6 +62,7 @@ export const CHANGE = {
 /** A room as one of its members sees it. */
 export const ROOM = {
   type: "object",
+  name: "Room",
   props: {
     id: "string",
     kind: { type: "enum", values: ["lobby", "group", "direct"] },
@@ -81,6 +84,7 @@ export const ROOM = {
 
 export const MEMBER = {
   type: "object",
+  name: "Member",
   props: {
     userId: "uuid",
     username: "string",

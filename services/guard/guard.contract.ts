@@ -165,6 +165,7 @@ export const contract = defineContract({
       },
       result: pageOf({
         type: "object",
+        name: "AuditEntry",
         props: { ...AUDIT_ENTRY, service: "string" },
       }),
     }),
@@ -177,6 +178,7 @@ export const contract = defineContract({
       params: {},
       result: pageOf({
         type: "object",
+        name: "ServiceQueues",
         props: {
           service: "string",
           /** Left out if the service is unavailable. */

@@ -6,7 +6,7 @@ export const EXCERPT_LENGTH = 200;
 
 const COMMON = {
   id: "uuid",
-  authorId: "uuid",
+  authorId: { type: "uuid", ref: "users.names" },
   title: "string",
   createdAt: "string",
   updatedAt: "string",
@@ -14,7 +14,11 @@ const COMMON = {
   version: "number",
 } as const;
 
-export const POST = { type: "object", props: { ...COMMON, body: "string" } } as const;
+export const POST = {
+  type: "object",
+  name: "Post",
+  props: { ...COMMON, body: "string" },
+} as const;
 
 /** What events tell of a post. A validator counts an emoji twice, so that the excerpt has no maximum here. */
 export const POST_EVENT = { ...COMMON, excerpt: "string" } as const;
@@ -29,5 +33,6 @@ export const excerptOf = (body: string): string =>
 /** A post in a list. It has no body: a hundred bodies have up to 6 MB. */
 export const POST_SUMMARY = {
   type: "object",
+  name: "PostSummary",
   props: { ...COMMON, excerpt: { type: "string", max: EXCERPT_LENGTH } },
 } as const;

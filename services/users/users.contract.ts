@@ -20,6 +20,7 @@ import {
   RECOVERY_CODES,
   STAFF_CHANGES,
   USER,
+  USER_NAME,
 } from "./users.schemas.ts";
 
 /**
@@ -305,6 +306,16 @@ export const contract = defineContract({
       params: { query: "string|optional|max:32", ...PAGE_PARAMS },
       result: pageOf(USER),
     }),
+    // before GET /api/users/:id, which has the same form
+    names: route({
+      rest: "GET /api/users/names",
+      description: "The usernames of up to 100 accounts. Accounts that do not exist are left out.",
+      auth: "required",
+      params: {
+        ids: { type: "array", items: "uuid", min: 1, max: 100, unique: true, convert: true },
+      },
+      result: { type: "object", props: { items: { type: "array", items: USER_NAME } } },
+    }),
     get: route({
       rest: "GET /api/users/:id",
       description: "An account.",
@@ -410,7 +421,7 @@ export const contract = defineContract({
       restricted: null,
       auth: "none",
       params: { ...PAGE_PARAMS },
-      result: pageOf({ type: "object", props: { id: "uuid", username: "string" } }),
+      result: pageOf(USER_NAME),
     },
     name: {
       description: "The current username of a user. An access token may have a former one.",

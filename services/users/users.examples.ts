@@ -73,6 +73,7 @@ export const examples: Examples<typeof contract> = {
       nextCursor: null,
     },
   },
+  names: { params: { ids: [ID] }, result: { items: [{ id: ID, username: "alice" }] } },
   get: { params: { id: ID }, result: USER_EXAMPLE },
   create: { params: ACCOUNT_EXAMPLE, result: USER_EXAMPLE },
   update: {

@@ -83,6 +83,15 @@ export class UsersRepository {
     return this.#db.selectFrom("accounts").selectAll().where("id", "=", id).executeTakeFirst();
   }
 
+  /** The usernames of those of these accounts that exist. */
+  async namesOf(ids: readonly string[]): Promise<{ id: string; username: string }[]> {
+    return this.#db
+      .selectFrom("accounts")
+      .select(["id", "username"])
+      .where("id", "in", ids)
+      .execute();
+  }
+
   /** Finds an account by its username or e-mail address, ignoring case. */
   async findByLogin(login: string): Promise<Account | undefined> {
     const lower = login.toLowerCase();

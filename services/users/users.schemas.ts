@@ -22,6 +22,7 @@ export const OTP = "string|min:6|max:32";
 
 export const RECOVERY_CODES = {
   type: "object",
+  name: "RecoveryCodes",
   props: { recoveryCodes: "string[]" },
 } as const;
 
@@ -72,6 +73,7 @@ export const LINK_TOKEN = "string|min:1|max:200";
 /** `email`, `emailVerified`, `roles`, `subjectType`, `tags` and `extensions` are present only for the user and for holders of users:read. */
 export const USER = {
   type: "object",
+  name: "User",
   props: {
     id: "uuid",
     username: "string",
@@ -87,6 +89,13 @@ export const USER = {
     /** The number of changes, starting at 1. */
     version: "number",
   },
+} as const;
+
+/** What every user may see of another one. */
+export const USER_NAME = {
+  type: "object",
+  name: "UserName",
+  props: { id: "uuid", username: "string" },
 } as const;
 
 /** The mails that tell the owner of an account of a change and have no link. */

@@ -10,8 +10,8 @@ import {
   getManagementAuthenticationContext,
   type IssuerConfig,
 } from "../../lib/authentication/index.ts";
-import { SUBJECT_TYPES, type SubjectType } from "../../lib/tokens/access-token.ts";
 import { generateSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
+import { SubjectType } from "../../lib/tokens/subject-type.ts";
 import { type App, restart, startApp } from "../helpers/app.ts";
 import { administrator, login, type Person, register, request } from "../helpers/http.ts";
 import { type Issuer, type Issuers, json as respondWith, startIssuers } from "../helpers/issuer.ts";
@@ -94,7 +94,7 @@ describe("A program without a broker", () => {
     );
   });
 
-  it.each(SUBJECT_TYPES)("accepts a %s in its own group only", async (subjectType) => {
+  it.each(Object.values(SubjectType))("accepts a %s in its own group only", async (subjectType) => {
     const authorization = bearer(tokenOf({ subjectType }));
     const [own, other] = END_USERS.includes(subjectType)
       ? ["/end-user", "/management"]

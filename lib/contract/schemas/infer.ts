@@ -39,6 +39,11 @@ interface ScalarRule extends Modifiers {
   readonly lowercase?: boolean;
   readonly normalize?: boolean;
   readonly pattern?: RegExp;
+  /**
+   * Of the id of something that another action lists by `ids`: GraphQL shows that beside it, `author` beside `authorId`.
+   * Only in results.
+   */
+  readonly ref?: string;
   /** Of e-mail addresses. The other mode takes minutes to check a long one. */
   readonly mode?: "precise";
 }
@@ -58,6 +63,8 @@ interface ArrayRule extends Modifiers {
 
 interface ObjectRule extends Modifiers {
   readonly type: "object";
+  /** The name of its type in the GraphQL schema; left out: one that is made from the action's name. */
+  readonly name?: string;
   readonly props: Schema;
   readonly strict?: boolean | "remove";
 }
@@ -77,7 +84,7 @@ type ShorthandRule = ScalarName | `${ScalarName}|${string}` | `${ScalarName}[]`;
 interface OwnKeys {
   string: "min" | "max" | "length" | "empty" | "trim" | "lowercase" | "pattern" | "convert";
   email: "min" | "max" | "empty" | "normalize" | "mode";
-  uuid: never;
+  uuid: "ref";
   url: "empty";
   number: "min" | "max" | "integer" | "positive" | "convert";
   boolean: "convert";
@@ -85,7 +92,7 @@ interface OwnKeys {
   any: never;
   enum: "values";
   array: "items" | "min" | "max" | "unique" | "convert";
-  object: "props" | "strict";
+  object: "props" | "strict" | "name";
   record: "key" | "value";
 }
 

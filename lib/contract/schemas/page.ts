@@ -7,15 +7,21 @@ export const PAGE_PARAMS = {
   cursor: "string|optional|max:200",
 } as const;
 
-/** The result of such a list. */
+/** The result of such a list. Its name is that of the items and `Page`. */
 export const pageOf = <const R extends Rule>(item: R) =>
   ({
     type: "object",
+    ...nameOf(item),
     props: {
       items: { type: "array", items: item },
       nextCursor: { type: "string", nullable: true },
     },
   }) as const;
+
+const nameOf = (item: Rule): { name?: string } =>
+  typeof item === "object" && item.type === "object" && item.name !== undefined
+    ? { name: `${item.name}Page` }
+    : {};
 
 /** The last row of a page: the next page starts after it. */
 export interface Position {

@@ -73,6 +73,7 @@ export const ROUTES = {
   "users.profile": ["GET", "/api/users/me"],
   "users.updateProfile": ["PATCH", "/api/users/me"],
   "users.search": ["GET", "/api/users"],
+  "users.names": ["GET", "/api/users/names"],
   "users.get": ["GET", "/api/users/:id"],
   "users.create": ["POST", "/api/users"],
   "users.update": ["PUT", "/api/users/:id"],
@@ -1101,6 +1102,18 @@ export interface Operations {
         version: number;
       }[];
       nextCursor: string | null;
+    };
+  };
+  /** The usernames of up to 100 accounts. Accounts that do not exist are left out. */
+  "users.names": {
+    params: {
+      ids: string[];
+    };
+    result: {
+      items: {
+        id: string;
+        username: string;
+      }[];
     };
   };
   /** An account. */

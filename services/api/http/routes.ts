@@ -2,7 +2,8 @@ import type { Config } from "../../../lib/config/config.ts";
 import type { Route } from "../../../lib/contract/load.ts";
 import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
 
-type Handler = (req: GatewayRequest, res: GatewayResponse) => void | Promise<void>;
+/** Handles an own route of the gateway. */
+export type Handler = (req: GatewayRequest, res: GatewayResponse) => void | Promise<void>;
 
 /** Handlers by method and path, `"GET /health/live"`. */
 export type Handlers = Readonly<Record<string, Handler>>;
@@ -24,8 +25,8 @@ export const httpSettings = ({ config, handlers, routes }: HttpOptions): object 
   rootCallOptions(options: { requestID?: unknown }, _req: unknown, res: GatewayResponse) {
     options.requestID = res.getHeader("X-Request-ID");
   },
-  // keeps parameters with names such as `constructor`, so that the validator refuses them
-  qsOptions: { allowPrototypes: true },
+  // keeps parameters with names such as `constructor`, so that the validator refuses them; a longer list is no array
+  qsOptions: { allowPrototypes: true, arrayLimit: 100 },
   routes: [
     {
       path: "/",

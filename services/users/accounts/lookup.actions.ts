@@ -11,12 +11,14 @@ import { visibleFields } from "./visible-fields.ts";
 export function lookupActions(
   allPermissions: readonly string[],
   components: Components<"accounts">,
-): UsersActions<"search" | "get" | "list" | "name" | "identity" | "posts"> {
+): UsersActions<"search" | "names" | "get" | "list" | "name" | "identity" | "posts"> {
   const accountOf = async (id: string) => mustExist(await components().accounts.find(id));
 
   return {
     search: (ctx) =>
       components().accounts.list(ctx.params, (account) => visibleFields(account, ctx.locals.user)),
+
+    names: async (ctx) => ({ items: await components().accounts.namesOf(ctx.params.ids) }),
 
     get: async (ctx) => visibleFields(await accountOf(ctx.params.id), ctx.locals.user),
 
