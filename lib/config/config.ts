@@ -57,6 +57,8 @@ export interface Config {
   readonly bcryptTarget: number;
   /** Other origins whose pages may connect and read responses. */
   readonly corsOrigins: readonly string[];
+  /** Whether `/graphql` exists. */
+  readonly graphql: boolean;
   /** The proxies whose headers name the client's address and protocol. */
   readonly trustedProxies: TrustedProxies;
   /** Who may use the gateway's own routes; one without a rule is open to every client. */
@@ -234,6 +236,7 @@ export function loadConfig(
     bcryptCost: env.BCRYPT_COST ? integer("BCRYPT_COST", 10, production ? 10 : 4, 15) : undefined,
     bcryptTarget: integer("BCRYPT_TARGET_MS", 125, 10, 2_000),
     corsOrigins: origins("CORS_ORIGINS"),
+    graphql: oneOf("GRAPHQL", production ? ["false", "true"] : ["true", "false"]) === "true",
     trustedProxies: readTrustedProxies(list("TRUSTED_PROXIES"), problems),
     guardedRoutes: readGuardedRoutes(text("GUARDED_ROUTES"), problems),
     rateLimits: {

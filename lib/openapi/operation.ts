@@ -68,7 +68,7 @@ export const subjectsLine = (subjects: readonly string[]): string =>
   `Only for the subject types ${subjects.map((subject) => `\`${subject}\``).join(", ")}.`;
 
 /** The access rules in words. */
-function accessLines(
+export function accessLines(
   { auth, permissions, roles, subjects }: ActionContract,
   contracts: ReadonlyMap<string, ServiceContract>,
 ): string[] {
@@ -87,7 +87,8 @@ function accessLines(
   ];
 }
 
-function limitLines(
+/** The limit of its calls in words. */
+export function limitLines(
   { action, contract: { limit: name = "" } }: Route,
   contracts: ReadonlyMap<string, ServiceContract>,
 ): string[] {

@@ -7,7 +7,7 @@ import { isUnreached } from "../../lib/errors/unreached.ts";
 export interface CallableAction {
   /** Its full name, `"posts.create"`. */
   readonly action: string;
-  readonly contract: ActionContract;
+  readonly contract: Pick<ActionContract, "unavailable">;
 }
 
 /**

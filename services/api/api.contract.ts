@@ -35,6 +35,36 @@ export const contract = defineContract({
       max: 10_000,
       exceeded: "413 PayloadTooLarge",
     },
+    graphqlTokens: {
+      counts: "tokens of a GraphQL document",
+      per: "request",
+      max: 1_000,
+      exceeded: "413 PayloadTooLarge",
+    },
+    graphqlDepth: {
+      counts: "fields of a GraphQL operation within each other",
+      per: "request",
+      max: 8,
+      exceeded: "413 PayloadTooLarge",
+    },
+    graphqlRootFields: {
+      counts: "fields of Query or Mutation, each of which calls an action and counts as a request",
+      per: "request",
+      max: 10,
+      exceeded: "413 PayloadTooLarge",
+    },
+    graphqlAliases: {
+      counts: "aliases in a GraphQL operation",
+      per: "request",
+      max: 20,
+      exceeded: "413 PayloadTooLarge",
+    },
+    graphqlFields: {
+      counts: "fields in the response to a GraphQL operation, if its lists are full",
+      per: "request",
+      max: 5_000,
+      exceeded: "413 PayloadTooLarge",
+    },
     connections: {
       counts: "TCP connections besides those of MAX_SOCKETS_ADDRESS; not those of a trusted proxy",
       per: "address",

@@ -9,6 +9,7 @@ import { asyncApiHandlers } from "./docs/asyncapi.ts";
 import { openApiHandlers } from "./docs/openapi.ts";
 import { referencePageHandlers } from "./docs/reference-page.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
+import { graphQlHandlers } from "./graphql/index.ts";
 import { guardRoutes, makeRouteGuard } from "./http/guarded-routes.ts";
 import { healthHandlers } from "./http/health.ts";
 import { homeHandlers } from "./docs/home.ts";
@@ -39,23 +40,29 @@ export default class ApiService extends Service {
     super(broker);
     const config = configOf(broker);
     const { corsOrigins, issuer, guardedRoutes } = config;
+    const contracts = contractsOf(broker);
+    const routes = routesOf(contracts);
     const limiter = new RateLimiter(config.rateLimits, config.natsUrl !== undefined);
-    const routes = routesOf(contractsOf(broker));
-    const guard = makeRouteGuard(this, { config, limiter });
-    const ownHandlers = {
-      ...healthHandlers(this),
-      ...openApiHandlers(issuer, guardedRoutes),
-      ...asyncApiHandlers(contractsOf(broker), issuer),
-      ...referencePageHandlers(),
-      ...homeHandlers(),
-    };
-    const handlers = guardRoutes(ownHandlers, guardedRoutes, { guard, routes });
     const concurrency = new ConcurrencyLimiter({
       total: limits.runningCalls.max,
       address: limits.runningCallsOfAddress.max,
       waiting: limits.waitingCalls.max,
       unread: limits.unreadCharacters.max,
     });
+    const guard = makeRouteGuard(this, { config, limiter });
+    const graphQl = graphQlHandlers(this, { config, contracts, limiter, concurrency });
+    const ownHandlers = {
+      ...graphQl,
+      ...healthHandlers(this),
+      ...openApiHandlers(issuer, guardedRoutes),
+      ...asyncApiHandlers(contracts, issuer),
+      ...referencePageHandlers(),
+      ...homeHandlers(),
+    };
+    const handlers = guardRoutes(ownHandlers, guardedRoutes, { guard, routes });
+    const direct = Object.fromEntries(
+      Object.entries(handlers).filter(([key]) => Object.hasOwn(graphQl, key)),
+    );
     const admit = makeAdmissionCheck(config, limiter);
     const subscriptions = new Subscriptions(this, { whenChecked: roomCheck(this) });
     const clientEvents = new ClientEvents(this, new SocketSubscriptions(this, subscriptions));
@@ -85,7 +92,7 @@ export default class ApiService extends Service {
         },
         methods: {
           ...errorMethods,
-          ...requestMethods({ config, routes, limiter, concurrency, admit }),
+          ...requestMethods({ config, routes, limiter, concurrency, admit, direct }),
           ...socketMethods(limiter),
         },
         created: () => logRequests(this as unknown as Service & Gateways),

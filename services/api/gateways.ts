@@ -48,6 +48,8 @@ export interface GatewayRequest extends IncomingMessage {
   body?: unknown;
   /** The method and pattern of its route, `"GET /api/posts/:id"`. */
   routePattern?: string;
+  /** The name of the GraphQL operation, once the document is valid. */
+  operation?: string;
   /** The user of its access token, once that is verified. */
   user?: AccessTokenClaims;
 }

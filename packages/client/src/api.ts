@@ -332,6 +332,13 @@ export interface Operations {
           sub: string;
           username: string;
         };
+        name?: string;
+        email?: string;
+        tags?: string[];
+        applicationId?: string;
+        profileId?: string;
+        extensions?: { [key: string]: unknown };
+        sessionId?: string;
       };
       authErrorInfo?: {
         name: string;

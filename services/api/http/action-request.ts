@@ -1,17 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import type { Service } from "moleculer";
 import type { Config } from "../../../lib/config/config.ts";
-import { ownContext } from "../../../lib/context/own-context.ts";
 import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
-import { publicWrites, type Route } from "../../../lib/contract/load.ts";
+import type { Route } from "../../../lib/contract/load.ts";
 import { widestKeyOf } from "../../../lib/network/address.ts";
-import { callAction } from "../action-call.ts";
 import { tokenOfRequest } from "../access-token.ts";
 import { clientOf } from "../client.ts";
 import type { GatewayRequest, GatewayResponse } from "../gateways.ts";
-import { chargeResponse, makeCallLimit } from "../limits/call-limits.ts";
+import { chargeResponse } from "../limits/call-limits.ts";
 import type { ConcurrencyLimiter } from "../limits/concurrency.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
+import { makeCountedCall } from "./counted-call.ts";
 import { tokenRequestParams } from "./oauth.ts";
 import { idempotencyKeyOf, isBodyless, paramsOf } from "./params.ts";
 import { readBody } from "./request-body.ts";
@@ -31,7 +30,7 @@ export type QueryParser = Service & { parseQueryString(req: IncomingMessage): { 
 /** Makes the function that runs the action of a route: it reads the request, calls the action and sends its result. */
 export function makeActionRequest({ config, routes, limiter, concurrency }: ActionRequestOptions) {
   const contracts = new Map(routes.map(({ action, contract }) => [action, contract]));
-  const limitCall = makeCallLimit(limiter, publicWrites(routes));
+  const countedCall = makeCountedCall(routes, limiter);
 
   const run = async (
     service: Service,
@@ -43,15 +42,15 @@ export function makeActionRequest({ config, routes, limiter, concurrency }: Acti
     const client = clientOf(req, config);
     const params = tokenRequestParams(req, contract, paramsOf(req, contract, given));
     const idempotencyKey = contract.idempotent ? idempotencyKeyOf(req) : undefined;
-    const limited = limitCall(service.broker, req, res, { action, token, client });
-    if (limited) await limited;
-    const ctx = ownContext(service, {
-      accessToken: token,
+    const route = { action, contract };
+    const data = await countedCall(service, req, route, {
+      params,
+      token,
       client,
       requestID: res.getHeader("X-Request-ID") as string,
       idempotencyKey,
+      limitsIn: res,
     });
-    const data = await callAction(ctx, { action, contract }, params);
     // the client has disconnected
     if (res.destroyed) return;
     const length = sendResult(req, res, contract, data);

@@ -7,7 +7,8 @@
  *    access token and the parameters (params.ts), counts the call (../limits/call-limits.ts), and calls the action.
  * 4. responses/success.ts sends the result; an error ends in responses/errors.ts.
  *
- * moleculer-web handles the gateway's own routes, such as `/health/live`, and unknown paths.
+ * GraphQL's requests leave this path after step 2 for ../graphql/. moleculer-web handles the gateway's other own routes, such
+ * as `/health/live`, and unknown paths.
  */
 
 import { randomUUID } from "node:crypto";
@@ -23,6 +24,7 @@ import { respondToOptions, setCorsHeaders } from "./cors.ts";
 import { pathOf } from "./params.ts";
 import type { RouteAlias } from "./route-alias.ts";
 import { RouteIndex } from "./route-index.ts";
+import type { Handler } from "./routes.ts";
 import { createHttpServer } from "./server.ts";
 
 /** The parts of moleculer-web's service that the methods below use. */
@@ -41,10 +43,12 @@ const { httpHandler: handleRequest } = httpGateway.methods as {
 export interface RequestMethodsOptions extends ActionRequestOptions {
   /** Runs before anything else, for Socket.IO's requests as well. */
   admit: AdmissionCheck;
+  /** Handlers of own routes that call actions, by `"POST /graphql"`. They need no action of moleculer-web around them. */
+  direct: Readonly<Record<string, Handler>>;
 }
 
 /** The methods of moleculer-web that the gateway replaces. */
-export const requestMethods = ({ admit, ...options }: RequestMethodsOptions) => {
+export const requestMethods = ({ admit, direct, ...options }: RequestMethodsOptions) => {
   const { config } = options;
   const admitHttp = makeHttpAdmissionCheck(config, admit);
   const runAction = makeActionRequest(options);
@@ -65,6 +69,8 @@ export const requestMethods = ({ admit, ...options }: RequestMethodsOptions) => 
         if (found) req.routePattern = `${found.alias.method} ${found.alias.fullPath}`;
         if (found && found.alias.action !== null)
           return await runAction(this, req, res, found.alias.action, found.params);
+        const handler = direct[req.routePattern ?? ""];
+        if (handler) return await handler(req, res);
       } catch (error) {
         return this.errorHandler(req, res, error);
       }

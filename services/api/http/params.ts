@@ -69,8 +69,12 @@ function versionOf(header: string | undefined): number | undefined {
  */
 export function idempotencyKeyOf({ headers }: IncomingMessage): string | undefined {
   const header = headers["idempotency-key"];
-  if (header === undefined) return undefined;
-  const key = /^"?([\x21\x23-\x7e]{1,255})"?$/.exec(String(header))?.[1];
+  return header === undefined ? undefined : mustBeIdempotencyKey(String(header));
+}
+
+/** @throws CitadelError BadRequest */
+export function mustBeIdempotencyKey(text: string): string {
+  const key = /^"?([\x21\x23-\x7e]{1,255})"?$/.exec(text)?.[1];
   if (key === undefined)
     throw new CitadelError("BadRequest", {
       message: "An Idempotency-Key has 1 to 255 characters, without spaces.",

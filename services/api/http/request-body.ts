@@ -48,7 +48,7 @@ const parseForm = urlencoded({ limit, extended: false });
 export async function readBody(
   req: GatewayRequest,
   res: GatewayResponse,
-  { form }: ActionContract,
+  { form }: Pick<ActionContract, "form">,
 ): Promise<unknown> {
   const { headers } = req;
   const isEmpty =

@@ -33,6 +33,7 @@ export function logRequests({ server, logger, broker }: Service & Gateways): voi
           method: req.method,
           path,
           route: req.routePattern,
+          ...(req.operation !== undefined && { operation: req.operation }),
           status: res.statusCode,
           ms: Math.round(performance.now() - started),
           requestID: res.getHeader("X-Request-ID"),

@@ -12,7 +12,7 @@ import {
 
 /** The rate limits of action calls: by user, by address for public writes, and the price of large responses. */
 
-interface LimitedCall {
+export interface LimitedCall {
   action: string;
   token: string | undefined;
   client: Client;
@@ -22,6 +22,7 @@ interface LimitedCall {
  * Makes a function that counts a call for its user, and for its address if the action is a public write.
  *
  * @param writes the actions that write and need no user
+ * @param res shows the usage in its headers; undefined for one of several calls of a request
  * @returns a promise only if the token's key has to be fetched. Throws CitadelError TooManyRequests
  */
 export const makeCallLimit =
@@ -29,11 +30,11 @@ export const makeCallLimit =
   (
     broker: ServiceBroker,
     req: GatewayRequest,
-    res: GatewayResponse,
+    res: GatewayResponse | undefined,
     { action, token, client }: LimitedCall,
   ): void | Promise<void> => {
     const mustAllow = (usage: RateUsage | undefined) => {
-      if (usage) setRateLimitHeaders(res, usage);
+      if (usage && res) setRateLimitHeaders(res, usage);
       mustBeWithinLimit(usage);
     };
     const count = (user: AccessTokenClaims | undefined) => {

@@ -118,6 +118,23 @@ describe.skipIf(isMissing)("The request log", () => {
     for (const secret of ["hush-hush", alice.token, forged]) expect(text).not.toContain(secret);
   });
 
+  it("has the name of a GraphQL operation that is valid, and its user", async () => {
+    const send = (query: string) =>
+      request(app, "POST /graphql", { token: alice.token, body: { query } });
+    expect(await lineOf(await send("query Profile { usersProfile { id } }"))).toMatchObject({
+      status: 200,
+      route: "POST /graphql",
+      operation: "Profile",
+      user: user(),
+    });
+    for (const query of [
+      "query Invalid { nothing }",
+      `query ${"x".repeat(101)} { __typename }`,
+      "{ __typename }",
+    ])
+      expect(await lineOf(await send(query))).not.toHaveProperty("operation");
+  });
+
   it("has no route for an unknown path, but the request id", async () => {
     const line = await lineOf(await request(app, "GET /api/nowhere", { token: alice.token }));
     expect(line).toMatchObject({ status: 404, path: "/api/nowhere" });

@@ -31,6 +31,15 @@ describe("The configuration", () => {
     expect(loadConfig({ ...production, HOST: "::1" }, CONTRACTS).host).toBe("::1");
   });
 
+  it("has GraphQL in development, and in production only if it is asked for", () => {
+    const production = { NODE_ENV: "production", SERVICES: "api", API_AUTH_TOKEN: "a credential" };
+    expect(loadConfig({}, CONTRACTS).graphql).toBe(true);
+    expect(loadConfig({ GRAPHQL: "false" }, CONTRACTS).graphql).toBe(false);
+    expect(loadConfig(production, CONTRACTS).graphql).toBe(false);
+    expect(loadConfig({ ...production, GRAPHQL: "true" }, CONTRACTS).graphql).toBe(true);
+    expect(() => loadConfig({ GRAPHQL: "yes" }, CONTRACTS)).toThrow(/GRAPHQL must be one of/);
+  });
+
   it("names all secrets that production lacks in one message", () => {
     const load = () => loadConfig({ NODE_ENV: "production", SERVICES: "guard,users" }, CONTRACTS);
     expect(load).toThrow(ConfigError);

@@ -14,6 +14,9 @@ const TOKEN_PATHS = "/api/auth/";
  */
 const BROTLI_WINDOW = 16;
 
+/** May the response of a route carry tokens? */
+export const carriesTokens = (path: string): boolean => path.startsWith(TOKEN_PATHS);
+
 const compress = compression({
   threshold: THRESHOLD,
   brotli: { params: { [constants.BROTLI_PARAM_LGWIN]: BROTLI_WINDOW } },
@@ -26,7 +29,7 @@ const compress = compression({
  * @param length of the body, in bytes
  */
 export function compressResponse(req: GatewayRequest, res: GatewayResponse, length: number): void {
-  if (length < THRESHOLD || req.url?.startsWith(TOKEN_PATHS)) return;
+  if (length < THRESHOLD || carriesTokens(req.url ?? "")) return;
   if (req.headers["accept-encoding"] === undefined)
     return void res.appendHeader("Vary", "Accept-Encoding");
   // the types are Express's, but only Node's request and response are used

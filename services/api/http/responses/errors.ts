@@ -12,10 +12,9 @@ function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): v
   const oauth = oauthKindOf(req);
   const shown = oauth ? toOAuthError(toPublicError(error), oauth) : toPublicError(error);
   res.statusCode = shown.code;
-  const { allowed, retryAfter } = (shown.data ?? {}) as { allowed?: unknown; retryAfter?: unknown };
-  const wait = typeof retryAfter === "number" ? retryAfter : undefined;
-  if (wait !== undefined || shown.type === "TooManyRequests")
-    res.setHeader("Retry-After", wait ?? 1);
+  const { allowed } = (shown.data ?? {}) as { allowed?: unknown };
+  const wait = retryAfterOf(shown);
+  if (wait !== undefined) res.setHeader("Retry-After", wait);
   if (shown.type === "MethodNotAllowed")
     res.setHeader("Allow", isHeaderText(allowed) ? allowed : "");
   const challenge = challengeOf(shown, oauth);
@@ -23,6 +22,13 @@ function sendError(req: GatewayRequest, res: GatewayResponse, error: unknown): v
   res.setHeader("Content-Type", "application/json; charset=utf-8");
   res.setHeader("Cache-Control", "no-store");
   res.end(JSON.stringify(shown));
+}
+
+/** The seconds after which the client may try again; undefined if the error says nothing about it. */
+export function retryAfterOf({ type, data }: PublicError): number | undefined {
+  const { retryAfter } = (data ?? {}) as { retryAfter?: unknown };
+  if (typeof retryAfter === "number") return retryAfter;
+  return type === "TooManyRequests" ? 1 : undefined;
 }
 
 /** `data` comes from any service. Node throws for a header value with other characters, and sends no response. */
