@@ -77,7 +77,7 @@ describe.skipIf(isMissing)("A caller that HTTP refuses", () => {
         roles: [role],
         subjectType: subjectTypeOfRole(role),
       });
-    for (const [at, subjectType] of SUBJECT_TYPES.entries())
+    for (const [at, subjectType] of Object.values(SubjectType).entries())
       tokens[kinds[at]!] = tokenFor(app, { permissions: all, subjectType });
     const revoked = await app.administrator();
     await revoked.request("POST /api/auth/logout");
