@@ -34,6 +34,7 @@ describe.skipIf(!hasCurl()).each(documents)("The examples", ({ document, example
     const headers = { "user-agent": "curl/8.14.1" };
     const { body } = await request(app, "POST /api/auth/register", { body: ALICE, headers });
     aliceId = body.user.id;
+    shell.variables.USER_ID = aliceId;
     shell.variables.TOKEN = body.access_token;
     shell.variables.REFRESH_TOKEN = body.refresh_token;
     // a refusal for the audit trail
@@ -125,7 +126,6 @@ describe.skipIf(!hasCurl()).each(documents)("The examples", ({ document, example
       shell.variables.REFRESH_TOKEN = alice.refreshToken;
       break;
     }
-    shell.variables.USER_ID = aliceId;
   }
 
   async function actAsAdministrator(): Promise<void> {

@@ -406,6 +406,8 @@ console.assert(new ServiceError(withErrors, "NotFound"));
 console.assert(new CitadelError("NoteLocked"));
 // @ts-expect-error not declared by this contract
 defineContract({ name: "x", actions: { a: { ...open, params: {}, errors: ["NoteLocked"] } } });
+// @ts-expect-error the error while nobody can run it is one of the application's
+defineContract({ name: "x", actions: { a: { ...open, params: {}, unavailable: "NoteLocked" } } });
 // @ts-expect-error of an error
 defineContract({ name: "x", errors: { Bad: { code: 409, message: "", status: 1 } }, actions: {} });
 

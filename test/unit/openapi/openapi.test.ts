@@ -118,6 +118,15 @@ describe("The OpenAPI document", () => {
     expect(refused.InvalidCredentials.value.error).toBe("invalid_client");
   });
 
+  it("lists the error that an action declares for the time while nobody can run it", () => {
+    const typesOf = (contract: { unavailable?: "UserServiceNotAccessible" }) =>
+      documentAction(contract).operation.responses[503].description;
+    expect(typesOf({ unavailable: "UserServiceNotAccessible" })).toMatch(
+      /UserServiceNotAccessible/,
+    );
+    expect(typesOf({})).not.toMatch(/UserServiceNotAccessible/);
+  });
+
   it("has the status, Location and schema of a successful response", () => {
     const created = documentAction({ status: 201, location: "/api/notes/:id", result: "string" });
     expect(created.operation.responses[201]).toMatchObject({
