@@ -15,8 +15,8 @@ export interface GraphQlOptions {
 }
 
 /**
- * The handlers of `/graphql`; none if the setting GRAPHQL is off. The first request loads GraphQL, which takes 0.4 s and
- * 50 MB (measured).
+ * The handlers of `/graphql`; none if the setting GRAPHQL is off. The first request loads GraphQL, which takes
+ * about 0.4 s.
  *
  * @throws Error if two types or fields of the schema would have the same name
  */
