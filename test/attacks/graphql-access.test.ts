@@ -92,6 +92,8 @@ describe.skipIf(isMissing)("A caller that HTTP refuses", () => {
       "text",
     ];
     for (const [at, caller] of faulty.entries()) tokens[caller] = given[at];
+    // the first operation loads GraphQL
+    await graphql(app, "{ __typename }");
     isRecording = true;
     return () => {
       isRecording = false;

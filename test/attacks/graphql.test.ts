@@ -13,6 +13,7 @@ import { isMissing } from "../helpers/app.ts";
 import { graphql } from "../helpers/graphql.ts";
 import { PASSWORD, request } from "../helpers/http.ts";
 import { watchRuns } from "../helpers/runs.ts";
+import { tokenFor } from "../helpers/tokens.ts";
 
 const { limits } = contract;
 
@@ -338,6 +339,54 @@ describe.skipIf(isMissing)("Over GraphQL", () => {
     // a later operation has run, so the second field would have, too
     await graphql(app, "{ postsList { nextCursor } }");
     expect(insert).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe.skipIf(isMissing)("The rate limits over GraphQL", () => {
+  const runs = watchRuns();
+  const app = application(
+    { RATE_LIMIT_PUBLIC: "6/60", RATE_LIMIT_USER: "5/60" },
+    { broker: runs.broker },
+  );
+
+  it("count each public write of an address", async () => {
+    // one point is left after these
+    for (let count = 0; count < 5; count++) await app.refusal("POST /api/auth/login", { body: {} });
+    const login = 'usersLogin(username: "x", password: "x") { access_token }';
+    const before = runs.of("users.login");
+    const { types, body } = await graphql(
+      app,
+      `mutation { ${times(3, (at) => `a${at}: ${login}`)} }`,
+    );
+    expect(types).toEqual(["InvalidCredentials", "TooManyRequests", "TooManyRequests"]);
+    expect(body.errors[1].extensions.retryAfter).toBeGreaterThan(50);
+    expect(runs.of("users.login")).toBe(before + 1);
+  });
+
+  it("count each call of a user", async () => {
+    const token = tokenFor(app, {});
+    const before = runs.of("chat.blocks");
+    const { types } = await graphql(
+      app,
+      `{ ${times(8, (at) => `a${at}: chatBlocks { nextCursor }`)} }`,
+      { token },
+    );
+    expect(types).toEqual(["TooManyRequests", "TooManyRequests", "TooManyRequests"]);
+    expect(runs.of("chat.blocks")).toBe(before + 5);
+  });
+});
+
+describe.skipIf(isMissing)("The rate limit of an address over GraphQL", () => {
+  const runs = watchRuns();
+  const app = application({ RATE_LIMIT_ADDRESS: "55/600" }, { broker: runs.broker });
+
+  it("counts each call of an operation, so that no operation calls more often than requests could", async () => {
+    const ten = `{ ${times(10, (at) => `a${at}: postsList { nextCursor }`)} }`;
+    const types: string[] = [];
+    for (let count = 0; count < 6; count++) types.push(...(await graphql(app, ten)).types);
+    expect(types).toEqual(Array.from({ length: 5 }, () => "TooManyRequests"));
+    expect(runs.of("posts.list")).toBe(55);
+    expect((await graphql(app, ten)).status).toBe(429);
   });
 });
 

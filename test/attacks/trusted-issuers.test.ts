@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { stolenKey } from "../helpers/attacker.ts";
 import { callFrom } from "../helpers/call.ts";
+import { graphql } from "../helpers/graphql.ts";
 import { type Person, register, request } from "../helpers/http.ts";
 import {
   AUDIENCE,
@@ -376,6 +377,8 @@ describe.skipIf(isMissing)("A trusted issuer's token", () => {
       for (const origin of ["https://evil.example", app.url.replace("http:", "https:"), "null"]) {
         const headers = { [ASSERTION]: access.sign(), origin };
         await expectRefused(() => whoami(undefined, headers), "OriginNotAllowed");
+        const { status, body } = await graphql(app, "{ authWhoami { message } }", { headers });
+        expect([status, body.type]).toEqual([403, "OriginNotAllowed"]);
       }
       const own = { [ASSERTION]: access.sign(), origin: app.url };
       expect((await whoami(undefined, own)).status).toBe(200);
