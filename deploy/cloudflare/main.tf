@@ -107,7 +107,7 @@ resource "cloudflare_ruleset" "cache" {
     {
       ref               = "bypass"
       description       = "Answers are for who asked"
-      expression        = "${local.here} and (starts_with(http.request.uri.path, \"/api\") or starts_with(http.request.uri.path, \"/socket.io\"))"
+      expression        = "${local.here} and (starts_with(http.request.uri.path, \"/api\") or starts_with(http.request.uri.path, \"/graphql\") or starts_with(http.request.uri.path, \"/socket.io\"))"
       action            = "set_cache_settings"
       action_parameters = { cache = false }
     },

@@ -237,6 +237,17 @@ describe.skipIf(isMissing)("Over GraphQL", () => {
     expect(new Set(types)).toEqual(new Set(["BadRequest"]));
   });
 
+  it("__proto__ in an object of a document is refused", async () => {
+    for (const query of [
+      '{ postsGet(id: { __proto__: { id: "x" } }) { id } }',
+      "query ($id: ID = { a: [{ __proto__: 1 }] }) { postsGet(id: $id) { id } }",
+    ]) {
+      const { body } = await graphql(app, query);
+      expect(body).not.toHaveProperty("data");
+      expect(JSON.stringify(body)).toContain("The key __proto__ is not allowed.");
+    }
+  });
+
   it("an operation named like a property of objects is refused", async () => {
     for (const operationName of ["__proto__", "constructor", "toString"]) {
       const { body } = await request(app, "POST /graphql", {

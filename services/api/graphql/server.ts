@@ -14,6 +14,7 @@ import { contract } from "../api.contract.ts";
 import type { GatewayRequest } from "../gateways.ts";
 import { documentRefusals } from "./document-limits.ts";
 import { toShownError } from "./errors.ts";
+import { NoProtoRule } from "./no-proto-rule.ts";
 import type { ResolverContext } from "./schema/executable.ts";
 
 /** What an operation is executed with. */
@@ -69,6 +70,7 @@ function pluginFor(isOpen: boolean): Plugin<OperationContext, OperationContext> 
       setParseFn((source, options) => parse(source, { ...options, maxTokens }));
     },
     onValidate: ({ setValidationFn, addValidationRule }) => {
+      addValidationRule(NoProtoRule);
       if (!isOpen) addValidationRule(NoSchemaIntrospectionCustomRule);
       setValidationFn((schema, document, rules) => {
         const refusals = documentRefusals(schema, document);
