@@ -1,3 +1,4 @@
+import type { Access } from "../contract/declarations/access.ts";
 import type { ActionContract, Method } from "../contract/declarations/action.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { Example, ServiceExamples } from "../contract/examples.ts";
@@ -69,7 +70,7 @@ export const subjectsLine = (subjects: readonly string[]): string =>
 
 /** The access rules in words. */
 export function accessLines(
-  { auth, permissions, roles, subjects }: ActionContract,
+  { auth, permissions, roles, subjects }: Omit<Access, "restricted">,
   contracts: ReadonlyMap<string, ServiceContract>,
 ): string[] {
   if (auth === "none") return ["Requires no access token."];

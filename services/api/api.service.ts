@@ -9,13 +9,15 @@ import { asyncApiHandlers } from "./docs/asyncapi.ts";
 import { openApiHandlers } from "./docs/openapi.ts";
 import { referencePageHandlers } from "./docs/reference-page.ts";
 import { type Gateways, httpGateway, socketGateway } from "./gateways.ts";
-import { graphQlHandlers } from "./graphql/index.ts";
+import type { GraphQlConnections } from "./graphql/connections.ts";
+import { graphQlHandlers, graphQlSockets } from "./graphql/index.ts";
 import { guardRoutes, makeRouteGuard } from "./http/guarded-routes.ts";
 import { healthHandlers } from "./http/health.ts";
 import { homeHandlers } from "./docs/home.ts";
 import { close } from "./http/server.ts";
 import { httpSettings } from "./http/routes.ts";
 import { logRequests } from "./http/request-log.ts";
+import { Connections } from "./sockets/engine-connections.ts";
 import { limitEngine } from "./sockets/engine-requests.ts";
 import { ClientEvents } from "./sockets/client-events.ts";
 import { ConcurrencyLimiter } from "./limits/concurrency.ts";
@@ -66,12 +68,14 @@ export default class ApiService extends Service {
     const admit = makeAdmissionCheck(config, limiter);
     const subscriptions = new Subscriptions(this, { whenChecked: roomCheck(this) });
     const clientEvents = new ClientEvents(this, new SocketSubscriptions(this, subscriptions));
+    let graphQlConnections: GraphQlConnections | undefined;
     let stopSharing = () => {};
     let stopRooms = async () => {};
     const confirmSockets = () => {
       revocationsOf(broker).markOutdated();
       const { io } = this as unknown as Gateways;
       for (const socket of io.of("/").sockets.values()) void confirm(this, socket);
+      graphQlConnections?.confirm();
     };
 
     const schema = implement<typeof contract>(
@@ -79,7 +83,10 @@ export default class ApiService extends Service {
       {
         actions: {},
         events: {
-          "sessions.revoked": async (ctx) => endRevoked(this as unknown as Gateways, ctx.params),
+          "sessions.revoked": async (ctx) => {
+            graphQlConnections?.endRevoked(ctx.params);
+            await endRevoked(this as unknown as Gateways, ctx.params);
+          },
           "gateway.consumed": async (ctx) => receiveCounts(limiter, ctx.params),
         },
       },
@@ -96,15 +103,19 @@ export default class ApiService extends Service {
           ...socketMethods(limiter),
         },
         created: () => logRequests(this as unknown as Service & Gateways),
-        started: () => {
-          const { io } = this as unknown as Gateways;
-          limitEngine(io, config, admit);
+        started: async () => {
+          const { io, server } = this as unknown as Gateways;
+          const connections = new Connections(config);
+          limitEngine(io, connections, admit);
           joinWrites(io);
           stopRooms = startRooms(this as unknown as Service & Gateways);
           io.of("/").on("connection", (socket) => {
             limitEvents(this, socket, { limiter, clientEvents });
             void confirm(this, socket);
           });
+          const sockets = { config, contracts, limiter, admit, subscriptions };
+          graphQlConnections = await graphQlSockets(this, sockets, connections);
+          graphQlConnections?.listen(server);
           stopSharing = shareCounts(this, limiter);
           // events about ended sessions and removed members may have been lost
           broker.localBus.on("$transporter.connected", confirmSockets);
@@ -113,6 +124,7 @@ export default class ApiService extends Service {
           broker.localBus.off("$transporter.connected", confirmSockets);
           stopSharing();
           await concurrency.whenIdle();
+          graphQlConnections?.close();
           await close(this as Partial<Gateways>);
           await stopRooms();
         },

@@ -4,17 +4,13 @@ import {
   getOperationAST,
   type GraphQLError,
   type GraphQLSchema,
-  NoSchemaIntrospectionCustomRule,
-  parse,
-  validate,
+  OperationTypeNode,
 } from "graphql";
 import { createYoga, type GraphQLParams, type Plugin } from "graphql-yoga";
 import { LRUCache } from "lru-cache";
-import { contract } from "../api.contract.ts";
 import type { GatewayRequest } from "../gateways.ts";
-import { documentRefusals } from "./document-limits.ts";
+import { parseDocument, validateDocument } from "./documents.ts";
 import { toShownError } from "./errors.ts";
-import { NoProtoRule } from "./no-proto-rule.ts";
 import type { ResolverContext } from "./schema/executable.ts";
 
 /** What an operation is executed with. */
@@ -25,8 +21,8 @@ export interface OperationContext extends ResolverContext {
   onError(error: GraphQLError): void;
 }
 
-/** The most errors that are found in one document. */
-const MAX_ERRORS = 10;
+/** What a request may contain. Subscriptions need a connection that stays open. */
+const REQUESTS = [OperationTypeNode.QUERY, OperationTypeNode.MUTATION];
 /** The parsed documents that are kept, in characters of their texts. */
 const MAX_CACHED = 1_000_000;
 /** A longer name of an operation is not logged. */
@@ -65,20 +61,11 @@ function pluginFor(isOpen: boolean): Plugin<OperationContext, OperationContext> 
     onRequestParse: ({ serverContext, setRequestParser }) => {
       setRequestParser(() => serverContext.params);
     },
-    onParse: ({ setParseFn }) => {
-      const maxTokens = contract.limits.graphqlTokens.max;
-      setParseFn((source, options) => parse(source, { ...options, maxTokens }));
-    },
-    onValidate: ({ setValidationFn, addValidationRule }) => {
-      addValidationRule(NoProtoRule);
-      if (!isOpen) addValidationRule(NoSchemaIntrospectionCustomRule);
-      setValidationFn((schema, document, rules) => {
-        const refusals = documentRefusals(schema, document);
-        return refusals.length > 0
-          ? refusals
-          : validate(schema, document, rules, { maxErrors: MAX_ERRORS, hideSuggestions });
-      });
-    },
+    onParse: ({ setParseFn }) => setParseFn(parseDocument),
+    onValidate: ({ setValidationFn }) =>
+      setValidationFn((schema, document) =>
+        validateDocument(schema, document, { isOpen, allowed: REQUESTS }),
+      ),
     onExecute: ({ args, setExecuteFn }) => {
       const name = getOperationAST(args.document, args.operationName)?.name?.value;
       const { req } = args.contextValue;

@@ -4,6 +4,7 @@ import { CitadelError, type ErrorType } from "../../../lib/errors/errors.ts";
 import type { Gateways } from "../gateways.ts";
 import { HttpConnections, PendingResponse } from "./connections.ts";
 import { contract } from "../api.contract.ts";
+import { pathOf } from "./params.ts";
 import { hasValidHead } from "./request-head.ts";
 import { sendRawError } from "./responses/raw-error.ts";
 
@@ -26,6 +27,7 @@ const CHECK_INTERVAL = 1_000;
 const CLOSE_TIMEOUT = 2_000;
 
 const SOCKET_IO_PATH = "/socket.io/";
+const GRAPHQL_PATH = "/graphql";
 
 /** Node's error codes for requests that it refuses; all others are malformed requests. */
 const BY_CODE: Readonly<Record<string, ErrorType>> = {
@@ -36,8 +38,11 @@ const BY_CODE: Readonly<Record<string, ErrorType>> = {
 
 const connectionsOf = new WeakMap<Server, HttpConnections>();
 
-const isWebSocketUpgrade = ({ url, headers }: IncomingMessage) =>
-  headers.upgrade?.toLowerCase() === "websocket" && (url?.startsWith(SOCKET_IO_PATH) ?? false);
+const isWebSocketUpgrade =
+  ({ graphql }: Config) =>
+  (req: IncomingMessage) =>
+    req.headers.upgrade?.toLowerCase() === "websocket" &&
+    ((req.url?.startsWith(SOCKET_IO_PATH) ?? false) || (graphql && pathOf(req) === GRAPHQL_PATH));
 
 /** Creates the server that HTTP and Socket.IO share. */
 export function createHttpServer(listener: RequestListener, config: Config): Server {
@@ -51,7 +56,7 @@ export function createHttpServer(listener: RequestListener, config: Config): Ser
       // checked in request-head.ts, since Node's own response has another shape
       requireHostHeader: false,
       // any other upgrade is ignored, and the request is handled over HTTP/1.1 (RFC 9110, 7.8)
-      shouldUpgradeCallback: isWebSocketUpgrade,
+      shouldUpgradeCallback: isWebSocketUpgrade(config),
       IncomingMessage,
       ServerResponse: PendingResponse,
     },

@@ -44,10 +44,15 @@ export class Connections {
         throw new CitadelError("TooManyRequests", { data: { retryAfter: RETRY_AFTER } });
   }
 
-  /** Counts and limits all connections that open from now on. */
+  /** Counts a connection until it closes. */
+  add(req: IncomingMessage, connection: Pick<EventEmitter, "once">): void {
+    for (const { key } of this.#keysOf(req)) this.#open.add(key, connection);
+  }
+
+  /** Counts and limits all connections of Engine.IO that open from now on. */
   limit({ engine }: Gateways["io"]): void {
     engine.on("connection", (connection: Connection) => {
-      for (const { key } of this.#keysOf(connection.request)) this.#open.add(key, connection);
+      this.add(connection.request, connection);
       limitPackets(connection, this.#config.rateLimits.socket);
       limitUnsent(connection);
     });

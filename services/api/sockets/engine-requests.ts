@@ -1,14 +1,16 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
-import type { Config } from "../../../lib/config/config.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Gateways, GatewayResponse } from "../gateways.ts";
 import { sendRawError } from "../http/responses/raw-error.ts";
 import type { AdmissionCheck } from "../limits/admission.ts";
-import { Connections } from "./engine-connections.ts";
+import type { Connections } from "./engine-connections.ts";
 
 /** Applies the admission checks and the connection limits to Engine.IO, which handles its HTTP requests itself. */
-export function limitEngine(io: Gateways["io"], config: Config, admit: AdmissionCheck): void {
-  const connections = new Connections(config);
+export function limitEngine(
+  io: Gateways["io"],
+  connections: Connections,
+  admit: AdmissionCheck,
+): void {
   io.engine.use((req: IncomingMessage, res: GatewayResponse, proceed: () => void) => {
     try {
       admit(req, res);

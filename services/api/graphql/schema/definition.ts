@@ -2,13 +2,18 @@ import type { ActionContract } from "../../../../lib/contract/declarations/actio
 import type { ServiceContract } from "../../../../lib/contract/contract.ts";
 import { type Route, routesOf } from "../../../../lib/contract/load.ts";
 import { GATEWAY } from "../../../../lib/contract/route.ts";
-import type { Rule } from "../../../../lib/contract/schemas/infer.ts";
+import {
+  fieldsOfSubscription,
+  type SubscribableEvent,
+  subscribableEvents,
+} from "../../../../lib/contract/declarations/subscribable-events.ts";
+import type { Rule, Schema } from "../../../../lib/contract/schemas/infer.ts";
 import { inFull } from "../../../../lib/contract/schemas/validator.ts";
 import { declaredErrors } from "../../../../lib/errors/declared-errors.ts";
 import type { DeclaredError } from "../../../../lib/errors/errors.ts";
 import { ALWAYS, errorsOf } from "../../../../lib/openapi/errors.ts";
 import { accessLines, limitLines } from "../../../../lib/openapi/operation.ts";
-import { fieldOf, resultTypeOf } from "./names.ts";
+import { fieldOf, pascalCase, resultTypeOf } from "./names.ts";
 import { blockOf, type Reference, SchemaTypes } from "./types.ts";
 
 // The schema as text. It is made from the contracts without loading GraphQL, so that a node with contradicting names does
@@ -23,10 +28,17 @@ export interface Operation {
   readonly route: Route;
 }
 
+/** A field of Subscription, and the event to which it subscribes. */
+export interface EventField {
+  readonly field: string;
+  readonly event: SubscribableEvent;
+}
+
 /** A schema in GraphQL's schema language, and what its fields call. */
 export interface SchemaDefinition {
   readonly text: string;
   readonly operations: readonly Operation[];
+  readonly events: readonly EventField[];
   readonly references: readonly Reference[];
 }
 
@@ -35,7 +47,8 @@ export const IDEMPOTENCY_KEY = "idempotencyKey";
 
 /**
  * Defines a field for each action with a route: of Query for GET, of Mutation for the other methods. OAuth's token
- * endpoint has none: it is for clients that know only OAuth.
+ * endpoint has none: it is for clients that know only OAuth. A field of Subscription for each event to which clients may
+ * subscribe, except those for the sockets in a room: only Socket.IO has rooms.
  *
  * @throws Error if two fields or two types would have the same name
  */
@@ -47,6 +60,9 @@ export function defineSchema(contracts: Contracts): SchemaDefinition {
       return { field: fieldOf(route.action), root, route };
     });
   mustDiffer(operations);
+  const events = subscribableEvents(contracts)
+    .filter(({ subscribe: { visible } }) => visible === "all" || "user" in visible)
+    .map((event): EventField => ({ field: fieldOf(event.name), event }));
   const types = new SchemaTypes((action) => itemsOf(contracts, action));
   const errors = declaredErrors(contracts.values());
   const rootOf = (root: Operation["root"]) => {
@@ -54,10 +70,16 @@ export function defineSchema(contracts: Contracts): SchemaDefinition {
     const lines = ofRoot.map((one) => lineOf(one, types, { contracts, errors }));
     return lines.length === 0 ? [] : [blockOf(`type ${root}`, lines)];
   };
-  const roots = [...rootOf("Query"), ...rootOf("Mutation")];
+  const eventLines = events.map((one) => lineOfEvent(one, types, contracts));
+  const roots = [
+    ...rootOf("Query"),
+    ...rootOf("Mutation"),
+    ...(eventLines.length === 0 ? [] : [blockOf("type Subscription", eventLines)]),
+  ];
   return {
     text: [...roots, ...types.definitions].join("\n\n"),
     operations,
+    events,
     references: types.references,
   };
 }
@@ -65,7 +87,7 @@ export function defineSchema(contracts: Contracts): SchemaDefinition {
 /** Without a declaration of who may call it, an action has no field. */
 const isCallable = ({ auth, restricted, closed }: ActionContract): boolean =>
   closed !== true &&
-  ["required", "optional", "none"].includes(auth) &&
+  ["required", "optional", "none", "context"].includes(auth) &&
   (restricted === null || restricted.includes(GATEWAY));
 
 function mustDiffer(operations: readonly Operation[]): void {
@@ -95,6 +117,30 @@ function lineOf({ field, route }: Operation, types: SchemaTypes, known: Known): 
       : types.typeOf(contract.result, "output", resultTypeOf(action));
   return `${JSON.stringify(descriptionOf(route, known))} ${field}${args}: ${type}`;
 }
+
+function lineOfEvent(
+  { field, event }: EventField,
+  types: SchemaTypes,
+  contracts: Contracts,
+): string {
+  const name = pascalCase(event.name);
+  const inputs = types.inputsOf(event.subscribe.params ?? {}, name);
+  const args = inputs.length > 0 ? `(${inputs.join(", ")})` : "";
+  const props = withoutReferences(fieldsOfSubscription(event));
+  const type = types.typeOf({ type: "object", props }, "output", `${name}Event`);
+  const description = [event.description, ...accessLines(event.subscribe, contracts)].join("\n\n");
+  return `${JSON.stringify(description)} ${field}${args}: ${type}`;
+}
+
+/** The fields without lookups: one for each subscriber and event would be too many calls. */
+const withoutReferences = (schema: Schema): Schema =>
+  Object.fromEntries(
+    Object.entries(schema).map(([name, rule]) => {
+      if (typeof rule !== "object") return [name, rule];
+      const { ref: _ref, ...rest } = rule as { ref?: string };
+      return [name, rest as Rule];
+    }),
+  );
 
 function idempotencyArgument({ action, contract }: Route): string {
   if (Object.hasOwn(contract.params, IDEMPOTENCY_KEY))

@@ -2,15 +2,29 @@ import { buildSchema, type GraphQLSchema, isObjectType } from "graphql";
 import type { OperationCalls } from "../calls.ts";
 import type { SchemaDefinition } from "./definition.ts";
 
-/** What resolvers receive. */
+/** What the resolvers of requests receive. */
 export interface ResolverContext {
   readonly calls: OperationCalls;
 }
 
+/** What the resolvers of subscriptions receive. */
+export interface SubscriptionContext {
+  /** @throws CitadelError what `Subscriptions.add` throws */
+  subscribe(event: string, params: Source): Promise<AsyncIterable<EventOrEnd>>;
+}
+
+/** An event, or why no more follow. */
+export type EventOrEnd = { readonly data: Source } | { readonly error: unknown };
+
 type Source = Readonly<Record<string, unknown>>;
 
 /** The schema whose fields call actions. */
-export function makeSchema({ text, operations, references }: SchemaDefinition): GraphQLSchema {
+export function makeSchema({
+  text,
+  operations,
+  events,
+  references,
+}: SchemaDefinition): GraphQLSchema {
   const schema = buildSchema(text);
   const fieldOf = (type: string, name: string) => {
     const parent = schema.getType(type);
@@ -29,5 +43,14 @@ export function makeSchema({ text, operations, references }: SchemaDefinition): 
       const id = source[from];
       return typeof id === "string" ? calls.load(action, id) : null;
     };
+  for (const { field: name, event } of events) {
+    const field = fieldOf("Subscription", name);
+    field.subscribe = (_source: unknown, args: Source, { subscribe }: SubscriptionContext) =>
+      subscribe(event.name, args);
+    field.resolve = (given: EventOrEnd) => {
+      if ("error" in given) throw given.error;
+      return given.data;
+    };
+  }
   return schema;
 }
