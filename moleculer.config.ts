@@ -6,7 +6,7 @@ import { sealed, serviceGuard } from "moleculer-service-guard";
 import { setConfig, setContracts } from "./lib/context/attachment.ts";
 import { backUpEmbedded } from "./lib/database/database.ts";
 import { type Config, loadConfig } from "./lib/config/config.ts";
-import { loadContracts, permissionsOf, SERVICES_DIR } from "./lib/contract/load.ts";
+import { loadContracts, SERVICES_DIR } from "./lib/contract/load.ts";
 import { secretsOf } from "./lib/contract/declarations/declared-secrets.ts";
 import { declaredErrors } from "./lib/errors/declared-errors.ts";
 import { CitadelError, type ErrorType } from "./lib/errors/errors.ts";
@@ -15,6 +15,7 @@ import { redactorOf } from "./lib/logging/redaction.ts";
 import { metricsOptions } from "./lib/metrics/prometheus.ts";
 import { DECLARATION_KEYS } from "./lib/access/contract-problems.ts";
 import { mayReceive, NODE_EVENTS } from "./lib/access/endpoints.ts";
+import { grantablePermissions } from "./lib/access/grantable.ts";
 import { mustBeSound } from "./lib/access/must-be-sound.ts";
 import { accessWarnings } from "./lib/access/warnings.ts";
 import { APPLICATION_LIMITS } from "./lib/limits/application-limits.ts";
@@ -31,7 +32,7 @@ import { ErrorRegenerator, errorsMiddleware } from "./middlewares/errors.ts";
 import { metricsMiddleware } from "./middlewares/metrics.ts";
 import { transporterStatus } from "./middlewares/transporter-status.ts";
 import { commands } from "./repl/commands.ts";
-import { permissionsByRole, permissionsOfRoles, ROLE_NAMES } from "./services/users/roles.ts";
+import { permissionsByRole, permissionsOfRoles, ROLE_NAMES } from "./services/users/roles/roles.ts";
 
 const SealedNats = sealed(NatsTransporter);
 
@@ -54,9 +55,9 @@ const NOT_THE_CALLEES: ReadonlySet<unknown> = new Set<ErrorType | "REQUEST_REJEC
  * @throws Error that lists each invalid declaration in the contracts
  */
 export function brokerOptions(config: Config, contracts = loadContracts()): BrokerOptions {
-  const allPermissions = permissionsOf(contracts);
-  const roles = permissionsByRole(allPermissions);
-  mustBeSound(contracts, roles);
+  const grantable = grantablePermissions(contracts, "role", config);
+  const roles = permissionsByRole(grantable);
+  mustBeSound(contracts, roles, config);
   const redact = redactorOf(contracts.values());
   const [onlyService, ...otherServices] = config.services;
   const guard = serviceGuard({
@@ -160,7 +161,7 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
       "Throttle",
       // outside Validator and Cacher: a refused caller gets neither a cached result nor a validation error
       authMiddleware({
-        rules: { ...config, permissionsOf: (names) => permissionsOfRoles(names, allPermissions) },
+        rules: { ...config, permissionsOf: (names) => permissionsOfRoles(names, grantable) },
         fetchKeys: (broker) => broker.call<Jwks, object>("auth.jwks", {}),
         fetchRevocations: (broker) => broker.call<RevokedSessions, object>("auth.revocations", {}),
         revocationAccess: NODE_EVENTS["sessions.revoked"],
@@ -180,7 +181,7 @@ export function brokerOptions(config: Config, contracts = loadContracts()): Brok
         if (!names.includes(name)) throw new Error(`The middleware ${name} is missing.`);
       setConfig(broker, config);
       setContracts(broker, contracts);
-      for (const warning of accessWarnings(contracts, roles)) broker.logger.warn(warning);
+      for (const warning of accessWarnings(contracts, roles, config)) broker.logger.warn(warning);
       for (const { issuer, audience } of config.trustedIssuers)
         if (audience === null)
           broker.logger.warn(

@@ -2,10 +2,9 @@ import { inspect, styleText } from "node:util";
 import type { ServiceBroker } from "moleculer";
 import { decide, findAction, type Subject } from "../lib/access/access.ts";
 import type { ActionName, ResultOf } from "../lib/contract/calls.ts";
-import { loadContracts, permissionsOf } from "../lib/contract/load.ts";
+import { loadContracts } from "../lib/contract/load.ts";
 import type { ErrorType } from "../lib/errors/errors.ts";
 import type { Finding } from "../lib/contract/schemas/findings.ts";
-import { permissionsOfRoles, ROLES, subjectTypeOfRole } from "../services/users/roles.ts";
 import { ownContext } from "../lib/context/own-context.ts";
 import { jobs } from "./jobs.ts";
 
@@ -18,11 +17,12 @@ interface Arguments {
 
 type User = Extract<Subject, { kind: "user" }>;
 
+type UserSubject = Pick<User, "permissions" | "roles" | "subjectType">;
+
 interface UsersService {
   signIn(login: string): Promise<ResultOf<"auth.generateToken">>;
-  subjectOf(
-    login: string,
-  ): Promise<Pick<User, "permissions" | "roles" | "subjectType"> | undefined>;
+  subjectOf(login: string): Promise<UserSubject | undefined>;
+  subjectOfRole(name: string): Promise<UserSubject | undefined>;
 }
 
 /** The access tokens of `login` and `as`, by username or e-mail address. */
@@ -57,15 +57,8 @@ async function subjectNamed(broker: ServiceBroker, name: string): Promise<Subjec
   const contracts = loadContracts();
   if (contracts.has(name)) return { kind: "service", name };
   if (name === "anonymous") return { kind: "anonymous" };
-  if (Object.hasOwn(ROLES, name))
-    return {
-      kind: "user",
-      name,
-      permissions: permissionsOfRoles([name], permissionsOf(contracts)),
-      roles: [name],
-      subjectType: subjectTypeOfRole(name),
-    };
-  const found = await usersHere(broker).subjectOf(name);
+  const users = usersHere(broker);
+  const found = (await users.subjectOfRole(name)) ?? (await users.subjectOf(name));
   return found && { kind: "user", name, ...found };
 }
 

@@ -3,18 +3,24 @@ import { join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { styleText } from "node:util";
 import { accessMatrix, type Cell, type Matrix } from "../lib/access/matrix.ts";
+import { staleDefinitions, writeDefinitions } from "../lib/access/definition-files.ts";
+import { grantablePermissions } from "../lib/access/grantable.ts";
 import { accessReport, differingLines, toJson } from "../lib/access/report.ts";
 import { mustBeSound } from "../lib/access/must-be-sound.ts";
 import { accessWarnings } from "../lib/access/warnings.ts";
-import { loadContracts, permissionsOf } from "../lib/contract/load.ts";
-import { permissionsByRole, subjectTypeOfRole } from "../services/users/roles.ts";
+import { loadContracts } from "../lib/contract/load.ts";
+import { permissionsByRole, subjectTypeOfRole } from "../services/users/roles/roles.ts";
 
 const FILE = join(import.meta.dirname, "..", "access.json");
 
+/** Development's permissions are shown as well: production grants a part of what the files say. */
+const ENVIRONMENT = { production: false };
+
 const USAGE = `Usage: npm run access [-- --check]
 
-Writes access.json and prints who may do what. With --check it writes nothing, and fails if
-access.json says something else than the code.
+Writes access.json and each service's permission-definition.json, and prints who may do what. With
+--check it writes nothing, and fails if these files say something else than the code.
+STRICT_PERMISSIONS=false turns errors about undecided and unused permissions into warnings.
 `;
 
 type Style = Parameters<typeof styleText>[0];
@@ -38,26 +44,34 @@ function main(args: readonly string[]): void {
   const isCheck = args[0] === "--check";
   if (args.length > (isCheck ? 1 : 0)) fail(USAGE);
   const contracts = loadContracts();
-  const roles = permissionsByRole(permissionsOf(contracts));
+  const roles = permissionsByRole(grantablePermissions(contracts, "role", ENVIRONMENT));
+  const strictPermissions = process.env.STRICT_PERMISSIONS?.trim().toLowerCase() !== "false";
+  const strictness = { ...ENVIRONMENT, strictPermissions };
   try {
-    mustBeSound(contracts, roles);
+    mustBeSound(contracts, roles, strictness);
   } catch (error) {
     fail(`${(error as Error).message}\n`);
   }
   const current = toJson(accessReport(contracts, roles));
-  for (const warning of accessWarnings(contracts, roles))
+  for (const warning of accessWarnings(contracts, roles, strictness))
     stderr.write(`${styleText("yellow", "warning:", { stream: stderr })} ${warning}\n`);
-  if (isCheck) return check(current);
+  if (isCheck) return check(current, staleDefinitions(contracts));
   printMatrix(accessMatrix(contracts, roles, subjectTypeOfRole));
   writeFileSync(FILE, current);
+  const written = writeDefinitions(contracts).map((name) => `${name}\n`);
   stdout.write(
-    "\nThis is in access.json now. Commit it: its diff shows who may do what from now on.\n",
+    "\nThis is in access.json now. Commit it: its diff shows who may do what from now on.\n" +
+      written.join(""),
   );
 }
 
-function check(current: string): void {
+function check(current: string, staleFiles: readonly string[]): void {
   const committed = existsSync(FILE) ? readFileSync(FILE, "utf8") : "";
-  if (committed.replaceAll("\r\n", "\n") === current) return;
+  if (committed.replaceAll("\r\n", "\n") === current) {
+    const [stale] = staleFiles;
+    if (stale !== undefined) fail(`${stale} is stale: run 'npm run access' and commit it\n`);
+    return;
+  }
   const lines = differingLines(committed, current).map((line) => `${line}\n`);
   fail(`access.json is stale: run 'npm run access' and commit it\n${lines.join("")}`);
 }

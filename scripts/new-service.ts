@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { loadContracts, routesOf } from "../lib/contract/load.ts";
 import { secretsOf } from "../lib/contract/declarations/declared-secrets.ts";
-import { ROLE_NAMES } from "../services/users/roles.ts";
+import { ROLE_NAMES } from "../services/users/roles/roles.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const TEMPLATES = join(import.meta.dirname, "templates", "service");
@@ -137,7 +137,7 @@ access.json has its actions and events${isAdded ? ", docker-compose.yml its cont
   npm run check
 
 Administrators have the permission '${names}:write'. To give it to all users, add it to the role 'user' in
-services/users/roles.ts and run 'npm run access'. An existing deployment needs its secrets: 'npm run credentials' adds
+services/users/roles/roles.ts and run 'npm run access'. An existing deployment needs its secrets: 'npm run credentials' adds
 them.
 ${isAdded ? "" : `\nFor docker-compose.yml:\n\n${container}`}`);
 }

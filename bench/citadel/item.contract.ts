@@ -9,6 +9,7 @@ export const contract = defineContract({
       rest: "GET /api/item",
       description: "An item.",
       auth: "required",
+      permissions: null,
       params: {},
       result: {
         type: "object",

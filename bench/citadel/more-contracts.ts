@@ -22,6 +22,7 @@ export const moreContracts = ({ services, actions }: MoreServices): ServiceContr
             rest: `GET /api/more${service}/get${action}`,
             description: "An action of the benchmark.",
             auth: "required",
+            permissions: null,
             params: {},
             result: { type: "object", props: { id: "uuid" } },
           }),

@@ -6,7 +6,7 @@ import { implement } from "../../lib/contract/implement.ts";
 import { loadContracts, SERVICES_DIR } from "../../lib/contract/load.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import type UsersService from "../../services/users/users.service.ts";
-import { ROLE_NAMES } from "../../services/users/roles.ts";
+import { ROLE_NAMES } from "../../services/users/roles/roles.ts";
 import { runChild, settings } from "../harness/child.ts";
 import { contract as item } from "./item.contract.ts";
 import { type MoreServices, moreContracts } from "./more-contracts.ts";

@@ -9,7 +9,7 @@ import { loadContracts, SERVICES_DIR } from "../../lib/contract/load.ts";
 import { database } from "../../mixins/database.ts";
 import { queue } from "../../mixins/queue.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { ROLE_NAMES } from "../../services/users/roles.ts";
+import { ROLE_NAMES } from "../../services/users/roles/roles.ts";
 import { runChild, settings } from "../harness/child.ts";
 import { ledger, shop } from "./contracts.ts";
 import { emitAll, type EmitLoad, Receiver } from "./load.ts";

@@ -1,16 +1,29 @@
 import type { Access } from "../contract/declarations/access.ts";
 import { type Check, isObject, type KeysOf } from "./checks.ts";
 
-/** Whether a value is the name of one permission. A list would be compared as one name, and no user would match. */
-export const isPermission = (value: unknown): boolean =>
+const isPermission = (value: unknown): boolean =>
   typeof value === "string" && /^[^:]+:[^:]+$/.test(value);
 
-/** `permissions` names one permission. */
+/** Whether a value names a permission, or several in a list, or is `null`. No user would match an empty list. */
+export const arePermissions = (value: unknown): boolean =>
+  value === null ||
+  isPermission(value) ||
+  (Array.isArray(value) && value.length > 0 && value.every(isPermission));
+
+/** What `permissions` may be, for messages. */
+export const PERMISSIONS_FORM =
+  'permissions: "posts:write", a list of which any one suffices, or null if none is needed';
+
+/** `permissions` names permissions, and needs a user. */
 export const checkPermissions: Check = (what, value) => {
-  const { permissions } = isObject(value) ? value : {};
-  return permissions === undefined || isPermission(permissions)
-    ? []
-    : [`${what} must have one permission, such as permissions: "posts:write"`];
+  const { permissions, auth } = isObject(value) ? value : {};
+  if (permissions === undefined) return [];
+  return [
+    ...(arePermissions(permissions) ? [] : [`${what} must have ${PERMISSIONS_FORM}`]),
+    ...(auth === "required"
+      ? []
+      : [`${what} declares permissions, so it must declare auth: "required"`]),
+  ];
 };
 
 /** The kinds of `auth`. */

@@ -1,6 +1,7 @@
 import { describeRoles, hasRole } from "../tokens/access-token.ts";
 import { describeSubjects, type SubjectType } from "../tokens/subject-type.ts";
 import type { Access } from "../contract/declarations/access.ts";
+import { describePermissions, namedPermissions } from "../contract/declarations/permission.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { routesOf } from "../contract/load.ts";
 import { GATEWAY } from "../contract/route.ts";
@@ -76,8 +77,12 @@ export function decide(subject: Subject, name: string, access: Access): Decision
   if (auth !== "required") return { allowed: true, rule: `${open}, and needs no user` };
   if (subject.kind === "anonymous") return { allowed: false, rule: `${name} needs a user` };
   const { name: who, permissions: held, subjectType } = subject;
-  if (permissions !== undefined && !held.includes(permissions))
-    return { allowed: false, rule: `${name} needs ${permissions}, which ${who} lacks` };
+  const wanted = namedPermissions(permissions);
+  if (wanted.length > 0 && !wanted.some((permission) => held.includes(permission)))
+    return {
+      allowed: false,
+      rule: `${name} needs ${describePermissions(wanted)}, which ${who} lacks`,
+    };
   if (roles && !hasRole(subject, roles))
     return { allowed: false, rule: `${name} needs ${describeRoles(roles)}, which ${who} lacks` };
   if (subjects && !subjects.includes(subjectType))
@@ -106,8 +111,9 @@ function needsOfUser(access: Access): string {
 
 /** `posts:write and the role admin`; undefined if neither is needed. */
 function permissionAndRoles({ permissions, roles }: Access): string | undefined {
+  const wanted = namedPermissions(permissions);
   const needs = [
-    ...(permissions === undefined ? [] : [permissions]),
+    ...(wanted.length > 0 ? [describePermissions(wanted)] : []),
     ...(roles ? [describeRoles(roles)] : []),
   ];
   return needs.length > 0 ? needs.join(" and ") : undefined;

@@ -15,6 +15,7 @@ import type {
   ServerEventContract,
 } from "../contract/declarations/socket.ts";
 import { limitProblems } from "./limit-problems.ts";
+import { permissionProblems, sharedTitles } from "./permission-problems.ts";
 import { queueActionProblems } from "./queue-action-problems.ts";
 import { inFull } from "../contract/schemas/validator.ts";
 import { type Check, each, isObject, type KeysOf, unknownKeys } from "./checks.ts";
@@ -266,6 +267,7 @@ function contractProblems(contract: ServiceContract): string[] {
     ...each(emits, (event) => `event '${event}' of '${name}'`, checkEmit),
     ...each(events, (event) => `the handler of '${event}' in '${name}'`, checkHandler),
     ...each(jobs, (job) => `the job '${job}' of '${name}'`, checkJob),
+    ...permissionProblems(contract),
     ...each(errors, (type) => `the error '${type}' of '${name}'`, unknownKeys(ERROR)),
     ...each(limits, (limit) => `the limit '${limit}' of '${name}'`, unknownKeys(LIMIT)),
     ...declarationProblems(contract),
@@ -291,6 +293,7 @@ export function mustBeKnown(contracts: Iterable<ServiceContract>): void {
           ...all.flatMap(limitProblems),
           ...all.flatMap(queueActionProblems),
           ...sharedErrorTypes(all),
+          ...sharedTitles(all),
           ...sharedVariables(all),
         ];
   if (problems.length > 0)

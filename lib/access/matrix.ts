@@ -2,6 +2,7 @@ import { decide, type Subject } from "./access.ts";
 import { describeRoles } from "../tokens/access-token.ts";
 import { describeSubjects, type SubjectType } from "../tokens/subject-type.ts";
 import type { Roles } from "./report.ts";
+import { describePermissions, namedPermissions } from "../contract/declarations/permission.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import {
   type DeclaredAction,
@@ -80,8 +81,9 @@ function cellOf(subject: Subject, { name, access, route, socket }: DeclaredActio
 
 function needsOf({ access: { auth, permissions, roles, subjects } }: DeclaredAction): string {
   if (auth !== "required") return "";
+  const wanted = namedPermissions(permissions);
   const needs = [
-    ...(permissions === undefined ? [] : [permissions]),
+    ...(wanted.length > 0 ? [describePermissions(wanted)] : []),
     ...(roles ? [describeRoles(roles)] : []),
     ...(subjects ? [describeSubjects(subjects)] : []),
   ];

@@ -6,6 +6,7 @@ import type { Roles } from "./report.ts";
 import { mustBeRoutable } from "./route-problems.ts";
 import { mustBeDeliverable } from "./socket-problems.ts";
 import { mustBeSubscribable } from "./subscription-problems.ts";
+import type { Strictness } from "./strict-problems.ts";
 import { mustMatch } from "./warnings.ts";
 
 /**
@@ -13,7 +14,11 @@ import { mustMatch } from "./warnings.ts";
  *
  * @throws Error that lists the unknown and invalid declarations
  */
-export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, roles: Roles): void {
+export function mustBeSound(
+  contracts: ReadonlyMap<string, ServiceContract>,
+  roles: Roles,
+  strictness: Strictness,
+): void {
   // first, since the other checks rely on known keys
   mustBeKnown(contracts.values());
   mustBeRoutable(contracts);
@@ -21,5 +26,5 @@ export function mustBeSound(contracts: ReadonlyMap<string, ServiceContract>, rol
   mustBeSubscribable(contracts);
   mustBeQueueable(contracts);
   mustRefer(contracts);
-  mustMatch(contracts, roles);
+  mustMatch(contracts, roles, strictness);
 }

@@ -1,4 +1,5 @@
 import type { Access } from "../contract/declarations/access.ts";
+import type { PermissionContract } from "../contract/declarations/permission.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { Recipients } from "../contract/declarations/socket.ts";
 import {
@@ -16,7 +17,7 @@ export type Roles = ReadonlyMap<string, readonly string[]>;
 interface AccessFacts {
   restricted: readonly string[] | null;
   auth: Access["auth"];
-  permissions?: string;
+  permissions?: Access["permissions"];
   roles?: readonly string[];
   subjects?: readonly string[];
   operator?: true;
@@ -39,8 +40,7 @@ interface EventFacts {
 /** All declarations about who may do what: the content of `access.json`. */
 export interface AccessReport {
   roles: Record<string, readonly string[]>;
-  /** What each permission allows. */
-  permissions: Record<string, string>;
+  permissions: Record<string, PermissionContract>;
   actions: Record<string, AccessFacts>;
   events: Record<string, EventFacts>;
 }
@@ -54,7 +54,7 @@ export function accessReport(contracts: Contracts, roles: Roles): AccessReport {
     roles: sorted([...roles].map(([role, held]) => [role, held.toSorted()])),
     permissions: sorted(
       [...contracts.values()].flatMap(({ name, permissions = {} }) =>
-        Object.entries(permissions).map(([key, text]) => [`${name}:${key}`, text]),
+        Object.entries(permissions).map(([key, permission]) => [`${name}:${key}`, permission]),
       ),
     ),
     actions: sorted(declaredActions(contracts).map((action) => [action.name, factsOf(action)])),

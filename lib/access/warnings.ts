@@ -1,6 +1,7 @@
 import { GATEWAY } from "../contract/route.ts";
 import type { Roles } from "./report.ts";
 import type { ServiceContract } from "../contract/contract.ts";
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import { permissionsOf } from "../contract/load.ts";
 import {
   type DeclaredAction,
@@ -9,6 +10,7 @@ import {
   declaredSubscriptions,
   emittersOf,
 } from "./endpoints.ts";
+import { type Strictness, strictProblems } from "./strict-problems.ts";
 
 type Contracts = ReadonlyMap<string, ServiceContract>;
 
@@ -16,17 +18,22 @@ type Contracts = ReadonlyMap<string, ServiceContract>;
  * Declarations that have no effect, or not the one that their author expects. None of them allows more than it
  * declares.
  */
-export function accessWarnings(contracts: Contracts, roles: Roles): string[] {
+export function accessWarnings(
+  contracts: Contracts,
+  roles: Roles,
+  strictness: Strictness,
+): string[] {
   return [
     ...actionWarnings(contracts),
     ...eventWarnings(contracts),
-    ...permissionWarnings(contracts, roles),
+    ...(strictness.strictPermissions ? [] : strictProblems(contracts, roles, strictness)),
   ].toSorted();
 }
 
 /** Declarations that must be mistakes. A node with one of them does not start. */
-function accessProblems(contracts: Contracts, roles: Roles): string[] {
+function accessProblems(contracts: Contracts, roles: Roles, strictness: Strictness): string[] {
   return [
+    ...(strictness.strictPermissions ? strictProblems(contracts, roles, strictness) : []),
     ...actionProblems(contracts),
     ...callerProblems(contracts),
     ...eventProblems(contracts),
@@ -36,8 +43,8 @@ function accessProblems(contracts: Contracts, roles: Roles): string[] {
 }
 
 /** @throws Error that lists the mistaken declarations of access */
-export function mustMatch(contracts: Contracts, roles: Roles): void {
-  const problems = accessProblems(contracts, roles);
+export function mustMatch(contracts: Contracts, roles: Roles, strictness: Strictness): void {
+  const problems = accessProblems(contracts, roles, strictness);
   if (problems.length > 0)
     throw new Error(
       `These declarations of access are mistakes:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
@@ -82,14 +89,9 @@ function eventWarnings(contracts: Contracts): string[] {
   return declaredHandlers(contracts).flatMap(({ name: what, event, access: { restricted } }) => {
     const emitting = emitters.get(event);
     if (!emitting || !restricted) return [];
-    return [
-      ...restricted
-        .filter((name) => contracts.has(name) && !emitting.includes(name))
-        .map((name) => `${what}: ${name} is listed and does not emit it`),
-      ...emitting
-        .filter((name) => !restricted.includes(name))
-        .map((name) => `${what}: ${name} emits it and is refused`),
-    ];
+    return emitting
+      .filter((name) => !restricted.includes(name))
+      .map((name) => `${what}: ${name} emits it and is refused`);
   });
 }
 
@@ -100,25 +102,12 @@ function eventProblems(contracts: Contracts): string[] {
     .map(({ name }) => `${name}: no service emits it`);
 }
 
-function permissionWarnings(contracts: Contracts, roles: Roles): string[] {
-  const known = permissionsOf(contracts);
-  const needed = new Set(neededPermissions(contracts).map(({ permissions }) => permissions));
-  // a role that holds all permissions does not show which ones are used
-  const isChosen = (role: string) => known.some((one) => !roles.get(role)?.includes(one));
-  const held = new Set(
-    [...roles].flatMap(([role, permissions]) => (isChosen(role) ? permissions : [])),
-  );
-  return known
-    .filter((one) => !needed.has(one) && !held.has(one))
-    .map((one) => `permission ${one}: no action needs it and no role has it by name`);
-}
-
 function permissionProblems(contracts: Contracts, roles: Roles): string[] {
   const known = permissionsOf(contracts);
   return [
     ...neededPermissions(contracts)
-      .filter(({ permissions }) => !known.includes(permissions))
-      .map(({ name, permissions }) => `${name} needs ${permissions}, which no contract declares`),
+      .filter(({ permission }) => !known.includes(permission))
+      .map(({ name, permission }) => `${name} needs ${permission}, which no contract declares`),
     ...[...roles].flatMap(([role, held]) =>
       held
         .filter((permission) => !known.includes(permission))
@@ -142,8 +131,8 @@ const needingUsers = (contracts: Contracts): DeclaredAction[] => [
   ...declaredSubscriptions(contracts),
 ];
 
-/** Those of them that need a permission. */
+/** The permissions that they name. */
 const neededPermissions = (contracts: Contracts) =>
   needingUsers(contracts).flatMap(({ name, access: { permissions } }) =>
-    permissions ? [{ name, permissions }] : [],
+    namedPermissions(permissions).map((permission) => ({ name, permission })),
   );

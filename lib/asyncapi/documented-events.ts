@@ -23,8 +23,8 @@ export interface DocumentedClientEvent {
   readonly service: string;
   readonly event: string;
   readonly description: string;
-  /** The permission that the user needs. */
-  readonly permission?: string;
+  /** The permissions of which the user needs one; empty if none is needed. */
+  readonly permissions?: readonly string[];
   /** The roles of which the user needs one. */
   readonly roles?: readonly string[];
   readonly payload: JsonSchema;

@@ -1,4 +1,5 @@
 import type { ActionContract } from "../contract/declarations/action.ts";
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import type { ErrorType } from "../errors/errors.ts";
 import { ALWAYS, TOKEN_ERRORS } from "../openapi/errors.ts";
 
@@ -69,7 +70,9 @@ export function errorsOfEvent(contract: ActionContract): string[] {
     ...ALWAYS,
     "PayloadTooLarge",
     ...(auth === "none" || auth === "context" ? [] : TOKEN_ERRORS),
-    ...(permissions || roles || subjects ? (["UserNotAuthorized"] as const) : []),
+    ...(namedPermissions(permissions).length > 0 || roles || subjects
+      ? (["UserNotAuthorized"] as const)
+      : []),
     ...(isAboutOneThing ? (["NotFound"] as const) : []),
     ...(Object.keys(params).some((name) => name !== "$$strict")
       ? (["VALIDATION_ERROR"] as const)

@@ -1,5 +1,6 @@
 import type { ServiceContract } from "../contract/contract.ts";
 import type { ServiceExamples } from "../contract/examples.ts";
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import type { Recipients } from "../contract/declarations/socket.ts";
 import {
   type ClientEvent,
@@ -122,7 +123,7 @@ export function documentedClientEvents(
       service,
       event: socket.event,
       description,
-      ...(permissions !== undefined && { permission: permissions }),
+      permissions: namedPermissions(permissions),
       ...(roles && { roles }),
       // other fields are ignored
       payload: { ...schemaOfParams(paramsOfClientEvent(event)), additionalProperties: true },
@@ -165,11 +166,13 @@ function exampleOfPayload(payload: JsonSchema, examples: ServiceExamples = {}): 
 
 /** What the user needs, as sentences that begin with a separator; empty without needs. */
 export const needsOfEvent = (
-  { permission, roles }: Pick<DocumentedClientEvent, "permission" | "roles">,
+  { permissions = [], roles }: Pick<DocumentedClientEvent, "permissions" | "roles">,
   separator: string,
 ): string =>
   [
-    ...(permission === undefined ? [] : [`Needs the permission \`${permission}\`.`]),
+    ...(permissions.length > 0
+      ? [`Needs the permission ${permissions.map((one) => `\`${one}\``).join(" or ")}.`]
+      : []),
     ...(roles ? [`Needs the role ${roles.map((role) => `\`${role}\``).join(" or ")}.`] : []),
   ]
     .map((need) => `${separator}${need}`)

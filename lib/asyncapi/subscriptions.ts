@@ -1,3 +1,4 @@
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import {
   fieldsOfSubscription,
@@ -92,8 +93,11 @@ function recipientsOf({
   roles,
   subjects,
 }: SubscribableEvent["subscribe"]): string {
+  const needed = namedPermissions(permissions);
   const needs = [
-    ...(permissions === undefined ? [] : [`the permission \`${permissions}\``]),
+    ...(needed.length === 0
+      ? []
+      : [`the permission ${needed.map((one) => `\`${one}\``).join(" or ")}`]),
     ...(roles ? [`the role ${roles.map((role) => `\`${role}\``).join(" or ")}`] : []),
   ];
   const isOfKind = subjects ? ` of the kind ${subjects.join(" or ")}` : "";

@@ -19,6 +19,8 @@ const LOG_LEVELS = ["info", "trace", "debug", "warn", "error", "fatal", "silent"
 /** The application's configuration, read once from the environment. */
 export interface Config {
   readonly production: boolean;
+  /** Whether a node refuses to start if an action that needs a user does not decide about its permission. */
+  readonly strictPermissions: boolean;
   /** The address on which HTTP and sockets listen. */
   readonly host: string;
   readonly port: number;
@@ -208,6 +210,7 @@ export function loadConfig(
     problems.push(`ISSUER must be an origin, without a path or query: ${new URL(issuer).origin}`);
   const config: Config = {
     production,
+    strictPermissions: oneOf("STRICT_PERMISSIONS", ["true", "false"]) === "true",
     host: env.HOST || (production ? "0.0.0.0" : "127.0.0.1"),
     port,
     dataDir,

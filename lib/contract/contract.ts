@@ -7,6 +7,7 @@ import type { ErrorContracts } from "../errors/service-error.ts";
 import type { Limits } from "../limits/limit.ts";
 import type { ExactContract } from "./exact.ts";
 import type { Schema } from "./schemas/infer.ts";
+import type { PermissionContract } from "./declarations/permission.ts";
 import type { RoomsContract } from "./declarations/socket.ts";
 import { strictParams } from "./schemas/strict.ts";
 import type { MetricContract } from "./declarations/metric.ts";
@@ -15,8 +16,8 @@ import type { SecretContract } from "./declarations/secret.ts";
 /** Everything that a service declares: its actions, the events that it emits and handles, its jobs, errors, limits and secrets. */
 export interface ServiceContract {
   readonly name: string;
-  /** The permissions of this service, by the part of the name after the colon, and what each one allows. */
-  readonly permissions?: Readonly<Record<string, string>>;
+  /** The permissions of this service, by the part of the name after the colon. */
+  readonly permissions?: Readonly<Record<string, PermissionContract>>;
   /** Its own error types. Each type belongs to one service. */
   readonly errors?: ErrorContracts;
   /** Its own limits, such as rates and quotas. An action may name one as its `limit`. */

@@ -4,6 +4,7 @@ import type { EmitContract } from "./declarations/event.ts";
 import type { JobContract, RetryContract } from "./declarations/job.ts";
 import type { ErrorContract, ErrorType } from "../errors/errors.ts";
 import type { LimitContract } from "../limits/limit.ts";
+import type { PermissionContract } from "./declarations/permission.ts";
 import type { RuleKeys } from "./schemas/infer.ts";
 import type { MetricContract } from "./declarations/metric.ts";
 import type { SecretContract } from "./declarations/secret.ts";
@@ -66,6 +67,13 @@ type ExactSchema<S> = {
 /** The error types that an action of this contract may list. */
 type ErrorTypesOf<C> = ErrorType | (C extends { readonly errors: infer E } ? keyof E : never);
 
+/** Permissions need a user: without one, `null` would say nothing. No user would match an empty list. */
+type ExactPermissions<A, P> = A extends { readonly auth: "optional" | "none" }
+  ? "permissions need auth: 'required'"
+  : P extends readonly []
+    ? "name a permission, or declare null"
+    : P;
+
 type ExactErrors<T, Known> = {
   [K in keyof T]: T[K] extends Known ? T[K] : `'${T[K] & string}' is not a declared error type`;
 };
@@ -86,15 +94,17 @@ export type ExactAction<A, Errors = string, LimitNames = string> = {
         ? ExactRule<A[K]>
         : K extends "errors"
           ? ExactErrors<A[K], Errors>
-          : K extends "socket"
-            ? A[K] extends string
-              ? A[K]
-              : Only<A[K], ClientEventContract>
-            : K extends "limit"
-              ? A[K] extends LimitNames
+          : K extends "permissions"
+            ? ExactPermissions<A, A[K]>
+            : K extends "socket"
+              ? A[K] extends string
                 ? A[K]
-                : `'${A[K] & string}' is not a limit of this contract`
-              : A[K]
+                : Only<A[K], ClientEventContract>
+              : K extends "limit"
+                ? A[K] extends LimitNames
+                  ? A[K]
+                  : `'${A[K] & string}' is not a limit of this contract`
+                : A[K]
     : Unknown<K>;
 };
 
@@ -149,9 +159,18 @@ type ExactJob<J> = {
     : Unknown<K>;
 };
 
+/** The access of an event handler without unknown keys. */
+type ExactHandler<H> = {
+  [K in keyof H]: K extends keyof Access
+    ? K extends "permissions"
+      ? ExactPermissions<H, H[K]>
+      : H[K]
+    : Unknown<K>;
+};
+
 /** The parts of a contract whose declarations have no nested keys. */
 interface Declarations {
-  events: Access;
+  permissions: PermissionContract;
   errors: ErrorContract;
   limits: LimitContract;
   secrets: SecretContract;
@@ -171,10 +190,12 @@ export type ExactContract<C, Known> = {
         ? { [E in keyof C[K]]: ExactEmit<C[K][E]> }
         : K extends "jobs"
           ? { [J in keyof C[K]]: ExactJob<C[K][J]> }
-          : K extends keyof Declarations
-            ? { [D in keyof C[K]]: Only<C[K][D], Declarations[K]> }
-            : K extends "rooms"
-              ? Only<C[K], RoomsContract>
-              : C[K]
+          : K extends "events"
+            ? { [H in keyof C[K]]: ExactHandler<C[K][H]> }
+            : K extends keyof Declarations
+              ? { [D in keyof C[K]]: Only<C[K][D], Declarations[K]> }
+              : K extends "rooms"
+                ? Only<C[K], RoomsContract>
+                : C[K]
     : Unknown<K>;
 };

@@ -1,3 +1,4 @@
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import type { Route } from "../contract/load.ts";
 import { CitadelError, type DeclaredError, type ErrorType } from "../errors/errors.ts";
 import { OAUTH_ERRORS, type OAuthKind, toOAuthError } from "../errors/oauth-errors.ts";
@@ -41,7 +42,9 @@ export function errorsOf({ method, path, contract }: Route, known: KnownErrors):
     ...(hasBody ? (["PayloadTooLarge", "UnsupportedMediaType"] as const) : []),
     ...(auth === "required" ? (["AccessTokenRequired"] as const) : []),
     ...(auth === "none" || auth === "context" ? [] : TOKEN_ERRORS),
-    ...(permissions || roles || subjects ? (["UserNotAuthorized"] as const) : []),
+    ...(namedPermissions(permissions).length > 0 || roles || subjects
+      ? (["UserNotAuthorized"] as const)
+      : []),
     ...(hasId ? (["NotFound"] as const) : []),
     ...headerErrorsOf(contract),
     ...(method === "POST" && status === 201 ? (["Conflict"] as const) : []),

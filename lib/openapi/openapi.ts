@@ -98,7 +98,8 @@ function tagsOf(
     description: [
       `Operations of the service \`${name}\`.`,
       ...Object.entries(contracts.get(name)?.permissions ?? {}).map(
-        ([permission, meaning]) => `- \`${name}:${permission}\`: ${meaning}`,
+        ([permission, { title, description }]) =>
+          `- \`${name}:${permission}\` (${title}): ${description}`,
       ),
     ].join("\n"),
   }));

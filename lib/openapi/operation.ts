@@ -1,5 +1,6 @@
 import type { Access } from "../contract/declarations/access.ts";
 import type { ActionContract, Method } from "../contract/declarations/action.ts";
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import type { Example, ServiceExamples } from "../contract/examples.ts";
 import type { Route } from "../contract/load.ts";
@@ -41,6 +42,7 @@ export function operationOf(
 ): object {
   const { action, contract } = route;
   const { description, auth, restricted, permissions, roles, subjects, oauth } = contract;
+  const needed = namedPermissions(permissions);
   const { parameters, body } = requestOf(route, example?.params);
   const summary = toSummary(description);
   const lines = [description, ...accessLines(contract, contracts), ...limitLines(route, contracts)];
@@ -57,7 +59,7 @@ export function operationOf(
       ...(isConditional(contract) && NOT_MODIFIED),
       ...errorResponses(errorsOf(route, errors), oauth),
     },
-    ...(permissions !== undefined && { "x-permissions": [permissions] }),
+    ...(needed.length > 0 && { "x-permissions": needed }),
     ...(roles && { "x-roles": roles }),
     ...(subjects && { "x-subjects": subjects }),
     "x-restricted": restricted,
@@ -77,12 +79,18 @@ export function accessLines(
   if (auth === "optional") return ["An access token is optional."];
   if (auth === "context")
     return ["An access token is optional, and one that is not valid does not fail the request."];
-  const [service = "", name = ""] = permissions?.split(":") ?? [];
-  const meaning = contracts.get(service)?.permissions?.[name];
+  const needed = namedPermissions(permissions).map((permission) => {
+    const [service = "", name = ""] = permission.split(":");
+    const { description = "" } = contracts.get(service)?.permissions?.[name] ?? {};
+    return { name: `\`${permission}\``, description };
+  });
+  const [first, ...others] = needed;
   return [
-    permissions
-      ? `Requires the permission \`${permissions}\`${meaning ? `: ${meaning}` : "."}`
-      : "Requires a signed-in user.",
+    first === undefined
+      ? "Requires a signed-in user."
+      : others.length > 0
+        ? `Requires one of the permissions ${needed.map(({ name }) => name).join(", ")}.`
+        : `Requires the permission ${first.name}${first.description ? `: ${first.description}` : "."}`,
     ...(roles ? [`Requires the role ${roles.map((role) => `\`${role}\``).join(" or ")}.`] : []),
     ...(subjects ? [subjectsLine(subjects)] : []),
   ];

@@ -1,4 +1,5 @@
 import { describeSubjects } from "../tokens/subject-type.ts";
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import type { Section } from "../docs/section.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import { type Route, routesOf } from "../contract/load.ts";
@@ -53,8 +54,9 @@ function tableOf(routes: readonly Route[]): string {
 function callersOf({ auth, permissions, roles, subjects }: Route["contract"]): string {
   if (auth !== "required") return "anyone";
   const kinds = subjects ? describeSubjects(subjects) : "any user";
+  const needed = namedPermissions(permissions);
   const needs = [
-    ...(permissions === undefined ? [] : [`\`${permissions}\``]),
+    ...(needed.length > 0 ? [needed.map((name) => `\`${name}\``).join(" or ")] : []),
     ...(roles ? [`the role ${roles.map((role) => `\`${role}\``).join(" or ")}`] : []),
   ];
   return needs.length > 0 ? `${kinds} with ${needs.join(" and ")}` : kinds;

@@ -1,6 +1,8 @@
 import type { ServiceSchema } from "moleculer";
-import { isListOfRoles, isPermission } from "../../lib/access/access-checks.ts";
+import { arePermissions, isListOfRoles, PERMISSIONS_FORM } from "../../lib/access/access-checks.ts";
+import { namedPermissions } from "../../lib/contract/declarations/permission.ts";
 import { definitionsOf, type Endpoint, isInternal, isPrivate } from "../../lib/context/hooks.ts";
+import type { Access } from "../../lib/contract/declarations/access.ts";
 import { isSubjectType } from "../../lib/tokens/subject-type.ts";
 
 const KINDS = ["required", "optional", "none", "context"] as const;
@@ -8,7 +10,8 @@ const KINDS = ["required", "optional", "none", "context"] as const;
 /** What an action or event handler requires of the user. */
 export interface Requirement {
   auth: (typeof KINDS)[number];
-  permission: string | undefined;
+  /** The user must hold one of them, if there are any. */
+  permissions: readonly string[];
   /** The user must have one of them. */
   roles: readonly string[] | undefined;
   subjects: readonly unknown[] | undefined;
@@ -23,7 +26,7 @@ export const requirementOf = ({
 }: Pick<Endpoint, "auth" | "permissions" | "roles" | "subjects">): Requirement => ({
   auth: KINDS.find((kind) => kind === auth) ?? "required",
   // checkDeclarations has checked these types
-  permission: permissions as string | undefined,
+  permissions: namedPermissions(permissions as Access["permissions"]),
   roles: roles as readonly string[] | undefined,
   subjects: subjects as readonly unknown[] | undefined,
 });
@@ -40,8 +43,8 @@ export function checkDeclarations(schema: ServiceSchema): void {
     const what = `'${name}' of the service '${schema.name}'`;
     if (!(KINDS as readonly unknown[]).includes(auth))
       throw new Error(`${what} must declare auth: "required", "optional", "none" or "context".`);
-    if (permissions !== undefined && !isPermission(permissions))
-      throw new Error(`${what} must declare one permission, such as permissions: "posts:write".`);
+    if (permissions !== undefined && !arePermissions(permissions))
+      throw new Error(`${what} must declare ${PERMISSIONS_FORM}.`);
     if (permissions !== undefined && auth !== "required")
       throw new Error(`${what} declares permissions, so it must declare auth: "required".`);
     if (roles !== undefined && !isListOfRoles(roles))

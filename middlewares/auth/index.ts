@@ -154,10 +154,12 @@ function authorize(ctx: Context, user: AccessTokenClaims, requirement: Requireme
 /** @throws CitadelError UserNotAuthorized if the user does not meet the requirement */
 export function mustMeet(
   user: AccessTokenClaims,
-  { permission, roles, subjects }: Requirement,
+  { permissions, roles, subjects }: Requirement,
 ): void {
-  if (permission && !holds(user, permission))
-    throw new CitadelError("UserNotAuthorized", { data: { permission } });
+  if (permissions.length > 0 && !permissions.some((permission) => holds(user, permission)))
+    throw new CitadelError("UserNotAuthorized", {
+      data: permissions.length === 1 ? { permission: permissions[0] } : { permissions },
+    });
   if (roles && !hasRole(user, roles))
     throw new CitadelError("UserNotAuthorized", { data: { roles } });
   if (subjects) mustBeSubject(user, subjects);

@@ -1,11 +1,14 @@
 import { type FSWatcher, readdirSync, watch } from "node:fs";
 import { join, relative } from "node:path";
+import { DEFINITION_FILE } from "../../lib/access/permission-definition.ts";
 
 /** Editors and git write in several steps: a change is complete after this time without another one, in milliseconds. */
 const SETTLE_TIME = 150;
 
 /** Files that a node loads, and names without an extension, which are folders. Not the drafts of editors. */
-const isCode = (name: string) => /^[^.][^~#]*\.(ts|js|json)$|^[^.]+$/.test(name);
+const isCode = (name: string) =>
+  // the node itself writes it
+  name !== DEFINITION_FILE && /^[^.][^~#]*\.(ts|js|json)$|^[^.]+$/.test(name);
 
 export interface Watched {
   root: string;

@@ -22,8 +22,14 @@ import {
 export const contract = defineContract({
   name: "auth",
   permissions: {
-    manage: "Create, list and remove service accounts.",
-    operate: "Rotate the keys that sign access tokens.",
+    manage: {
+      title: "Auth: Manage service accounts",
+      description: "Create, list and remove service accounts.",
+    },
+    operate: {
+      title: "Auth: Rotate signing keys",
+      description: "Rotate the keys that sign access tokens.",
+    },
   },
   secrets: {
     encryption_key: { description: "Encrypts the signing keys in the database.", type: "key" },
@@ -118,6 +124,7 @@ export const contract = defineContract({
       description:
         "Ends the session of the access token. All nodes refuse its tokens from then on.",
       auth: "required",
+      permissions: null,
       subjects: [...PEOPLE, SubjectType.ImpersonatedUserAccount],
       params: {},
       result: null,
@@ -127,6 +134,7 @@ export const contract = defineContract({
       description:
         "Ends all sessions of the user. Allowed within 10 minutes after login or POST /api/auth/confirm.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       errors: ["ReauthenticationRequired"],
       params: {},
@@ -137,6 +145,7 @@ export const contract = defineContract({
       description:
         "Lists the user's active sessions, newest first, including those of impersonators.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       params: { ...PAGE_PARAMS },
       result: pageOf(SESSION),
@@ -146,6 +155,7 @@ export const contract = defineContract({
       description:
         "Ends a session of the user. Other sessions than the current one can be ended within 10 minutes after login or POST /api/auth/confirm.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       errors: ["ReauthenticationRequired"],
       params: { id: "uuid" },
@@ -256,10 +266,10 @@ export const contract = defineContract({
     }),
     renewSessions: {
       description:
-        "Revokes the access tokens of a user whose roles have changed. The sessions continue: a refresh returns a valid token.",
+        "Revokes the access tokens of users whose permissions have changed. The sessions continue: a refresh returns a valid token.",
       restricted: ["users"],
       auth: "none",
-      params: { userId: "uuid" },
+      params: { userIds: { type: "array", items: "uuid", min: 1, max: 500 } },
       result: null,
     },
     revocations: {
@@ -274,6 +284,7 @@ export const contract = defineContract({
       rest: "GET /api/protected",
       description: "Returns the claims of the access token, as its issuer signed them.",
       auth: "required",
+      permissions: null,
       params: {},
       result: {
         type: "object",

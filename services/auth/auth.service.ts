@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import { configOf } from "../../lib/context/attachment.ts";
+import { configOf, contractsOf } from "../../lib/context/attachment.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
 import type { Events, Jobs } from "../../lib/contract/durable.ts";
 import { implement } from "../../lib/contract/implement.ts";
@@ -14,6 +14,7 @@ import { database } from "../../mixins/database.ts";
 import { queue } from "../../mixins/queue.ts";
 import { every, timers } from "../../mixins/timers.ts";
 import { contract } from "./auth.contract.ts";
+import { ServiceAccountGrants } from "./service-accounts/grants.ts";
 import { serviceAccountActions } from "./service-accounts/service-accounts.actions.ts";
 import { ServiceAccountsRepository } from "./service-accounts/service-accounts.repository.ts";
 import { impersonationActions } from "./sessions/impersonation.actions.ts";
@@ -87,7 +88,11 @@ export default class AuthService extends Service {
 
             ...impersonationActions({ sessions: () => this.sessions, sign, accessTokenTtl }),
 
-            ...serviceAccountActions({ accounts: () => this.accounts, endSession: end }),
+            ...serviceAccountActions({
+              grants: new ServiceAccountGrants(contractsOf(broker), config),
+              accounts: () => this.accounts,
+              endSession: end,
+            }),
 
             ...tokenEndpointActions({ accounts: () => this.accounts, refresh, sign, issuer }),
 

@@ -24,9 +24,15 @@ const TO_ROOM = { room: "roomId", epoch: "epoch" } as const;
 export const contract = defineContract({
   name: "chat",
   permissions: {
-    write: "Write messages, and create rooms.",
-    moderate: "Change and delete the messages of all users in one's rooms.",
-    announce: "Send announcements to every connected user.",
+    write: { title: "Chat: Write", description: "Write messages, and create rooms." },
+    moderate: {
+      title: "Chat: Moderate",
+      description: "Change and delete the messages of all users in one's rooms.",
+    },
+    announce: {
+      title: "Chat: Announce",
+      description: "Send announcements to every connected user.",
+    },
   },
   limits: LIMITS,
   audit: {
@@ -50,6 +56,7 @@ export const contract = defineContract({
       description:
         "Lists the lobby and the rooms that the user is a member of; with `public=true`, the public rooms that the user is not a member of.",
       auth: "required",
+      permissions: null,
       params: {
         public: { type: "boolean", convert: true, default: false },
         limit: { type: "number", integer: true, min: 1, max: 100, default: 100, convert: true },
@@ -85,6 +92,7 @@ export const contract = defineContract({
       rest: "GET /api/chat/rooms/:id",
       description: "A room of the user, or a public one.",
       auth: "required",
+      permissions: null,
       params: { id: ROOM_ID },
       result: ROOM,
     }),
@@ -100,6 +108,7 @@ export const contract = defineContract({
       rest: "DELETE /api/chat/rooms/:id",
       description: "Deletes a room with its messages. Only its owners may.",
       auth: "required",
+      permissions: null,
       params: { id: ROOM_ID },
       result: null,
       errors: ["UserNotAuthorized"],
@@ -108,6 +117,7 @@ export const contract = defineContract({
       rest: "GET /api/chat/rooms/:id/members",
       description: "Lists the members of a room, for its members.",
       auth: "required",
+      permissions: null,
       params: {
         id: ROOM_ID,
         limit: { type: "number", integer: true, min: 1, max: 100, default: 100, convert: true },
@@ -135,6 +145,7 @@ export const contract = defineContract({
       description:
         "Removes a member from a room; with the own user id, leaves it. The member receives nothing from then on. If the last owner leaves, the member who has been in the room for longest becomes the owner.",
       auth: "required",
+      permissions: null,
       params: { id: ROOM_ID, userId: "uuid" },
       result: null,
       errors: ["NotFound", "UserNotAuthorized"],
@@ -144,6 +155,7 @@ export const contract = defineContract({
       description:
         "The users who are connected and have joined the room. The lobby has no presence.",
       auth: "required",
+      permissions: null,
       params: { id: ROOM_ID },
       result: {
         type: "object",
@@ -155,6 +167,7 @@ export const contract = defineContract({
       rest: "GET /api/chat/blocks",
       description: "Lists the users whom the user has blocked.",
       auth: "required",
+      permissions: null,
       params: {},
       result: pageOf({
         type: "object",
@@ -167,6 +180,7 @@ export const contract = defineContract({
       description:
         "Blocks a user: they can no longer write to the user in a direct room, and cannot add the user to a room.",
       auth: "required",
+      permissions: null,
       params: { userId: "uuid" },
       result: null,
       errors: ["BadRequest", "NotFound", "TooManyBlocks"],
@@ -175,6 +189,7 @@ export const contract = defineContract({
       rest: "DELETE /api/chat/blocks/:userId",
       description: "Unblocks a user.",
       auth: "required",
+      permissions: null,
       params: { userId: "uuid" },
       result: null,
     }),
@@ -183,6 +198,7 @@ export const contract = defineContract({
       description:
         "Lists messages of a room, oldest first: those after the number `after`, or the last ones before the number `before`.",
       auth: "required",
+      permissions: null,
       params: {
         id: ROOM_ID,
         after: { ...SEQ, optional: true, convert: true },
@@ -197,6 +213,7 @@ export const contract = defineContract({
       description:
         "Lists the messages that match a search, in all rooms of the user or in one of them, the newest first.",
       auth: "required",
+      permissions: null,
       params: {
         /** Words in the syntax of a search engine: `nats -kafka "event bus"`. */
         query: "string|min:1|max:200",
@@ -252,6 +269,7 @@ export const contract = defineContract({
       description:
         "Says up to which number the user has read a room. A smaller number than before changes nothing.",
       auth: "required",
+      permissions: null,
       params: { id: ROOM_ID, seq: SEQ },
       result: null,
       errors: ["UserNotAuthorized"],
@@ -270,6 +288,7 @@ export const contract = defineContract({
       description: "Refuses rooms that the user may not be in.",
       restricted: ["api"],
       auth: "required",
+      permissions: null,
       closed: true,
       params: { id: ROOM_ID },
       result: { type: "object", props: { epoch: EPOCH } },
@@ -280,6 +299,7 @@ export const contract = defineContract({
         "Joins a room: the socket receives its events from now on. With `after`, returns the messages and changes whose numbers are " +
         "greater, at most 100 numbers at once: they are complete up to `through`. `seq` is the newest number of the room.",
       auth: "required",
+      permissions: null,
       params: { id: ROOM_ID, after: { ...SEQ, optional: true } },
       result: {
         type: "object",
@@ -297,6 +317,7 @@ export const contract = defineContract({
       description:
         "Leaves a room: the socket receives no more of its events. The user stays a member.",
       auth: "required",
+      permissions: null,
       params: { id: ROOM_ID },
       result: null,
     }),

@@ -58,9 +58,15 @@ const AUDIT_ENTRY = {
 export const contract = defineContract({
   name: "guard",
   permissions: {
-    operate: "Create, list and revoke the services' credentials; read the list of refusals.",
-    audit: "Read the audit trail.",
-    jobs: "See the services' queues; see, retry and discard failed jobs and events.",
+    operate: {
+      title: "Guard: Manage credentials",
+      description: "Create, list and revoke the services' credentials; read the list of refusals.",
+    },
+    audit: { title: "Guard: Read the audit trail", description: "Read the audit trail." },
+    jobs: {
+      title: "Guard: Manage jobs",
+      description: "See the services' queues; see, retry and discard failed jobs and events.",
+    },
   },
   secrets: {
     signing_key: { description: "Signs the services' credentials.", type: "private-key" },

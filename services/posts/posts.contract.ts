@@ -8,6 +8,7 @@ import { BODY, EXCERPT_LENGTH, POST, POST_EVENT, POST_SUMMARY, TITLE } from "./p
 /** Posts are public. */
 const TO_READERS = {
   auth: "required",
+  permissions: null,
   params: { authorId: "uuid|optional" },
   visible: "all",
 } as const;
@@ -15,8 +16,11 @@ const TO_READERS = {
 export const contract = defineContract({
   name: "posts",
   permissions: {
-    write: "Create posts, and change and remove one's own.",
-    moderate: "Change and remove the posts of all users.",
+    write: { title: "Posts: Write", description: "Create posts, and change and remove one's own." },
+    moderate: {
+      title: "Posts: Moderate",
+      description: "Change and remove the posts of all users.",
+    },
   },
   limits: {
     searches: {

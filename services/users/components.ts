@@ -20,6 +20,7 @@ import { Mailer, mailFolder } from "./mail/mailer.ts";
 import { Notifications } from "./notifications.ts";
 import { HashingCost, type HashingCostDatabase } from "./passwords/hashing-cost.ts";
 import { Passwords } from "./passwords/passwords.ts";
+import { RolesRepository } from "./roles/roles.repository.ts";
 import { renewStoredFactors } from "./second-factor/key-rotation.ts";
 import { SecondFactorRepository } from "./second-factor/second-factor.repository.ts";
 import { SecondFactor } from "./second-factor/second-factor.ts";
@@ -40,6 +41,7 @@ export interface UsersComponents {
   readonly mails: AccountMails;
   readonly passwords: Passwords;
   readonly registrations: KeyedConcurrencyLimit;
+  readonly roles: RolesRepository;
   readonly secondFactor: SecondFactor;
 }
 
@@ -68,6 +70,8 @@ interface Foundations {
   readonly jobs: Jobs<typeof contract>;
   readonly events: Events<typeof contract>;
   readonly config: Config;
+  /** The permissions that a role may have in this environment. */
+  readonly grantable: readonly string[];
   readonly logger: ServiceBroker["logger"];
 }
 
@@ -81,6 +85,7 @@ export async function createComponents({
   jobs,
   events,
   config,
+  grantable,
   logger,
 }: Foundations): Promise<Omit<UsersComponents, "db" | "jobs">> {
   const counters = { db, schema: "users", table: "login_limits" };
@@ -93,7 +98,8 @@ export async function createComponents({
     );
 
   const notifications = new Notifications(jobs, events);
-  const accounts = new UsersRepository(db, notifications);
+  const roles = new RolesRepository(db, jobs, grantable);
+  const accounts = new UsersRepository(db, notifications, roles);
   const links = new AccountLinks(db, notifications);
   const loginLimits = new LoginLimits(counters, new KnownAddressesRepository(db));
   const mailLimits = new MailLimits(counters);
@@ -131,6 +137,7 @@ export async function createComponents({
     mails,
     passwords,
     registrations,
+    roles,
     secondFactor,
   };
 }

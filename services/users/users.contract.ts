@@ -6,7 +6,7 @@ import { PAGE_PARAMS, pageOf } from "../../lib/contract/schemas/page.ts";
 import { VERSION } from "../../lib/contract/schemas/version.ts";
 import { TOKEN_RESPONSE } from "../../lib/tokens/token-response.ts";
 import { POST_SUMMARY } from "../posts/posts.schemas.ts";
-import { ROLE_NAMES } from "./roles.ts";
+import { GIVEN_ROLES, ROLE_ACTIONS, ROLE_JOBS } from "./roles/roles.contract.ts";
 import { LIMITS } from "./users.limits.ts";
 import {
   ACCOUNT,
@@ -39,10 +39,17 @@ const MAIL = {
 export const contract = defineContract({
   name: "users",
   permissions: {
-    read: "Read the e-mail addresses and roles of all users.",
-    write: "Create, change and remove accounts.",
-    grant: "Grant and revoke roles.",
-    impersonate: "Act on behalf of a user who has no more permissions.",
+    read: {
+      title: "Users: Read addresses and roles",
+      description: "Read the e-mail addresses and roles of all users.",
+    },
+    write: { title: "Users: Manage accounts", description: "Create, change and remove accounts." },
+    roles: { title: "Users: Manage roles", description: "Create, change and remove roles." },
+    grant: { title: "Users: Grant roles", description: "Grant and revoke roles." },
+    impersonate: {
+      title: "Users: Impersonate",
+      description: "Act on behalf of a user who has no more permissions.",
+    },
   },
   secrets: {
     encryption_key: { description: "Encrypts the second factors in the database.", type: "key" },
@@ -90,6 +97,10 @@ export const contract = defineContract({
     "roles.changed": "An administrator changed a user's roles; `data` has them before and after.",
     "subject-type.changed":
       "An administrator of the environment changed an account's subject type; `data` has it before and after.",
+    "role.created": "A role was created; `data` has its name and permissions.",
+    "role.changed":
+      "A role was changed; `data` has its name, and its permissions before and after.",
+    "role.removed": "A role was removed; `data` has its name and the permissions that it had.",
     "login.succeeded": "A user logged in.",
     "login.failed": "A login failed; `data.reason` says why.",
     "login.limited": "A login was refused because too many had failed.",
@@ -105,6 +116,7 @@ export const contract = defineContract({
   },
   actions: {
     ...queueActions("users"),
+    ...ROLE_ACTIONS,
     register: route({
       rest: "POST /api/auth/register",
       description:
@@ -140,6 +152,7 @@ export const contract = defineContract({
       description:
         "Confirms the session with the password. For the next 10 minutes it may end other sessions.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       timeout: HASHING,
       errors: ["InvalidCredentials", "SecondFactorRequired", "SecondFactorInvalid", "NotFound"],
@@ -151,6 +164,7 @@ export const contract = defineContract({
       description:
         "Tells whether the user has a second factor, and how many recovery codes are left.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       params: {},
       result: { type: "object", props: { enabled: "boolean", recoveryCodesLeft: "number" } },
@@ -160,6 +174,7 @@ export const contract = defineContract({
       description:
         "Creates the secret of a second factor. It has no effect until a code confirms it.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       timeout: HASHING,
       errors: ["InvalidCredentials", "NotFound", "Conflict"],
@@ -171,6 +186,7 @@ export const contract = defineContract({
       description:
         "Enables the second factor, returns the recovery codes, which are shown only once, and ends all other sessions.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       errors: ["SecondFactorInvalid", "NotFound"],
       params: { otp: OTP },
@@ -180,6 +196,7 @@ export const contract = defineContract({
       rest: "POST /api/auth/second-factor/recovery-codes",
       description: "Creates new recovery codes. The old ones no longer work.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       timeout: HASHING,
       errors: ["InvalidCredentials", "SecondFactorInvalid", "NotFound"],
@@ -190,6 +207,7 @@ export const contract = defineContract({
       rest: "POST /api/auth/second-factor/disable",
       description: "Disables the user's own second factor.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       timeout: HASHING,
       errors: ["InvalidCredentials", "SecondFactorInvalid", "NotFound"],
@@ -210,6 +228,7 @@ export const contract = defineContract({
       rest: "POST /api/auth/password",
       description: "Changes the user's own password and ends all other sessions.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       timeout: HASHING,
       errors: ["InvalidCredentials", "SecondFactorRequired", "SecondFactorInvalid", "NotFound"],
@@ -260,6 +279,7 @@ export const contract = defineContract({
       rest: "POST /api/auth/verify-email/resend",
       description: "Mails another link that verifies the user's e-mail address.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       status: 202,
       params: {},
@@ -270,6 +290,7 @@ export const contract = defineContract({
       rest: "GET /api/users/me",
       description: "The user's own account.",
       auth: "required",
+      permissions: null,
       etag: "version",
       params: {},
       result: USER,
@@ -280,6 +301,7 @@ export const contract = defineContract({
       description:
         "Changes the user's own username or e-mail address. Another address needs the current password and, if there is a second factor, a code of it. A link that is mailed to the former address restores it for three days.",
       auth: "required",
+      permissions: null,
       subjects: PEOPLE,
       timeout: HASHING,
       etag: "version",
@@ -303,6 +325,7 @@ export const contract = defineContract({
       description:
         "Accounts, the newest first. With a query, those whose username or a part of it begins with it.",
       auth: "required",
+      permissions: null,
       params: { query: "string|optional|max:32", ...PAGE_PARAMS },
       result: pageOf(USER),
     }),
@@ -311,6 +334,7 @@ export const contract = defineContract({
       rest: "GET /api/users/names",
       description: "The usernames of up to 100 accounts. Accounts that do not exist are left out.",
       auth: "required",
+      permissions: null,
       params: {
         ids: { type: "array", items: "uuid", min: 1, max: 100, unique: true, convert: true },
       },
@@ -320,6 +344,7 @@ export const contract = defineContract({
       rest: "GET /api/users/:id",
       description: "An account.",
       auth: "required",
+      permissions: null,
       etag: "version",
       params: { id: "uuid" },
       result: USER,
@@ -376,12 +401,7 @@ export const contract = defineContract({
       etag: "version",
       params: {
         id: "uuid",
-        roles: {
-          type: "array",
-          items: { type: "enum", values: ROLE_NAMES },
-          unique: true,
-          max: ROLE_NAMES.length,
-        },
+        roles: GIVEN_ROLES,
         version: VERSION,
       },
       result: USER,
@@ -517,6 +537,7 @@ export const contract = defineContract({
       retry: { limit: 0 },
       timeout: 300_000,
     },
+    ...ROLE_JOBS,
     purge: {
       description: "Deletes links that expired a day ago, and stored responses.",
       params: {},

@@ -26,6 +26,19 @@ const NEW_PASSWORD = "a lighthouse in the fog";
 
 const LINK_TOKEN_EXAMPLE = "Wm3kZ0r5cYtU8hQn1bVxJe6SgLpDfAo2iRw9TqMvK4E";
 
+const ROLE_EXAMPLE = {
+  name: "support",
+  title: "Support",
+  permissions: ["users:read"],
+  staff: true,
+  builtIn: false,
+  createdAt: "2026-11-21T22:31:04.118Z",
+  createdBy: ID,
+  version: 1,
+};
+
+const ROLE_PARAMS = { title: "Support", permissions: ["users:read"], staff: true };
+
 const RECOVERY_CODES_EXAMPLE = { recoveryCodes: ["K7QM-2XWD-9RTA", "H4VN-8CJP-3YEZ"] };
 
 /** For the OpenAPI document. */
@@ -99,5 +112,26 @@ export const examples: Examples<typeof contract> = {
       version: 3,
     },
   },
+  permissions: {
+    result: {
+      items: [
+        {
+          name: "posts:write",
+          title: "Posts: Write",
+          description: "Create posts, and change and remove one's own.",
+          grantable: true,
+        },
+      ],
+      nextCursor: null,
+    },
+  },
+  roles: { result: { items: [ROLE_EXAMPLE], nextCursor: null } },
+  role: { params: { name: "support" }, result: ROLE_EXAMPLE },
+  createRole: { params: { name: "support", ...ROLE_PARAMS }, result: ROLE_EXAMPLE },
+  changeRole: {
+    params: { name: "support", ...ROLE_PARAMS, permissions: ["users:read", "posts:moderate"] },
+    result: { ...ROLE_EXAMPLE, permissions: ["users:read", "posts:moderate"], version: 2 },
+  },
+  removeRole: { params: { name: "support" } },
   posts: { params: { id: ID, limit: 20 }, result: POSTS_EXAMPLE },
 };

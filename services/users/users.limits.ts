@@ -61,6 +61,12 @@ export const LIMITS = {
     exceeded: "the registration waits",
   },
   waitingRegistrations: { counts: "waiting registrations", per: "address", max: 48 },
+  roles: {
+    counts: "roles made at run time",
+    per: "application",
+    max: 500,
+    exceeded: "409 Conflict",
+  },
   waitingHashes: {
     counts: "seconds until a thread is free for the last of the passwords that wait",
     per: "node",

@@ -6,6 +6,7 @@ import type {
   Account,
   AccountChanges,
   ChangedAccount,
+  CheckAccount,
   DecideChanges,
   NewAccount,
   UsersDatabase,
@@ -20,6 +21,7 @@ import {
 import { lastAdministrator } from "./accounts/account-rules.ts";
 import { mustBeFree, rethrowConflict, type UniqueFields } from "./accounts/unique-fields.ts";
 import type { Notifications } from "./notifications.ts";
+import type { RolesRepository } from "./roles/roles.repository.ts";
 
 /**
  * Accounts. A change that depends on the account's state is decided while its row is locked, and its mails and events are
@@ -28,10 +30,12 @@ import type { Notifications } from "./notifications.ts";
 export class UsersRepository {
   readonly #db: Kysely<UsersDatabase>;
   readonly #notifications: Notifications;
+  readonly #roles: RolesRepository;
 
-  constructor(db: Kysely<UsersDatabase>, notifications: Notifications) {
+  constructor(db: Kysely<UsersDatabase>, notifications: Notifications, roles: RolesRepository) {
     this.#db = db;
     this.#notifications = notifications;
+    this.#roles = roles;
   }
 
   /**
@@ -146,7 +150,8 @@ export class UsersRepository {
   async change(id: string, decide: DecideChanges): Promise<ChangedAccount> {
     return this.#db.transaction().execute(async (trx) => {
       const before = await lockAccount(trx, id);
-      return this.#write(trx, before, decide(before));
+      const roles = await this.#roles.known(before.roles, trx);
+      return this.#write(trx, before, decide(before, roles));
     });
   }
 
@@ -160,11 +165,21 @@ export class UsersRepository {
       .execute();
   }
 
-  /** @throws CitadelError NotFound; Conflict if the last administrator would lose the role */
-  async changeRoles(id: string, decide: DecideChanges): Promise<ChangedAccount> {
+  /**
+   * Changes the roles of an account.
+   *
+   * @param next the roles that it gets; `decide` receives them as well, and none of them is removed meanwhile
+   * @throws CitadelError NotFound; Conflict if the last administrator would lose the role
+   */
+  async changeRoles(
+    id: string,
+    next: readonly string[],
+    decide: DecideChanges,
+  ): Promise<ChangedAccount> {
     return this.#db.transaction().execute(async (trx) => {
       const { account: before, isLast } = await lockWithAdministrators(trx, id);
-      const changes = decide(before);
+      const roles = await this.#roles.knownLocked([...before.roles, ...next], trx);
+      const changes = decide(before, roles);
       if (isLast && !changes.roles?.includes("admin")) throw lastAdministrator();
       return this.#write(trx, before, changes);
     });
@@ -180,9 +195,11 @@ export class UsersRepository {
    * @param check refuses by throwing, once the row is locked
    * @throws CitadelError NotFound; Conflict for the last administrator
    */
-  async remove(id: string, check: (account: Account) => void): Promise<void> {
+  async remove(id: string, check: CheckAccount): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
-      await deleteAccount(trx, id, check);
+      await deleteAccount(trx, id, async (account) =>
+        check(account, await this.#roles.known(account.roles, trx)),
+      );
       await this.#notifications.accountRemoved(trx, id);
     });
   }

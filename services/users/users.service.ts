@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import type { Kysely } from "kysely";
 import { Service, type ServiceBroker } from "moleculer";
-import { configOf } from "../../lib/context/attachment.ts";
+import { configOf, contractsOf } from "../../lib/context/attachment.ts";
+import { grantablePermissions } from "../../lib/access/grantable.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
 import type { ResultOf } from "../../lib/contract/calls.ts";
 import type { Events, Jobs } from "../../lib/contract/durable.ts";
 import { implement } from "../../lib/contract/implement.ts";
-import { loadContracts, permissionsOf } from "../../lib/contract/load.ts";
 import { deleteOldRequests } from "../../lib/database/idempotency.ts";
 import { purgeAll } from "../../lib/database/purge.ts";
 import type { KeyedConcurrencyLimit } from "../../lib/limits/keyed-concurrency-limit.ts";
@@ -18,6 +18,7 @@ import { lookupActions } from "./accounts/lookup.actions.ts";
 import { profileActions } from "./accounts/profile.actions.ts";
 import { registrationActions } from "./accounts/registration.actions.ts";
 import { administrationActions } from "./administration/administration.actions.ts";
+import { subjectTypeFor } from "./administration/administration-rules.ts";
 import { ensureAdministrator } from "./administration/first-administrator.ts";
 import { type AllTables, createComponents, type UsersComponents } from "./components.ts";
 import { loginActions } from "./login/login.actions.ts";
@@ -31,7 +32,9 @@ import { mailJobs } from "./mail/mail.jobs.ts";
 import { type Mailer, mailWarning } from "./mail/mailer.ts";
 import { passwordActions } from "./passwords/password.actions.ts";
 import type { Passwords } from "./passwords/passwords.ts";
-import { permissionsOfRoles } from "./roles.ts";
+import { roleActions, roleJobs } from "./roles/roles.actions.ts";
+import type { RolesRepository } from "./roles/roles.repository.ts";
+import { isBuiltIn } from "./roles/roles.ts";
 import { secondFactorActions } from "./second-factor/second-factor.actions.ts";
 import type { SecondFactor } from "./second-factor/second-factor.ts";
 import { contract } from "./users.contract.ts";
@@ -51,12 +54,14 @@ export default class UsersService extends Service implements UsersComponents {
   declare mails: AccountMails;
   declare passwords: Passwords;
   declare registrations: KeyedConcurrencyLimit;
+  declare roles: RolesRepository;
   declare secondFactor: SecondFactor;
 
   constructor(broker: ServiceBroker) {
     super(broker);
     const config = configOf(broker);
-    const allPermissions = permissionsOf(loadContracts());
+    const contracts = contractsOf(broker);
+    const grantable = grantablePermissions(contracts, "role", config);
     const components = () => this;
 
     this.parseServiceSchema(
@@ -66,15 +71,17 @@ export default class UsersService extends Service implements UsersComponents {
           actions: {
             ...registrationActions(config.smtpUrl, components),
             ...loginActions(components),
-            ...secondFactorActions(allPermissions, components),
+            ...secondFactorActions(components),
             ...passwordActions(components),
             ...emailAddressActions(components),
             ...profileActions(components),
-            ...lookupActions(allPermissions, components),
-            ...administrationActions(allPermissions, components),
+            ...lookupActions(components),
+            ...administrationActions(components),
+            ...roleActions(contracts, config, components),
           },
           jobs: {
             ...mailJobs(components),
+            ...roleJobs(components),
             removeExpiredAccounts: (ctx) =>
               removeExpiredAccounts(ctx, this.accounts, ctx.job.signal),
             purge: () => this.purge(),
@@ -89,9 +96,19 @@ export default class UsersService extends Service implements UsersComponents {
           ],
           started: async () => {
             const { db, jobs, events, logger } = this;
-            Object.assign(this, await createComponents({ db, jobs, events, config, logger }));
+            Object.assign(
+              this,
+              await createComponents({ db, jobs, events, config, grantable, logger }),
+            );
             const warning = await mailWarning(config);
             if (warning) this.logger.warn(warning);
+            for (const { name: role } of (await this.roles.list()).filter(({ name }) =>
+              isBuiltIn(name),
+            ))
+              this.logger.warn(
+                { role },
+                "A built-in role has the name of a stored role, and takes its place.",
+              );
             await ensureAdministrator(config, this.accounts, this.passwords, (message) =>
               this.logger.warn(message),
             );
@@ -119,12 +136,23 @@ export default class UsersService extends Service implements UsersComponents {
   /** The permissions, the roles and the subject type of an account, for the REPL. */
   async subjectOf(login: string) {
     const account = await this.accounts.findByLogin(login);
-    return (
-      account && {
-        permissions: permissionsOfRoles(account.roles, permissionsOf(loadContracts())),
-        roles: account.roles,
-        subjectType: account.subject_type,
-      }
-    );
+    if (!account) return undefined;
+    const { roles, subject_type: subjectType } = account;
+    return {
+      permissions: (await this.roles.known(roles)).permissionsOf(roles),
+      roles,
+      subjectType,
+    };
+  }
+
+  /** The permissions of a role and the subject type of an account that has it alone, for the REPL. */
+  async subjectOfRole(name: string) {
+    const known = await this.roles.known([name]);
+    if (!known.has(name)) return undefined;
+    return {
+      permissions: known.permissionsOf([name]),
+      roles: [name],
+      subjectType: subjectTypeFor("EndUserAccount", [name], known),
+    };
   }
 }

@@ -18,7 +18,11 @@ import { receivingAction } from "../../lib/queue/events/deliveries.ts";
 import { isHandledOnce } from "../../lib/queue/queues.ts";
 import { type Endpoint, type Handler, toMiddleware } from "../../lib/context/hooks.ts";
 import { signJwt } from "../../lib/tokens/jwt.ts";
-import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";
+import {
+  permissionsOfRoles,
+  ROLE_NAMES,
+  subjectTypeOfRole,
+} from "../../services/users/roles/roles.ts";
 import { ownContext } from "../../lib/context/own-context.ts";
 import { type App, isMissing, startApp, topology } from "../helpers/app.ts";
 import { type Attacker, startAttacker, stolenKey } from "../helpers/attacker.ts";

@@ -6,7 +6,11 @@ import { type AccessTokenClaims, groupPermissions } from "../../lib/tokens/acces
 import { generateSigningKey, readSigningKey } from "../../lib/tokens/signing-key.ts";
 import { SubjectType } from "../../lib/tokens/subject-type.ts";
 import type { Operation } from "../../services/api/graphql/schema/definition.ts";
-import { permissionsOfRoles, ROLE_NAMES, subjectTypeOfRole } from "../../services/users/roles.ts";
+import {
+  permissionsOfRoles,
+  ROLE_NAMES,
+  subjectTypeOfRole,
+} from "../../services/users/roles/roles.ts";
 import { application } from "../fixtures/application.ts";
 import { isMissing } from "../helpers/app.ts";
 import { stolenKey } from "../helpers/attacker.ts";

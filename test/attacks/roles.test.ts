@@ -22,6 +22,7 @@ const vault = defineContract({
       description: "Opens the vault.",
       rest: "POST /api/vault",
       auth: "required",
+      permissions: null,
       roles: ["moderator", "admin"],
       // a client may send anything that an action accepts
       params: { roles: { type: "array", items: "string", optional: true } },
@@ -38,7 +39,14 @@ const vault = defineContract({
     }),
   },
   emits: { "vault.touched": { description: "Someone touched the vault.", params: TOUCHED } },
-  events: { "vault.touched": { restricted: ["vault"], auth: "required", roles: ["moderator"] } },
+  events: {
+    "vault.touched": {
+      restricted: ["vault"],
+      auth: "required",
+      permissions: null,
+      roles: ["moderator"],
+    },
+  },
 });
 
 /** The events that the handler of `vault.touched` has received. */

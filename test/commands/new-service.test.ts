@@ -91,7 +91,7 @@ describe("npm run new:service", () => {
       expect(read("docker-compose.yml")).toContain(
         "      NOTES_ENCRYPTION_KEY_FILE: /run/secrets/encryption_key\n",
       );
-      expect(made.stdout).toContain("services/users/roles.ts");
+      expect(made.stdout).toContain("services/users/roles/roles.ts");
     });
 
     it("changes no file of the application but access.json and docker-compose.yml", async () => {

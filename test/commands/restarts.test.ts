@@ -20,7 +20,7 @@ const isRunning = (pid: number) => {
 describe("npm run dev after a change of the code", { timeout: 60_000 }, () => {
   const { folder, remove } = copyApplication();
   const repository = join(folder, "services", "posts", "posts.repository.ts");
-  const roles = join(folder, "services", "users", "roles.ts");
+  const roles = join(folder, "services", "users", "roles", "roles.ts");
   let dev: Command;
   let app: { url: string };
   let token: string;
@@ -155,7 +155,7 @@ describe.skipIf(process.platform !== "linux")(
         dev.press("can posts users.create\r");
         await dev.shows(/no: users\.create is restricted/, from);
         from = dev.output().length;
-        const roles = join(folder, "services", "users", "roles.ts");
+        const roles = join(folder, "services", "users", "roles", "roles.ts");
         writeFileSync(roles, readFileSync(roles));
         await dev.shows(/Restarting[^]*citadel \$ /, from);
         from = dev.output().length;

@@ -13,6 +13,7 @@ export const notes = defineContract({
       description: "Refuses the notes of other users.",
       restricted: ["api"],
       auth: "required",
+      permissions: null,
       closed: true,
       params: { id: "string|max:100" },
       result: null,
@@ -20,6 +21,7 @@ export const notes = defineContract({
     open: route({
       description: "Opens a note.",
       auth: "required",
+      permissions: null,
       params: { id: "string|max:100", mode: "string|max:10" },
       socket: {
         event: "note:open",
@@ -32,6 +34,7 @@ export const notes = defineContract({
     close: route({
       description: "Closes a note.",
       auth: "required",
+      permissions: null,
       params: { id: "string|max:100" },
       socket: { event: "note:close", names: { id: "noteId" }, leave: "id" },
       result: null,
@@ -39,6 +42,7 @@ export const notes = defineContract({
     count: route({
       description: "Counts the user's notes.",
       auth: "required",
+      permissions: null,
       params: {},
       socket: "noteCount",
       result: "number",

@@ -218,7 +218,10 @@ defineContract({
 
 // a key that contracts do not know is an error, wherever it stands
 const open = { description: "", restricted: null, auth: "required", result: null } as const;
+const forUsers = { ...open, params: {} } as const;
+const titled = { title: "Write", description: "Write." } as const;
 const told = { description: "" } as const;
+const unheard = { restricted: ["users"], auth: "none" } as const;
 const heard = { restricted: ["users"], auth: "required" } as const;
 const MISSPELT = { type: "string", maximum: 5 } as const;
 const WRONG_TYPE = { type: "enum", values: ["a"], pattern: /a/ } as const;
@@ -236,8 +239,26 @@ defineContract({ name: "x", actions: { a: { ...open, params: {}, roles: "admin" 
 defineContract({ name: "x", actions: { a: { ...open, params: {}, permission: "x:write" } } });
 // @ts-expect-error of an action
 defineContract({ name: "x", actions: { a: { ...open, params: {}, subject: STAFF } } });
-// @ts-expect-error one permission
-defineContract({ name: "x", actions: { a: { ...open, params: {}, permissions: ["x:write"] } } });
+// @ts-expect-error an empty list of permissions
+defineContract({ name: "x", actions: { a: { ...forUsers, permissions: [] } } });
+// @ts-expect-error permissions without a user
+defineContract({ name: "x", actions: { a: { ...forUsers, auth: "none", permissions: "x:y" } } });
+// @ts-expect-error null instead of permissions without a user
+defineContract({ name: "x", actions: { a: { ...forUsers, auth: "optional", permissions: null } } });
+// @ts-expect-error permissions of a handler without a user
+defineContract({ name: "x", actions: {}, events: { e: { ...unheard, permissions: null } } });
+// @ts-expect-error a text as a permission
+defineContract({ name: "x", permissions: { write: "Write." }, actions: {} });
+// @ts-expect-error of a permission
+defineContract({ name: "x", permissions: { write: { ...titled, usedFor: true } }, actions: {} });
+defineContract({
+  name: "x",
+  permissions: { write: titled, manage: { ...titled, usedByManagedServiceOnly: true } },
+  actions: {
+    a: { ...forUsers, permissions: ["x:write", "x:manage"] },
+    b: { ...forUsers, permissions: null },
+  },
+});
 // @ts-expect-error of a schema
 defineContract({ name: "x", actions: { a: { ...open, params: { $$strct: true } } } });
 // @ts-expect-error no rule
@@ -309,10 +330,11 @@ defineContract({ name: "x", actions: {}, rooms: { everybody: ["lobby"] } });
 // and what contracts know is none
 defineContract({
   name: "spelt",
-  permissions: { write: "" },
+  permissions: { write: titled },
   actions: {
     write: {
       ...open,
+      auth: "required",
       permissions: "spelt:write",
       roles: ["admin"],
       params: {

@@ -12,8 +12,11 @@ export interface Access {
    * runs, and decides itself: `ctx.locals.authContext` has the user, or the error why there is none.
    */
   readonly auth: "required" | "optional" | "none" | "context";
-  /** What the user must hold, `"posts:write"`. Only with `auth: "required"`. */
-  readonly permissions?: string;
+  /**
+   * What the user must hold, `"posts:write"`; of a list, any one suffices; `null`: no permission is needed. With
+   * `auth: "required"` one of these is declared, unless STRICT_PERMISSIONS is false; otherwise none is.
+   */
+  readonly permissions?: string | readonly string[] | null;
   /**
    * The user must have one of these roles, and also hold `permissions` if both are declared. Only with `auth: "required"`.
    * Prefer `permissions`: which roles have one is decided in one place, and who may grant a role or change an account is

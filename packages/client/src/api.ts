@@ -55,6 +55,12 @@ export const ROUTES = {
   "users.failedJobs": ["GET", "/api/admin/jobs/users/failed"],
   "users.retryJob": ["POST", "/api/admin/jobs/users/failed/:id/retry"],
   "users.discardJob": ["DELETE", "/api/admin/jobs/users/failed/:id"],
+  "users.permissions": ["GET", "/api/permissions"],
+  "users.roles": ["GET", "/api/roles"],
+  "users.role": ["GET", "/api/roles/:name"],
+  "users.createRole": ["POST", "/api/roles"],
+  "users.changeRole": ["PUT", "/api/roles/:name"],
+  "users.removeRole": ["DELETE", "/api/roles/:name"],
   "users.register": ["POST", "/api/auth/register", "none"],
   "users.login": ["POST", "/api/auth/login", "none"],
   "users.confirm": ["POST", "/api/auth/confirm"],
@@ -903,6 +909,101 @@ export interface Operations {
     };
     result: null;
   };
+  /** All permissions, and which of them a role can have in this environment. */
+  "users.permissions": {
+    params: Record<string, never>;
+    result: {
+      items: {
+        name: string;
+        title: string;
+        description: string;
+        usedForDevelopment?: boolean;
+        usedByManagedServiceOnly?: boolean;
+        grantable: boolean;
+      }[];
+      nextCursor: string | null;
+    };
+  };
+  /** All roles with their permissions, the built-in ones first. */
+  "users.roles": {
+    params: Record<string, never>;
+    result: {
+      items: {
+        name: string;
+        title: string;
+        permissions: string[];
+        staff: boolean;
+        builtIn: boolean;
+        createdAt?: string;
+        createdBy?: string;
+        version?: number;
+      }[];
+      nextCursor: string | null;
+    };
+  };
+  /** A role. */
+  "users.role": {
+    params: {
+      name: string;
+    };
+    result: {
+      name: string;
+      title: string;
+      permissions: string[];
+      staff: boolean;
+      builtIn: boolean;
+      createdAt?: string;
+      createdBy?: string;
+      version?: number;
+    };
+  };
+  /** Creates a role with permissions that the caller holds. With `staff`, its accounts are staff. */
+  "users.createRole": {
+    params: {
+      name: string;
+      title: string;
+      permissions: string[];
+      staff?: boolean | undefined;
+    };
+    result: {
+      name: string;
+      title: string;
+      permissions: string[];
+      staff: boolean;
+      builtIn: boolean;
+      createdAt?: string;
+      createdBy?: string;
+      version?: number;
+    };
+  };
+  /** Changes a role. The caller must hold its permissions, before and after, and those of every account that has it. The access tokens of these accounts expire within seconds. */
+  "users.changeRole": {
+    params: {
+      name: string;
+      title: string;
+      permissions: string[];
+      staff: boolean;
+      version?: number | undefined;
+    };
+    result: {
+      name: string;
+      title: string;
+      permissions: string[];
+      staff: boolean;
+      builtIn: boolean;
+      createdAt?: string;
+      createdBy?: string;
+      version?: number;
+    };
+  };
+  /** Removes a role that no account has. */
+  "users.removeRole": {
+    params: {
+      name: string;
+      version?: number | undefined;
+    };
+    result: null;
+  };
   /** Creates an account and signs in. If the operator has set up mail, the account is removed after 7 days unless its e-mail address is verified. */
   "users.register": {
     params: {
@@ -1201,7 +1302,7 @@ export interface Operations {
   "users.setRoles": {
     params: {
       id: string;
-      roles: ("user" | "moderator" | "admin")[];
+      roles: string[];
       version?: number | undefined;
     };
     result: {

@@ -3,13 +3,15 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import { makeOpaqueToken } from "../../../lib/tokens/opaque-token.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { contract } from "../auth.contract.ts";
-import { mustBeAllowedToManage, mustHoldAll } from "../sessions/delegation.ts";
+import { mustBeAllowedToManage } from "../sessions/delegation.ts";
 import type { CallContext } from "../sessions/session-revocation.ts";
+import type { ServiceAccountGrants } from "./grants.ts";
 import type { ServiceAccount, ServiceAccountsRepository } from "./service-accounts.repository.ts";
 
 type Actions = Handlers<typeof contract>["actions"];
 
 interface ServiceAccountDependencies {
+  grants: ServiceAccountGrants;
   /** Available after the service has started. */
   accounts: () => ServiceAccountsRepository;
   /** Ends the session of a secret, which revokes its access tokens. */
@@ -21,6 +23,7 @@ export const partyOf = ({ id, name }: ServiceAccount) => ({ id, name });
 
 /** Manages the accounts of programs. */
 export function serviceAccountActions({
+  grants,
   accounts,
   endSession,
 }: ServiceAccountDependencies): Pick<
@@ -40,7 +43,8 @@ export function serviceAccountActions({
     createServiceAccount: async (ctx) => {
       const { name, permissions, subjectType } = ctx.params;
       mustBeAllowedToManage(ctx.locals.user, { subjectType });
-      mustHoldAll(ctx.locals.user, permissions);
+      grants.mustHold(ctx.locals.user, permissions);
+      grants.mustBeGrantable(permissions, subjectType);
       const secret = makeOpaqueToken();
       const { sub: createdBy } = ctx.locals.user;
       const account = await accounts().create(
@@ -56,7 +60,7 @@ export function serviceAccountActions({
       const account = await find(ctx.params.id);
       mustBeAllowedToManage(ctx.locals.user, account);
       // the new secret gives its holder the account's permissions
-      mustHoldAll(ctx.locals.user, account.permissions);
+      grants.mustHold(ctx.locals.user, account.permissions);
       await endSession(ctx, { id: account.sid });
       const secret = makeOpaqueToken();
       await accounts().changeSecret(account, secret);

@@ -66,9 +66,9 @@ export class RevocationsRepository {
     };
   }
 
-  /** Begins a new token generation in a user's sessions, and in the impersonations that were begun in them. */
-  async renew(userId: string): Promise<RevokedSession[]> {
-    const selected = this.#db.selectFrom("sessions").select("id").where("user_id", "=", userId);
+  /** Begins a new token generation in the sessions of these users, and in the impersonations that were begun in them. */
+  async renew(userIds: readonly string[]): Promise<RevokedSession[]> {
+    const selected = this.#db.selectFrom("sessions").select("id").where("user_id", "in", userIds);
     const renewed = await this.#updateActive(selected, {
       generation: sql`generation + 1`,
       renewed_at: sql`now()`,

@@ -61,12 +61,12 @@ export class SessionRevocation {
   }
 
   /**
-   * Revokes the access tokens of a user's sessions, because the user's roles have changed. The sessions go on, and a
+   * Revokes the access tokens of these users' sessions, because their permissions have changed. The sessions go on, and a
    * refresh gives a valid token.
    */
-  async renew(ctx: CallContext, userId: string): Promise<void> {
+  async renew(ctx: CallContext, userIds: readonly string[]): Promise<void> {
     const revoked = await this.#options.db.transaction().execute(async (trx) => {
-      const renewed = await new RevocationsRepository(trx, this.#options).renew(userId);
+      const renewed = await new RevocationsRepository(trx, this.#options).renew(userIds);
       await this.#broadcastLater(trx, renewed);
       return renewed;
     });

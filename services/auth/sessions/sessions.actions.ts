@@ -106,7 +106,7 @@ export function sessionActions({
 
     confirmSession: (ctx) => repositories().sessions.confirm(ctx.params.id),
 
-    renewSessions: (ctx) => repositories().revocation.renew(ctx, ctx.params.userId),
+    renewSessions: (ctx) => repositories().revocation.renew(ctx, ctx.params.userIds),
 
     endSessions: async (ctx) => {
       const { userId, except, only } = ctx.params;

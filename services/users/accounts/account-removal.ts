@@ -2,7 +2,7 @@ import type { Caller } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import type { UsersRepository } from "../users.repository.ts";
-import type { Account } from "./account.ts";
+import type { Account, CheckAccount } from "./account.ts";
 import { partyOf } from "./account-audit.ts";
 import { changeAndEndSessions } from "./account-sessions.ts";
 
@@ -31,7 +31,7 @@ export async function removeAccount(
   ctx: RemovalContext,
   accounts: UsersRepository,
   account: Account,
-  check: (account: Account) => void,
+  check: CheckAccount,
 ): Promise<void> {
   const { id } = account;
   await changeAndEndSessions(ctx, { userId: id }, async () => {

@@ -165,10 +165,10 @@ async function updateRestoreLinks(
 export async function deleteAccount(
   trx: Transaction,
   id: string,
-  check: (account: Account) => void,
+  check: (account: Account) => Promise<void>,
 ): Promise<void> {
   const { account, isLast } = await lockWithAdministrators(trx, id);
-  check(account);
+  await check(account);
   if (isLast) throw lastAdministrator();
   await trx.deleteFrom("accounts").where("id", "=", id).execute();
 }

@@ -26,6 +26,6 @@ export async function changeAndExpireTokens<T>(
 ): Promise<T> {
   await ctx.call("auth.ready");
   const result = await change();
-  await ctx.call("auth.renewSessions", { userId });
+  await ctx.call("auth.renewSessions", { userIds: [userId] });
   return result;
 }

@@ -1,6 +1,8 @@
 import type { ColumnType, Generated, Selectable } from "kysely";
 import type { PEOPLE } from "../../../lib/tokens/subject-type.ts";
 import type { LinksDatabase } from "../mail/links.repository.ts";
+import type { KnownRoles } from "../roles/known-roles.ts";
+import type { RolesDatabase } from "../roles/roles-table.ts";
 import type { Period, SecondFactorDatabase } from "../second-factor/second-factor.repository.ts";
 
 /** The kinds of account that people have. */
@@ -27,7 +29,7 @@ interface AccountsTable {
 }
 
 /** The tables that a change of an account reads and writes. */
-export interface UsersDatabase extends LinksDatabase, SecondFactorDatabase {
+export interface UsersDatabase extends LinksDatabase, SecondFactorDatabase, RolesDatabase {
   accounts: AccountsTable;
 }
 
@@ -67,9 +69,12 @@ export interface AccountChanges {
 
 /**
  * Decides the changes of an account from its locked row, or refuses them by throwing. Synchronous, so that the lock is
- * held for a short time.
+ * held for a short time. `roles` are those of the account, as they are then.
  */
-export type DecideChanges = (account: Account) => AccountChanges;
+export type DecideChanges = (account: Account, roles: KnownRoles) => AccountChanges;
+
+/** Refuses a change of an account by throwing. */
+export type CheckAccount = (account: Account, roles: KnownRoles) => void;
 
 /** An account before and after a change. */
 export interface ChangedAccount {

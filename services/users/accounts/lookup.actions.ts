@@ -1,16 +1,10 @@
 import type { Components, UsersActions } from "../components.ts";
-import { permissionsOfRoles } from "../roles.ts";
 import { mustExist } from "./account-rules.ts";
 import { visibleFields } from "./visible-fields.ts";
 
-/**
- * The actions with which users and other services look up accounts.
- *
- * @param allPermissions every permission that a contract declares
- */
+/** The actions with which users and other services look up accounts. */
 export function lookupActions(
-  allPermissions: readonly string[],
-  components: Components<"accounts">,
+  components: Components<"accounts" | "roles">,
 ): UsersActions<"search" | "names" | "get" | "list" | "name" | "identity" | "posts"> {
   const accountOf = async (id: string) => mustExist(await components().accounts.find(id));
 
@@ -38,7 +32,7 @@ export function lookupActions(
         email,
         emailVerified: account.email_verified_at !== null,
         roles,
-        permissions: permissionsOfRoles(roles, allPermissions),
+        permissions: (await components().roles.known(roles)).permissionsOf(roles),
         subjectType,
         tags,
         ...(name !== null && { name }),

@@ -2,20 +2,20 @@ import { CitadelError } from "../../../lib/errors/errors.ts";
 import { type AccessTokenClaims, holds } from "../../../lib/tokens/access-token.ts";
 import { isEnvironmentAdmin, SubjectType } from "../../../lib/tokens/subject-type.ts";
 import type { Account, AccountSubjectType } from "../accounts/account.ts";
-import { permissionsOfRoles, STAFF_ROLES } from "../roles.ts";
+import type { KnownRoles } from "../roles/known-roles.ts";
 
 /**
  * Refuses to change an account that has more permissions than the manager: its new password or address would give them
  * to the manager. Only the first administrator may change the first administrator's account, and only administrators of
  * the environment the account of one.
  *
- * @param allPermissions every permission that a contract declares
+ * @param known the roles of the account
  * @throws CitadelError UserNotAuthorized
  */
 export function mustOutrank(
   manager: AccessTokenClaims,
   { roles, subject_type }: Pick<Account, "roles" | "subject_type">,
-  allPermissions: readonly string[],
+  known: KnownRoles,
 ): void {
   if (
     subject_type === SubjectType.SuperUserAccount &&
@@ -28,7 +28,7 @@ export function mustOutrank(
     throw new CitadelError("UserNotAuthorized", {
       message: "Only administrators of the environment may do this to the account of one.",
     });
-  mustHold(manager, roles, allPermissions);
+  mustHold(manager, roles, known);
 }
 
 /**
@@ -47,15 +47,15 @@ export function mustNotBeOwn(manager: AccessTokenClaims, id: string): void {
 /**
  * Refuses roles with permissions that the manager lacks.
  *
- * @param allPermissions every permission that a contract declares
+ * @param known these roles
  * @throws CitadelError UserNotAuthorized that names a permission
  */
 export function mustHold(
   manager: AccessTokenClaims,
   roles: readonly string[],
-  allPermissions: readonly string[],
+  known: KnownRoles,
 ): void {
-  const permission = permissionsOfRoles(roles, allPermissions).find((one) => !holds(manager, one));
+  const permission = known.permissionsOf(roles).find((one) => !holds(manager, one));
   if (permission !== undefined)
     throw new CitadelError("UserNotAuthorized", { data: { permission } });
 }
@@ -67,12 +67,11 @@ export function mustHold(
 export function subjectTypeFor(
   current: AccountSubjectType,
   roles: readonly string[],
+  known: KnownRoles,
 ): AccountSubjectType {
   if (current === SubjectType.SuperUserAccount) return current;
   if (current === SubjectType.EnvironmentAdminAccount && roles.includes("admin")) return current;
-  return roles.some((role) => STAFF_ROLES.includes(role))
-    ? SubjectType.UserAccount
-    : SubjectType.EndUserAccount;
+  return known.areStaff(roles) ? SubjectType.UserAccount : SubjectType.EndUserAccount;
 }
 
 /**

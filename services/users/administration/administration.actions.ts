@@ -1,7 +1,7 @@
 import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import { audit } from "../../../middlewares/audit.ts";
 import { reverifyAccessToken } from "../../../middlewares/auth/index.ts";
-import type { Account, AccountChanges } from "../accounts/account.ts";
+import type { AccountChanges, CheckAccount } from "../accounts/account.ts";
 import { removeAccount } from "../accounts/account-removal.ts";
 import { auditChange, partyOf } from "../accounts/account-audit.ts";
 import { lastAdministrator, mustBeVersion, mustExist, mustFit } from "../accounts/account-rules.ts";
@@ -16,22 +16,28 @@ import {
   mustOutrank,
   subjectTypeFor,
 } from "./administration-rules.ts";
+import type { KnownRoles } from "../roles/known-roles.ts";
+import { mustExistAll } from "../roles/role-rules.ts";
 
-/**
- * The actions with which staff manage the accounts of other users.
- *
- * @param allPermissions every permission that a contract declares
- */
+/** The actions with which staff manage the accounts of other users. */
 export function administrationActions(
-  allPermissions: readonly string[],
-  components: Components<"accounts" | "passwords">,
+  components: Components<"accounts" | "passwords" | "roles">,
 ): UsersActions<"create" | "update" | "remove" | "setRoles" | "setSubjectType"> {
   /** Checked twice: before expensive work, and on the locked row. */
   const checkFor =
-    (manager: AccessTokenClaims, version: number | undefined) => (account: Account) => {
-      mustOutrank(manager, account, allPermissions);
+    (manager: AccessTokenClaims, version: number | undefined): CheckAccount =>
+    (account, roles) => {
+      mustOutrank(manager, account, roles);
       mustBeVersion(account, version);
     };
+
+  /** Reads and checks an account before expensive work. @throws CitadelError NotFound */
+  const findChecked = async (id: string, check: CheckAccount) => {
+    const { accounts, roles } = components();
+    const account = mustExist(await accounts.find(id));
+    check(account, await roles.known(account.roles));
+    return account;
+  };
 
   return {
     create: async (ctx) => {
@@ -52,7 +58,7 @@ export function administrationActions(
       mustFit(fields.extensions);
       if (password !== undefined || fields.email !== undefined) mustNotBeOwn(user, id);
       const check = checkFor(user, version);
-      const { username, email } = mustExist(await accounts.find(id), check);
+      const { username, email } = await findChecked(id, check);
       if (fields.email !== undefined) await accounts.mustBeFree({ email: fields.email }, id);
       const owner = { username: fields.username ?? username, email: fields.email ?? email };
       const passwordHash = password && (await passwords.hash(password, owner));
@@ -60,8 +66,8 @@ export function administrationActions(
       await reverifyAccessToken(ctx);
       const changes: AccountChanges = { ...fields, passwordHash };
       const change = async () => {
-        const changed = await accounts.change(id, (account) => {
-          check(account);
+        const changed = await accounts.change(id, (account, roles) => {
+          check(account, roles);
           // the owner of the address that staff replace must not restore it
           return { ...changes, restoreLinks: "revoke" };
         });
@@ -76,23 +82,28 @@ export function administrationActions(
       const { accounts } = components();
       const { id, version } = ctx.params;
       const check = checkFor(ctx.locals.user, version);
-      const account = mustExist(await accounts.find(id), check);
+      const account = await findChecked(id, check);
       if (account.roles.includes("admin") && !(await accounts.hasAdministrator(id)))
         throw lastAdministrator();
       await removeAccount(ctx, accounts, account, check);
     },
 
     setRoles: async (ctx) => {
-      const { accounts } = components();
+      const { accounts, roles: repository } = components();
       const { id, roles, version } = ctx.params;
       const { user } = ctx.locals;
       const check = checkFor(user, version);
-      mustHold(user, roles, allPermissions);
-      mustExist(await accounts.find(id), check);
+      const checkRoles = (known: KnownRoles) => {
+        mustExistAll(roles, known);
+        mustHold(user, roles, known);
+      };
+      checkRoles(await repository.known(roles));
+      await findChecked(id, check);
       return changeAndExpireTokens(ctx, id, async () => {
-        const { before, after } = await accounts.changeRoles(id, (account) => {
-          check(account);
-          return { roles, subjectType: subjectTypeFor(account.subject_type, roles) };
+        const { before, after } = await accounts.changeRoles(id, roles, (account, known) => {
+          checkRoles(known);
+          check(account, known);
+          return { roles, subjectType: subjectTypeFor(account.subject_type, roles, known) };
         });
         const data = { before: before.roles, after: after.roles };
         audit(ctx, { event: "roles.changed", subject: partyOf(after), data });
@@ -104,14 +115,14 @@ export function administrationActions(
       const { accounts } = components();
       const { id, subjectType, version } = ctx.params;
       const { user } = ctx.locals;
-      const check = (account: Account) => {
-        checkFor(user, version)(account);
+      const check: CheckAccount = (account, known) => {
+        checkFor(user, version)(account, known);
         mustBeAdministrator(account);
       };
-      mustExist(await accounts.find(id), check);
+      await findChecked(id, check);
       return changeAndExpireTokens(ctx, id, async () => {
-        const { before, after } = await accounts.change(id, (account) => {
-          check(account);
+        const { before, after } = await accounts.change(id, (account, known) => {
+          check(account, known);
           return subjectType === account.subject_type ? {} : { subjectType };
         });
         const data = { before: before.subject_type, after: after.subject_type };

@@ -1,7 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import { ServiceError } from "../../../lib/errors/service-error.ts";
-import type { ChangedAccount, DecideChanges, UsersDatabase } from "../accounts/account.ts";
+import type {
+  Account,
+  AccountChanges,
+  ChangedAccount,
+  UsersDatabase,
+} from "../accounts/account.ts";
 import { linksIn, lockAccount, lockAddress, writeAccount } from "../accounts/account-rows.ts";
 import type { Notifications } from "../notifications.ts";
 import { contract } from "../users.contract.ts";
@@ -134,7 +139,7 @@ export class AccountLinks {
   async use(
     token: string,
     purpose: CurrentAddressPurpose,
-    decide: DecideChanges,
+    decide: (account: Account) => AccountChanges,
   ): Promise<ChangedAccount> {
     const id = await this.ownerOf(token, purpose);
     return this.#db.transaction().execute(async (trx) => {

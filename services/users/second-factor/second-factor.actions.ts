@@ -6,14 +6,9 @@ import { changeAndEndSessions } from "../accounts/account-sessions.ts";
 import { mustOutrank } from "../administration/administration-rules.ts";
 import type { Components, UsersActions } from "../components.ts";
 
-/**
- * The actions that set up and remove second factors.
- *
- * @param allPermissions every permission that a contract declares
- */
+/** The actions that set up and remove second factors. */
 export function secondFactorActions(
-  allPermissions: readonly string[],
-  components: Components<"accounts" | "login" | "secondFactor">,
+  components: Components<"accounts" | "login" | "roles" | "secondFactor">,
 ): UsersActions<
   | "secondFactor"
   | "proposeSecondFactor"
@@ -68,7 +63,7 @@ export function secondFactorActions(
     },
 
     removeSecondFactor: async (ctx) => {
-      const { secondFactor } = components();
+      const { roles, secondFactor } = components();
       const account = await accountOf(ctx.params.id);
       const { id } = account;
       // one's own takes the password and a code: a stolen access token must not be enough
@@ -77,7 +72,7 @@ export function secondFactorActions(
           message:
             "Disable your own second factor with POST /api/auth/second-factor/disable, your password and a code.",
         });
-      mustOutrank(ctx.locals.user, account, allPermissions);
+      mustOutrank(ctx.locals.user, account, await roles.known(account.roles));
       await secondFactor.remove(id);
       audit(ctx, { event: "second-factor.disabled", subject: partyOf(account) });
       await ctx.call("auth.endSessions", { userId: id });

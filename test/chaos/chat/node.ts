@@ -4,7 +4,7 @@ import { loadConfig } from "../../../lib/config/config.ts";
 import { loadContracts, SERVICES_DIR } from "../../../lib/contract/load.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
 import type ChatService from "../../../services/chat/chat.service.ts";
-import { ROLE_NAMES } from "../../../services/users/roles.ts";
+import { ROLE_NAMES } from "../../../services/users/roles/roles.ts";
 import type { FromNode, NodeSettings, ToNode } from "../messages.ts";
 import type { Moment } from "./messages.ts";
 

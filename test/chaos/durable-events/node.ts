@@ -8,7 +8,7 @@ import { loadContracts, SERVICES_DIR } from "../../../lib/contract/load.ts";
 import { ownContext } from "../../../lib/context/own-context.ts";
 import { receivingAction } from "../../../lib/queue/events/deliveries.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
-import { ROLE_NAMES } from "../../../services/users/roles.ts";
+import { ROLE_NAMES } from "../../../services/users/roles/roles.ts";
 import {
   type BillingDatabase,
   contracts as added,

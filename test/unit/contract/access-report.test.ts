@@ -2,14 +2,17 @@ import { describe, expect, it } from "vitest";
 import { accessMatrix } from "../../../lib/access/matrix.ts";
 import { accessReport, differingLines, toJson } from "../../../lib/access/report.ts";
 import { PEOPLE, STAFF } from "../../../lib/tokens/subject-type.ts";
+import { grantablePermissions } from "../../../lib/access/grantable.ts";
 import { accessWarnings, mustMatch } from "../../../lib/access/warnings.ts";
 import type { ActionContract } from "../../../lib/contract/declarations/action.ts";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";
 import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
-import { permissionsByRole, subjectTypeOfRole } from "../../../services/users/roles.ts";
+import { permissionsByRole, subjectTypeOfRole } from "../../../services/users/roles/roles.ts";
 
 const contracts = loadContracts();
-const roles = permissionsByRole(permissionsOf(contracts));
+const strict = { strictPermissions: true, production: false };
+const lenient = { ...strict, strictPermissions: false };
+const roles = permissionsByRole(grantablePermissions(contracts, "role", strict));
 
 const action = (changes: Partial<ActionContract>): ActionContract => ({
   description: "",
@@ -19,6 +22,8 @@ const action = (changes: Partial<ActionContract>): ActionContract => ({
   result: null,
   ...changes,
 });
+
+const titled = (title: string) => ({ title, description: title });
 
 const made = (...services: ServiceContract[]) =>
   new Map(services.map((service) => [service.name, service]));
@@ -170,8 +175,10 @@ function refusedBy(check: () => void): string[] {
 
 describe("The checks of access declarations", () => {
   it("find no mistake in this application", () => {
-    expect(accessWarnings(contracts, roles)).toEqual([]);
-    expect(refusedBy(() => mustMatch(contracts, roles))).toEqual([]);
+    expect(accessWarnings(contracts, roles, lenient)).toEqual([]);
+    expect(refusedBy(() => mustMatch(contracts, roles, { ...strict, production: true }))).toEqual(
+      [],
+    );
   });
 
   it("warn of declarations without effect and refuse mistaken ones", () => {
@@ -184,12 +191,12 @@ describe("The checks of access declarations", () => {
       },
       {
         name: "a",
-        permissions: { used: "", unused: "", held: "" },
+        permissions: { used: titled("Used"), unused: titled("Unused"), held: titled("Held") },
         actions: {
           strange: action({ restricted: ["nobody"] }),
           unknown: action({ auth: "required", permissions: "a:unknown" }),
           fine: action({ auth: "required", permissions: "a:used" }),
-          ruled: action({ auth: "required", roles: ["some", "chiefs"] }),
+          ruled: action({ auth: "required", permissions: null, roles: ["some", "chiefs"] }),
           lost: action({ restricted: ["api"] }),
           kept: action({ restricted: ["api"], closed: true }),
           both: action({ restricted: ["api"], closed: true, rest: "GET /both" }),
@@ -199,7 +206,7 @@ describe("The checks of access declarations", () => {
           unheard: { description: "", params: {} },
         },
         events: {
-          silent: { restricted: null, auth: "required", roles: ["ghosts"] },
+          silent: { restricted: null, auth: "required", permissions: null, roles: ["ghosts"] },
           "a.told": { restricted: ["auth"], auth: "none" },
         },
       },
@@ -208,13 +215,13 @@ describe("The checks of access declarations", () => {
       ["all", permissionsOf(wrong)],
       ["some", ["a:held", "a:gone"]],
     ]);
-    expect(accessWarnings(wrong, given)).toEqual([
+    expect(accessWarnings(wrong, given, lenient)).toEqual([
       "a.lost is restricted to api and has no route: declare a route or 'closed: true'",
       "event a.told -> a: a emits it and is refused",
       "event a.told -> a: auth is listed and does not emit it",
       "permission a:unused: no action needs it and no role has it by name",
     ]);
-    expect(refusedBy(() => mustMatch(wrong, given))).toEqual([
+    expect(refusedBy(() => mustMatch(wrong, given, lenient))).toEqual([
       "a.both is closed, but has the route GET /both",
       "a.both is restricted to api, but there is no such service",
       "a.kept is restricted to api, but there is no such service",
@@ -225,6 +232,60 @@ describe("The checks of access declarations", () => {
       "event silent -> a needs the role ghosts, but there is no such role",
       "event silent -> a: no service emits it",
       "role some has a:gone, which no contract declares",
+    ]);
+  });
+
+  const strictly = made(
+    { name: "auth", actions: {}, emits: { "sessions.revoked": { description: "", params: {} } } },
+    { name: "guard", actions: {} },
+    {
+      name: "a",
+      permissions: {
+        used: titled("Used"),
+        unused: titled("Unused"),
+        developing: { ...titled("Developing"), usedForDevelopment: true },
+        managed: { ...titled("Managed"), usedByManagedServiceOnly: true },
+      },
+      actions: {
+        undecided: action({ auth: "required" }),
+        ruled: action({ auth: "required", roles: ["some"] }),
+        decided: action({ auth: "required", permissions: null }),
+        one: action({ auth: "required", permissions: "a:used" }),
+        several: action({ auth: "required", permissions: ["a:used", "a:developing"] }),
+        maybe: action({ auth: "optional" }),
+        open: action({}),
+      },
+      emits: { "a.told": { description: "", params: {} } },
+      events: { "a.told": { restricted: ["a", "auth"], auth: "required" } },
+    },
+  );
+  const listing = new Map([["some", ["a:used", "a:developing", "a:managed"]]]);
+  const undecided = (name: string) =>
+    `${name} needs a user: name a permission, or declare 'permissions: null'`;
+  const found = [
+    undecided("a.ruled"),
+    undecided("a.undecided"),
+    undecided("event a.told -> a"),
+    "event a.told -> a: auth is listed and does not emit it",
+    "permission a:unused: no action needs it and no role has it by name",
+    "role some has a:managed, which is only for managed services",
+  ];
+
+  it("refuse undecided permissions and unused names in strict mode", () => {
+    expect(refusedBy(() => mustMatch(strictly, listing, strict))).toEqual(found);
+    expect(accessWarnings(strictly, listing, strict)).toEqual([]);
+  });
+
+  it("only warn of them without strict mode", () => {
+    expect(refusedBy(() => mustMatch(strictly, listing, lenient))).toEqual([]);
+    expect(accessWarnings(strictly, listing, lenient)).toEqual(found);
+  });
+
+  it("refuse in production a role that lists a permission of development", () => {
+    expect(refusedBy(() => mustMatch(strictly, listing, { ...strict, production: true }))).toEqual([
+      ...found.slice(0, 5),
+      "role some has a:developing, which is only for development",
+      "role some has a:managed, which is only for managed services",
     ]);
   });
 });

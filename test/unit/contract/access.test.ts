@@ -3,12 +3,13 @@ import { decide, findAction, type Subject } from "../../../lib/access/access.ts"
 import { holds } from "../../../lib/tokens/access-token.ts";
 import { STAFF } from "../../../lib/tokens/subject-type.ts";
 import type { Access } from "../../../lib/contract/declarations/access.ts";
+import { namedPermissions } from "../../../lib/contract/declarations/permission.ts";
 import { loadContracts, permissionsOf } from "../../../lib/contract/load.ts";
 import {
   permissionsOfRoles,
   ROLE_NAMES,
   subjectTypeOfRole,
-} from "../../../services/users/roles.ts";
+} from "../../../services/users/roles/roles.ts";
 
 const contracts = loadContracts();
 const everything = permissionsOf(contracts);
@@ -50,6 +51,11 @@ describe("who may do what", () => {
     expect(may(subject, target)).toBe(allowed);
   });
 
+  const eitherOf = {
+    restricted: null,
+    auth: "required",
+    permissions: ["users:write", "posts:moderate"],
+  } as const;
   const staffOnly = { restricted: null, auth: "required", subjects: STAFF } as const;
   const ofRoles = { restricted: null, auth: "required", roles: ["moderator", "admin"] } as const;
   const permitted = { ...staffOnly, permissions: "posts:write" } as const;
@@ -71,6 +77,22 @@ describe("who may do what", () => {
       role("user"),
       { ...staffOnly, permissions: "users:write" },
       "no: it needs users:write, which user lacks",
+    ],
+    [role("user"), eitherOf, "no: it needs users:write or posts:moderate, which user lacks"],
+    [
+      role("moderator"),
+      eitherOf,
+      "yes: it needs users:write or posts:moderate, which moderator holds",
+    ],
+    [
+      service("chat"),
+      eitherOf,
+      "yes: it is open to every caller; it also needs a user with users:write or posts:moderate",
+    ],
+    [
+      role("user"),
+      { restricted: null, auth: "required", permissions: null },
+      "yes: it needs any signed-in user",
     ],
     [
       service("chat"),
@@ -136,7 +158,8 @@ describe("who may do what", () => {
   it("asks for no permission that no contract knows", () => {
     for (const { actions } of contracts.values())
       for (const { permissions } of Object.values(actions))
-        if (permissions !== undefined) expect(everything).toContain(permissions);
+        for (const permission of namedPermissions(permissions))
+          expect(everything).toContain(permission);
   });
 
   it.each([

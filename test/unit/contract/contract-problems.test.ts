@@ -52,9 +52,61 @@ describe("a contract with unknown keys", () => {
       "the handler of 'told' in 'notes' has 'roles', so it must have auth: \"required\"",
     ],
     [
-      "an action with a list of permissions",
-      withAction({ permissions: ["notes:write"] }),
-      "notes.create must have one permission",
+      "an action with an empty list of permissions",
+      withAction({ auth: "required", permissions: [] }),
+      "notes.create must have permissions:",
+    ],
+    [
+      "an action with a list of something else",
+      withAction({ auth: "required", permissions: ["notes:write", null] }),
+      "notes.create must have permissions:",
+    ],
+    [
+      "an action with a permission and no user",
+      withAction({ auth: "none", permissions: "notes:write" }),
+      "notes.create declares permissions, so it must declare auth",
+    ],
+    [
+      "an action with null as permissions and an optional user",
+      withAction({ auth: "optional", permissions: null }),
+      "notes.create declares permissions, so it must declare auth",
+    ],
+    [
+      "a permission",
+      contractWith({ permissions: { write: { title: "Write", description: "x", use: true } } }),
+      "the permission 'notes:write' has the unknown key 'use'",
+    ],
+    [
+      "a permission that is a text",
+      contractWith({ permissions: { write: "Write notes." } }),
+      "the permission 'notes:write' must be an object",
+    ],
+    [
+      "a permission without a title",
+      contractWith({ permissions: { write: { title: " ", description: "Write notes." } } }),
+      "the permission 'notes:write' must have a title",
+    ],
+    [
+      "a permission without a description",
+      contractWith({ permissions: { write: { title: "Write" } } }),
+      "the permission 'notes:write' must have a description",
+    ],
+    [
+      "a permission with a flag that is not true",
+      contractWith({
+        permissions: { write: { title: "W", description: "W", usedForDevelopment: false } },
+      }),
+      "the permission 'notes:write' must have 'usedForDevelopment: true'",
+    ],
+    [
+      "two permissions with the same title",
+      contractWith({
+        permissions: {
+          write: { title: "Write", description: "Write." },
+          edit: { title: "write ", description: "Edit." },
+        },
+      }),
+      "the permissions notes:write and notes:edit have the same title",
     ],
     [
       "an action",

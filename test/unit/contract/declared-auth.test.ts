@@ -20,9 +20,12 @@ it.each([
     { auth: "none", permissions: "a:b" },
     /must declare auth: "required"/,
   ],
-  ["two permissions", { auth: "required", permissions: ["a:b"] }, /must declare one permission/],
-  ["an empty permission", { auth: "required", permissions: "" }, /must declare one permission/],
-  ["a permission without a service", { auth: "required", permissions: "write" }, /one permission/],
+  ["no permission in a list", { auth: "required", permissions: [] }, /must declare permissions/],
+  ["an empty permission", { auth: "required", permissions: "" }, /must declare permissions/],
+  ["a permission without a service", { auth: "required", permissions: "write" }, /permissions/],
+  ["null in a list", { auth: "required", permissions: ["a:b", null] }, /must declare permissions/],
+  ["a list without a user", { auth: "none", permissions: ["a:b"] }, /must declare auth/],
+  ["null without a required user", { auth: "optional", permissions: null }, /must declare auth/],
   ["roles without a user", { auth: "none", roles: ["admin"] }, /must declare auth: "required"/],
   [
     "roles with an optional user",
@@ -66,4 +69,6 @@ it.each([
   serviceCreating!({} as never, schema({ auth: "required", subjects: ["UserAccount"] }));
   serviceCreating!({} as never, schema({ auth: "context" }));
   serviceCreating!({} as never, schema({ auth: "required", roles: ["admin"] }));
+  for (const permissions of [null, "a:b", ["a:b"], ["a:b", "c:d"]])
+    serviceCreating!({} as never, schema({ auth: "required", permissions }));
 });

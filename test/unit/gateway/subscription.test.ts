@@ -32,7 +32,7 @@ function subscribed(identity: () => Claims | undefined | Promise<Claims>) {
       event: EVENT,
       requirement: {
         auth: "required",
-        permission: "papers:review",
+        permissions: ["papers:review"],
         roles: undefined,
         subjects: undefined,
       },

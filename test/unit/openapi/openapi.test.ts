@@ -11,7 +11,10 @@ const options = { version: "1.2.3", issuer: "https://api.example.com" };
 const documentAction = (changes: Partial<ActionContract>): any => {
   const contract = {
     name: "notes",
-    permissions: { write: "Write notes." },
+    permissions: {
+      write: { title: "Notes: Write", description: "Write notes." },
+      read: { title: "Notes: Read", description: "Read notes." },
+    },
     errors: { NoteLocked: { code: 409, message: "This note is locked." } },
     actions: {
       act: {
@@ -256,6 +259,17 @@ describe("The OpenAPI document", () => {
       "x-restricted": ["api"],
     });
     expect(operation.description).toContain("`notes:write`: Write notes.");
+    const several = documentAction({
+      auth: "required",
+      permissions: ["notes:write", "notes:read"],
+    }).operation;
+    expect(several["x-permissions"]).toEqual(["notes:write", "notes:read"]);
+    expect(several.description).toContain(
+      "Requires one of the permissions `notes:write`, `notes:read`.",
+    );
+    const none = documentAction({ auth: "required", permissions: null }).operation;
+    expect(none).not.toHaveProperty("x-permissions");
+    expect(none.description).toContain("Requires a signed-in user.");
     expect(operation.description).toContain("Requires the role `moderator` or `admin`.");
     expect(operation.description).toContain("`UserAccount`");
   });
@@ -264,6 +278,11 @@ describe("The OpenAPI document", () => {
     ["a public action", { auth: "none" }, []],
     ["an action with an optional user", { auth: "optional" }, ["AccessTokenExpired", "JwksError"]],
     ["an action for users", { auth: "required" }, ["AccessTokenRequired", "AccessTokenRevoked"]],
+    [
+      "an action with several permissions",
+      { auth: "required", permissions: ["notes:write", "notes:read"] },
+      ["UserNotAuthorized"],
+    ],
     [
       "an action with a permission",
       { auth: "required", permissions: "notes:write" },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
 import type { SubjectType } from "../../../lib/tokens/subject-type.ts";
+import { KnownRoles } from "../../../services/users/roles/known-roles.ts";
 import {
   mustHold,
   mustNotBeOwn,
@@ -8,7 +9,7 @@ import {
   subjectTypeFor,
 } from "../../../services/users/administration/administration-rules.ts";
 
-const ALL = [
+const GRANTABLE = [
   "chat:moderate",
   "chat:write",
   "posts:moderate",
@@ -16,6 +17,10 @@ const ALL = [
   "users:read",
   "users:write",
 ];
+const ALL = new KnownRoles(GRANTABLE, [
+  { name: "support", permissions: ["users:read", "users:gone"], staff: true },
+  { name: "author", permissions: ["posts:write"], staff: false },
+]);
 
 const managerWith = (
   permissions: Record<string, string[]>,
@@ -39,6 +44,15 @@ describe("mustOutrank", () => {
     expect(() => mustOutrank(helper, { ...moderator, roles: ["moderator"] }, ALL)).toThrow(
       refused({ permission: "chat:moderate" }),
     );
+  });
+
+  it("counts the permissions of roles made at run time", () => {
+    const support = { roles: ["support"], subject_type: "UserAccount" } as const;
+    expect(() => mustOutrank(helper, { ...support, roles: ["author"] }, ALL)).not.toThrow();
+    expect(() => mustOutrank(helper, { ...support, roles: ["author", "support"] }, ALL)).toThrow(
+      refused({ permission: "users:read" }),
+    );
+    expect(() => mustOutrank(helper, { ...support, roles: ["removed"] }, ALL)).not.toThrow();
   });
 
   it("lets only the first administrator manage the first administrator's account", () => {
@@ -69,12 +83,14 @@ describe("subjectTypeFor", () => {
     ["EndUserAccount", ["user"], "EndUserAccount"],
     ["EndUserAccount", ["user", "moderator"], "UserAccount"],
     ["UserAccount", ["user"], "EndUserAccount"],
+    ["EndUserAccount", ["support"], "UserAccount"],
+    ["EndUserAccount", ["author", "removed"], "EndUserAccount"],
     ["UserAccount", [], "EndUserAccount"],
     ["SuperUserAccount", [], "SuperUserAccount"],
     ["EnvironmentAdminAccount", ["admin", "user"], "EnvironmentAdminAccount"],
     ["EnvironmentAdminAccount", ["moderator"], "UserAccount"],
     ["EnvironmentAdminAccount", [], "EndUserAccount"],
   ] as const)("turns %s with the roles %j into %s", (current, roles, expected) => {
-    expect(subjectTypeFor(current, roles)).toBe(expected);
+    expect(subjectTypeFor(current, roles, ALL)).toBe(expected);
   });
 });

@@ -51,8 +51,14 @@ function challengeOf(
   if (oauth === "token") return code === 401 ? BASIC_CHALLENGE : undefined;
   if (INVALID_TOKEN.has(type)) return 'Bearer error="invalid_token"';
   if (code === 401) return "Bearer";
-  const { permission } = (data ?? {}) as { permission?: unknown };
-  if (type !== "UserNotAuthorized" || !isHeaderText(permission)) return undefined;
+  const { permission, permissions } = (data ?? {}) as {
+    permission?: unknown;
+    permissions?: unknown;
+  };
+  if (type !== "UserNotAuthorized") return undefined;
+  // `scope` would name all of them as required (RFC 6750, 3), and any one suffices
+  if (permissions !== undefined) return 'Bearer error="insufficient_scope"';
+  if (!isHeaderText(permission)) return undefined;
   return `Bearer error="insufficient_scope", scope="${permission}"`;
 }
 
