@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stderr, stdout } from "node:process";
+import { DEFINITION_FILE } from "../lib/access/permission-definition.ts";
 import { loadContracts, routesOf } from "../lib/contract/load.ts";
 import { secretsOf } from "../lib/contract/declarations/declared-secrets.ts";
 import { ROLE_NAMES } from "../services/users/roles/roles.ts";
@@ -126,8 +127,13 @@ function main([names = "", ...more]: readonly string[]): void {
   const container = containerOf(names);
   const isAdded = addContainer(container);
 
-  const width = Math.max(...files.map(([file]) => file.length));
-  const made = files.map(([file, [, what]]) => `  ${file.padEnd(width)}  ${what}\n`).join("");
+  const definition = `services/${names}/${DEFINITION_FILE}`;
+  const shown = [
+    ...files.map(([file, [, what]]) => [file, what] as const),
+    [definition, "who may do what, made from the contract"] as const,
+  ];
+  const width = Math.max(...shown.map(([file]) => file.length));
+  const made = shown.map(([file, what]) => `  ${file.padEnd(width)}  ${what}\n`).join("");
   stdout.write(`The service '${names}':
 ${made}
 access.json has its actions and events${isAdded ? ", docker-compose.yml its container" : ""}.

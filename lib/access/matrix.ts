@@ -2,7 +2,7 @@ import { decide, type Subject } from "./access.ts";
 import { describeRoles } from "../tokens/access-token.ts";
 import { describeSubjects, type SubjectType } from "../tokens/subject-type.ts";
 import type { Roles } from "./report.ts";
-import { describePermissions, namedPermissions } from "../contract/declarations/permission.ts";
+import { namedPermissions } from "../contract/declarations/permission.ts";
 import type { ServiceContract } from "../contract/contract.ts";
 import {
   type DeclaredAction,
@@ -83,9 +83,20 @@ function needsOf({ access: { auth, permissions, roles, subjects } }: DeclaredAct
   if (auth !== "required") return "";
   const wanted = namedPermissions(permissions);
   const needs = [
-    ...(wanted.length > 0 ? [describePermissions(wanted)] : []),
+    ...(wanted.length > 0 ? [briefly(wanted)] : []),
     ...(roles ? [describeRoles(roles)] : []),
     ...(subjects ? [describeSubjects(subjects)] : []),
   ];
   return needs.length > 0 ? needs.join(", ") : "a user";
+}
+
+/** The permissions of which one is needed, in a narrow column: `users:roles|grant`. */
+function briefly(permissions: readonly string[]): string {
+  const byService = Map.groupBy(permissions, (name) => name.split(":", 1)[0] ?? "");
+  return [...byService]
+    .map(([service, names]) => {
+      const keys = names.map((name) => name.slice(service.length + 1));
+      return `${service}:${keys.join("|")}`;
+    })
+    .join(" or ");
 }

@@ -52,6 +52,45 @@ describe("npm run access", () => {
     expect((await access("--check")).code).toBe(0);
   });
 
+  it("fails with --check if a permission definition is stale, and writes it without", async () => {
+    const file = join(copy, "services", "posts", "permission-definition.json");
+    const before = readFileSync(file, "utf8");
+    writeFileSync(file, before.replace("Posts: Write", "Posts: Read"));
+    const { code, stderr } = await access("--check");
+    expect(code).toBe(1);
+    expect(stderr).toContain("services/posts/permission-definition.json is stale");
+    expect((await access()).stdout).toMatch(/^services\/posts\/permission-definition\.json$/m);
+    expect(readFileSync(file, "utf8")).toBe(before);
+    expect((await access()).stdout).not.toContain("permission-definition.json");
+    expect((await access("--check")).code).toBe(0);
+  });
+
+  it("refuses undecided and unused permissions, and only warns of them without strict mode", async () => {
+    const file = join(copy, "services", "posts", "posts.contract.ts");
+    const contract = readFileSync(file, "utf8");
+    const spare = 'spare: { title: "Posts: Spare", description: "Nothing." },';
+    writeFileSync(
+      file,
+      contract
+        .replace("permissions: {", `permissions: {\n    ${spare}`)
+        .replace('      permissions: "posts:write",\n', ""),
+    );
+    const found = [
+      "permission posts:spare: no action needs it and no role has it by name",
+      "posts.create needs a user: name a permission, or declare 'permissions: null'",
+    ];
+    const strict = await access("--check");
+    expect(strict.code).toBe(1);
+    for (const one of found) expect(strict.stderr).toContain(`  - ${one}`);
+    process.env.STRICT_PERMISSIONS = "false";
+    const lenient = await access();
+    delete process.env.STRICT_PERMISSIONS;
+    expect(lenient.code).toBe(0);
+    for (const one of found) expect(lenient.stderr).toContain(`warning: ${one}`);
+    writeFileSync(file, contract);
+    await access();
+  });
+
   it("refuses unknown arguments", async () => {
     const before = read();
     const { code, stderr } = await access("--chekc");

@@ -58,11 +58,9 @@ describe("npm run new:service", () => {
       await git("commit", "--quiet", "--message", "Before");
       made = await node("new-service.ts", "notes");
       changedFiles = (await git("status", "--porcelain")).stdout;
-      // a permission that nothing needs, to be warned of
+      // an action without a route, to be warned of
       const contract = "services/chat/chat.contract.ts";
-      const changed = read(contract).replace("permissions: {", '$&\n    spare: "",');
-      writeFileSync(join(copy, contract), changed);
-      await node("access.ts");
+      writeFileSync(join(copy, contract), read(contract).replace("closed: true,", ""));
       const port = await freePort();
       app = { url: `http://127.0.0.1:${port}` };
       dev = run(
@@ -79,6 +77,7 @@ describe("npm run new:service", () => {
       for (const file of [
         "services/notes/notes.contract.ts",
         "services/notes/notes.examples.ts",
+        "services/notes/permission-definition.json",
         "services/notes/notes.service.ts",
         "services/notes/notes.repository.ts",
         "services/notes/migrations/0001-notes.ts",
@@ -111,6 +110,25 @@ describe("npm run new:service", () => {
       const { code, stdout } = await execute(bin("vitest"), ...test);
       expect({ code, stdout }).toMatchObject({ code: 0 });
     }, 300_000);
+
+    it("has a definition of its permissions, in the formatter's form", async () => {
+      const definition = "services/notes/permission-definition.json";
+      expect(JSON.parse(read(definition))).toMatchObject({
+        service: "notes",
+        permissions: [
+          { name: "guard:jobs" },
+          {
+            name: "notes:write",
+            title: "Notes: Write",
+            actions: ["notes.create", "notes.lock", "notes.remove"],
+          },
+        ],
+        anonymous: [],
+        anyUser: ["notes.get", "notes.list"],
+      });
+      const oxfmt = join("node_modules", ".bin", "oxfmt");
+      expect((await execute(oxfmt, "--check", definition)).code).toBe(0);
+    });
 
     it("is in access.json", async () => {
       expect((await node("access.ts", "--check")).code).toBe(0);
@@ -149,7 +167,9 @@ describe("npm run new:service", () => {
     });
 
     it("logs each warning about the contracts once", () => {
-      expect(dev.output().match(/permission chat:spare: no action needs it/g)).toHaveLength(1);
+      expect(
+        dev.output().match(/chat\.mayJoin is restricted to api and has no route/g),
+      ).toHaveLength(1);
     });
 
     it("can be called in the REPL on behalf of a user, and not without one", async () => {

@@ -102,6 +102,32 @@ describe("npm run dev after a change of the code", { timeout: 60_000 }, () => {
     expect(await titles()).toEqual(written);
   });
 
+  it("writes the permission definition of a changed contract, and restarts once", async () => {
+    const contract = join(folder, "services", "posts", "posts.contract.ts");
+    const definition = join(folder, "services", "posts", "permission-definition.json");
+    const before = JSON.parse(read(definition));
+    const shown = await restart(() =>
+      writeFileSync(
+        contract,
+        read(contract).replace('"Posts: Write"', '"Posts: Write and change"'),
+      ),
+    );
+    expect(shown).toContain("services/posts/permission-definition.json has changed. Commit it.");
+    expect(shown.match(/permission-definition\.json has changed/g)).toHaveLength(1);
+    const from = dev.output().length;
+    // written before the node has started: a second restart would have begun by then
+    dev.type("can posts users.create");
+    await dev.shows(/is restricted to api/, from);
+    expect(dev.output().slice(from)).not.toContain("Restarting");
+    expect(shown.match(/Restarting/g)).toHaveLength(1);
+    const after = JSON.parse(read(definition));
+    expect(after.permissions.map(({ title }: any) => title)).toEqual(
+      before.permissions.map(({ title }: any) =>
+        title === "Posts: Write" ? "Posts: Write and change" : title,
+      ),
+    );
+  });
+
   it("has one REPL, which runs each command once", async () => {
     const from = dev.output().length;
     dev.type("can posts users.create");

@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from "kysely";
+import { type Kysely, sql, type Transaction } from "kysely";
 import type { Jobs } from "../../../lib/contract/durable.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import type { Account, UsersDatabase } from "../accounts/account.ts";
@@ -143,7 +143,7 @@ export class RolesRepository {
       .selectFrom("accounts")
       .select(["roles", "subject_type"])
       .distinct()
-      .where("roles", "@>", [name])
+      .where(hasRole(name))
       .execute();
     const names = [name, ...holders.flatMap(({ roles }) => roles)];
     return { role, holders, known: await this.known(names, trx) };
@@ -151,7 +151,7 @@ export class RolesRepository {
 
   /** The ids of accounts with a role, in their order. @param after only greater ids */
   async accountsWith(name: string, limit: number, after: string | undefined): Promise<string[]> {
-    let select = this.#db.selectFrom("accounts").select("id").where("roles", "@>", [name]);
+    let select = this.#db.selectFrom("accounts").select("id").where(hasRole(name));
     if (after !== undefined) select = select.where("id", ">", after);
     const rows = await select.orderBy("id").limit(limit).execute();
     return rows.map(({ id }) => id);
@@ -170,5 +170,8 @@ export class RolesRepository {
     await this.#db.transaction().execute((trx) => this.expireTokens(trx, { role, after }));
   }
 }
+
+/** The expression of the index accounts_roles. */
+const hasRole = (name: string) => sql<boolean>`roles @> ${[name]}::text[]`;
 
 export const noSuchRole = () => new CitadelError("NotFound", { message: "There is no such role." });

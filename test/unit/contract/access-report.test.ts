@@ -138,6 +138,12 @@ describe("the matrix", () => {
           subjects: STAFF,
           rest: "GET /rule",
         }),
+        either: action({
+          auth: "required",
+          permissions: ["posts:moderate", "users:read", "users:write"],
+          rest: "GET /either",
+        }),
+        any: action({ auth: "required", permissions: null, rest: "GET /any" }),
         work: action({ auth: "required", subjects: ["ServiceAccount"], rest: "GET /work" }),
       },
     });
@@ -146,6 +152,8 @@ describe("the matrix", () => {
     const own = matrix.rows.filter(({ group }) => group === "api");
     const shown = own.map(({ name, cells, needs }) => [name, ...cells.slice(1, 4), needs]);
     expect(shown).toEqual([
+      ["api.any", "yes", "yes", "yes", "a user"],
+      ["api.either", "no", "yes", "yes", "posts:moderate or users:read|write"],
       ["api.greet", "yes", "yes", "yes", "people"],
       ["api.manage", "no", "yes", "yes", "staff"],
       ["api.rule", "no", "yes", "no", "posts:write, the role moderator, staff"],
