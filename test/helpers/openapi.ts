@@ -147,9 +147,10 @@ export async function describedApi(app: App) {
     const among = operationsOf(document.paths).filter((one) => one.path === path);
     for (const method of ["POST", "GET"]) {
       const maker = among.find((one) => one.method === method);
-      const { body } = maker ? await call(maker, token) : { body: undefined };
-      const id = body?.id ?? body?.items?.[0]?.id;
-      if (id !== undefined) return { ...inPath, [name]: id };
+      const { body, status } = maker ? await call(maker, token) : { body: {}, status: 404 };
+      // a refusal has a name as well
+      const id = (status < 300 && body[name]) || body.id || body.items?.[0]?.id;
+      if (id) return { ...inPath, [name]: id };
     }
     return inPath;
   };

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AllTables } from "../../../services/users/components.ts";
+import type UsersService from "../../../services/users/users.service.ts";
 import { type App, isMissing, startApp } from "../../helpers/app.ts";
 import { auditOf } from "../../helpers/audit.ts";
 import { administrator, login, type Person, register, request } from "../../helpers/http.ts";
@@ -154,6 +155,19 @@ describe.skipIf(isMissing)("A role made at run time", () => {
       body: { text: "Hear, hear" },
     });
     expect(status).toBe(204);
+  });
+
+  it("is known to the REPL's `can`", async () => {
+    await makeRole(app, admin.token, { name: "watch", permissions: ["users:read"], staff: true });
+    const users = app.service("users") as unknown as UsersService;
+    expect(await users.subjectOfRole("watch")).toEqual({
+      permissions: ["users:read"],
+      roles: ["watch"],
+      subjectType: "UserAccount",
+    });
+    expect(await users.subjectOfRole("watches")).toBeUndefined();
+    const { username } = await withRoles(app, admin.token, "watch");
+    expect(await users.subjectOf(username)).toMatchObject({ permissions: ["users:read"] });
   });
 
   it("makes its accounts staff only with `staff`", async () => {
