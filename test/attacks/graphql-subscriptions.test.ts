@@ -20,7 +20,7 @@ async function open(app: { url: string }, headers: Record<string, string> = {}) 
   const url = `${app.url.replace("http", "ws")}/graphql`;
   const socket = new WebSocket(url, "graphql-transport-ws", { headers });
   const received: Message[] = [];
-  socket.on("message", (data) => received.push(JSON.parse(String(data)) as Message));
+  socket.on("message", (data) => received.push(JSON.parse((data as Buffer).toString()) as Message));
   const closed = once(socket, "close").then(([code, reason]) => [code, String(reason)]);
   await Promise.race([
     once(socket, "open"),

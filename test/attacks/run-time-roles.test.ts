@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { SubjectType } from "../../lib/tokens/access-token.ts";
+import type { SubjectType } from "../../lib/tokens/subject-type.ts";
 import { type App, isMissing, startApp } from "../helpers/app.ts";
 import { callFrom } from "../helpers/call.ts";
 import { administrator, login, type Person, register, request } from "../helpers/http.ts";

@@ -136,7 +136,8 @@ export class Connection {
       close: (code = 1000, reason = "") => this.close(code, reason),
       onMessage: (handle) =>
         void socket.on("message", (data: RawData) => {
-          handle(String(data)).catch((error: unknown) => {
+          // ws makes one buffer of each message, unless it is told otherwise
+          handle((data as Buffer).toString()).catch((error: unknown) => {
             logFailure(this.#service, error);
             this.end(error);
           });

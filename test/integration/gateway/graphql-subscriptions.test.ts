@@ -41,19 +41,23 @@ describe.skipIf(isMissing)("A GraphQL subscription", () => {
   ): AsyncIterableIterator<ExecutionResult<Record<string, any>>> =>
     client.iterate({ query, ...(variables && { variables }) }) as never;
 
-  /** Publishes until the subscription has begun, of which graphql-ws tells nothing. */
+  /** Publishes until an event arrives: graphql-ws does not tell when a subscription has begun. */
+  async function nextWhile<T>(next: Promise<T>, publish: () => Promise<unknown>): Promise<T> {
+    const isSettled = next.then(
+      () => true,
+      () => true,
+    );
+    while (!(await Promise.race([isSettled, delay(20, false)]))) await publish();
+    return next;
+  }
+
   async function firstEvent(
     author: User,
     events: AsyncIterableIterator<ExecutionResult<Record<string, any>>>,
   ) {
-    const next = events.next();
-    let isDone = false;
-    void next.then(() => (isDone = true)).catch(() => (isDone = true));
-    while (!isDone) {
-      await author.request("POST /api/posts", { body: { title: "Hi", body: "There" } });
-      await delay(20);
-    }
-    return (await next).value as ExecutionResult<Record<string, any>>;
+    const post = { body: { title: "Hi", body: "There" } };
+    const { value } = await nextWhile(events.next(), () => author.request("POST /api/posts", post));
+    return value as ExecutionResult<Record<string, any>>;
   }
 
   const CREATED = "subscription { postsCreated { id title authorId } }";
@@ -74,16 +78,10 @@ describe.skipIf(isMissing)("A GraphQL subscription", () => {
     const { client } = connect({ authorization: `Bearer ${alice.token}` });
     const query = "subscription Of($id: ID) { postsCreated(authorId: $id) { authorId } }";
     const events = subscribe(client, query, { id: bob.id });
-    const next = events.next();
-    await alice.request("POST /api/posts", { body: { title: "No", body: "No" } });
-    let isDone = false;
-    void next.then(() => (isDone = true));
-    while (!isDone) {
+    const { value } = await nextWhile(events.next(), async () => {
       await alice.request("POST /api/posts", { body: { title: "No", body: "No" } });
       await bob.request("POST /api/posts", { body: { title: "Yes", body: "Yes" } });
-      await delay(20);
-    }
-    const { value } = await next;
+    });
     expect(value.data.postsCreated).toEqual({ authorId: bob.id });
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ServiceContract } from "../../../lib/contract/contract.ts";
-import type { AccessTokenClaims, SubjectType } from "../../../lib/tokens/access-token.ts";
+import type { AccessTokenClaims } from "../../../lib/tokens/access-token.ts";
+import type { SubjectType } from "../../../lib/tokens/subject-type.ts";
 import { ServiceAccountGrants } from "../../../services/auth/service-accounts/grants.ts";
 
 const lab: ServiceContract = {
