@@ -43,6 +43,7 @@ const CELLS: Record<Cell, { text: string; style: Style; meaning: string }> = {
 };
 
 function main(args: readonly string[]): void {
+  if (existsSync(".env")) process.loadEnvFile();
   const isCheck = args[0] === "--check";
   if (args.length > (isCheck ? 1 : 0)) fail(USAGE);
   const contracts = loadContracts();

@@ -34,7 +34,6 @@ import { passwordActions } from "./passwords/password.actions.ts";
 import type { Passwords } from "./passwords/passwords.ts";
 import { roleActions, roleJobs } from "./roles/roles.actions.ts";
 import type { RolesRepository } from "./roles/roles.repository.ts";
-import { isBuiltIn } from "./roles/roles.ts";
 import { secondFactorActions } from "./second-factor/second-factor.actions.ts";
 import type { SecondFactor } from "./second-factor/second-factor.ts";
 import { contract } from "./users.contract.ts";
@@ -102,9 +101,7 @@ export default class UsersService extends Service implements UsersComponents {
             );
             const warning = await mailWarning(config);
             if (warning) this.logger.warn(warning);
-            for (const { name: role } of (await this.roles.list()).filter(({ name }) =>
-              isBuiltIn(name),
-            ))
+            for (const role of await this.roles.hidden())
               this.logger.warn(
                 { role },
                 "A built-in role has the name of a stored role, and takes its place.",

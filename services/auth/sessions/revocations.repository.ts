@@ -69,6 +69,8 @@ export class RevocationsRepository {
   /** Begins a new token generation in the sessions of these users, and in the impersonations that were begun in them. */
   async renew(userIds: readonly string[]): Promise<RevokedSession[]> {
     const selected = this.#db.selectFrom("sessions").select("id").where("user_id", "in", userIds);
+    // in one order, so that two transactions for the same users do not wait for each other
+    await selected.where("ended_at", "is", null).orderBy("id").forUpdate().execute();
     const renewed = await this.#updateActive(selected, {
       generation: sql`generation + 1`,
       renewed_at: sql`now()`,

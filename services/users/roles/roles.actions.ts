@@ -49,7 +49,7 @@ export function roleActions(
 
     roles: async () => {
       const stored = await components().roles.list();
-      const items = [...ROLE_NAMES.map(builtInRole), ...stored.filter(isOwn).map(toShown)];
+      const items = [...ROLE_NAMES.map(builtInRole), ...stored.map(toShown)];
       return { items, nextCursor: null };
     },
 
@@ -116,8 +116,6 @@ export const roleJobs = (components: Components<"roles">): UsersJobs<"expireToke
     if (userIds.length === BATCH) await roles.expireMoreTokens(role, last);
   },
 });
-
-const isOwn = ({ name }: RoleRow) => !isBuiltIn(name);
 
 function mustBeVersion(role: RoleRow, version: number | undefined): void {
   if (version !== undefined && version !== role.version)

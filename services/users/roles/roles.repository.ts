@@ -6,7 +6,7 @@ import type { contract } from "../users.contract.ts";
 import { LIMITS } from "../users.limits.ts";
 import { KnownRoles } from "./known-roles.ts";
 import type { RoleChanges, RoleRow } from "./roles-table.ts";
-import { isBuiltIn } from "./roles.ts";
+import { isBuiltIn, ROLE_NAMES } from "./roles.ts";
 
 /** What the accounts with a role have: each combination once. */
 export type Holder = Pick<Account, "roles" | "subject_type">;
@@ -68,8 +68,20 @@ export class RolesRepository {
     return new KnownRoles(this.grantable, await (lock ? select.forShare() : select).execute());
   }
 
+  /** All of them, without those whose names a newer version of the application has given to built-in roles. */
   async list(): Promise<RoleRow[]> {
-    return this.#db.selectFrom("roles").selectAll().orderBy("name").execute();
+    const roles = await this.#db.selectFrom("roles").selectAll().orderBy("name").execute();
+    return roles.filter(({ name }) => !isBuiltIn(name));
+  }
+
+  /** The names of stored roles that built-in roles have, too. */
+  async hidden(): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom("roles")
+      .select("name")
+      .where("name", "in", ROLE_NAMES)
+      .execute();
+    return rows.map(({ name }) => name);
   }
 
   async find(name: string): Promise<RoleRow | undefined> {

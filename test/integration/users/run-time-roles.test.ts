@@ -170,6 +170,29 @@ describe.skipIf(isMissing)("A role made at run time", () => {
     expect(await users.subjectOf(username)).toMatchObject({ permissions: ["users:read"] });
   });
 
+  it("is hidden by a built-in role of the same name, as a newer version may have", async () => {
+    const users = app.service("users") as unknown as UsersService;
+    const stored = {
+      title: "Old",
+      staff: true,
+      created_by: admin.id,
+      permissions: ["users:write"],
+    };
+    await users.db
+      .insertInto("roles")
+      .values({ name: "user", ...stored })
+      .execute();
+    expect(await users.roles.hidden()).toEqual(["user"]);
+    const { items } = (await send("GET /api/roles")).body;
+    expect(items.filter(({ name }: any) => name === "user")).toMatchObject([{ builtIn: true }]);
+    const { permissions, subjectType } = claimsOf((await register(app)).token);
+    expect([permissions, subjectType]).toEqual([
+      { chat: ["write"], posts: ["write"] },
+      "EndUserAccount",
+    ]);
+    await users.db.deleteFrom("roles").where("name", "=", "user").execute();
+  });
+
   it("makes its accounts staff only with `staff`", async () => {
     await makeRole(app, admin.token, { name: "clerk", permissions: ["users:write"], staff: true });
     await makeRole(app, admin.token, { name: "guest", permissions: ["users:write"] });
