@@ -146,7 +146,9 @@ describe.skipIf(isMissing)("A caller that HTTP refuses", () => {
       const open = Object.entries(http!).filter(
         ([, one]) => (one as { type: string }).type === "none",
       );
-      const expected = definition.operations.filter(({ route }) => route.contract.auth === "none");
+      const expected = definition.operations.filter(({ route }) =>
+        ["none", "context"].includes(route.contract.auth),
+      );
       expect(open.map(([field]) => field)).toEqual(expected.map(({ field }) => field));
     },
   );

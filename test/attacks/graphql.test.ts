@@ -295,9 +295,9 @@ describe.skipIf(isMissing)("Over GraphQL", () => {
 
   it("the error of a variable has none of the submitted values", async () => {
     const query =
-      "mutation ($id: ID!, $roles: [UsersSetRolesRoles!]!) { usersSetRoles(id: $id, roles: $roles) { id } }";
-    for (const roles of [["hush-hush"], "hush-hush", { a: "hush-hush" }, [1234567]]) {
-      const { body, types } = await graphql(app, query, { variables: { id: "x", roles } });
+      "mutation ($id: ID!, $type: UsersSetSubjectTypeSubjectType!) { usersSetSubjectType(id: $id, subjectType: $type) { id } }";
+    for (const type of [["hush-hush"], "hush-hush", { a: "hush-hush" }, 1234567]) {
+      const { body, types } = await graphql(app, query, { variables: { id: "x", type } });
       expect(new Set(types)).toEqual(new Set(["VALIDATION_ERROR"]));
       expect(body).not.toHaveProperty("data");
       expect(JSON.stringify(body)).not.toMatch(/hush-hush|1234567/);
@@ -305,7 +305,7 @@ describe.skipIf(isMissing)("Over GraphQL", () => {
     const missing = await graphql(app, query, { variables: { id: "x" } });
     expect(missing.types).toEqual(["VALIDATION_ERROR"]);
     expect(missing.body.errors[0].message).toBe(
-      'The variable "$roles" does not have the type "[UsersSetRolesRoles!]!".',
+      'The variable "$type" does not have the type "UsersSetSubjectTypeSubjectType!".',
     );
   });
 

@@ -68,6 +68,7 @@ describe.skipIf(isMissing)("The database", () => {
       "users.links",
       "users.login_limits",
       "users.recovery_codes",
+      "users.roles",
       "users.second_factors",
     ]);
   });

@@ -33,6 +33,7 @@ const PERMISSIONS = {
 
 const ROLE = {
   type: "object",
+  name: "Role",
   props: {
     name: "string",
     title: "string",
@@ -50,6 +51,7 @@ const ROLE = {
 
 const PERMISSION = {
   type: "object",
+  name: "Permission",
   props: {
     name: "string",
     title: "string",

@@ -61,7 +61,7 @@ describe("access.json", () => {
     expect(report.events["posts.created"]).toEqual({
       emittedBy: ["posts"],
       handledBy: { api: { restricted: ["posts"], auth: "none" } },
-      subscribe: { auth: "required", visible: "all", filters: ["authorId"] },
+      subscribe: { auth: "required", permissions: null, visible: "all", filters: ["authorId"] },
     });
     expect(report.actions["users.updateProfile"]).toMatchObject({
       subjects: ["EndUserAccount", "EnvironmentAdminAccount", "SuperUserAccount", "UserAccount"],
