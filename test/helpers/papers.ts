@@ -29,6 +29,7 @@ export const papers = defineContract({
       description: "Refuses users who are no readers of the paper.",
       restricted: ["api"],
       auth: "required",
+      permissions: null,
       closed: true,
       params: { id: "string|max:100" },
       result: { type: "object", props: { epoch: "number" } },
@@ -36,6 +37,7 @@ export const papers = defineContract({
     open: route({
       description: "Opens a paper.",
       auth: "required",
+      permissions: null,
       params: { id: "string|max:100" },
       socket: { event: "paper:open", join: "id" },
       result: null,
@@ -47,6 +49,7 @@ export const papers = defineContract({
       params: PAPER,
       subscribe: {
         auth: "required",
+        permissions: null,
         params: {
           ownerId: "uuid|optional",
           pages: "number|optional",
@@ -63,22 +66,26 @@ export const papers = defineContract({
     "papers.judged": {
       description: "A paper was judged.",
       params: PAPER,
-      subscribe: { auth: "required", roles: ["moderator"], visible: "all" },
+      subscribe: { auth: "required", permissions: null, roles: ["moderator"], visible: "all" },
     },
     "papers.audited": {
       description: "A paper was audited.",
       params: PAPER,
-      subscribe: { auth: "required", subjects: STAFF, visible: "all" },
+      subscribe: { auth: "required", permissions: null, subjects: STAFF, visible: "all" },
     },
     "papers.graded": {
       description: "A paper has a grade.",
       params: PAPER,
-      subscribe: { auth: "required", visible: { user: "ownerId" } },
+      subscribe: { auth: "required", permissions: null, visible: { user: "ownerId" } },
     },
     "papers.commented": {
       description: "A reader has commented on a paper.",
       params: { ...PAPER, epoch: "number" },
-      subscribe: { auth: "required", visible: { room: "paperId", epoch: "epoch" } },
+      subscribe: {
+        auth: "required",
+        permissions: null,
+        visible: { room: "paperId", epoch: "epoch" },
+      },
     },
     "papers.withdrawn": {
       description: "A user is no longer a reader of a paper.",
