@@ -96,6 +96,8 @@ export default defineConfig({
           // the gateway or the validator refuses these before any other node is called
           ...attacks("connections", "limits", "networks", "params", "reads", "requests"),
           ...attacks("trusted-issuers", "trusted-issuer-discovery"),
+          // it starts the application as one process in production
+          ...attacks("permissions-in-production"),
           // the gateway alone makes the documents, and encodes results as JSON in every form
           ...integration("gateway/openapi", "gateway/asyncapi"),
         ],

@@ -42,14 +42,17 @@ export const ENVIRONMENT_ADMINS: readonly SubjectType[] = [
 export const isEnvironmentAdmin = ({ subjectType }: { subjectType: SubjectType }): boolean =>
   ENVIRONMENT_ADMINS.includes(subjectType);
 
+/** The groups that are displayed by a name, the largest first. */
+const GROUPS: readonly (readonly [name: string, types: readonly SubjectType[]])[] = [
+  ["people", PEOPLE],
+  ["staff", STAFF],
+  ["environment administrators", ENVIRONMENT_ADMINS],
+];
+
 /** Lists kinds of account for display: `"people or impersonated"`. */
 export function describeSubjects(subjects: readonly SubjectType[]): string {
-  const hasAll = (group: readonly SubjectType[]) => group.every((type) => subjects.includes(type));
-  const [name, group]: [string, readonly SubjectType[]] | [] = hasAll(PEOPLE)
-    ? ["people", PEOPLE]
-    : hasAll(STAFF)
-      ? ["staff", STAFF]
-      : [];
+  const [name, group] =
+    GROUPS.find(([, types]) => types.every((type) => subjects.includes(type))) ?? [];
   const others = subjects
     .filter((type) => !group?.includes(type))
     .map((type) => (type === SubjectType.ImpersonatedUserAccount ? "impersonated" : type));

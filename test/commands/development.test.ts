@@ -78,7 +78,7 @@ describe("npm run dev", () => {
     ["can moderator DELETE /api/users/1", /no: users\.remove needs users:write/],
     ["can anonymous GET /api/posts", /yes: posts\.list is restricted to api, users/],
     ["can nobody users.list", /There is no service, role or user 'nobody'/],
-    ["can alice GET /nowhere", /There is no action or route 'GET \/nowhere'/],
+    ["can alice GET /nowhere", /There is no action, route or subscription 'GET \/nowhere'/],
     ["login alice", /Signed in as alice/],
     ["login nobody", /NotFound: There is no such user/],
     ["as alice posts.create --title Hi --body There", /title: 'Hi'/],

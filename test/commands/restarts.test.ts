@@ -134,7 +134,7 @@ describe("npm run dev after a change of the code", { timeout: 60_000 }, () => {
     await dev.shows(/is restricted to api/, from);
     // the response of a second REPL would come before this one
     dev.type("can alice GET /nowhere");
-    const shown = await dev.shows(/no action or route/, from);
+    const shown = await dev.shows(/no action, route or subscription/, from);
     expect(shown.match(/users\.create is restricted to api/g)).toHaveLength(1);
   });
 
