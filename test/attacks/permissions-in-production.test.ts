@@ -9,7 +9,7 @@ import { implement } from "../../lib/contract/implement.ts";
 import { loadContracts } from "../../lib/contract/load.ts";
 import { route } from "../../lib/contract/route.ts";
 import { makeSecrets } from "../../lib/deployment/secrets.ts";
-import { type App, startApp, topology } from "../helpers/app.ts";
+import { type App, startApp } from "../helpers/app.ts";
 import { administrator, type Person, request } from "../helpers/http.ts";
 import { watchRuns } from "../helpers/runs.ts";
 import { claimsOf } from "../helpers/tokens.ts";
@@ -84,7 +84,7 @@ const describeIn = (
   environment: "development" | "production",
   isGrantable: { readonly reset: boolean },
 ) =>
-  describe.skipIf(topology !== "process")(`A permission in ${environment}`, () => {
+  describe(`A permission in ${environment}`, () => {
     let app: App;
     let admin: Person;
     let folder: string | undefined;
