@@ -46,7 +46,7 @@ export const isEnvironmentAdmin = ({ subjectType }: { subjectType: SubjectType }
 const GROUPS: readonly (readonly [name: string, types: readonly SubjectType[]])[] = [
   ["people", PEOPLE],
   ["staff", STAFF],
-  ["environment administrators", ENVIRONMENT_ADMINS],
+  ["env. admins", ENVIRONMENT_ADMINS],
 ];
 
 /** Lists kinds of account for display: `"people or impersonated"`. */
