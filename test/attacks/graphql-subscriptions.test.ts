@@ -16,8 +16,8 @@ interface Message {
 }
 
 /** A connection to `/graphql` that sends what it is told to. */
-async function open(app: { url: string }, headers: Record<string, string> = {}) {
-  const url = `${app.url.replace("http", "ws")}/graphql`;
+async function open(app: { url: string }, headers: Record<string, string> = {}, query = "") {
+  const url = `${app.url.replace("http", "ws")}/graphql${query}`;
   const socket = new WebSocket(url, "graphql-transport-ws", { headers });
   const received: Message[] = [];
   socket.on("message", (data) => received.push(JSON.parse((data as Buffer).toString()) as Message));
@@ -151,6 +151,17 @@ describe.skipIf(isMissing)("A client of GraphQL's subscriptions", () => {
     const { socket, closed } = await open(app);
     socket.send("x".repeat(contract.limits.packetBytes.max + 1));
     expect((await closed)[0]).toBe(1009);
+  });
+});
+
+describe.skipIf(isMissing)("A client address", () => {
+  const app = application({ GRAPHQL: "true", MAX_SOCKETS_ADDRESS: "2" });
+
+  it("has a limited number of connections, whatever their URLs say", async () => {
+    const first = [await open(app), await open(app, {}, "?sid=x")];
+    for (const query of ["", "?sid=x"])
+      await expect(open(app, {}, query)).rejects.toThrow("refused with 429");
+    for (const { socket } of first) socket.close();
   });
 });
 

@@ -6,6 +6,7 @@ import type { Config } from "../../../lib/config/config.ts";
 import type { PayloadOf } from "../../../lib/contract/calls.ts";
 import { CitadelError } from "../../../lib/errors/errors.ts";
 import { contract } from "../api.contract.ts";
+import { logFailure } from "../http/responses/errors.ts";
 import { sendRawError } from "../http/responses/raw-error.ts";
 import type { AdmissionCheck } from "../limits/admission.ts";
 import { OpenCounts } from "../limits/open-counts.ts";
@@ -96,7 +97,7 @@ export class GraphQlConnections {
     // an upgrade has no response; its headers are not sent
     admit(req, new ServerResponse(req));
     if (!isAllowed(req, config)) throw new CitadelError("OriginNotAllowed");
-    connections.mustAllow(req);
+    connections.mustAllowAnother(req);
   }
 
   async #accept(socket: WebSocket, req: IncomingMessage): Promise<void> {
@@ -116,10 +117,16 @@ export class GraphQlConnections {
     this.#limitMessages(socket, connection);
     // no message is read before GraphQL is loaded
     socket.pause();
-    const serve = await (this.#serve ??= this.#load());
-    if (socket.readyState !== socket.OPEN) return;
-    serve(connection);
-    socket.resume();
+    try {
+      const serve = await (this.#serve ??= this.#load());
+      if (socket.readyState !== socket.OPEN) return;
+      serve(connection);
+      socket.resume();
+    } catch (error) {
+      this.#serve = undefined;
+      logFailure(this.#service, error);
+      connection.end(error);
+    }
   }
 
   /** Closes the connections of clients that are gone. */

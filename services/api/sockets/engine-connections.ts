@@ -35,9 +35,13 @@ export class Connections {
     this.#config = config;
   }
 
-  /** @throws CitadelError TooManyRequests if the request would open a connection beyond MAX_SOCKETS_ADDRESS */
+  /** @throws CitadelError TooManyRequests if a request of Engine.IO would open a connection beyond MAX_SOCKETS_ADDRESS */
   mustAllow(req: IncomingMessage): void {
-    if (!isFirst(req)) return;
+    if (isFirst(req)) this.mustAllowAnother(req);
+  }
+
+  /** @throws CitadelError TooManyRequests if the client has MAX_SOCKETS_ADDRESS connections */
+  mustAllowAnother(req: IncomingMessage): void {
     const { address } = this.#config.maxSockets;
     for (const { key, factor } of this.#keysOf(req))
       if (this.#open.of(key) >= Math.floor(address * factor))
