@@ -14,16 +14,12 @@ export const arePermissions = (value: unknown): boolean =>
 export const PERMISSIONS_FORM =
   'permissions: "posts:write", a list of which any one suffices, or null if none is needed';
 
-/** `permissions` names permissions, and needs a user. */
+/** `permissions` names permissions. */
 export const checkPermissions: Check = (what, value) => {
-  const { permissions, auth } = isObject(value) ? value : {};
-  if (permissions === undefined) return [];
-  return [
-    ...(arePermissions(permissions) ? [] : [`${what} must have ${PERMISSIONS_FORM}`]),
-    ...(auth === "required"
-      ? []
-      : [`${what} declares permissions, so it must declare auth: "required"`]),
-  ];
+  const { permissions } = isObject(value) ? value : {};
+  return permissions === undefined || arePermissions(permissions)
+    ? []
+    : [`${what} must have ${PERMISSIONS_FORM}`];
 };
 
 /** The kinds of `auth`. */
@@ -37,7 +33,7 @@ export const checkAuth: Check = (what, value) => {
     return [`${what} must have one of these as 'auth': ${Object.keys(AUTH).join(", ")}`];
   return ["permissions", "roles", "subjects"]
     .filter((key) => declared[key] !== undefined)
-    .map((key) => `${what} has '${key}', so it must have auth: "required"`);
+    .map((key) => `${what} declares ${key}, so it must declare auth: "required"`);
 };
 
 /** Whether a value is a list of roles. No user would match an empty one. */

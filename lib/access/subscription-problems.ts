@@ -31,7 +31,7 @@ export function mustBeSubscribable(contracts: Contracts): void {
   if (problems.length > 0)
     throw new Error(
       `These subscriptions are invalid:\n${problems.map((one) => `  - ${one}`).join("\n")}\n` +
-        "See lib/contract/declarations/subscribable-events.ts for what a contract may declare.",
+        "See lib/contract/declarations/subscription.ts for what a contract may declare.",
     );
 }
 
@@ -58,7 +58,7 @@ function accessProblems({ subscribe }: SubscribableEvent): string[] {
     ...(auth === "required" ? [] : [`needs 'auth: "required"' in 'subscribe'`]),
     ...(subjects === undefined || isListOfSubjects(subjects)
       ? []
-      : ["needs a list of subject types (lib/tokens/access-token.ts) as 'subjects'"]),
+      : ["needs a list of subject types (lib/tokens/subject-type.ts) as 'subjects'"]),
   ];
 }
 

@@ -44,12 +44,12 @@ describe("a contract with unknown keys", () => {
     ...Object.entries(NEEDS).map(([key, need]): [string, ServiceContract, string] => [
       `an action with an authentication context and ${key}`,
       withAction({ auth: "context", [key]: need }),
-      `notes.create has '${key}', so it must have auth: "required"`,
+      `notes.create declares ${key}, so it must declare auth: "required"`,
     ]),
     [
       "a handler with an authentication context and roles",
       contractWith({ events: { told: { restricted: null, auth: "context", roles: ["admin"] } } }),
-      "the handler of 'told' in 'notes' has 'roles', so it must have auth: \"required\"",
+      "the handler of 'told' in 'notes' declares roles, so it must declare auth: \"required\"",
     ],
     [
       "an action with an empty list of permissions",
